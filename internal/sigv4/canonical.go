@@ -1,0 +1,124 @@
+package sigv4
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// maxKept bounds the buffers that stay in the pool, in bytes each.
+const maxKept = 64 << 10
+
+// scratch is the memory of one verification, reused.
+type scratch struct {
+	path      string
+	query     query
+	omit      string   // query parameter left out of the signature, see Options.unsignedToken
+	signed    []string // names in SignedHeaders
+	spelling  []byte   // one header name as http.Header spells it
+	headers   []byte   // canonical headers
+	body      [2 * sha256.Size]byte
+	canonical []byte // canonical request
+	toSign    []byte // one free block, then the string to sign
+}
+
+// reset forgets the request.
+func (s *scratch) reset() {
+	s.query.reset()
+	clear(s.signed)
+	s.path, s.omit, s.signed = "", "", s.signed[:0]
+	if cap(s.canonical)+cap(s.headers)+cap(s.query.text) > maxKept {
+		s.canonical, s.headers, s.query.text = nil, nil, nil
+	}
+}
+
+// checkBody puts the hash of the body in place, and refuses a request that
+// names another one or none.
+func (s *scratch) checkBody(r *Request) error {
+	hex.Encode(s.body[:], r.BodyHash[:])
+	if values := r.Header["X-Amz-Content-Sha256"]; len(values) > 0 {
+		if err := s.compareBody("the header x-amz-content-sha256", values[0]); err != nil {
+			return err
+		}
+	}
+	if value, ok := s.query.get(paramBodyHash); ok {
+		return s.compareBody("the query parameter "+paramBodyHash, value)
+	}
+	return nil
+}
+
+func (s *scratch) compareBody(where, value string) error {
+	switch {
+	case value == string(s.body[:]):
+		return nil
+	case value == "UNSIGNED-PAYLOAD", strings.HasPrefix(value, "STREAMING-"):
+		return invalid(StepBody, "%s is %s; this service accepts only the SHA-256 of the body in lower-case hexadecimal digits", where, quote(value))
+	}
+	return invalid(StepBody, "%s is %s; the SHA-256 of the body received is %s", where, quote(value), s.body[:])
+}
+
+// matches reports whether the signature of the claim is that of the request
+// under the key. A presigned URL may have its query signed as sent.
+func (s *scratch) matches(r *Request, c *claim, key *signingKey) bool {
+	ok := equal(c.signature, key.mac(s.build(r, c, false)))
+	if !ok && c.presigned {
+		ok = equal(c.signature, key.mac(s.build(r, c, true)))
+		s.query.sort()
+	}
+	return ok
+}
+
+// build makes the canonical request and from it the string to sign, which
+// follows one free block in the result.
+func (s *scratch) build(r *Request, c *claim, asSent bool) []byte {
+	b := append(s.canonical[:0], r.Method...)
+	b = append(b, '\n')
+	b = appendPath(b, s.path)
+	b = append(b, '\n')
+	if asSent {
+		b = s.query.appendSent(b)
+	} else {
+		b = s.query.appendStrict(b, s.omit)
+	}
+	b = append(b, '\n')
+	b = append(b, s.headers...)
+	b = append(b, '\n')
+	b = append(b, c.signedHeaders...)
+	b = append(b, '\n')
+	b = append(b, s.body[:]...)
+	s.canonical = b
+
+	hash := sha256.Sum256(b)
+	var free [blockSize]byte
+	b = append(s.toSign[:0], free[:]...)
+	b = append(b, algorithm...)
+	b = append(b, '\n')
+	b = append(b, c.date...)
+	b = append(b, '\n')
+	b = appendScope(b, c.day, c.scope)
+	b = append(b, '\n')
+	b = hex.AppendEncode(b, hash[:])
+	s.toSign = b
+	return b
+}
+
+func appendScope(b []byte, day string, scope Scope) []byte {
+	for _, part := range [...]string{day, scope.Region, scope.Service} {
+		b = append(b, part...)
+		b = append(b, '/')
+	}
+	return append(b, terminator...)
+}
+
+// tokenText is a session token in a canonical request, as header or parameter.
+var tokenText = regexp.MustCompile(`(?i)(x-amz-security-token)(:[^\n]*|=[^&\n]*)`)
+
+// redact replaces session tokens in a canonical request by their length.
+func redact(canonical string) string {
+	return tokenText.ReplaceAllStringFunc(canonical, func(found string) string {
+		named := len(paramToken) + 1
+		return found[:named] + "<" + strconv.Itoa(len(found)-named) + " bytes not shown>"
+	})
+}
