@@ -1,0 +1,179 @@
+package access
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/sigv4"
+)
+
+const app = "arn:aws:chime:us-east-1:000000000000:app-instance/A"
+
+type fixture struct {
+	*Service
+	now time.Time
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
+	var err error
+	f.Service, err = New(Options{
+		Site:            chime.Site{Region: "us-east-1", Account: "000000000000"},
+		RootAccessKeyID: "AKIDROOT", RootSecretAccessKey: "root-secret",
+		Now: func() time.Time { return f.now }, Random: rand.Reader,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *fixture) issue(t *testing.T, user string) Credentials {
+	t.Helper()
+	c, err := f.IssueUserCredentials("A", chime.UserRef(user))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// verify signs a request with the credentials and has it verified.
+func (f *fixture) verify(t *testing.T, c Credentials) (*Principal, error) {
+	t.Helper()
+	req, err := http.NewRequest("GET", "http://localhost/endpoints/messaging-session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.RequestURI = "/endpoints/messaging-session"
+	req.Host = "localhost"
+	signer := sigv4.Signer{
+		Credentials: sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken},
+		Scope:       sigv4.Scope{Region: "us-east-1", Service: "chime"},
+	}
+	empty := sha256.Sum256(nil)
+	if err := signer.Sign(req, empty, f.now); err != nil {
+		t.Fatal(err)
+	}
+	r := sigv4.FromHTTP(req, empty)
+	return f.Verify(context.Background(), &r)
+}
+
+func TestUserSessionIsLimitedToItsUser(t *testing.T) {
+	f := newFixture(t)
+	p, err := f.verify(t, f.issue(t, "ann"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	operation := func(name string) *api.Operation { return &api.Operation{SigningName: "chime", Name: name} }
+	for _, tc := range []struct {
+		name    string
+		op      string
+		req     api.Request
+		allowed bool
+	}{
+		{"endpoint", "GetMessagingSessionEndpoint", &messaging.GetMessagingSessionEndpointRequest{}, true},
+		{"send as itself", "SendChannelMessage", &messaging.SendChannelMessageRequest{ChimeBearer: app + "/user/ann", ChannelARN: app + "/channel/c"}, true},
+		{"send as another", "SendChannelMessage", &messaging.SendChannelMessageRequest{ChimeBearer: app + "/user/bob", ChannelARN: app + "/channel/c"}, false},
+		{"send to another app instance", "SendChannelMessage", &messaging.SendChannelMessageRequest{ChimeBearer: app + "/user/ann", ChannelARN: app + "2/channel/c"}, false},
+		{"list users", "ListAppInstanceUsers", &identity.ListAppInstanceUsersRequest{AppInstanceARN: app}, true},
+		{"delete a user", "DeleteAppInstanceUser", &identity.DeleteAppInstanceUserRequest{AppInstanceUserARN: app + "/user/ann"}, false},
+		{"create an admin", "CreateAppInstanceAdmin", &identity.CreateAppInstanceAdminRequest{AppInstanceARN: app, AppInstanceAdminARN: app + "/user/ann"}, false},
+		{"no bearer, no channel", "SearchChannels", &messaging.SearchChannelsRequest{}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := f.Authorize(p, operation(tc.op), tc.req)
+			var refused *api.Error
+			if tc.allowed != (err == nil) || err != nil && (!errors.As(err, &refused) || refused.Type != "AccessDeniedException") {
+				t.Errorf("got %v, allowed should be %v", err, tc.allowed)
+			}
+		})
+	}
+	if err := f.AuthorizeConnect(p, app+"/user/bob"); err == nil {
+		t.Error("ann may connect as bob")
+	}
+	if err := f.AuthorizeConnect(p, app+"/user/ann"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRootMayDoEverything(t *testing.T) {
+	f := newFixture(t)
+	p, err := f.verify(t, Credentials{AccessKeyID: "AKIDROOT", SecretAccessKey: "root-secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Authorize(p, &api.Operation{SigningName: "chime", Name: "CreateAppInstance"}, &identity.CreateAppInstanceRequest{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusedCredentials(t *testing.T) {
+	f := newFixture(t)
+	ann, bob := f.issue(t, "ann"), f.issue(t, "bob")
+	changed := func(c Credentials, change func(*Credentials)) Credentials { change(&c); return c }
+	flipped := func(i int) func(*Credentials) {
+		return func(c *Credentials) {
+			b := []byte(c.SessionToken)
+			b[i] = map[bool]byte{true: 'A', false: 'B'}[b[i] != 'A']
+			c.SessionToken = string(b)
+		}
+	}
+	for name, c := range map[string]Credentials{
+		"unknown key":         {AccessKeyID: "AKIDOTHER", SecretAccessKey: "root-secret"},
+		"wrong secret":        {AccessKeyID: "AKIDROOT", SecretAccessKey: "other"},
+		"temporary, no token": changed(ann, func(c *Credentials) { c.SessionToken = "" }),
+		"another's token":     changed(ann, func(c *Credentials) { c.SessionToken = bob.SessionToken }),
+		"root key with token": {AccessKeyID: "AKIDROOT", SecretAccessKey: "root-secret", SessionToken: ann.SessionToken},
+		"token format":        changed(ann, flipped(0)),
+		"token nonce":         changed(ann, flipped(5)),
+		"token body":          changed(ann, flipped(60)),
+		"token end":           changed(ann, func(c *Credentials) { c.SessionToken = c.SessionToken[:40] }),
+		"no token at all":     changed(ann, func(c *Credentials) { c.SessionToken = "x" }),
+		"token of great size": changed(ann, func(c *Credentials) { c.SessionToken = strings.Repeat("A", 5000) }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := f.verify(t, c)
+			var refused *sigv4.Error
+			if p != nil || !errors.As(err, &refused) || refused.Status != 403 {
+				t.Errorf("got %v, %v", p, err)
+			}
+		})
+	}
+}
+
+func TestSessionEnds(t *testing.T) {
+	f := newFixture(t)
+	c := f.issue(t, "ann")
+	if _, err := f.verify(t, c); err != nil {
+		t.Fatal(err)
+	}
+	f.now = f.now.Add(UserSessionDuration)
+	_, err := f.verify(t, c)
+	var refused *sigv4.Error
+	if !errors.As(err, &refused) || refused.Code != "ExpiredTokenException" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSessionTokenIsShortAndHidesItsClaims(t *testing.T) {
+	f := newFixture(t)
+	c := f.issue(t, "a-user-id-of-the-greatest-length-that-the-service-allows-to-be-64")
+	if len(c.SessionToken) > 400 {
+		t.Errorf("the token has %d characters", len(c.SessionToken))
+	}
+	if bytes.Contains([]byte(c.SessionToken), []byte("greatest")) {
+		t.Error("the token shows the user")
+	}
+}
