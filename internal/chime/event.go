@@ -1,0 +1,72 @@
+package chime
+
+// Events that a WebSocket carries (spec 4.4).
+const (
+	EventSessionEstablished    = "SESSION_ESTABLISHED"
+	EventCreateMessage         = "CREATE_CHANNEL_MESSAGE"
+	EventUpdateMessage         = "UPDATE_CHANNEL_MESSAGE"
+	EventRedactMessage         = "REDACT_CHANNEL_MESSAGE"
+	EventDeleteMessage         = "DELETE_CHANNEL_MESSAGE"
+	EventUpdateChannel         = "UPDATE_CHANNEL"
+	EventDeleteChannel         = "DELETE_CHANNEL"
+	EventCreateMembership      = "CREATE_CHANNEL_MEMBERSHIP"
+	EventBatchCreateMembership = "BATCH_CREATE_CHANNEL_MEMBERSHIP"
+	EventUpdateMembership      = "UPDATE_CHANNEL_MEMBERSHIP"
+	EventDeleteMembership      = "DELETE_CHANNEL_MEMBERSHIP"
+)
+
+// Events of the log alone. They have no MessageType and reach no socket, though the deletion of
+// a user or an app instance closes the sockets of its Subject.
+const (
+	EventCreateAppInstance = "CREATE_APP_INSTANCE"
+	EventUpdateAppInstance = "UPDATE_APP_INSTANCE"
+	EventDeleteAppInstance = "DELETE_APP_INSTANCE"
+	EventCreateUser        = "CREATE_APP_INSTANCE_USER"
+	EventUpdateUser        = "UPDATE_APP_INSTANCE_USER"
+	EventDeleteUser        = "DELETE_APP_INSTANCE_USER"
+	EventCreateAdmin       = "CREATE_APP_INSTANCE_ADMIN"
+	EventDeleteAdmin       = "DELETE_APP_INSTANCE_ADMIN"
+	EventCreateChannel     = "CREATE_CHANNEL"
+	EventCreateModerator   = "CREATE_CHANNEL_MODERATOR"
+	EventDeleteModerator   = "DELETE_CHANNEL_MODERATOR"
+	EventUpdateReadMarker  = "UPDATE_CHANNEL_READ_MARKER"
+)
+
+// MessageTypeSystem is the x-amz-chime-message-type of every event that is not of a message.
+const MessageTypeSystem = "SYSTEM"
+
+// Event is one change in the order in which changes were committed. Who gets it on the
+// socket follows from Only, Also, Join and Leave alone, so that a reader of the log needs
+// nothing else.
+type Event struct {
+	// Position is the event's place in the log. An ephemeral event has the position of the
+	// event before it.
+	Position uint64 `cbor:"-"`
+	// Ephemeral events take a place in the live order but are never written.
+	Ephemeral bool `cbor:"-"`
+
+	Time Millis `cbor:"1,keyasint"`
+	Type string `cbor:"2,keyasint"`
+	App  string `cbor:"3,keyasint"`
+	// Channel is the UID of the channel; empty for events of a user or an app instance.
+	Channel string `cbor:"4,keyasint,omitempty"`
+	// Sub is the sub-channel of an elastic channel.
+	Sub string `cbor:"5,keyasint,omitempty"`
+	// MessageType is the header x-amz-chime-message-type: STANDARD, CONTROL or SYSTEM. Empty
+	// for events that no socket carries.
+	MessageType string `cbor:"6,keyasint,omitempty"`
+	// Reason is the header x-amz-chime-event-reason.
+	Reason string `cbor:"7,keyasint,omitempty"`
+	// Only, when set, names everybody who gets the event; otherwise the members do.
+	Only []Ref `cbor:"8,keyasint,omitempty"`
+	// Also get the event besides the members.
+	Also []Ref `cbor:"9,keyasint,omitempty"`
+	// Join become members before the event is delivered.
+	Join []Ref `cbor:"10,keyasint,omitempty"`
+	// Leave stop being members after the event is delivered.
+	Leave []Ref `cbor:"11,keyasint,omitempty"`
+	// Subject is the user or bot whom an event of the log alone is about.
+	Subject Ref `cbor:"12,keyasint,omitempty"`
+	// Payload is the JSON text of the socket's Payload.
+	Payload []byte `cbor:"13,keyasint,omitempty"`
+}

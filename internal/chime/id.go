@@ -1,0 +1,41 @@
+package chime
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+
+	"github.com/google/uuid"
+)
+
+// maxMoment is the latest time that six bytes hold.
+const maxMoment Millis = 1<<48 - 1
+
+// MessageIDLen is the length of a message id: 64 lower-case hexadecimal digits.
+const MessageIDLen = 64
+
+// NewUUID makes a lower-case version 4 UUID from the given source of randomness.
+func NewUUID(random io.Reader) (string, error) {
+	id, err := uuid.NewRandomFromReader(random)
+	return id.String(), err
+}
+
+// NewMessageID makes the id of the message that takes the given position in its channel.
+// Ids of a channel sort by time and then by position, so the id is also the message's place
+// in the history. The last 18 bytes are random: ids cannot be guessed.
+func NewMessageID(random io.Reader, created Millis, position uint64) (string, error) {
+	var raw [MessageIDLen / 2]byte
+	binary.BigEndian.PutUint64(raw[:8], uint64(created)<<16) // six bytes of time
+	binary.BigEndian.PutUint64(raw[6:14], position)
+	if _, err := io.ReadFull(random, raw[14:]); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(raw[:]), nil
+}
+
+// FirstMessageID sorts before every message created at or after the moment.
+func FirstMessageID(moment Millis) string {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], uint64(min(max(moment, 0), maxMoment))<<16)
+	return hex.EncodeToString(raw[:6])
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// Feed is the live end of the log, kept in memory: engines publish committed events into it
+// and cursors read from it, falling back to the engine's log when they lag. It promises the
+// order of Publish calls to every cursor.
+type Feed struct {
+	read func(after uint64, limit int) ([]*chime.Event, error)
+
+	mu     sync.Mutex
+	ring   []*chime.Event // the latest events, oldest first
+	bytes  int            // of the payloads in the ring
+	first  uint64         // number of publications before ring[0]
+	last   uint64         // position of the latest event
+	wake   chan struct{}  // closed when there is more to read
+	waited bool           // somebody may wait on wake
+	closed bool
+}
+
+// The ring is cut back to these bounds once it exceeds them by a quarter.
+const (
+	feedSize  = 8192     // events kept in memory
+	feedBytes = 32 << 20 // of their payloads
+	feedBatch = 512      // events handed out at once
+)
+
+// NewFeed is a feed whose log ends at position last. read returns up to limit events after a
+// position from the engine's log, in order and nothing when it holds none.
+func NewFeed(last uint64, read func(after uint64, limit int) ([]*chime.Event, error)) *Feed {
+	return &Feed{read: read, last: last, wake: make(chan struct{})}
+}
+
+// Publish adds events that are on disk, or ephemeral ones, which get the position of the event
+// before them. The feed keeps the events.
+func (f *Feed) Publish(events []chime.Event) {
+	if len(events) == 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	for i := range events {
+		e := &events[i]
+		if e.Ephemeral {
+			e.Position = f.last
+		}
+		f.last = e.Position
+		f.bytes += len(e.Payload)
+		f.ring = append(f.ring, e)
+	}
+	if len(f.ring) > feedSize*5/4 || f.bytes > feedBytes*5/4 {
+		f.cut()
+	}
+	if f.waited {
+		close(f.wake)
+		f.wake, f.waited = make(chan struct{}), false
+	}
+}
+
+// Announce publishes ephemeral events, which stay the caller's own.
+func (f *Feed) Announce(events []chime.Event) {
+	own := slices.Clone(events)
+	for i := range own {
+		own[i].Ephemeral = true
+	}
+	f.Publish(own)
+}
+
+// Trim forgets the events up to and including the position, which the log no longer holds.
+func (f *Feed) Trim(upTo uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := sort.Search(len(f.ring), func(i int) bool { return f.ring[i].Position > upTo })
+	f.drop(n)
+}
+
+// cut brings the ring back to its bounds; it is done in strides because it moves the rest.
+func (f *Feed) cut() {
+	n := max(0, len(f.ring)-feedSize)
+	kept := f.bytes
+	for _, e := range f.ring[:n] {
+		kept -= len(e.Payload)
+	}
+	for ; kept > feedBytes; n++ {
+		kept -= len(f.ring[n].Payload)
+	}
+	f.drop(n)
+}
+
+func (f *Feed) drop(n int) {
+	for _, e := range f.ring[:n] {
+		f.bytes -= len(e.Payload)
+	}
+	f.ring = slices.Delete(f.ring, 0, n)
+	f.first += uint64(n)
+}
+
+// Last is the position of the latest published event.
+func (f *Feed) Last() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
+}
+
+// Close ends every cursor with ErrUnavailable.
+func (f *Feed) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.closed = true
+		close(f.wake)
+	}
+}

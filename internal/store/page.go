@@ -1,0 +1,98 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+
+	"github.com/carillon-chat/carillon/internal/api"
+)
+
+// ErrPageToken: a page token was not made by this list with these parameters. It is the answer
+// that the caller gets.
+var ErrPageToken error = api.BadRequest("NextToken", "does not belong to this list")
+
+// Page asks for one page of a list.
+type Page struct {
+	// Scope is the operation and every parameter that shapes the list; a token works with the
+	// scope it was made for and no other.
+	Scope string
+	// Token is where the page before ended; empty asks for the first page.
+	Token string
+	// Limit is the most items of a page, at least 1.
+	Limit int
+}
+
+// DefaultPage is how many items a page has when the caller does not say (spec 12.1).
+const DefaultPage = 50
+
+// NewPage is the page that a request's MaxResults and NextToken ask for.
+func NewPage(scope string, maxResults *int, nextToken *string) Page {
+	p := Page{Scope: scope, Limit: DefaultPage}
+	if maxResults != nil {
+		p.Limit = *maxResults
+	}
+	if nextToken != nil {
+		p.Token = *nextToken
+	}
+	return p
+}
+
+const scopeHashLen = 8
+
+// List reads one page of a range. keep turns an entry into an item, or leaves it out; entries
+// left out do not shorten a page. next is empty when nothing follows, so that a client never
+// fetches an empty page. Paging is exact: entries added or removed meanwhile never make another
+// entry appear twice or not at all.
+func List[V, T any](r Reader, t Table[V], rng Range, p Page, keep func(V) (item T, ok bool, err error)) (items []T, next string, err error) {
+	rng, err = p.resume(rng)
+	if err != nil {
+		return nil, "", err
+	}
+	var last Key
+	err = t.Each(r, rng, func(key Key, record V) (bool, error) {
+		item, ok, err := keep(record)
+		if err != nil || !ok {
+			return err == nil, err
+		}
+		if len(items) == p.Limit {
+			next = p.token(last)
+			return false, nil
+		}
+		items = append(items, item)
+		last = append(last[:0], key...)
+		return true, nil
+	})
+	return items, next, err
+}
+
+// resume narrows the range to what comes after the token. A token never widens it, whatever
+// key it holds.
+func (p Page) resume(rng Range) (Range, error) {
+	if p.Token == "" {
+		return rng, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(p.Token)
+	if err != nil || len(raw) <= scopeHashLen || !bytes.Equal(raw[:scopeHashLen], p.scopeHash()) {
+		return rng, ErrPageToken
+	}
+	key := Key(raw[scopeHashLen:])
+	if bytes.Compare(key, rng.From) < 0 || len(rng.To) > 0 && bytes.Compare(key, rng.To) >= 0 {
+		return rng, ErrPageToken
+	}
+	if rng.Reverse {
+		rng.To = key
+	} else {
+		rng.From = key.after()
+	}
+	return rng, nil
+}
+
+func (p Page) token(last Key) string {
+	return base64.RawURLEncoding.EncodeToString(append(p.scopeHash(), last...))
+}
+
+func (p Page) scopeHash() []byte {
+	sum := sha256.Sum256([]byte(p.Scope))
+	return sum[:scopeHashLen]
+}

@@ -1,0 +1,465 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+const table store.TableID = 100
+
+// testDisk is a disk in memory whose operations can be made to fail or wait.
+type testDisk struct {
+	vfs.FS
+	mem    *vfs.MemFS
+	inject atomic.Pointer[func(errorfs.Op) error]
+}
+
+func newTestDisk() *testDisk {
+	d := &testDisk{mem: vfs.NewCrashableMem()}
+	d.FS = errorfs.Wrap(d.mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if f := d.inject.Load(); f != nil {
+			return (*f)(op)
+		}
+		return nil
+	}))
+	return d
+}
+
+// fail makes operations of the kinds on files with the part in their name fail.
+func (d *testDisk) fail(err error, part string, kinds ...errorfs.OpKind) {
+	f := func(op errorfs.Op) error {
+		for _, kind := range kinds {
+			if op.Kind == kind && strings.Contains(op.Path, part) {
+				return fmt.Errorf("%s: %w", op.Path, err)
+			}
+		}
+		return nil
+	}
+	d.inject.Store(&f)
+}
+
+func (d *testDisk) heal() { d.inject.Store(nil) }
+
+func (d *testDisk) open(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open("data", Options{fs: d, memTableSize: 256 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// killed is the disk as it would be found if the process died now.
+func (d *testDisk) killed() *vfs.MemFS {
+	return d.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(0, 0))})
+}
+
+// reopen opens the data of a process that died now.
+func (d *testDisk) reopen(t *testing.T) *Store {
+	t.Helper()
+	return (&testDisk{FS: d.killed()}).open(t)
+}
+
+// write commits one numbered record with its event; the position is the number.
+func write(s *Store, n uint64) error {
+	return s.Update(context.Background(), func(tx store.Tx) error {
+		if _, err := tx.Append(chime.Event{Type: "t", Payload: []byte(fmt.Sprint(n))}); err != nil {
+			return err
+		}
+		return tx.Put(table, store.K("n").Num(n), []byte(strings.Repeat(fmt.Sprint(n), 50)))
+	})
+}
+
+// writeMany commits records first to last and returns the last that was acknowledged.
+func writeMany(t *testing.T, s *Store, first, last uint64) {
+	t.Helper()
+	for n := first; n <= last; n++ {
+		if err := write(s, n); err != nil {
+			t.Fatalf("write %d: %v", n, err)
+		}
+	}
+}
+
+// writeUntilRefused commits records until one is not acknowledged.
+func writeUntilRefused(t *testing.T, s *Store, first uint64) (acknowledged uint64, err error) {
+	t.Helper()
+	for n := first; n < first+50000; n++ {
+		if err := write(s, n); err != nil {
+			return n - 1, err
+		}
+	}
+	t.Fatal("nothing was refused")
+	return 0, nil
+}
+
+// readAll reads every record and event, and says what is missing up to the number.
+func readAll(s *Store, upTo uint64) error {
+	err := s.View(context.Background(), func(r store.Reader) error {
+		var n uint64
+		err := r.Scan(table, store.Prefix(store.K("n")), func(_ store.Key, value []byte) (bool, error) {
+			n++
+			if string(value) != strings.Repeat(fmt.Sprint(n), 50) {
+				return false, fmt.Errorf("record %d is missing or wrong", n)
+			}
+			return true, nil
+		})
+		if err == nil && n < upTo {
+			err = fmt.Errorf("records end at %d of %d", n, upTo)
+		}
+		return err
+	})
+	if err != nil || upTo == 0 {
+		return err
+	}
+	cursor, err := s.Follow(0)
+	if err != nil {
+		return err
+	}
+	defer cursor.Close()
+	for n := uint64(0); n < upTo; {
+		events, err := cursor.Next(context.Background())
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if e.Ephemeral {
+				continue
+			}
+			if n++; e.Position != n || string(e.Payload) != fmt.Sprint(n) {
+				return fmt.Errorf("event %d is missing or wrong", n)
+			}
+		}
+	}
+	return nil
+}
+
+func closed(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Error("close:", err)
+	}
+}
+
+// An error of the write-ahead log, wherever it happens, is answered as an error by whoever waits
+// for it and by all who come later. Nothing hangs, nothing acknowledged is lost.
+func TestLogErrors(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		part  string
+		kinds []errorfs.OpKind
+	}{
+		{"write", ".log", []errorfs.OpKind{errorfs.OpFileWrite}},
+		{"sync", ".log", []errorfs.OpKind{errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo}},
+		{"create", ".log", []errorfs.OpKind{errorfs.OpCreate, errorfs.OpReuseForWrite}},
+		{"folder", "data", []errorfs.OpKind{errorfs.OpFileSync}},
+	} {
+		for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
+			t.Run(fmt.Sprint(test.name, " ", cause), func(t *testing.T) {
+				d := newTestDisk()
+				s := d.open(t)
+				defer closed(t, s)
+				writeMany(t, s, 1, 10)
+				before := s.Stats().Commits
+				d.fail(cause, test.part, test.kinds...)
+				acknowledged, err := writeUntilRefused(t, s, 11)
+				if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, cause) {
+					t.Fatalf("the Update under way: %v", err)
+				}
+				if s.Stats().Commits == before {
+					t.Fatal("no commit was under way")
+				}
+				err = write(s, acknowledged+2)
+				if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrFull) != (cause == syscall.ENOSPC) {
+					t.Errorf("a later Update: %v", err)
+				}
+				if err := readAll(s, acknowledged); err != nil && !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("reading: %v", err)
+				}
+				if cursor, err := s.Follow(0); err != nil {
+					t.Errorf("following: %v", err)
+				} else if events, err := cursor.Next(context.Background()); err != nil || events[0].Position != 1 {
+					t.Errorf("the log: %v", err)
+				}
+				again := d.reopen(t)
+				defer closed(t, again)
+				if err := readAll(again, acknowledged); err != nil {
+					t.Errorf("after opening again: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// Concurrent Updates all come back when the log fails under them.
+func TestLogErrorUnderLoad(t *testing.T) {
+	d := newTestDisk()
+	s := d.open(t)
+	defer closed(t, s)
+	writeMany(t, s, 1, 5)
+	results := make(chan error)
+	for worker := range 32 {
+		go func() {
+			for {
+				err := s.Update(context.Background(), func(tx store.Tx) error {
+					return tx.Put(table+1, store.K("worker").Num(uint64(worker)), []byte("x"))
+				})
+				if err == nil {
+					err = s.View(context.Background(), func(store.Reader) error { return nil })
+				}
+				if err != nil {
+					results <- err
+					return
+				}
+			}
+		}()
+	}
+	d.fail(syscall.EIO, ".log", errorfs.OpFileSyncData, errorfs.OpFileSync)
+	for range 32 {
+		if err := <-results; !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, syscall.EIO) {
+			t.Errorf("an Update or View under way: %v", err)
+		}
+	}
+	again := d.reopen(t)
+	defer closed(t, again)
+	if err := readAll(again, 5); err != nil {
+		t.Error(err)
+	}
+}
+
+// A flush that finds no room refuses changes until there is room, without a restart.
+func TestFlushErrors(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+		for _, kind := range []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite} {
+			t.Run(fmt.Sprint(cause, kind), func(t *testing.T) {
+				t.Parallel()
+				d := newTestDisk()
+				s := d.open(t)
+				defer closed(t, s)
+				d.fail(cause, ".sst", kind)
+				acknowledged, err := writeUntilRefused(t, s, 1)
+				if !errors.Is(err, cause) || errors.Is(err, store.ErrFull) != (cause == syscall.ENOSPC) {
+					t.Errorf("refused with %v", err)
+				}
+				if err := readAll(s, acknowledged); err != nil {
+					t.Errorf("reading meanwhile: %v", err)
+				}
+				d.heal()
+				eventually(t, func() error { return write(s, acknowledged+1) })
+				if err := readAll(s, acknowledged+1); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// eventually waits for what the engine does in its own time.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// An error of the manifest is for good; reading goes on and nothing is lost.
+func TestManifestError(t *testing.T) {
+	for _, kind := range []errorfs.OpKind{errorfs.OpFileWrite, errorfs.OpFileSync} {
+		d := newTestDisk()
+		s := d.open(t)
+		d.fail(syscall.EIO, "MANIFEST", kind)
+		acknowledged, err := writeUntilRefused(t, s, 1)
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("refused with %v", err)
+		}
+		d.heal()
+		if err := write(s, acknowledged+1); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("later: %v", err)
+		}
+		if err := readAll(s, acknowledged); err != nil {
+			t.Errorf("reading: %v", err)
+		}
+		if refusal := s.Stats().Refusal; !errors.Is(refusal, store.ErrUnavailable) {
+			t.Errorf("stats tell %v", refusal)
+		}
+		again := d.reopen(t)
+		if err := readAll(again, acknowledged); err != nil {
+			t.Errorf("after opening again: %v", err)
+		}
+		closed(t, again)
+		closed(t, s)
+	}
+}
+
+// With less free space than the reserve nothing is written, reads go on, and changes are
+// accepted again when there is room.
+func TestReserve(t *testing.T) {
+	d := newTestDisk()
+	room := func(megabytes uint64) {
+		d.mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: megabytes << 20, TotalBytes: 1 << 40})
+	}
+	room(300)
+	s := d.open(t)
+	defer closed(t, s)
+	writeMany(t, s, 1, 10)
+	room(200)
+	s.disk.measure()
+	writes := s.Writes()
+	if err := write(s, 11); !errors.Is(err, store.ErrFull) || !strings.Contains(err.Error(), "200 MB left") {
+		t.Errorf("with 200 MB left: %v", err)
+	}
+	if s.Writes() != writes {
+		t.Error("something was written")
+	}
+	if err := readAll(s, 10); err != nil {
+		t.Errorf("reading: %v", err)
+	}
+	room(300)
+	s.disk.measure()
+	writeMany(t, s, 11, 12)
+
+	room(200) // found out by the room that is used up, not only by the clock
+	s.disk.room.Store(100)
+	if err := write(s, 13); !errors.Is(err, store.ErrFull) {
+		t.Errorf("with the room used up: %v", err)
+	}
+	again := d.reopen(t) // a full folder can be read
+	defer closed(t, again)
+	if err := readAll(again, 12); err != nil {
+		t.Errorf("after opening again: %v", err)
+	}
+}
+
+// Nothing tells of a commit before it is on disk: no Update, no View that saw it, no cursor.
+func TestNothingBeforeSync(t *testing.T) {
+	d := newTestDisk()
+	s := d.open(t)
+	defer closed(t, s)
+	writeMany(t, s, 1, 1)
+	cursor, err := s.Follow(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	syncing, release := make(chan struct{}), make(chan struct{})
+	hold := func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSyncData && strings.Contains(op.Path, ".log") {
+			syncing <- struct{}{}
+			<-release
+		}
+		return nil
+	}
+	d.inject.Store(&hold)
+
+	order := make(chan string, 10)
+	go func() {
+		if err := write(s, 2); err != nil {
+			t.Error(err)
+		}
+		order <- "update"
+	}()
+	<-syncing // applied and visible, not on disk
+	ctx, cancel := context.WithCancel(context.Background())
+	saw := make(chan struct{})
+	for name, read := range map[string]func(context.Context, func(store.Reader) error) error{
+		"view": s.View,
+		"update that writes nothing": func(ctx context.Context, f func(store.Reader) error) error {
+			return s.Update(ctx, func(tx store.Tx) error { return f(tx) })
+		},
+		"update that fails": func(ctx context.Context, f func(store.Reader) error) error {
+			err := s.Update(ctx, func(tx store.Tx) error { return errors.Join(f(tx), io.EOF) })
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		},
+	} {
+		go func() {
+			err := read(context.Background(), func(r store.Reader) error {
+				defer func() { saw <- struct{}{} }()
+				if p, err := r.Position(); p != 2 || err != nil {
+					return fmt.Errorf("position %d, %w", p, err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			order <- name
+		}()
+	}
+	for range 3 {
+		<-saw
+	}
+	go func() { // one that gives up waiting
+		err := s.View(ctx, func(store.Reader) error { cancel(); return nil })
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("a view whose context ended: %v", err)
+		}
+		order <- "gave up"
+	}()
+	if first := <-order; first != "gave up" {
+		t.Errorf("%s returned before the commit was on disk", first)
+	}
+	if _, err := cursor.Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("the cursor had the event before it was on disk: %v", err)
+	}
+	d.inject.Store(nil)
+	close(release)
+	for range 4 {
+		<-order
+	}
+	if events, err := cursor.Next(ctx); err != nil || events[0].Position != 2 {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// Ephemeral events and reads cost no write.
+func TestAnnounceWritesNothing(t *testing.T) {
+	d := newTestDisk()
+	s := d.open(t)
+	defer closed(t, s)
+	writeMany(t, s, 1, 3)
+	forbid := func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			t.Errorf("%s was written", op.Path)
+		}
+		return nil
+	}
+	d.inject.Store(&forbid)
+	before := s.Stats()
+	for range 100 {
+		s.Announce(chime.Event{Type: "typing", Payload: []byte("…")})
+	}
+	if err := readAll(s, 3); err != nil {
+		t.Error(err)
+	}
+	if err := s.Update(context.Background(), func(store.Tx) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	after := s.Stats()
+	if before.Commits != after.Commits || before.LogWrites != after.LogWrites || before.LogSyncs != after.LogSyncs {
+		t.Errorf("from %+v to %+v", before, after)
+	}
+	d.heal()
+}

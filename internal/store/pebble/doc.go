@@ -1,0 +1,46 @@
+// Package pebble keeps a store in a folder, in the log-structured merge tree of
+// github.com/cockroachdb/pebble.
+//
+// # One writer, shared syncs
+//
+// Update runs its function on an indexed batch under one lock, which makes transactions
+// serializable, applies the batch without waiting for the disk, leaves the lock, and then waits
+// for a sync of the write-ahead log that it shares with everybody who waits at that moment.
+// Commits reach the log in the order of the lock, so a synced commit means that all before it
+// are synced too; their events are published in that order before any of their Updates return.
+// Whatever was read may not be on disk yet, therefore View, and Updates that wrote nothing or
+// failed, wait for the latest commit that they could have seen.
+//
+// # What goes wrong and what is said
+//
+// A folder in use by another process: store.ErrInUse. A folder of a later version:
+// store.ErrNewer, before anything is changed.
+//
+// A full disk: below a reserve of free space every Update is refused with store.ErrFull before
+// it writes anything; reading goes on, and writing too as soon as there is room. A flush or
+// compaction that fails is tried again every second and Updates are refused until one succeeds.
+// An error of the write-ahead log itself is for good: Updates under way answer
+// store.ErrUnavailable, because nobody can tell what of them reached the disk, and so do reads
+// that could see what they wrote; later Updates are refused. Opening the folder again settles
+// what is there. An error of the manifest refuses changes for good, too, but reading goes on.
+//
+// # Damaged files
+//
+// Before a folder is opened for writing it is opened for reading and checked, so that a damaged
+// one is left as it is. Detected and answered with store.ErrCorrupt: a wrong byte in a block of
+// a table or blob file, when it is read; missing tables, manifest, or markers; a wrong byte
+// or a cut anywhere in the log or the manifest that makes an acknowledged commit disappear.
+//
+// The last one needs a help of ours. Pebble takes an unreadable record in its newest log for
+// the torn end of a crash unless a later record proves that the place had been synced, and its
+// proof counts only a part of what was synced; an unreadable record in the manifest always ends
+// it quietly. Both would make acknowledged commits vanish without a word. So commits are
+// numbered, each number stands in its commit, and the latest acknowledged one also in a file of
+// its own, "acknowledged", written (not synced) after each shared sync. A folder is refused when
+// a number is missing between tables and logs, or at their end. After the death of the process
+// the file is exact. After a loss of power it may be some seconds old, so that damage to the
+// commits of those last seconds may go unnoticed.
+//
+// Not detected: wrong bytes in places nobody reads; changes with a matching checksum; a whole
+// folder put back to an earlier state.
+package pebble

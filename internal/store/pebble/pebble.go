@@ -1,0 +1,186 @@
+package pebble
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	crdb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Options of Open. The zero value is good.
+type Options struct {
+	// Logger gets what an operator should know; nil for nothing.
+	Logger *slog.Logger
+	// CacheBytes is the size of the cache of uncompressed blocks; 0 stands for 64 MiB.
+	CacheBytes int64
+	// ReserveBytes of the disk are left free: with less, Updates are refused with
+	// store.ErrFull. 0 stands for 256 MiB, -1 for no reserve.
+	ReserveBytes int64
+
+	fs           vfs.FS // the disk; tests put another in its place
+	memTableSize uint64
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.ReserveBytes == 0 {
+		o.ReserveBytes = 256 << 20
+	}
+	if o.fs == nil {
+		o.fs = vfs.Default
+	}
+	if o.memTableSize == 0 {
+		o.memTableSize = 64 << 20
+	}
+	return o
+}
+
+// Store is a store.Store in a folder.
+type Store struct {
+	dir    string
+	db     *crdb.DB
+	lock   *crdb.Lock
+	disk   *disk
+	health *health
+	feed   *store.Feed
+	mark   *mark
+
+	life   sync.RWMutex // held for reading by whatever uses db
+	closed bool
+
+	write    sync.Mutex // held by the one Update that runs
+	commits  uint64     // number of the latest commit
+	position uint64     // of the latest event
+
+	// Numbers of commits: applied may be in a snapshot, synced is on disk, durable is also
+	// marked and published.
+	applied, synced, durable atomic.Uint64
+
+	publishing sync.Mutex
+	waiting    queue
+	woken      wakeup
+	stats      counters
+	poked      chan struct{} // wakes the monitor
+	background sync.WaitGroup
+}
+
+// Open opens the store in the folder, which it makes when there is none.
+func Open(dir string, opts Options) (_ *Store, err error) {
+	opts = opts.withDefaults()
+	dir = filepath.Clean(dir)
+	s := &Store{dir: dir, health: newHealth(opts.Logger), poked: make(chan struct{}, 1)}
+	s.disk = newDisk(opts.fs, dir, opts.ReserveBytes, s.health)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open %s: %w", dir, err)
+			s.release()
+		}
+	}()
+	if s.lock, err = lockFolder(opts.fs, dir); err != nil {
+		return nil, err
+	}
+	if err := verify(dir, s.lock, opts); err != nil {
+		return nil, err
+	}
+	s.disk.measure()
+	options := s.listen(tuned(opts, s.disk))
+	options.Lock = s.lock
+	if s.db, err = open(dir, options); err != nil {
+		return nil, s.disk.explain(err)
+	}
+	last, err := migrate(s.db)
+	if err != nil {
+		return nil, s.disk.explain(err)
+	}
+	if s.mark, err = createMark(opts.fs, dir, last.commits); err != nil {
+		return nil, s.disk.explain(err)
+	}
+	if err := s.health.broken(); err != nil { // which the disk kept from the engine
+		return nil, s.disk.explain(err)
+	}
+	s.commits, s.position = last.commits, last.position
+	s.applied.Store(last.commits)
+	s.synced.Store(last.commits)
+	s.durable.Store(last.commits)
+	s.feed = store.NewFeed(last.position, s.readLog)
+	s.background.Go(s.monitor)
+	return s, nil
+}
+
+// release gives back whatever Open had got.
+func (s *Store) release() (err error) {
+	s.health.close()
+	s.background.Wait()
+	if s.mark != nil {
+		err = s.mark.close()
+	}
+	if s.db != nil {
+		if closed := s.db.Close(); err == nil {
+			err = closed
+		}
+	}
+	if s.lock != nil {
+		if closed := s.lock.Close(); err == nil {
+			err = closed
+		}
+	}
+	return err
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.health.close() // what waits to write gives up
+	s.feed.Close()
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return s.release()
+}
+
+// Backup makes a copy of the store in a folder that must not exist: everything whose Update
+// had returned, and perhaps later commits. Tables are hard links where the disk allows it. The
+// copy is opened like any other folder.
+func (s *Store) Backup(dir string) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return store.ErrUnavailable
+	}
+	if err := s.health.refusal(); err != nil {
+		return err
+	}
+	if err := s.db.Checkpoint(filepath.Clean(dir), crdb.WithFlushedWAL()); err != nil {
+		return fmt.Errorf("backup to %s: %w", dir, s.disk.explain(err))
+	}
+	return nil
+}
+
+// Announce implements store.Store.
+func (s *Store) Announce(events ...chime.Event) { s.feed.Announce(events) }
+
+// Follow implements store.Store.
+func (s *Store) Follow(after uint64) (store.Cursor, error) { return s.feed.Follow(after) }
+
+func (s *Store) readLog(after uint64, limit int) ([]*chime.Event, error) {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return nil, store.ErrUnavailable
+	}
+	return store.ReadEvents(&reader{from: s.db}, after, limit)
+}

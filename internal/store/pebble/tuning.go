@@ -1,0 +1,66 @@
+package pebble
+
+import (
+	"runtime"
+
+	crdb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+)
+
+// The engine would stop writers itself at these bounds, in the middle of a commit and out of
+// reach of any context. The monitor does it before a commit begins, so the engine's own bounds
+// are put out of sight.
+const (
+	maxMemTables   = 6  // waiting to be flushed
+	maxSublevels   = 30 // of level 0, each of which every read has to look at
+	engineNoBounds = 1000
+)
+
+// tuned are the engine's options for many small durable commits, reads of short ranges near
+// their end, and two cores or more.
+func tuned(o Options, d *disk) *crdb.Options {
+	options := &crdb.Options{
+		FS:                          d,
+		Logger:                      logger{d.health},
+		FormatMajorVersion:          crdb.FormatNewest,
+		CacheSize:                   o.CacheBytes,
+		MemTableSize:                o.memTableSize,
+		MemTableStopWritesThreshold: engineNoBounds,
+		L0StopWritesThreshold:       engineNoBounds,
+		L0CompactionThreshold:       2, // few sublevels: reads matter more than idle cores
+		BytesPerSync:                1 << 20,
+		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, max(1, runtime.NumCPU()-1) },
+	}
+	for i := range options.Levels {
+		l := &options.Levels[i]
+		l.BlockSize = 16 << 10
+		l.IndexBlockSize = 64 << 10
+		l.FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return options
+}
+
+// listen connects the engine's events.
+func (s *Store) listen(options *crdb.Options) *crdb.Options {
+	options.EventListener = &crdb.EventListener{
+		BackgroundError: s.health.backgroundFailed,
+		DataCorruption: func(info crdb.DataCorruptionInfo) {
+			s.stats.damaged.Add(1)
+			s.health.log.Error("a file of the store is damaged", "file", info.Path, "err", damaged(info.Details))
+		},
+		FlushEnd: func(info crdb.FlushInfo) {
+			if info.Err == nil {
+				s.health.backgroundWorked()
+			}
+			s.poke()
+		},
+		CompactionEnd: func(info crdb.CompactionInfo) {
+			if info.Err == nil {
+				s.health.backgroundWorked()
+			}
+			s.poke()
+		},
+		WALCreated: func(crdb.WALCreateInfo) { s.poke() },
+	}
+	return options
+}

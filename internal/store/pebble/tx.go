@@ -1,0 +1,163 @@
+package pebble
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	crdb "github.com/cockroachdb/pebble/v2"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// source is what can be read: a snapshot, an indexed batch, the database.
+type source interface {
+	Get(key []byte) (value []byte, closer io.Closer, err error)
+	NewIter(*crdb.IterOptions) (*crdb.Iterator, error)
+}
+
+// reader reads tables out of one source.
+type reader struct {
+	from source
+	room []byte // for the key at hand
+}
+
+// path is where an entry is kept: the table's byte and the key.
+func path(table store.TableID, key store.Key) []byte {
+	return append(append(make([]byte, 0, len(key)+1), byte(table)), key...)
+}
+
+// path is the same in bytes that last until the next call.
+func (r *reader) path(table store.TableID, key store.Key) []byte {
+	r.room = append(append(r.room[:0], byte(table)), key...)
+	return r.room
+}
+
+func (r *reader) Get(table store.TableID, key store.Key) ([]byte, error) {
+	return get(r.from, r.path(table, key))
+}
+
+func get(from source, key []byte) ([]byte, error) {
+	value, closer, err := from.Get(key)
+	if errors.Is(err, crdb.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, damage(err)
+	}
+	kept := append(make([]byte, 0, len(value)), value...)
+	return kept, damage(closer.Close())
+}
+
+func (r *reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []byte) (bool, error)) (err error) {
+	lower, upper := bounds(table, rng)
+	if bytes.Compare(lower, upper) >= 0 {
+		return nil
+	}
+	it, err := r.from.NewIter(&crdb.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return damage(err)
+	}
+	defer func() {
+		if closed := it.Close(); err == nil {
+			err = damage(closed)
+		}
+	}()
+	first, next := it.First, it.Next
+	if rng.Reverse {
+		first, next = it.Last, it.Prev
+	}
+	for ok := first(); ok; ok = next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return damage(err)
+		}
+		if more, err := f(it.Key()[1:], value); err != nil || !more {
+			return err
+		}
+	}
+	return damage(it.Error())
+}
+
+func bounds(table store.TableID, rng store.Range) (lower, upper []byte) {
+	lower, upper = path(table, rng.From), path(table, rng.To)
+	if len(rng.To) == 0 {
+		upper[0]++
+	}
+	return lower, upper
+}
+
+func (r *reader) Position() (uint64, error) {
+	last, err := readLast(r.from)
+	return last.position, err
+}
+
+// tx is a transaction on an indexed batch, under the writer's lock.
+type tx struct {
+	reader
+	batch   *crdb.Batch
+	at      uint64 // position of the latest event
+	events  []chime.Event
+	trimmed uint64
+}
+
+// maxBatch is far above any honest transaction and below what the engine can take.
+const maxBatch = 1 << 30
+
+func (t *tx) Position() (uint64, error) { return t.at, nil }
+
+func (t *tx) Put(table store.TableID, key store.Key, value []byte) error {
+	if t.batch.Len()+len(key)+len(value) > maxBatch {
+		return fmt.Errorf("a transaction writes more than %d bytes", maxBatch)
+	}
+	return t.batch.Set(t.path(table, key), value, nil)
+}
+
+func (t *tx) Delete(table store.TableID, key store.Key) error {
+	return t.batch.Delete(t.path(table, key), nil)
+}
+
+// smallRange is how many entries are removed one by one: the mark that removes a range as a
+// whole makes later reads near it dearer.
+const smallRange = 128
+
+func (t *tx) DeleteRange(table store.TableID, rng store.Range) error {
+	lower, upper := bounds(table, rng)
+	if bytes.Compare(lower, upper) >= 0 {
+		return nil
+	}
+	var keys []store.Key
+	err := t.Scan(table, store.Range{From: rng.From, To: rng.To}, func(key store.Key, _ []byte) (bool, error) {
+		keys = append(keys, bytes.Clone(key))
+		return len(keys) <= smallRange, nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(keys) > smallRange {
+		return t.batch.DeleteRange(lower, upper, nil)
+	}
+	for _, key := range keys {
+		if err := t.Delete(table, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) Append(event chime.Event) (uint64, error) {
+	event.Position, event.Ephemeral = t.at+1, false
+	if err := store.PutEvent(t, event.Position, event); err != nil {
+		return 0, err
+	}
+	t.at++
+	t.events = append(t.events, event)
+	return event.Position, nil
+}
+
+func (t *tx) TrimEvents(upTo uint64) error {
+	t.trimmed = max(t.trimmed, min(upTo, t.at))
+	return t.DeleteRange(store.TableEvents, store.UpTo(upTo))
+}

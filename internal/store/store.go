@@ -1,0 +1,113 @@
+// Package store is the contract of durable state: ordered tables of records, changed in
+// transactions, and one log of events in commit order.
+//
+// What every engine promises, and storetest shows:
+//
+//   - Update is serializable and all or nothing. When it returns nil, what it wrote is on disk,
+//     and what it read is on disk too: an answer never rests on data that a crash could take.
+//   - View reads one moment. What it saw is on disk when it returns.
+//   - Every event appended by an Update has a place in one order, the order of commits. Cursors
+//     hand events out in that order, only after their commit is on disk, and before the Update
+//     that appended them returns.
+//   - Ephemeral events take a place in the live order and cost no disk.
+//
+// Services use the typed Table over it and never know the engine.
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// Errors that engines answer. They wrap the cause.
+var (
+	// ErrInUse: another process has the data folder open.
+	ErrInUse = errors.New("the data folder is in use by another process")
+	// ErrCorrupt: a file of the data folder does not hold what was written.
+	ErrCorrupt = errors.New("the data folder is damaged")
+	// ErrFull: the disk has no room left. Nothing was written.
+	ErrFull = errors.New("the disk is full")
+	// ErrUnavailable: the engine cannot accept changes any more; reads may still work.
+	ErrUnavailable = errors.New("the store is not available")
+	// ErrNewer: the data folder was written by a newer version of the program.
+	ErrNewer = errors.New("the data folder was written by a newer version")
+)
+
+// Store is one engine with its data. It is safe for concurrent use.
+type Store interface {
+	// View runs f on one consistent moment of the store. f must not call the store itself.
+	View(ctx context.Context, f func(Reader) error) error
+
+	// Update runs f as one serializable transaction and makes it durable. An error of f is
+	// returned as it is and nothing is written. f may run more than once, so it must have no
+	// effect besides what it does with the Tx and variables it sets anew each time; it must
+	// not call the store itself. After an error other than f's or ctx's, ErrUnavailable for
+	// example, what f wrote may or may not be found when the store is opened again, unless
+	// the error is ErrFull.
+	Update(ctx context.Context, f func(Tx) error) error
+
+	// Announce gives ephemeral events a place in the live order, without writing them. They
+	// come after every event whose Update had returned.
+	Announce(events ...chime.Event)
+
+	// Follow opens a cursor over the events after the given position. ErrTrimmed says that
+	// the log no longer reaches back that far.
+	Follow(after uint64) (Cursor, error)
+
+	// Close waits for what runs and stops the engine; every later call, and every cursor,
+	// answers ErrUnavailable. Nothing acknowledged is lost if it is never called.
+	Close() error
+}
+
+// Reader reads one moment.
+type Reader interface {
+	// Get returns the value under the key, nil when there is none. The bytes may be kept but
+	// not changed.
+	Get(table TableID, key Key) ([]byte, error)
+	// Scan calls f for each entry of the range in key order, or in reverse, until f returns
+	// false or an error, which is returned as it is. Key and value are only valid during the
+	// call. f may write: the scan goes on over the entries as they were when it began.
+	Scan(table TableID, r Range, f func(key Key, value []byte) (more bool, err error)) error
+	// Position is the position of the latest event of this moment; in an Update, of the
+	// latest event including those appended so far.
+	Position() (uint64, error)
+}
+
+// Tx reads and writes. It sees its own writes.
+type Tx interface {
+	Reader
+	// Put sets the value under the key; a nil value is an empty one. Both may be used for
+	// something else afterwards.
+	Put(table TableID, key Key, value []byte) error
+	Delete(table TableID, key Key) error
+	// DeleteRange removes every entry of the range; Reverse has no meaning.
+	DeleteRange(table TableID, r Range) error
+	// Append puts an event at the end of the log and returns its position. Positions start
+	// at 1 and have no gaps; an aborted transaction uses up none.
+	Append(event chime.Event) (uint64, error)
+	// TrimEvents forgets the events up to and including the position.
+	TrimEvents(upTo uint64) error
+}
+
+// Range is a half-open range of keys, From <= key < To. An empty To has no upper end.
+type Range struct {
+	From, To Key
+	Reverse  bool
+}
+
+// Prefix is the range of all keys that begin with the columns of k.
+func Prefix(k Key) Range { return Range{From: k, To: k.successor()} }
+
+// ErrTrimmed: events after the asked position are no longer in the log.
+var ErrTrimmed = errors.New("the log no longer holds events from that position")
+
+// Cursor hands out events in order. It belongs to one goroutine.
+type Cursor interface {
+	// Next waits for the next events and returns at least one, or ctx's error, or ErrTrimmed
+	// when the log was trimmed past the cursor. What is there is returned even when ctx has
+	// ended. Do not change the events: they are shared.
+	Next(ctx context.Context) ([]*chime.Event, error)
+	Close()
+}

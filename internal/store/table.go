@@ -1,0 +1,124 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// Table is typed access to the records under one id. A record is stored as a version byte and
+// a CBOR map with integer keys.
+type Table[V any] struct {
+	ID   TableID
+	Name string // for error messages
+}
+
+const recordVersion byte = 1
+
+var encoding, _ = cbor.EncOptions{Sort: cbor.SortNone, TextMarshaler: cbor.TextMarshalerNone}.UserBufferEncMode()
+
+// Strings are bytes that came in as UTF-8; checking again on each read costs and finds nothing.
+var decoding, _ = cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
+
+// buffers are for records on their way to an engine, which copies them.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const keptBuffer = 64 << 10 // larger ones are left to the garbage collector
+
+// encoded lends the stored form of a record to use.
+func encoded(v any, use func(value []byte) error) error {
+	b := buffers.Get().(*bytes.Buffer)
+	b.Reset()
+	b.WriteByte(recordVersion)
+	err := encoding.MarshalToBuffer(v, b)
+	if err != nil {
+		err = fmt.Errorf("encode record: %w", err)
+	} else {
+		err = use(b.Bytes())
+	}
+	if b.Cap() <= keptBuffer {
+		buffers.Put(b)
+	}
+	return err
+}
+
+// EncodeRecord is the stored form of a record.
+func EncodeRecord(v any) (value []byte, err error) {
+	err = encoded(v, func(b []byte) error {
+		value = bytes.Clone(b)
+		return nil
+	})
+	return value, err
+}
+
+// DecodeRecord reads the stored form of a record into v.
+func DecodeRecord(value []byte, v any) error {
+	if len(value) == 0 {
+		return fmt.Errorf("%w: an empty record", ErrCorrupt)
+	}
+	if value[0] != recordVersion {
+		return fmt.Errorf("%w: a record has version %d", ErrNewer, value[0])
+	}
+	if err := decoding.Unmarshal(value[1:], v); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return nil
+}
+
+// Get reads the record under the key; found tells whether there is one.
+func (t Table[V]) Get(r Reader, key Key) (record V, found bool, err error) {
+	value, err := r.Get(t.ID, key)
+	if err != nil || value == nil {
+		return record, false, t.failed(err)
+	}
+	if err := DecodeRecord(value, &record); err != nil {
+		return record, false, t.failed(err)
+	}
+	return record, true, nil
+}
+
+// Has reports whether there is a record under the key.
+func (t Table[V]) Has(r Reader, key Key) (bool, error) {
+	value, err := r.Get(t.ID, key)
+	return value != nil, t.failed(err)
+}
+
+// Put writes the record under the key.
+func (t Table[V]) Put(tx Tx, key Key, record V) error {
+	return t.failed(encoded(record, func(value []byte) error { return tx.Put(t.ID, key, value) }))
+}
+
+// Delete removes the record under the key, if there is one.
+func (t Table[V]) Delete(tx Tx, key Key) error { return t.failed(tx.Delete(t.ID, key)) }
+
+// DeletePrefix removes every record whose key begins with the columns of prefix.
+func (t Table[V]) DeletePrefix(tx Tx, prefix Key) error {
+	return t.failed(tx.DeleteRange(t.ID, Prefix(prefix)))
+}
+
+// Each calls f for each record of the range, in order, until f returns false or an error,
+// which is returned as it is.
+func (t Table[V]) Each(r Reader, rng Range, f func(key Key, record V) (more bool, err error)) error {
+	var own error
+	err := r.Scan(t.ID, rng, func(key Key, value []byte) (more bool, err error) {
+		var record V
+		if err := DecodeRecord(value, &record); err != nil {
+			return false, err
+		}
+		more, own = f(key, record)
+		return more, own
+	})
+	if own != nil {
+		return own
+	}
+	return t.failed(err)
+}
+
+func (t Table[V]) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", t.Name, err)
+}
