@@ -1,0 +1,181 @@
+package identity
+
+import (
+	"context"
+
+	wire "github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// CreateAppInstance makes an app instance with an id of its own. Names need not be unique.
+func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInstanceRequest) (*wire.CreateAppInstanceResponse, error) {
+	id, err := chime.NewUUID(s.random)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	call, err := s.tokens.Call(now, idempotency.Scope{Operation: "CreateAppInstance", Token: req.ClientRequestToken}, req)
+	if err != nil {
+		return nil, err
+	}
+	var created string
+	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+		created, err = call.Do(tx, func() (string, error) {
+			app := chime.AppInstance{ID: id, Name: req.Name, Metadata: text(req.Metadata), Created: now, Updated: now}
+			return id, s.createAppInstance(tx, app, TagsOf(req.Tags))
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.CreateAppInstanceResponse{AppInstanceARN: s.site.AppInstanceARN(created)}, nil
+}
+
+func (s *Service) createAppInstance(tx store.Tx, app chime.AppInstance, tags []chime.Tag) error {
+	if err := (counter{what: countApps}).add(tx, s.limits.AppInstances); err != nil {
+		return err
+	}
+	var err error
+	if app.Order, err = tx.Append(chime.Event{Time: app.Created, Type: chime.EventCreateAppInstance, App: app.ID}); err != nil {
+		return err
+	}
+	if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
+		return err
+	}
+	if err := store.AppInstancesInOrder.Put(tx, store.Key(nil).Num(app.Order), app.ID); err != nil {
+		return err
+	}
+	return PutTags(tx, chime.Resource{App: app.ID, Kind: chime.KindAppInstance}, tags)
+}
+
+// DescribeAppInstance answers the app instance as it is.
+func (s *Service) DescribeAppInstance(ctx context.Context, req *wire.DescribeAppInstanceRequest) (*wire.DescribeAppInstanceResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
+	if err != nil {
+		return nil, err
+	}
+	var app chime.AppInstance
+	err = s.store.View(ctx, func(r store.Reader) (err error) {
+		app, err = appInstance(r, res.App)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.DescribeAppInstanceResponse{AppInstance: &wire.AppInstance{
+		AppInstanceARN:       s.site.AppInstanceARN(app.ID),
+		Name:                 app.Name,
+		Metadata:             app.Metadata,
+		CreatedTimestamp:     app.Created.Optional(),
+		LastUpdatedTimestamp: app.Updated.Optional(),
+	}}, nil
+}
+
+// UpdateAppInstance replaces name and metadata.
+func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInstanceRequest) (*wire.UpdateAppInstanceResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	err = s.store.Update(ctx, func(tx store.Tx) error {
+		app, err := appInstance(tx, res.App)
+		if err != nil {
+			return err
+		}
+		app.Name, app.Metadata, app.Updated = req.Name, text(req.Metadata), now
+		if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
+			return err
+		}
+		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateAppInstance, App: app.ID})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.UpdateAppInstanceResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}, nil
+}
+
+// ListAppInstances lists in order of creation.
+func (s *Service) ListAppInstances(ctx context.Context, req *wire.ListAppInstancesRequest) (*wire.ListAppInstancesResponse, error) {
+	resp := new(wire.ListAppInstancesResponse)
+	p := page("ListAppInstances", "", req.MaxResults, req.NextToken)
+	err := s.store.View(ctx, func(r store.Reader) (err error) {
+		resp.AppInstances, resp.NextToken, err = list(r, store.AppInstancesInOrder, store.Range{}, p,
+			func(id string) (wire.AppInstanceSummary, error) {
+				app, err := appInstance(r, id)
+				return wire.AppInstanceSummary{
+					AppInstanceARN: s.site.AppInstanceARN(id), Name: app.Name, Metadata: app.Metadata,
+				}, err
+			})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DeleteAppInstance takes the app instance away at once, and then all that is under it.
+func (s *Service) DeleteAppInstance(ctx context.Context, req *wire.DeleteAppInstanceRequest) (*wire.DeleteAppInstanceResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	var task chime.Task
+	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+		task, err = s.deleteAppInstance(tx, res.App, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.finish(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
+}
+
+// deleteAppInstance removes the record, so that every ARN under it is refused, and leaves the
+// rest as a task.
+func (s *Service) deleteAppInstance(tx store.Tx, id string, now chime.Millis) (chime.Task, error) {
+	app, found, err := store.AppInstances.Get(tx, store.K(id))
+	if err != nil {
+		return chime.Task{}, err
+	}
+	if !found {
+		return unfinished(tx, id, "", noApp("AppInstanceArn"))
+	}
+	if err := store.AppInstances.Delete(tx, store.K(id)); err != nil {
+		return chime.Task{}, err
+	}
+	if err := store.AppInstancesInOrder.Delete(tx, store.Key(nil).Num(app.Order)); err != nil {
+		return chime.Task{}, err
+	}
+	if err := (counter{what: countApps}).remove(tx); err != nil {
+		return chime.Task{}, err
+	}
+	position, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteAppInstance, App: id})
+	if err != nil {
+		return chime.Task{}, err
+	}
+	return begin(tx, chime.Task{Kind: taskDeleteAppInstance, App: id, Order: position})
+}
+
+// appInstance reads a record that has to be there for the request to make sense.
+func appInstance(r store.Reader, id string) (chime.AppInstance, error) {
+	app, found, err := store.AppInstances.Get(r, store.K(id))
+	if err == nil && !found {
+		err = noApp("AppInstanceArn")
+	}
+	return app, err
+}
+
+// text is an optional text, empty when absent.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,144 @@
+// Package identity keeps app instances, their users and admins, and the tags of every resource.
+//
+// It promises:
+//
+//   - Each change is one transaction with its event in the log; lists are in the order of those
+//     events and page exactly.
+//   - A deletion takes effect with its first commit: the ARN is refused from then on and an
+//     unfinished removal of what belonged to it is taken up again by a repeated call or Resume.
+//   - The id of a deleted user is free at once, and whoever takes it inherits nothing but the
+//     names that old messages show.
+//
+// Channel and message services look up who is calling, and what people are called, with the
+// functions over a store.Reader in actor.go, inside their own transactions.
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	wire "github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Options are what a Service works with.
+type Options struct {
+	Store  store.Store
+	Site   chime.Site
+	Limits Limits
+	// Users removes what other services keep about a deleted user.
+	Users UserCascade
+	// TokenWindow is how long a client request token is remembered; zero means ten minutes.
+	TokenWindow time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Random makes ids and is safe for concurrent use; nil means crypto/rand.
+	Random io.Reader
+}
+
+// UserCascade removes what belongs to a user outside of this package.
+type UserCascade interface {
+	// RemoveUser removes the memberships, moderator roles and whatever else a deleted user or
+	// bot took before the position of the log, and appends the events that tell of it, in
+	// transactions of bounded size. It may be called again for work that is done, or for an
+	// app instance that is gone by now, and then writes nothing.
+	RemoveUser(ctx context.Context, app string, ref chime.Ref, before uint64) error
+}
+
+// Limits are the most resources of a kind (spec 11.1). Zero means no limit.
+type Limits struct {
+	AppInstances int // of the service
+	Users        int // of one app instance
+	Admins       int // of one app instance
+}
+
+// DefaultLimits are ten times what AWS grants at first.
+func DefaultLimits() Limits {
+	return Limits{AppInstances: 1000, Users: 1_000_000, Admins: 1000}
+}
+
+// Service answers the operations of the identity API. It is safe for concurrent use.
+type Service struct {
+	wire.Unbuilt // what is not here is answered as not built
+
+	store  store.Store
+	site   chime.Site
+	limits Limits
+	users  UserCascade
+	tokens idempotency.Tokens
+	clock  func() time.Time
+	random io.Reader
+}
+
+var _ wire.Handler = (*Service)(nil)
+
+// New makes a Service. Call Resume once before serving.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	return &Service{
+		store: o.Store, site: o.Site, limits: o.Limits, users: o.Users,
+		tokens: idempotency.Tokens{Window: o.TokenWindow}, clock: o.Now, random: o.Random,
+	}
+}
+
+func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
+
+// requireApp refuses, naming the member, when the app instance does not exist or is deleted.
+func requireApp(r store.Reader, member, app string) error {
+	found, err := store.AppInstances.Has(r, store.K(app))
+	if err == nil && !found {
+		return noApp(member)
+	}
+	return err
+}
+
+func noApp(member string) error {
+	return api.Forbidden("%s: the app instance does not exist", member)
+}
+
+func noUser(member string) error {
+	return api.Forbidden("%s does not name an app instance user that exists", member)
+}
+
+const defaultPage = 50 // items, when the caller does not say (spec 12.1)
+
+// page asks for one page of a list whose operation and subject are given.
+func page(operation, subject string, limit *int, token *string) store.Page {
+	p := store.Page{Scope: operation + " " + subject, Limit: defaultPage}
+	if limit != nil {
+		p.Limit = *limit
+	}
+	if token != nil {
+		p.Token = *token
+	}
+	return p
+}
+
+// list reads one page of an index, and what each of its entries stands for.
+func list[V, T any](r store.Reader, index store.Table[V], rng store.Range, p store.Page, read func(V) (T, error)) (items []T, next string, err error) {
+	entries, next, err := store.List(r, index, rng, p, func(v V) (V, bool, error) { return v, true, nil })
+	if errors.Is(err, store.ErrPageToken) {
+		return nil, "", api.BadRequest("NextToken", "does not belong to this list")
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	items = make([]T, len(entries))
+	for i, entry := range entries {
+		if items[i], err = read(entry); err != nil {
+			return nil, "", err
+		}
+	}
+	return items, next, nil
+}

@@ -1,0 +1,263 @@
+package identity
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	wire "github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// CreateAppInstanceUser makes a user with the id that the caller chose. A user of that id with
+// equal name and metadata is answered as if it were made now, and left as it is (spec 8.2).
+func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateAppInstanceUserRequest) (*wire.CreateAppInstanceUserResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	scope := idempotency.Scope{Operation: "CreateAppInstanceUser", App: res.App, Token: req.ClientRequestToken}
+	call, err := s.tokens.Call(now, scope, req)
+	if err != nil {
+		return nil, err
+	}
+	user := chime.User{
+		ID: req.AppInstanceUserID, Name: req.Name, Metadata: text(req.Metadata),
+		Created: now, Updated: now, Expiration: expirationOf(req.ExpirationSettings),
+	}
+	for {
+		var before *chime.Task
+		err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+			if before, err = userDeletion(tx, res.App, chime.UserRef(user.ID)); err != nil || before != nil {
+				return err
+			}
+			_, err = call.Do(tx, func() (string, error) {
+				return "", s.createUser(tx, res.App, user, TagsOf(req.Tags))
+			})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if before == nil {
+			break
+		}
+		// Whoever takes the id must not inherit what its last holder still has.
+		if err := s.finish(ctx, *before); err != nil {
+			return nil, err
+		}
+	}
+	return &wire.CreateAppInstanceUserResponse{
+		AppInstanceUserARN: s.site.RefARN(res.App, chime.UserRef(user.ID)),
+	}, nil
+}
+
+// userDeletion is the unfinished deletion of an earlier user of the id, if there is one.
+func userDeletion(r store.Reader, app string, ref chime.Ref) (*chime.Task, error) {
+	if err := requireApp(r, "AppInstanceArn", app); err != nil {
+		return nil, err
+	}
+	task, found, err := store.Tasks.Get(r, taskKey(app, ref))
+	if err != nil || !found {
+		return nil, err
+	}
+	return &task, nil
+}
+
+func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []chime.Tag) error {
+	key := store.K(app, user.ID)
+	existing, found, err := store.Users.Get(tx, key)
+	if err != nil {
+		return err
+	}
+	if found {
+		if existing.Name == user.Name && existing.Metadata == user.Metadata {
+			return nil
+		}
+		return api.Conflict("an app instance user with this AppInstanceUserId exists with another Name or Metadata")
+	}
+	if err := (counter{app, countUsers}).add(tx, s.limits.Users); err != nil {
+		return err
+	}
+	user.Order, err = tx.Append(chime.Event{
+		Time: user.Created, Type: chime.EventCreateUser, App: app, Subject: chime.UserRef(user.ID),
+	})
+	if err != nil {
+		return err
+	}
+	if err := store.Users.Put(tx, key, user); err != nil {
+		return err
+	}
+	if err := store.UsersInOrder.Put(tx, store.K(app).Num(user.Order), user.ID); err != nil {
+		return err
+	}
+	return PutTags(tx, chime.Resource{App: app, Kind: chime.KindUser, ID: user.ID}, tags)
+}
+
+// DescribeAppInstanceUser answers the user as it is. It is the one operation that answers
+// NotFoundException without declaring it, because clients rely on that (spec 10.5).
+func (s *Service) DescribeAppInstanceUser(ctx context.Context, req *wire.DescribeAppInstanceUserRequest) (*wire.DescribeAppInstanceUserResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	if err != nil {
+		return nil, err
+	}
+	var user chime.User
+	err = s.store.View(ctx, func(r store.Reader) (err error) {
+		user, err = readUser(r, res, api.NotFound("AppInstanceUserArn does not name an app instance user that exists"))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.DescribeAppInstanceUserResponse{AppInstanceUser: &wire.AppInstanceUser{
+		AppInstanceUserARN:   s.site.RefARN(res.App, res.Ref()),
+		Name:                 user.Name,
+		Metadata:             user.Metadata,
+		CreatedTimestamp:     user.Created.Optional(),
+		LastUpdatedTimestamp: user.Updated.Optional(),
+		ExpirationSettings:   expirationSettings(user.Expiration),
+	}}, nil
+}
+
+// UpdateAppInstanceUser replaces name and metadata.
+func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateAppInstanceUserRequest) (*wire.UpdateAppInstanceUserResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	err = s.store.Update(ctx, func(tx store.Tx) error {
+		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
+		if err != nil {
+			return err
+		}
+		user.Name, user.Metadata, user.Updated = req.Name, text(req.Metadata), now
+		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
+			return err
+		}
+		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateUser, App: res.App, Subject: res.Ref()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.UpdateAppInstanceUserResponse{AppInstanceUserARN: s.site.RefARN(res.App, res.Ref())}, nil
+}
+
+// ListAppInstanceUsers lists in order of creation.
+func (s *Service) ListAppInstanceUsers(ctx context.Context, req *wire.ListAppInstanceUsersRequest) (*wire.ListAppInstanceUsersResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
+	if err != nil {
+		return nil, err
+	}
+	resp := &wire.ListAppInstanceUsersResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
+	p := page("ListAppInstanceUsers", res.App, req.MaxResults, req.NextToken)
+	err = s.store.View(ctx, func(r store.Reader) (err error) {
+		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
+			return err
+		}
+		resp.AppInstanceUsers, resp.NextToken, err = list(r, store.UsersInOrder, store.Prefix(store.K(res.App)), p,
+			func(id string) (wire.AppInstanceUserSummary, error) {
+				user, _, err := store.Users.Get(r, store.K(res.App, id))
+				return wire.AppInstanceUserSummary{
+					AppInstanceUserARN: s.site.RefARN(res.App, chime.UserRef(id)), Name: user.Name, Metadata: user.Metadata,
+				}, err
+			})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// DeleteAppInstanceUser takes the user away at once, and then its memberships and roles. What
+// it wrote stays, under its last name (spec 1.4).
+func (s *Service) DeleteAppInstanceUser(ctx context.Context, req *wire.DeleteAppInstanceUserRequest) (*wire.DeleteAppInstanceUserResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	var task chime.Task
+	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+		task, err = s.deleteUser(tx, res, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.finish(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
+}
+
+// deleteUser removes all that this package keeps about the user but its name, and leaves the
+// rest as a task.
+func (s *Service) deleteUser(tx store.Tx, res chime.Resource, now chime.Millis) (chime.Task, error) {
+	app, ref := res.App, res.Ref()
+	if err := requireApp(tx, "AppInstanceUserArn", app); err != nil {
+		return chime.Task{}, err
+	}
+	user, found, err := store.Users.Get(tx, store.K(app, res.ID))
+	if err != nil {
+		return chime.Task{}, err
+	}
+	if !found {
+		return unfinished(tx, app, ref, noUser("AppInstanceUserArn"))
+	}
+	if err := s.deleteAdmin(tx, app, ref, now); err != nil {
+		return chime.Task{}, err
+	}
+	if err := removeUserRecords(tx, app, user); err != nil {
+		return chime.Task{}, err
+	}
+	position, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteUser, App: app, Subject: ref})
+	if err != nil {
+		return chime.Task{}, err
+	}
+	return begin(tx, chime.Task{Kind: taskDeleteUser, App: app, Ref: ref, Order: position})
+}
+
+func removeUserRecords(tx store.Tx, app string, user chime.User) error {
+	if err := DeleteTags(tx, chime.Resource{App: app, Kind: chime.KindUser, ID: user.ID}); err != nil {
+		return err
+	}
+	if err := (counter{app, countUsers}).remove(tx); err != nil {
+		return err
+	}
+	if err := store.UsersInOrder.Delete(tx, store.K(app).Num(user.Order)); err != nil {
+		return err
+	}
+	if err := store.FormerNames.Put(tx, store.K(app, string(chime.UserRef(user.ID))), user.Name); err != nil {
+		return err
+	}
+	return store.Users.Delete(tx, store.K(app, user.ID))
+}
+
+// readUser reads a user of an app instance that exists; missing is the error when there is no
+// such user.
+func readUser(r store.Reader, res chime.Resource, missing error) (chime.User, error) {
+	if err := requireApp(r, "AppInstanceUserArn", res.App); err != nil {
+		return chime.User{}, err
+	}
+	user, found, err := store.Users.Get(r, store.K(res.App, res.ID))
+	if err == nil && !found {
+		err = missing
+	}
+	return user, err
+}
+
+func expirationOf(e *wire.ExpirationSettings) *chime.Expiration {
+	if e == nil {
+		return nil
+	}
+	return &chime.Expiration{Days: e.ExpirationDays, Criterion: string(e.ExpirationCriterion)}
+}
+
+func expirationSettings(e *chime.Expiration) *wire.ExpirationSettings {
+	if e == nil {
+		return nil
+	}
+	return &wire.ExpirationSettings{ExpirationDays: e.Days, ExpirationCriterion: wire.ExpirationCriterion(e.Criterion)}
+}
