@@ -1,0 +1,109 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// BatchCreateChannelMembership makes up to 100 users or bots members with one event. Those who
+// cannot be added are listed in Errors; the others are added all the same (spec 6.3).
+func (s *Service) BatchCreateChannelMembership(ctx context.Context, req *messaging.BatchCreateChannelMembershipRequest) (*messaging.BatchCreateChannelMembershipResponse, error) {
+	kind := req.Type
+	if kind == "" {
+		kind = messaging.ChannelMembershipTypeDefault
+	}
+	var resp *messaging.BatchCreateChannelMembershipResponse
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
+		if err := RefuseSubChannel(req.SubChannelID); err != nil {
+			return err
+		}
+		resp, err = s.batch(tx, v, kind, req.MemberARNs)
+		return err
+	})
+	return resp, DeclaresNotFound(err)
+}
+
+func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipType, arns []string) (*messaging.BatchCreateChannelMembershipResponse, error) {
+	inviter, err := v.Identity(tx, v.Actor.Ref)
+	if err != nil {
+		return nil, err
+	}
+	added := &messaging.BatchChannelMemberships{InvitedBy: inviter, Type: kind, ChannelARN: v.ARN()}
+	resp := &messaging.BatchCreateChannelMembershipResponse{BatchChannelMemberships: added}
+	refs, err := v.batchMembers(tx, kind, arns, resp)
+	if err != nil || len(refs) == 0 {
+		return resp, err
+	}
+	now := s.now()
+	for _, ref := range refs {
+		member, err := v.Identity(tx, ref)
+		if err != nil {
+			return nil, err
+		}
+		added.Members = append(added.Members, *member)
+	}
+	e := v.event(chime.EventBatchCreateMembership, now, added.AppendJSON(nil, api.ISO))
+	e.Join = refs
+	if err := v.narrow(tx, &e, kind, refs...); err != nil {
+		return nil, err
+	}
+	order, err := tx.Append(e)
+	for i := 0; i < len(refs) && err == nil; i++ {
+		err = s.saveNewMember(tx, v, v.newMembership(refs[i], kind, now), order)
+	}
+	return resp, err
+}
+
+// batchMembers decides who can be added, and lists the others in the response. A caller who
+// may add nobody of the batch is refused.
+func (v *Visit) batchMembers(r store.Reader, kind messaging.ChannelMembershipType, arns []string, resp *messaging.BatchCreateChannelMembershipResponse) ([]chime.Ref, error) {
+	var refs []chime.Ref
+	seen := make(map[string]bool, len(arns))
+	allowed := false
+	for _, arn := range arns {
+		if seen[arn] {
+			continue
+		}
+		seen[arn] = true
+		res, err := v.site.ParseIdentity("MemberArns", arn)
+		if err != nil && !api.ForbiddenException.Matches(err) {
+			return nil, err
+		}
+		may := err == nil && v.mayAdd(res.Ref(), kind)
+		allowed = allowed || may
+		refusal, err := v.refusal(r, arn, res, may)
+		if err != nil {
+			return nil, err
+		}
+		if refusal != nil {
+			resp.Errors = append(resp.Errors, *refusal)
+			continue
+		}
+		refs = append(refs, res.Ref())
+	}
+	return refs, require(allowed || v.Manages())
+}
+
+// refusal says why one member of a batch cannot be added, nil when it can.
+func (v *Visit) refusal(r store.Reader, arn string, res chime.Resource, may bool) (*messaging.BatchCreateChannelMembershipError, error) {
+	because := func(code messaging.ErrorCode, text string) *messaging.BatchCreateChannelMembershipError {
+		return &messaging.BatchCreateChannelMembershipError{MemberARN: arn, ErrorCode: code, ErrorMessage: text}
+	}
+	if !may {
+		return because(messaging.ErrorCodeForbidden, "you are not allowed to add this member"), nil
+	}
+	if _, err := v.find(r, "MemberArns", arn); err != nil {
+		if api.ForbiddenException.Matches(err) {
+			return because(messaging.ErrorCodeForbidden, "this is no user or bot of the app instance"), nil
+		}
+		return nil, err
+	}
+	if _, found, err := v.MembershipOf(r, res.Ref()); err != nil || !found {
+		return nil, err
+	}
+	return because(messaging.ErrorCodeConflict, "this is a member of the channel already"), nil
+}

@@ -1,0 +1,217 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// DescribeChannel answers the whole channel to those who may read it (rules c, d).
+func (s *Service) DescribeChannel(ctx context.Context, req *messaging.DescribeChannelRequest) (*messaging.DescribeChannelResponse, error) {
+	resp := new(messaging.DescribeChannelResponse)
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
+		if err := require(v.MayRead()); err != nil {
+			return err
+		}
+		resp.Channel, err = v.whole(r)
+		return err
+	})
+	return resp, err
+}
+
+// UpdateChannel changes the members that are present and tells all members of the channel.
+func (s *Service) UpdateChannel(ctx context.Context, req *messaging.UpdateChannelRequest) (*messaging.UpdateChannelResponse, error) {
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		if req.Name == nil && req.Mode == "" && req.Metadata == nil {
+			return nil
+		}
+		c := &v.Channel
+		if req.Name != nil {
+			c.Name = *req.Name
+		}
+		if req.Mode != "" {
+			c.Mode = req.Mode
+		}
+		if req.Metadata != nil {
+			c.Metadata = *req.Metadata
+		}
+		c.Updated = max(s.now(), c.Updated)
+		if err := store.Channels.Put(tx, store.K(v.Actor.App, c.ID), *c); err != nil {
+			return err
+		}
+		return v.announce(tx, chime.EventUpdateChannel, c.Updated)
+	})
+	return &messaging.UpdateChannelResponse{ChannelARN: req.ChannelARN}, err
+}
+
+// announce appends an event about the channel itself. It shows what every member may see.
+func (v *Visit) announce(tx store.Tx, kind string, now chime.Millis) error {
+	shared := *v
+	shared.Membership = nil // LastMessageTimestamp without the caller's own targeted messages
+	c, err := shared.whole(tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Append(v.event(kind, now, c.AppendJSON(nil, api.ISO)))
+	return err
+}
+
+// DeleteChannel removes the channel and all that belongs to it, and tells its members once.
+func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChannelRequest) (*messaging.DeleteChannelResponse, error) {
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		if err := v.announce(tx, chime.EventDeleteChannel, s.now()); err != nil {
+			return err
+		}
+		return v.remove(tx)
+	})
+	return nil, err
+}
+
+// remove deletes every record of the channel.
+func (v *Visit) remove(tx store.Tx) error {
+	if err := v.removePlaces(tx); err != nil {
+		return err
+	}
+	prefix := v.Prefix()
+	for _, err := range []error{
+		store.Channels.Delete(tx, store.K(v.Actor.App, v.Channel.ID)),
+		store.ChannelsInOrder.Delete(tx, v.orderKey()),
+		store.Activities.Delete(tx, prefix),
+		store.Memberships.DeletePrefix(tx, prefix),
+		store.MembersInOrder.DeletePrefix(tx, prefix),
+		store.Moderators.DeletePrefix(tx, prefix),
+		store.ModeratorsInOrder.DeletePrefix(tx, prefix),
+		store.Messages.DeletePrefix(tx, prefix),
+		store.Counts.DeletePrefix(tx, prefix),
+		identity.DeleteTags(tx, v.resource()),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	_, err := store.AddCount(tx, store.K(v.Actor.App, "channels"), -1)
+	return err
+}
+
+// removePlaces takes the channel off the lists of its members and moderators.
+func (v *Visit) removePlaces(tx store.Tx) error {
+	var places, moderated []store.Key
+	var members []chime.Ref
+	err := store.Memberships.Each(tx, store.Prefix(v.Prefix()), func(_ store.Key, m chime.Membership) (bool, error) {
+		places, members = append(places, v.placeKey(m.Ref, m.Order)), append(members, m.Ref)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	err = store.Moderators.Each(tx, store.Prefix(v.Prefix()), func(_ store.Key, m chime.Moderator) (bool, error) {
+		moderated = append(moderated, v.placeKey(m.Ref, m.Order))
+		return true, nil
+	})
+	for i := 0; i < len(places) && err == nil; i++ {
+		if err = store.MembershipsOf.Delete(tx, places[i]); err == nil {
+			_, err = store.AddCount(tx, v.membershipsCount(members[i]), -1)
+		}
+	}
+	for i := 0; i < len(moderated) && err == nil; i++ {
+		err = store.ModeratedBy.Delete(tx, moderated[i])
+	}
+	return err
+}
+
+// ListChannels lists the public channels of the app instance, or for admins the private ones.
+func (s *Service) ListChannels(ctx context.Context, req *messaging.ListChannelsRequest) (*messaging.ListChannelsResponse, error) {
+	at, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
+	if err != nil {
+		return nil, err
+	}
+	privacy := req.Privacy
+	if privacy == "" {
+		privacy = messaging.ChannelPrivacyPublic
+	}
+	resp := new(messaging.ListChannelsResponse)
+	err = s.store.View(ctx, func(r store.Reader) error {
+		actor, err := identity.ResolveBearer(r, s.site, req.ChimeBearer)
+		if err != nil {
+			return err
+		}
+		if actor.App != at.App {
+			return api.Forbidden("ChimeBearer and AppInstanceArn belong to different app instances")
+		}
+		if err := require(actor.Admin || privacy == messaging.ChannelPrivacyPublic); err != nil {
+			return err
+		}
+		scope := store.NewPage("ListChannels "+at.App+" "+string(privacy), req.MaxResults, req.NextToken)
+		list := store.Prefix(store.K(at.App, string(privacy)))
+		resp.Channels, resp.NextToken, err = store.List(r, store.ChannelsInOrder, list, scope,
+			func(id string) (messaging.ChannelSummary, bool, error) {
+				c, found, err := store.Channels.Get(r, store.K(at.App, id))
+				if err != nil || !found {
+					return messaging.ChannelSummary{}, false, err
+				}
+				v := &Visit{Actor: actor, Channel: c, site: s.site}
+				if m, found, err := v.MembershipOf(r, actor.Ref); err != nil {
+					return messaging.ChannelSummary{}, false, err
+				} else if found {
+					v.Membership = &m
+				}
+				summary, err := v.summary(r)
+				return summary, true, err
+			})
+		return err
+	})
+	return resp, err
+}
+
+// whole is the channel with all that describes it.
+func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
+	creator, err := v.Identity(r, v.Channel.CreatedBy)
+	if err != nil {
+		return nil, err
+	}
+	last, err := v.lastMessage(r)
+	if err != nil {
+		return nil, err
+	}
+	c := &messaging.Channel{
+		Name: v.Channel.Name, ChannelARN: v.ARN(), Mode: v.Channel.Mode, Privacy: v.Channel.Privacy,
+		Metadata: v.Channel.Metadata, CreatedBy: creator,
+		CreatedTimestamp: v.Channel.Created.Optional(), LastUpdatedTimestamp: v.Channel.Updated.Optional(),
+		LastMessageTimestamp: last.Optional(),
+	}
+	if e := v.Channel.Expiration; e != nil {
+		c.ExpirationSettings = &messaging.ExpirationSettings{
+			ExpirationDays: e.Days, ExpirationCriterion: messaging.ExpirationCriterion(e.Criterion),
+		}
+	}
+	return c, nil
+}
+
+func (v *Visit) summary(r store.Reader) (messaging.ChannelSummary, error) {
+	last, err := v.lastMessage(r)
+	return messaging.ChannelSummary{
+		Name: v.Channel.Name, ChannelARN: v.ARN(), Mode: v.Channel.Mode, Privacy: v.Channel.Privacy,
+		Metadata: v.Channel.Metadata, LastMessageTimestamp: last.Optional(),
+	}, err
+}
+
+// lastMessage is the time of the latest persistent message that the caller may see: one to
+// everybody, or a targeted one to or from it.
+func (v *Visit) lastMessage(r store.Reader) (chime.Millis, error) {
+	activity, _, err := store.Activities.Get(r, v.Prefix())
+	last := activity.LastMessage
+	if v.Membership != nil {
+		last = max(last, v.Membership.LastTargeted)
+	}
+	return last, err
+}

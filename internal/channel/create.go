@@ -1,0 +1,199 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// CreateChannel makes a channel with its first members and moderators, all or nothing (spec
+// 6.1). The creator becomes member and moderator. Each initial member is told of its own
+// membership; nobody is told of the others.
+func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChannelRequest) (*messaging.CreateChannelResponse, error) {
+	at, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
+	if err != nil {
+		return nil, err
+	}
+	if req.ElasticChannelConfiguration != nil {
+		return nil, api.ServiceUnavailable("CreateChannel with ElasticChannelConfiguration is not built yet")
+	}
+	call, err := s.tokens.Call(s.now(), idempotency.Scope{
+		Operation: "CreateChannel", App: at.App, Bearer: chime.Ref(req.ChimeBearer), Token: req.ClientRequestToken,
+	}, req)
+	if err != nil {
+		return nil, err
+	}
+	id, uid, err := s.newChannelIDs(req.ChannelID)
+	if err != nil {
+		return nil, err
+	}
+	var arn string
+	err = s.store.Update(ctx, func(tx store.Tx) error {
+		actor, err := identity.ResolveBearer(tx, s.site, req.ChimeBearer)
+		if err != nil {
+			return err
+		}
+		if actor.App != at.App {
+			return api.Forbidden("ChimeBearer and AppInstanceArn belong to different app instances")
+		}
+		arn, err = call.Do(tx, func() (string, error) {
+			v := &Visit{Actor: actor, Channel: newChannel(req, id, uid, actor.Ref, s.now()), site: s.site}
+			return v.ARN(), s.create(tx, v, req)
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &messaging.CreateChannelResponse{ChannelARN: arn}, nil
+}
+
+func (s *Service) newChannelIDs(wanted *string) (id, uid string, err error) {
+	if uid, err = chime.NewUUID(s.random); err != nil {
+		return "", "", err
+	}
+	if wanted != nil {
+		return *wanted, uid, nil
+	}
+	return uid, uid, nil
+}
+
+func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chime.Ref, now chime.Millis) chime.Channel {
+	c := chime.Channel{
+		ID: id, UID: uid, Name: req.Name, Mode: req.Mode, Privacy: req.Privacy,
+		CreatedBy: creator, Created: now, Updated: now,
+	}
+	if c.Mode == "" {
+		c.Mode = messaging.ChannelModeUnrestricted
+	}
+	if c.Privacy == "" {
+		c.Privacy = messaging.ChannelPrivacyPublic
+	}
+	if req.Metadata != nil {
+		c.Metadata = *req.Metadata
+	}
+	if e := req.ExpirationSettings; e != nil {
+		c.Expiration = &chime.Expiration{Days: e.ExpirationDays, Criterion: string(e.ExpirationCriterion)}
+	}
+	return c
+}
+
+func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequest) error {
+	key := store.K(v.Actor.App, v.Channel.ID)
+	taken, err := store.Channels.Has(tx, key)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return api.Conflict("a channel with this ChannelId exists")
+	}
+	members, err := v.findAll(tx, "MemberArns", req.MemberARNs)
+	if err != nil {
+		return err
+	}
+	moderators, err := v.findAll(tx, "ModeratorArns", req.ModeratorARNs)
+	if err != nil {
+		return err
+	}
+	if err := s.count(tx, store.K(v.Actor.App, "channels"), s.limits.ChannelsPerApp, "channels per app instance"); err != nil {
+		return err
+	}
+	created := v.note(chime.EventCreateChannel, v.Channel.Created, v.Actor.Ref)
+	if v.Channel.Order, err = tx.Append(created); err != nil {
+		return err
+	}
+	if err := store.Channels.Put(tx, key, v.Channel); err != nil {
+		return err
+	}
+	if err := store.ChannelsInOrder.Put(tx, v.orderKey(), v.Channel.ID); err != nil {
+		return err
+	}
+	if err := identity.PutTags(tx, v.resource(), identity.TagsOf(req.Tags)); err != nil {
+		return err
+	}
+	for _, ref := range moderators {
+		if err := s.addModerator(tx, v, ref); err != nil {
+			return err
+		}
+	}
+	return s.addFirstMembers(tx, v, members)
+}
+
+// orderKey is the channel's place in the lists of channels.
+func (v *Visit) orderKey() store.Key {
+	return store.K(v.Actor.App, string(v.Channel.Privacy)).Num(v.Channel.Order)
+}
+
+// findAll reads a list of users or bots, with the caller first and nobody twice.
+func (v *Visit) findAll(r store.Reader, member string, arns []string) ([]chime.Ref, error) {
+	refs := []chime.Ref{v.Actor.Ref}
+	seen := map[chime.Ref]bool{v.Actor.Ref: true}
+	for _, arn := range arns {
+		ref, err := v.find(r, member, arn)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[ref] {
+			refs = append(refs, ref)
+		}
+		seen[ref] = true
+	}
+	return refs, nil
+}
+
+func (s *Service) addFirstMembers(tx store.Tx, v *Visit, members []chime.Ref) error {
+	for _, ref := range members {
+		m := v.newMembership(ref, messaging.ChannelMembershipTypeDefault, v.Channel.Created)
+		e, err := v.membershipEvent(tx, chime.EventCreateMembership, m, v.Channel.Created)
+		if err != nil {
+			return err
+		}
+		e.Only, e.Join = []chime.Ref{ref}, []chime.Ref{ref}
+		if err := s.addMember(tx, v, m, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) addModerator(tx store.Tx, v *Visit, ref chime.Ref) error {
+	if err := s.count(tx, store.K(v.Actor.App, v.Channel.UID, "moderators"), s.limits.ModeratorsPerChannel, "moderators per channel"); err != nil {
+		return err
+	}
+	m := chime.Moderator{Ref: ref, CreatedBy: v.Actor.Ref, Created: v.Channel.Created}
+	order, err := tx.Append(v.note(chime.EventCreateModerator, m.Created, ref))
+	if err != nil {
+		return err
+	}
+	m.Order = order
+	if err := store.Moderators.Put(tx, v.key(ref), m); err != nil {
+		return err
+	}
+	if err := store.ModeratorsInOrder.Put(tx, v.Prefix().Num(order).Str(string(ref)), ref); err != nil {
+		return err
+	}
+	return store.ModeratedBy.Put(tx, v.placeKey(ref, order), v.place())
+}
+
+// placeKey is the place of this channel in somebody's list of channels.
+func (v *Visit) placeKey(ref chime.Ref, order uint64) store.Key {
+	return store.K(v.Actor.App, string(ref)).Num(order).Str(v.Channel.UID)
+}
+
+func (v *Visit) place() chime.Place {
+	return chime.Place{ChannelID: v.Channel.ID, UID: v.Channel.UID}
+}
+
+// count adds one to a number and refuses what goes over the limit.
+func (s *Service) count(tx store.Tx, key store.Key, limit int, what string) error {
+	n, err := store.AddCount(tx, key, 1)
+	if err == nil && limit > 0 && n > uint64(limit) {
+		return api.ResourceLimitExceeded("the limit of %d %s is reached", limit, what)
+	}
+	return err
+}

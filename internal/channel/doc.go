@@ -1,0 +1,6 @@
+// Package channel keeps channels and who is in them: members, moderators, read markers.
+//
+// What it promises: the matrix of roles of spec 3.2 decides every call, in Visit; each change
+// and the event that tells of it are one commit; a channel made again under the id of a
+// deleted one inherits nothing, because all that belongs to a channel is kept under its UID.
+package channel

@@ -1,0 +1,123 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// ListChannelMembershipsForAppInstanceUser lists the channels of the caller, or for admins of
+// anybody in the app instance.
+func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, req *messaging.ListChannelMembershipsForAppInstanceUserRequest) (*messaging.ListChannelMembershipsForAppInstanceUserResponse, error) {
+	resp := new(messaging.ListChannelMembershipsForAppInstanceUserResponse)
+	err := s.store.View(ctx, func(r store.Reader) error {
+		actor, err := identity.ResolveBearer(r, s.site, req.ChimeBearer)
+		if err != nil {
+			return err
+		}
+		ref, err := s.subject(r, actor, req.AppInstanceUserARN)
+		if err != nil {
+			return err
+		}
+		list := store.Prefix(store.K(actor.App, string(ref)))
+		scope := store.NewPage("ListChannelMembershipsForAppInstanceUser "+actor.App+" "+string(ref), req.MaxResults, req.NextToken)
+		resp.ChannelMemberships, resp.NextToken, err = store.List(r, store.MembershipsOf, list, scope,
+			func(at chime.Place) (messaging.ChannelMembershipForAppInstanceUserSummary, bool, error) {
+				v, err := s.visitAt(r, actor.App, ref, at)
+				if err != nil || v == nil {
+					return messaging.ChannelMembershipForAppInstanceUserSummary{}, false, err
+				}
+				shown, err := v.membershipSummary(r)
+				return *shown, true, err
+			})
+		return err
+	})
+	return resp, err
+}
+
+// subject is the user whom a ...ForAppInstanceUser call is about: the caller unless it names
+// another, which takes an admin (rule g).
+func (s *Service) subject(r store.Reader, actor identity.Actor, arn *string) (chime.Ref, error) {
+	if arn == nil {
+		return actor.Ref, nil
+	}
+	res, err := s.site.ParseIdentity("AppInstanceUserArn", *arn)
+	if err != nil {
+		return "", err
+	}
+	if res.App == actor.App && res.Ref() == actor.Ref {
+		return actor.Ref, nil
+	}
+	if !actor.Admin {
+		return "", api.Forbidden("only an app instance admin may ask about AppInstanceUserArn other than its own")
+	}
+	return findIdentity(r, s.site, actor.App, "AppInstanceUserArn", *arn)
+}
+
+// visitAt is what somebody is in a channel of its list, nil when that channel is gone.
+func (s *Service) visitAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (*Visit, error) {
+	c, found, err := store.Channels.Get(r, store.K(app, at.ChannelID))
+	if err != nil || !found || c.UID != at.UID {
+		return nil, err
+	}
+	v := &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: c, site: s.site}
+	m, found, err := v.MembershipOf(r, ref)
+	if err != nil || !found {
+		return nil, err
+	}
+	v.Membership = &m
+	return v, nil
+}
+
+// membershipSummary shows the membership of the one who visits.
+func (v *Visit) membershipSummary(r store.Reader) (*messaging.ChannelMembershipForAppInstanceUserSummary, error) {
+	summary, err := v.summary(r)
+	return &messaging.ChannelMembershipForAppInstanceUserSummary{
+		ChannelSummary: &summary,
+		AppInstanceUserMembershipSummary: &messaging.AppInstanceUserMembershipSummary{
+			Type: v.Membership.Type, ReadMarkerTimestamp: v.Membership.ReadMarker.Optional(),
+		},
+	}, err
+}
+
+// DescribeChannelMembershipForAppInstanceUser answers the caller's membership of one channel,
+// or for admins anybody's (rules g, h).
+func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Context, req *messaging.DescribeChannelMembershipForAppInstanceUserRequest) (*messaging.DescribeChannelMembershipForAppInstanceUserResponse, error) {
+	resp := new(messaging.DescribeChannelMembershipForAppInstanceUserResponse)
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+		ref, err := s.subject(r, v.Actor, &req.AppInstanceUserARN)
+		if err != nil {
+			return err
+		}
+		theirs, err := s.visitAt(r, v.Actor.App, ref, v.place())
+		if err != nil {
+			return err
+		}
+		if theirs == nil {
+			return api.Forbidden("AppInstanceUserArn is not a member of the channel")
+		}
+		resp.ChannelMembership, err = theirs.membershipSummary(r)
+		return err
+	})
+	return resp, err
+}
+
+// UpdateChannelReadMarker sets the caller's read marker to now. It never goes backwards.
+func (s *Service) UpdateChannelReadMarker(ctx context.Context, req *messaging.UpdateChannelReadMarkerRequest) (*messaging.UpdateChannelReadMarkerResponse, error) {
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+		if err := require(v.Membership != nil); err != nil {
+			return err
+		}
+		m := *v.Membership
+		m.ReadMarker = max(s.now(), m.ReadMarker)
+		if _, err := tx.Append(v.note(chime.EventUpdateReadMarker, m.ReadMarker, m.Ref)); err != nil {
+			return err
+		}
+		return v.SaveMembership(tx, m)
+	})
+	return &messaging.UpdateChannelReadMarkerResponse{ChannelARN: req.ChannelARN}, err
+}

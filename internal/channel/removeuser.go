@@ -1,0 +1,94 @@
+package channel
+
+import (
+	"context"
+	"slices"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// removeBatch is how many memberships one transaction ends: enough to be quick, few enough not
+// to hold up the others.
+const removeBatch = 100
+
+// RemoveUser ends every membership and moderator role that a deleted user or bot got before a
+// position of the log, and tells the remaining members. It may be called again after a crash.
+func (s *Service) RemoveUser(ctx context.Context, app string, ref chime.Ref, before uint64) error {
+	for more := true; more; {
+		err := s.store.Update(ctx, func(tx store.Tx) (err error) {
+			more, err = s.removeSome(tx, app, ref, before)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) removeSome(tx store.Tx, app string, ref chime.Ref, before uint64) (more bool, err error) {
+	list := store.Range{From: store.K(app, string(ref)), To: store.K(app, string(ref)).Num(before)}
+	memberships, err := eachPlace(tx, store.MembershipsOf, list, func(at chime.Place) error {
+		return s.removeFrom(tx, app, ref, at)
+	})
+	if err != nil {
+		return false, err
+	}
+	roles, err := eachPlace(tx, store.ModeratedBy, list, func(at chime.Place) error {
+		return s.demote(tx, app, ref, at)
+	})
+	return memberships == removeBatch || roles == removeBatch, err
+}
+
+// eachPlace takes up to removeBatch places off somebody's list and calls f for each.
+func eachPlace(tx store.Tx, table store.Table[chime.Place], list store.Range, f func(chime.Place) error) (n int, err error) {
+	var keys []store.Key
+	var places []chime.Place
+	err = table.Each(tx, list, func(key store.Key, at chime.Place) (bool, error) {
+		keys, places = append(keys, slices.Clone(key)), append(places, at)
+		return len(keys) < removeBatch, nil
+	})
+	for i := 0; i < len(keys) && err == nil; i++ {
+		if err = table.Delete(tx, keys[i]); err == nil {
+			err = f(places[i])
+		}
+	}
+	return len(keys), err
+}
+
+func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
+	v, err := s.visitAt(tx, app, ref, at)
+	if err != nil || v == nil {
+		return err
+	}
+	return v.removeMember(tx, *v.Membership, s.now())
+}
+
+func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
+	v := &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: chime.Channel{ID: at.ChannelID, UID: at.UID}, site: s.site}
+	m, found, err := store.Moderators.Get(tx, v.key(ref))
+	if err != nil || !found {
+		return err
+	}
+	return v.removeModerator(tx, m, s.now())
+}
+
+// removeModerator deletes a moderator role.
+func (v *Visit) removeModerator(tx store.Tx, m chime.Moderator, now chime.Millis) error {
+	if _, err := tx.Append(v.note(chime.EventDeleteModerator, now, m.Ref)); err != nil {
+		return err
+	}
+	for _, err := range []error{
+		store.Moderators.Delete(tx, v.key(m.Ref)),
+		store.ModeratorsInOrder.Delete(tx, v.Prefix().Num(m.Order).Str(string(m.Ref))),
+		store.ModeratedBy.Delete(tx, v.placeKey(m.Ref, m.Order)),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	_, err := store.AddCount(tx, store.K(v.Actor.App, v.Channel.UID, "moderators"), -1)
+	return err
+}

@@ -1,0 +1,190 @@
+package channel_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/servicetest"
+)
+
+// The matrix of spec 3.2 for the operations that are built. Each row is tried on four
+// channels: PUBLIC and PRIVATE, each UNRESTRICTED and RESTRICTED. Cells: Y allowed, N refused
+// with ForbiddenException, U allowed on UNRESTRICTED channels alone, - does not arise, E an
+// exception named behind the row.
+//
+// Callers: an admin and a moderator who are not members, a member, a hidden member, and
+// somebody who has no role, on a PUBLIC and on a PRIVATE channel.
+const matrix = `
+operation                                       adm mod mem hid pub prv
+UpdateChannel                                   Y   Y   N   N   N   N
+DeleteChannel                                   Y   Y   N   N   N   N
+DescribeChannel                                 Y   Y   Y   Y   Y   N
+ListChannels PUBLIC                             Y   Y   Y   Y   Y   Y
+ListChannels PRIVATE                            Y   N   N   N   N   N
+ListChannelMembershipsForAppInstanceUser other  Y   N   N   N   N   N
+ListChannelMembershipsForAppInstanceUser self   Y   Y   Y   Y   Y   Y
+DescribeChannelMembershipForAppInstanceUser other Y N   N   N   N   N
+CreateChannelMembership self                    Y   Y   -   -   Y   N
+CreateChannelMembership other                   Y   Y   U   N   N   N
+CreateChannelMembership HIDDEN                  Y   Y   N   N   N   N
+BatchCreateChannelMembership other              Y   Y   U   N   N   N
+BatchCreateChannelMembership HIDDEN             Y   Y   N   N   N   N
+DescribeChannelMembership other                 Y   Y   Y   N   Y   N
+DescribeChannelMembership self                  -   -   Y   Y   -   -
+ListChannelMemberships DEFAULT                  Y   Y   Y   N   Y   N
+ListChannelMemberships HIDDEN                   Y   Y   N   N   N   N
+DeleteChannelMembership self                    Y   Y   Y   Y   -   -
+DeleteChannelMembership other                   Y   Y   U   N   N   N
+UpdateChannelReadMarker                         N   N   Y   Y   N   N
+SendChannelMessage                              N   N   Y   N   N   N
+GetChannelMessage                               Y   Y   Y   Y   Y   N
+ListChannelMessages                             Y   Y   Y   Y   Y   N
+UpdateChannelMessage other                      N   N   N   N   N   N
+RedactChannelMessage other                      Y   Y   N   N   N   N
+DeleteChannelMessage                            Y   N   N   N   N   N
+GetChannelMessageStatus other                   N   N   N   N   N   N
+`
+
+func TestRoles(t *testing.T) {
+	for _, line := range strings.Split(strings.TrimSpace(matrix), "\n")[1:] {
+		cells := strings.Fields(line)
+		operation := strings.Join(cells[:len(cells)-6], " ")
+		t.Run(operation, func(t *testing.T) {
+			for i, caller := range []string{"adm", "mod", "mem", "hid", "pub", "prv"} {
+				for _, mode := range []messaging.ChannelMode{messaging.ChannelModeUnrestricted, messaging.ChannelModeRestricted} {
+					for _, privacy := range []messaging.ChannelPrivacy{messaging.ChannelPrivacyPublic, messaging.ChannelPrivacyPrivate} {
+						tryRole(t, operation, caller, mode, privacy, cells[len(cells)-6+i])
+					}
+				}
+			}
+		})
+	}
+}
+
+func tryRole(t *testing.T, operation, caller string, mode messaging.ChannelMode, privacy messaging.ChannelPrivacy, cell string) {
+	public := privacy == messaging.ChannelPrivacyPublic
+	if cell == "-" || caller == "pub" && !public || caller == "prv" && public {
+		return
+	}
+	want := "ok"
+	if cell == "N" || cell == "U" && mode == messaging.ChannelModeRestricted {
+		want = "Forbidden"
+	}
+	w := stage(t, mode, privacy)
+	if got := servicetest.Outcome(call(w, operation, caller)); got != want {
+		t.Errorf("%s on a %s %s channel by %s: %s, want %s", operation, mode, privacy, caller, got, want)
+	}
+}
+
+const messageSent = "m"
+
+type staged struct {
+	*servicetest.World
+	messageID string
+}
+
+// stage is one channel with everybody of the matrix around it; "owner" sent a message in it.
+func stage(t *testing.T, mode messaging.ChannelMode, privacy messaging.ChannelPrivacy) *staged {
+	w := &staged{World: servicetest.New(t, "owner", "adm", "mod", "mem", "hid", "pub", "prv", "new", "third")}
+	w.MakeAdmin("adm")
+	w.AddChannel("owner", "c", func(r *messaging.CreateChannelRequest) {
+		r.Mode, r.Privacy = mode, privacy
+		r.MemberARNs, r.ModeratorARNs = w.Users("mem", "third"), w.Users("mod")
+	})
+	w.AddMember("owner", "c", "hid", messaging.ChannelMembershipTypeHidden)
+	w.messageID = w.Send(w.Text("owner", "c", messageSent))
+	return w
+}
+
+func call(w *staged, operation, caller string) (err error) {
+	ctx, c, me := context.Background(), w.Channel("c"), w.User(caller)
+	name, variant, _ := strings.Cut(operation, " ")
+	target := w.User("third")
+	if variant == "self" {
+		target = me
+	}
+	kind := messaging.ChannelMembershipTypeDefault
+	if variant == "HIDDEN" {
+		kind = messaging.ChannelMembershipTypeHidden
+	}
+	joining := w.User("new")
+	if variant == "self" {
+		joining = me
+	}
+	switch name {
+	case "UpdateChannel":
+		text := "renamed"
+		_, err = w.Channels.UpdateChannel(ctx, &messaging.UpdateChannelRequest{ChannelARN: c, Name: &text, ChimeBearer: me})
+	case "DeleteChannel":
+		_, err = w.Channels.DeleteChannel(ctx, &messaging.DeleteChannelRequest{ChannelARN: c, ChimeBearer: me})
+	case "DescribeChannel":
+		_, err = w.Channels.DescribeChannel(ctx, &messaging.DescribeChannelRequest{ChannelARN: c, ChimeBearer: me})
+	case "ListChannels":
+		_, err = w.Channels.ListChannels(ctx, &messaging.ListChannelsRequest{AppInstanceARN: w.App, Privacy: messaging.ChannelPrivacy(variant), ChimeBearer: me})
+	case "ListChannelMembershipsForAppInstanceUser":
+		_, err = w.Channels.ListChannelMembershipsForAppInstanceUser(ctx, &messaging.ListChannelMembershipsForAppInstanceUserRequest{AppInstanceUserARN: &target, ChimeBearer: me})
+	case "DescribeChannelMembershipForAppInstanceUser":
+		_, err = w.Channels.DescribeChannelMembershipForAppInstanceUser(ctx, &messaging.DescribeChannelMembershipForAppInstanceUserRequest{ChannelARN: c, AppInstanceUserARN: target, ChimeBearer: me})
+	case "CreateChannelMembership":
+		_, err = w.Channels.CreateChannelMembership(ctx, &messaging.CreateChannelMembershipRequest{ChannelARN: c, MemberARN: joining, Type: kind, ChimeBearer: me})
+	case "BatchCreateChannelMembership":
+		_, err = w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{ChannelARN: c, MemberARNs: []string{joining}, Type: kind, ChimeBearer: me})
+	case "DescribeChannelMembership":
+		_, err = w.Channels.DescribeChannelMembership(ctx, &messaging.DescribeChannelMembershipRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
+	case "ListChannelMemberships":
+		_, err = w.Channels.ListChannelMemberships(ctx, &messaging.ListChannelMembershipsRequest{ChannelARN: c, Type: messaging.ChannelMembershipType(variant), ChimeBearer: me})
+	case "DeleteChannelMembership":
+		_, err = w.Channels.DeleteChannelMembership(ctx, &messaging.DeleteChannelMembershipRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
+	case "UpdateChannelReadMarker":
+		_, err = w.Channels.UpdateChannelReadMarker(ctx, &messaging.UpdateChannelReadMarkerRequest{ChannelARN: c, ChimeBearer: me})
+	case "SendChannelMessage":
+		_, err = w.Messages.SendChannelMessage(ctx, w.Text(caller, "c", "hello"))
+	case "GetChannelMessage":
+		_, err = w.Messages.GetChannelMessage(ctx, &messaging.GetChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, ChimeBearer: me})
+	case "ListChannelMessages":
+		_, err = w.Messages.ListChannelMessages(ctx, &messaging.ListChannelMessagesRequest{ChannelARN: c, ChimeBearer: me})
+	case "UpdateChannelMessage":
+		_, err = w.Messages.UpdateChannelMessage(ctx, &messaging.UpdateChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, Content: "x", ChimeBearer: me})
+	case "RedactChannelMessage":
+		_, err = w.Messages.RedactChannelMessage(ctx, &messaging.RedactChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, ChimeBearer: me})
+	case "DeleteChannelMessage":
+		_, err = w.Messages.DeleteChannelMessage(ctx, &messaging.DeleteChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, ChimeBearer: me})
+	case "GetChannelMessageStatus":
+		_, err = w.Messages.GetChannelMessageStatus(ctx, &messaging.GetChannelMessageStatusRequest{ChannelARN: c, MessageID: w.messageID, ChimeBearer: me})
+	default:
+		return fmt.Errorf("the test does not know %s", name)
+	}
+	return err
+}
+
+// TestCallersWhoAreNobody: every operation on a channel refuses a bearer that does not exist,
+// one of another app instance, and one that is no user at all.
+func TestCallersWhoAreNobody(t *testing.T) {
+	w := stage(t, messaging.ChannelModeUnrestricted, messaging.ChannelPrivacyPublic)
+	other, err := w.Identity.CreateAppInstance(context.Background(), &identityapi.CreateAppInstanceRequest{Name: "other", ClientRequestToken: w.Token()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := w.Identity.CreateAppInstanceUser(context.Background(), &identityapi.CreateAppInstanceUserRequest{
+		AppInstanceARN: other.AppInstanceARN, AppInstanceUserID: "mem", Name: "Stranger", ClientRequestToken: w.Token(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, bearer := range map[string]string{
+		"unknown":            w.User("nobody"),
+		"other app instance": stranger.AppInstanceUserARN,
+		"other account":      strings.Replace(w.User("mem"), "000000000000", "111122223333", 1),
+		"a channel":          w.Channel("c"),
+		"no ARN of ours":     "arn:aws:s3:::bucket",
+	} {
+		_, err := w.Channels.DescribeChannel(context.Background(), &messaging.DescribeChannelRequest{ChannelARN: w.Channel("c"), ChimeBearer: bearer})
+		if got := servicetest.Outcome(err); got != "Forbidden" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

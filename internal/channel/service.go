@@ -1,0 +1,116 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Limits of spec 11.1. Zero is no limit.
+type Limits struct {
+	ChannelsPerApp       int
+	MembersPerChannel    int
+	MembershipsPerUser   int
+	ModeratorsPerChannel int
+}
+
+// DefaultLimits are ten times those of AWS.
+func DefaultLimits() Limits {
+	return Limits{
+		ChannelsPerApp: 100_000_000, MembersPerChannel: 100_000,
+		MembershipsPerUser: 200_000, ModeratorsPerChannel: 10_000,
+	}
+}
+
+// Options of a Service.
+type Options struct {
+	Store       store.Store
+	Site        chime.Site
+	Now         func() time.Time
+	Random      io.Reader
+	Limits      Limits
+	TokenWindow time.Duration // how long a client request token is remembered; zero: 10 minutes
+}
+
+// Service answers the operations on channels and memberships.
+type Service struct {
+	store  store.Store
+	site   chime.Site
+	clock  func() time.Time
+	random io.Reader
+	limits Limits
+	tokens idempotency.Tokens
+}
+
+// New makes a Service.
+func New(o Options) *Service {
+	return &Service{
+		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, limits: o.Limits,
+		tokens: idempotency.Tokens{Window: o.TokenWindow},
+	}
+}
+
+func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
+
+// view runs f on one moment, for a caller on a channel.
+func (s *Service) view(ctx context.Context, bearer, channelARN string, f func(store.Reader, *Visit) error) error {
+	return s.store.View(ctx, func(r store.Reader) error {
+		v, err := Enter(r, s.site, bearer, channelARN)
+		if err != nil {
+			return err
+		}
+		return f(r, v)
+	})
+}
+
+// update runs f as a transaction, for a caller on a channel.
+func (s *Service) update(ctx context.Context, bearer, channelARN string, f func(store.Tx, *Visit) error) error {
+	return s.store.Update(ctx, func(tx store.Tx) error {
+		v, err := Enter(tx, s.site, bearer, channelARN)
+		if err != nil {
+			return err
+		}
+		return f(tx, v)
+	})
+}
+
+// DeclaresNotFound turns the refusal of a missing channel into the NotFoundException that some
+// operations declare (spec 10.5).
+func DeclaresNotFound(err error) error {
+	if errors.Is(err, errNoChannel) {
+		return api.NotFound("the channel does not exist")
+	}
+	return err
+}
+
+// RefuseSubChannel refuses a SubChannelId: only elastic channels have sub-channels.
+func RefuseSubChannel(id *string) error {
+	if id != nil {
+		return api.BadRequest("SubChannelId", "must be absent: the channel is not elastic")
+	}
+	return nil
+}
+
+// event is the start of every event of a channel that sockets carry.
+func (v *Visit) event(kind string, now chime.Millis, payload []byte) chime.Event {
+	return chime.Event{
+		Type: kind, Time: now, App: v.Actor.App, Channel: v.Channel.UID,
+		MessageType: chime.MessageTypeSystem, Payload: payload,
+	}
+}
+
+// note is an event of the log alone.
+func (v *Visit) note(kind string, now chime.Millis, subject chime.Ref) chime.Event {
+	return chime.Event{Type: kind, Time: now, App: v.Actor.App, Channel: v.Channel.UID, Subject: subject}
+}
+
+func hidden(t messaging.ChannelMembershipType) bool {
+	return t == messaging.ChannelMembershipTypeHidden
+}

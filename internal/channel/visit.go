@@ -1,0 +1,175 @@
+package channel
+
+import (
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Visit is a caller on a channel: who it is and what it is there. Every rule of spec 3.2 about
+// a channel is one of its methods.
+type Visit struct {
+	Actor      identity.Actor
+	Channel    chime.Channel
+	Membership *chime.Membership // nil: not a member
+	Moderator  bool
+
+	site chime.Site
+}
+
+// errNoChannel is what most operations answer for a channel that does not exist (spec 10.5).
+var errNoChannel error = api.Forbidden("ChannelArn does not name a channel that you may use")
+
+var errForbidden error = api.Forbidden("you are not allowed to do this in the channel")
+
+// Enter finds the caller and the channel. A caller of another app instance and a channel that
+// does not exist are refused with ForbiddenException.
+func Enter(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, error) {
+	at, err := site.ParseKind("ChannelArn", channelARN, chime.KindChannel)
+	if err != nil {
+		return nil, err
+	}
+	actor, err := identity.ResolveBearer(r, site, bearer)
+	if err != nil {
+		return nil, err
+	}
+	if at.App != actor.App {
+		return nil, api.Forbidden("ChimeBearer and ChannelArn belong to different app instances")
+	}
+	v := &Visit{Actor: actor, site: site}
+	found := false
+	if v.Channel, found, err = store.Channels.Get(r, store.K(at.App, at.ID)); err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, errNoChannel
+	}
+	if m, found, err := v.MembershipOf(r, actor.Ref); err != nil {
+		return nil, err
+	} else if found {
+		v.Membership = &m
+	}
+	v.Moderator, err = store.Moderators.Has(r, v.key(actor.Ref))
+	return v, err
+}
+
+// key is the place of somebody's record in this channel.
+func (v *Visit) key(ref chime.Ref) store.Key {
+	return store.K(v.Actor.App, v.Channel.UID, string(ref))
+}
+
+// Prefix is the range of everything that belongs to this channel in a table.
+func (v *Visit) Prefix() store.Key { return store.K(v.Actor.App, v.Channel.UID) }
+
+// ARN is the ARN of the channel.
+func (v *Visit) ARN() string { return v.site.ChannelARN(v.Actor.App, v.Channel.ID) }
+
+// RefARN is the ARN of a user or bot of the app instance.
+func (v *Visit) RefARN(ref chime.Ref) string { return v.site.RefARN(v.Actor.App, ref) }
+
+// Self is the caller as the API shows it.
+func (v *Visit) Self() *messaging.Identity {
+	return &messaging.Identity{ARN: v.RefARN(v.Actor.Ref), Name: v.Actor.Name}
+}
+
+func (v *Visit) resource() chime.Resource {
+	return chime.Resource{App: v.Actor.App, Kind: chime.KindChannel, ID: v.Channel.ID}
+}
+
+// MembershipOf reads somebody's membership of this channel.
+func (v *Visit) MembershipOf(r store.Reader, ref chime.Ref) (chime.Membership, bool, error) {
+	return store.Memberships.Get(r, v.key(ref))
+}
+
+// SaveMembership writes a changed membership of this channel.
+func (v *Visit) SaveMembership(tx store.Tx, m chime.Membership) error {
+	return store.Memberships.Put(tx, v.key(m.Ref), m)
+}
+
+// Manages: admins and moderators run the channel.
+func (v *Visit) Manages() bool { return v.Actor.Admin || v.Moderator }
+
+// Member: a DEFAULT membership, which may send.
+func (v *Visit) Member() bool { return v.Membership != nil && !hidden(v.Membership.Type) }
+
+// Hidden: a HIDDEN membership, which only observes, and no other role.
+func (v *Visit) Hidden() bool {
+	return v.Membership != nil && hidden(v.Membership.Type) && !v.Manages()
+}
+
+// MayRead: describe the channel, read its messages. Everybody on a PUBLIC channel, who has a
+// role on a PRIVATE one.
+func (v *Visit) MayRead() bool {
+	return v.Manages() || v.Membership != nil || v.Channel.Privacy == messaging.ChannelPrivacyPublic
+}
+
+// mayReadMembers: hidden members see nobody but themselves (rule l).
+func (v *Visit) mayReadMembers() bool { return v.MayRead() && !v.Hidden() }
+
+// mayAdd tells whether the caller may make somebody a member (rules i, j, k).
+func (v *Visit) mayAdd(ref chime.Ref, kind messaging.ChannelMembershipType) bool {
+	switch {
+	case v.Manages():
+		return true
+	case hidden(kind):
+		return false
+	case ref == v.Actor.Ref:
+		return v.Membership != nil || v.Channel.Privacy == messaging.ChannelPrivacyPublic
+	default:
+		return v.Member() && v.Channel.Mode == messaging.ChannelModeUnrestricted
+	}
+}
+
+// mayRemove tells whether the caller may end a membership (rule m).
+func (v *Visit) mayRemove(ref chime.Ref) bool {
+	switch {
+	case v.Manages():
+		return true
+	case ref == v.Actor.Ref:
+		return v.MayRead()
+	default:
+		return v.Member() && v.Channel.Mode == messaging.ChannelModeUnrestricted
+	}
+}
+
+// require is nil when allowed, else a ForbiddenException.
+func require(allowed bool) error {
+	if allowed {
+		return nil
+	}
+	return errForbidden
+}
+
+// Identity is a user or bot of the app instance as the API shows it, under its current name.
+func (v *Visit) Identity(r store.Reader, ref chime.Ref) (*messaging.Identity, error) {
+	name, err := identity.Name(r, v.Actor.App, ref)
+	if err != nil {
+		return nil, err
+	}
+	return &messaging.Identity{ARN: v.RefARN(ref), Name: name}, nil
+}
+
+// find reads the member of a request that names a user or bot. One that does not exist or is
+// of another app instance is refused with ForbiddenException.
+func (v *Visit) find(r store.Reader, member, arn string) (chime.Ref, error) {
+	return findIdentity(r, v.site, v.Actor.App, member, arn)
+}
+
+func findIdentity(r store.Reader, site chime.Site, app, member, arn string) (chime.Ref, error) {
+	res, err := site.ParseIdentity(member, arn)
+	if err != nil {
+		return "", err
+	}
+	known := false
+	if res.App == app {
+		if known, err = identity.Exists(r, app, res.Ref()); err != nil {
+			return "", err
+		}
+	}
+	if !known {
+		return "", api.Forbidden("%s does not name a user or bot of the app instance", member)
+	}
+	return res.Ref(), nil
+}

@@ -1,0 +1,125 @@
+package message
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// UpdateChannelMessage edits the caller's own message. Metadata and ContentType stay when they
+// are absent.
+func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.UpdateChannelMessageRequest) (*messaging.UpdateChannelMessageResponse, error) {
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+		m, found, err := find(tx, v, req.MessageID)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return errNoMessage
+		}
+		if m.Sender != v.Actor.Ref || !v.Manages() && !v.Member() {
+			return errForbidden
+		}
+		if m.Redacted {
+			return api.Conflict("the message is redacted")
+		}
+		if err := edit(&m, req, s.now()); err != nil {
+			return err
+		}
+		return save(tx, chime.EventUpdateMessage, v, &m)
+	})
+	return &messaging.UpdateChannelMessageResponse{
+		ChannelARN: req.ChannelARN, MessageID: req.MessageID,
+		Status: &messaging.ChannelMessageStatusStructure{Value: messaging.ChannelMessageStatusSent},
+	}, err
+}
+
+func edit(m *chime.Message, req *messaging.UpdateChannelMessageRequest, now chime.Millis) error {
+	if err := checkContent(m.Type, req.Content); err != nil {
+		return err
+	}
+	if req.Metadata != nil {
+		if m.Type == messaging.ChannelMessageTypeControl && *req.Metadata != "" {
+			return api.BadRequest("Metadata", "a CONTROL message has no Metadata")
+		}
+		m.Metadata = *req.Metadata
+	}
+	if req.ContentType != nil {
+		m.ContentType = *req.ContentType
+	}
+	m.Content = req.Content
+	m.Edited = max(now, m.Updated)
+	m.Updated = m.Edited
+	return nil
+}
+
+// save writes a changed message together with the event that tells of it.
+func save(tx store.Tx, kind string, v *channel.Visit, m *chime.Message) error {
+	sender, err := v.Identity(tx, m.Sender)
+	if err != nil {
+		return err
+	}
+	if err := store.Messages.Put(tx, key(v, m.ID), *m); err != nil {
+		return err
+	}
+	return appendEvent(tx, kind, v, m, sender)
+}
+
+// RedactChannelMessage takes the content out of a message: the sender of its own, moderators
+// and admins of any that they see. Redacting again changes nothing.
+func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.RedactChannelMessageRequest) (*messaging.RedactChannelMessageResponse, error) {
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+		if !v.Manages() && !v.Member() {
+			return errForbidden
+		}
+		m, found, err := find(tx, v, req.MessageID)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return errNoMessage
+		}
+		if m.Sender != v.Actor.Ref && !v.Manages() {
+			return errForbidden
+		}
+		if m.Redacted {
+			return nil
+		}
+		m.Redacted, m.Updated = true, max(s.now(), m.Updated)
+		strip(&m)
+		return save(tx, chime.EventRedactMessage, v, &m)
+	})
+	return &messaging.RedactChannelMessageResponse{ChannelARN: req.ChannelARN, MessageID: req.MessageID}, err
+}
+
+// strip removes what the sender wrote; ContentType and Target stay.
+func strip(m *chime.Message) { m.Content, m.Metadata, m.Attributes, m.Push = "", "", nil, nil }
+
+// DeleteChannelMessage removes a message for good. Only admins may, also a targeted message
+// that they cannot see. Deleting one that is gone is done already.
+func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.DeleteChannelMessageRequest) (*messaging.DeleteChannelMessageResponse, error) {
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+		if !v.Actor.Admin {
+			return errForbidden
+		}
+		m, found, err := store.Messages.Get(tx, key(v, req.MessageID))
+		if err != nil || !found {
+			return err
+		}
+		sender, err := v.Identity(tx, m.Sender)
+		if err != nil {
+			return err
+		}
+		if err := store.Messages.Delete(tx, key(v, m.ID)); err != nil {
+			return err
+		}
+		m.Updated = max(s.now(), m.Updated)
+		strip(&m)
+		return appendEvent(tx, chime.EventDeleteMessage, v, &m, sender)
+	})
+	return nil, err
+}

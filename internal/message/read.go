@@ -1,0 +1,117 @@
+package message
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// GetChannelMessage answers one message to those who may read the channel.
+func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChannelMessageRequest) (*messaging.GetChannelMessageResponse, error) {
+	resp := new(messaging.GetChannelMessageResponse)
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+		if !v.MayRead() {
+			return errForbidden
+		}
+		m, found, err := find(r, v, req.MessageID)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return api.NotFound("the message does not exist")
+		}
+		sender, err := v.Identity(r, m.Sender)
+		resp.ChannelMessage = whole(v, &m, sender)
+		return err
+	})
+	return resp, channel.DeclaresNotFound(err)
+}
+
+// GetChannelMessageStatus answers the status of the caller's own message (rule u).
+func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.GetChannelMessageStatusRequest) (*messaging.GetChannelMessageStatusResponse, error) {
+	resp := new(messaging.GetChannelMessageStatusResponse)
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+		if !v.MayRead() {
+			return errForbidden
+		}
+		m, found, err := find(r, v, req.MessageID)
+		if err != nil {
+			return err
+		}
+		if !found || m.Sender != v.Actor.Ref {
+			return errNoMessage
+		}
+		resp.Status = status(&m)
+		return nil
+	})
+	return resp, err
+}
+
+// ListChannelMessages lists the persistent messages that the caller sees, by default the
+// newest first. Both bounds of time are inclusive.
+func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListChannelMessagesRequest) (*messaging.ListChannelMessagesResponse, error) {
+	resp := &messaging.ListChannelMessagesResponse{ChannelARN: req.ChannelARN}
+	if req.NotBefore != nil && req.NotAfter != nil && req.NotBefore.After(*req.NotAfter) {
+		return nil, api.BadRequest("NotBefore", "is later than NotAfter")
+	}
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) (err error) {
+		if !v.MayRead() {
+			return errForbidden
+		}
+		history := history(v, req)
+		scope := fmt.Sprintf("ListChannelMessages %s %v %x %x", v.Channel.UID, history.Reverse, history.From, history.To)
+		senders := senders{r: r, v: v}
+		resp.ChannelMessages, resp.NextToken, err = store.List(r, store.Messages, history, store.NewPage(scope, req.MaxResults, req.NextToken),
+			func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
+				if !sees(v, &m) {
+					return messaging.ChannelMessageSummary{}, false, nil
+				}
+				sender, err := senders.show(m.Sender)
+				return summary(v, &m, sender), true, err
+			})
+		return err
+	})
+	return resp, err
+}
+
+// history is the range of messages that a list asks for. Message ids begin with their time.
+func history(v *channel.Visit, req *messaging.ListChannelMessagesRequest) store.Range {
+	rng := store.Prefix(v.Prefix())
+	rng.Reverse = req.SortOrder != messaging.SortOrderAscending
+	if req.NotBefore != nil {
+		ceiling := req.NotBefore.Add(time.Millisecond - 1)
+		rng.From = v.Prefix().Str(chime.FirstMessageID(chime.At(ceiling)))
+	}
+	if req.NotAfter != nil {
+		rng.To = v.Prefix().Str(chime.FirstMessageID(chime.At(*req.NotAfter) + 1))
+	}
+	return rng
+}
+
+// senders looks each sender of a page up once.
+type senders struct {
+	r     store.Reader
+	v     *channel.Visit
+	known map[chime.Ref]*messaging.Identity
+}
+
+func (s *senders) show(ref chime.Ref) (*messaging.Identity, error) {
+	if shown := s.known[ref]; shown != nil {
+		return shown, nil
+	}
+	shown, err := s.v.Identity(s.r, ref)
+	if err != nil {
+		return nil, err
+	}
+	if s.known == nil {
+		s.known = make(map[chime.Ref]*messaging.Identity)
+	}
+	s.known[ref] = shown
+	return shown, nil
+}

@@ -1,0 +1,226 @@
+package message
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Limits of spec 5.1, in bytes of UTF-8.
+const (
+	maxContent    = 4096
+	maxControl    = 30
+	maxAttributes = 1024
+)
+
+// SendChannelMessage sends as a DEFAULT member (rule p). The answer waits for the disk and
+// never for delivery.
+func (s *Service) SendChannelMessage(ctx context.Context, req *messaging.SendChannelMessageRequest) (*messaging.SendChannelMessageResponse, error) {
+	if err := checkSend(req); err != nil {
+		return nil, err
+	}
+	send := s.sendPersistent
+	if req.Persistence == messaging.ChannelMessagePersistenceTypeNonPersistent {
+		send = s.sendLive
+	}
+	id, err := send(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return &messaging.SendChannelMessageResponse{
+		ChannelARN: req.ChannelARN, MessageID: id,
+		Status: &messaging.ChannelMessageStatusStructure{Value: messaging.ChannelMessageStatusSent},
+	}, nil
+}
+
+// checkSend applies the rules that the model does not hold.
+func checkSend(req *messaging.SendChannelMessageRequest) error {
+	if req.Type == messaging.ChannelMessageTypeControl && req.Metadata != nil && *req.Metadata != "" {
+		return api.BadRequest("Metadata", "a CONTROL message has no Metadata")
+	}
+	if err := checkContent(req.Type, req.Content); err != nil {
+		return err
+	}
+	size := 0
+	for name, value := range req.MessageAttributes {
+		size += len(name)
+		for _, v := range value.StringValues {
+			size += len(v)
+		}
+	}
+	if size > maxAttributes {
+		return api.BadRequest("MessageAttributes", "keys and values have %d bytes together; the limit is %d", size, maxAttributes)
+	}
+	if len(req.Target) > 0 && req.Target[0].MemberARN == nil {
+		return api.BadRequest("Target[0].MemberArn", "is required")
+	}
+	return nil
+}
+
+func checkContent(kind messaging.ChannelMessageType, content string) error {
+	limit := maxContent
+	if kind == messaging.ChannelMessageTypeControl {
+		limit = maxControl
+	}
+	if len(content) > limit {
+		return api.BadRequest("Content", "has %d bytes; the size limit of %s channel messages is %d", len(content), kind, limit)
+	}
+	return nil
+}
+
+// newMessage is the request as a record, without id and time.
+func newMessage(v *channel.Visit, req *messaging.SendChannelMessageRequest) chime.Message {
+	m := chime.Message{
+		Sender: v.Actor.Ref, Type: req.Type, Persistence: req.Persistence, Content: req.Content,
+		Status: messaging.ChannelMessageStatusSent,
+	}
+	if req.Metadata != nil {
+		m.Metadata = *req.Metadata
+	}
+	if req.ContentType != nil {
+		m.ContentType = *req.ContentType
+	}
+	if len(req.MessageAttributes) > 0 {
+		m.Attributes = make(map[string][]string, len(req.MessageAttributes))
+		for name, value := range req.MessageAttributes {
+			m.Attributes[name] = value.StringValues
+		}
+	}
+	if p := req.PushNotification; p != nil {
+		m.Push = &chime.Push{Type: p.Type}
+		if p.Title != nil {
+			m.Push.Title = *p.Title
+		}
+		if p.Body != nil {
+			m.Push.Body = *p.Body
+		}
+	}
+	return m
+}
+
+// aim sets the target of a targeted message, which must be a member that is not hidden.
+func (s *Service) aim(r store.Reader, v *channel.Visit, req *messaging.SendChannelMessageRequest, m *chime.Message) (target chime.Membership, err error) {
+	if len(req.Target) == 0 {
+		return target, nil
+	}
+	res, err := s.site.ParseIdentity("Target[0].MemberArn", *req.Target[0].MemberARN)
+	if err != nil {
+		return target, err
+	}
+	target, found, err := v.MembershipOf(r, res.Ref())
+	if err != nil {
+		return target, err
+	}
+	if !found || res.App != v.Actor.App || target.Type == messaging.ChannelMembershipTypeHidden {
+		return target, api.BadRequest("Target[0].MemberArn", "is not a member of the channel")
+	}
+	m.Target = target.Ref
+	return target, nil
+}
+
+func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannelMessageRequest) (id string, err error) {
+	call, err := s.tokens.Call(s.now(), scope(req), req)
+	if err != nil {
+		return "", err
+	}
+	err = s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+		if !v.Member() {
+			return errForbidden
+		}
+		id, err = call.Do(tx, func() (string, error) { return s.write(tx, v, req) })
+		return err
+	})
+	return id, err
+}
+
+// scope tells tokens apart. The channel's ARN stands for its place: the UID is not known
+// before the transaction.
+func scope(req *messaging.SendChannelMessageRequest) idempotency.Scope {
+	return idempotency.Scope{
+		Operation: "SendChannelMessage", Parent: req.ChannelARN, Bearer: chime.Ref(req.ChimeBearer),
+		Token: req.ClientRequestToken,
+	}
+}
+
+// write keeps one message, its place in the channel, and its event.
+func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChannelMessageRequest) (id string, err error) {
+	m := newMessage(v, req)
+	target, err := s.aim(tx, v, req, &m)
+	if err != nil {
+		return "", err
+	}
+	activity, _, err := store.Activities.Get(tx, v.Prefix())
+	if err != nil {
+		return "", err
+	}
+	activity.Position++
+	activity.Clock = max(s.now(), activity.Clock)
+	m.Created, m.Updated = activity.Clock, activity.Clock
+	if m.ID, err = chime.NewMessageID(s.random, m.Created, activity.Position); err != nil {
+		return "", err
+	}
+	if m.Target == "" {
+		activity.LastMessage = m.Created
+	} else if err := markTargeted(tx, v, target, m.Created); err != nil {
+		return "", err
+	}
+	if err := store.Activities.Put(tx, v.Prefix(), activity); err != nil {
+		return "", err
+	}
+	if err := store.Messages.Put(tx, key(v, m.ID), m); err != nil {
+		return "", err
+	}
+	return m.ID, appendEvent(tx, chime.EventCreateMessage, v, &m, v.Self())
+}
+
+// markTargeted moves the last message time of the two who see a targeted message.
+func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chime.Millis) error {
+	target.LastTargeted = at
+	if err := v.SaveMembership(tx, target); err != nil || target.Ref == v.Actor.Ref {
+		return err
+	}
+	sender := *v.Membership
+	sender.LastTargeted = at
+	return v.SaveMembership(tx, sender)
+}
+
+// sendLive announces a message that is not persistent. It reaches those who are connected and
+// is written nowhere.
+func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessageRequest) (id string, err error) {
+	call, err := s.tokens.Call(s.now(), scope(req), req)
+	if err != nil {
+		return "", err
+	}
+	var m chime.Message
+	var e chime.Event
+	err = s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+		if !v.Member() {
+			return errForbidden
+		}
+		m = newMessage(v, req)
+		if _, err := s.aim(r, v, req, &m); err != nil {
+			return err
+		}
+		m.Created = s.now()
+		m.Updated = m.Created
+		if m.ID, err = chime.NewMessageID(s.random, m.Created, 0); err != nil {
+			return err
+		}
+		e = event(chime.EventCreateMessage, v, &m, v.Self())
+		e.Ephemeral = true
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	id, repeated, err := s.live.Do(&call, m.ID)
+	if err == nil && !repeated {
+		s.store.Announce(e)
+	}
+	return id, err
+}

@@ -1,0 +1,110 @@
+package message
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Options of a Service.
+type Options struct {
+	Store       store.Store
+	Site        chime.Site
+	Now         func() time.Time
+	Random      io.Reader
+	TokenWindow time.Duration // how long a client request token is remembered; zero: 10 minutes
+}
+
+// Service answers the operations on messages.
+type Service struct {
+	store  store.Store
+	site   chime.Site
+	clock  func() time.Time
+	random io.Reader
+	tokens idempotency.Tokens
+	live   idempotency.Recent // tokens of messages that are not persistent
+}
+
+// New makes a Service.
+func New(o Options) *Service {
+	return &Service{
+		store: o.Store, site: o.Site, clock: o.Now, random: o.Random,
+		tokens: idempotency.Tokens{Window: o.TokenWindow},
+	}
+}
+
+func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
+
+// view runs f on one moment, for a caller on a channel.
+func (s *Service) view(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
+	return s.store.View(ctx, func(r store.Reader) error {
+		v, err := enter(r, s.site, bearer, channelARN, sub)
+		if err != nil {
+			return err
+		}
+		return f(r, v)
+	})
+}
+
+// update runs f as a transaction, for a caller on a channel.
+func (s *Service) update(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
+	return s.store.Update(ctx, func(tx store.Tx) error {
+		v, err := enter(tx, s.site, bearer, channelARN, sub)
+		if err != nil {
+			return err
+		}
+		return f(tx, v)
+	})
+}
+
+func enter(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*channel.Visit, error) {
+	v, err := channel.Enter(r, site, bearer, channelARN)
+	if err != nil {
+		return nil, err
+	}
+	return v, channel.RefuseSubChannel(sub)
+}
+
+// errNoMessage is what most operations answer for a message that does not exist, or that the
+// caller cannot see (spec 12.5, 61).
+var errNoMessage error = api.Forbidden("MessageId does not name a message that you may use")
+
+var errForbidden error = api.Forbidden("you are not allowed to do this in the channel")
+
+// find reads a message of the channel as far as the caller can see it.
+func find(r store.Reader, v *channel.Visit, id string) (chime.Message, bool, error) {
+	m, found, err := store.Messages.Get(r, key(v, id))
+	return m, found && sees(v, &m), err
+}
+
+func key(v *channel.Visit, id string) store.Key { return v.Prefix().Str(id) }
+
+// sees: a targeted message exists for its sender and its target alone (rule r).
+func sees(v *channel.Visit, m *chime.Message) bool {
+	return m.Target == "" || m.Target == v.Actor.Ref || m.Sender == v.Actor.Ref
+}
+
+// appendEvent puts the event of a message at the end of the log.
+func appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) error {
+	_, err := tx.Append(event(kind, v, m, sender))
+	return err
+}
+
+// event tells of a message to the members, or of a targeted one to the two whom it concerns.
+func event(kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) chime.Event {
+	e := chime.Event{
+		Type: kind, Time: m.Updated, App: v.Actor.App, Channel: v.Channel.UID,
+		MessageType: string(m.Type), Payload: whole(v, m, sender).AppendJSON(nil, api.ISO),
+	}
+	if m.Target != "" {
+		e.Only = []chime.Ref{m.Sender, m.Target}
+	}
+	return e
+}

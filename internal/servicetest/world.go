@@ -1,0 +1,240 @@
+// Package servicetest gives tests the services of one app instance over the model store, with
+// a clock of their own and the log of events as text.
+package servicetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/message"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
+)
+
+// World is one app instance. Its users are named by their ids.
+type World struct {
+	t        testing.TB
+	Store    store.Store
+	Site     chime.Site
+	Now      time.Time
+	App      string // ARN
+	Identity *identity.Service
+	Channels *channel.Service
+	Messages *message.Service
+
+	cursor store.Cursor
+	tokens int
+}
+
+// New makes a world with the given users over a fresh model store.
+func New(t testing.TB, users ...string) *World {
+	st := memstore.New()
+	t.Cleanup(func() { st.Close() })
+	return Over(t, st, users...)
+}
+
+// Over makes a world with the given users in a store.
+func Over(t testing.TB, st store.Store, users ...string) *World {
+	t.Helper()
+	w := &World{
+		t: t, Store: st, Site: chime.Site{Region: "us-east-1", Account: "000000000000"},
+		Now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
+	}
+	now := func() time.Time { return w.Now }
+	random := rand.New(rand.NewSource(1))
+	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: now, Random: random, Limits: channel.DefaultLimits()})
+	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: now, Random: random})
+	w.Identity = identity.New(identity.Options{
+		Store: st, Site: w.Site, Now: now, Random: random, Limits: identity.DefaultLimits(), Users: w.Channels,
+	})
+	created, err := w.Identity.CreateAppInstance(context.Background(), &identityapi.CreateAppInstanceRequest{Name: "test", ClientRequestToken: w.Token()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.App = created.AppInstanceARN
+	for _, u := range users {
+		w.AddUser(u)
+	}
+	if w.cursor, err = st.Follow(w.position()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *World) position() (p uint64) {
+	w.t.Helper()
+	err := w.Store.View(context.Background(), func(r store.Reader) (err error) {
+		p, err = r.Position()
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// AddUser makes a user whose name is its id in capitals.
+func (w *World) AddUser(id string) {
+	w.t.Helper()
+	_, err := w.Identity.CreateAppInstanceUser(context.Background(), &identityapi.CreateAppInstanceUserRequest{
+		AppInstanceARN: w.App, AppInstanceUserID: id, Name: strings.ToUpper(id), ClientRequestToken: w.Token(),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// MakeAdmin gives a user the role of app instance admin.
+func (w *World) MakeAdmin(id string) {
+	w.t.Helper()
+	_, err := w.Identity.CreateAppInstanceAdmin(context.Background(), &identityapi.CreateAppInstanceAdminRequest{
+		AppInstanceARN: w.App, AppInstanceAdminARN: w.User(id),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Token is a client request token that was not used before.
+func (w *World) Token() string {
+	w.tokens++
+	return fmt.Sprintf("token-%d", w.tokens)
+}
+
+// User is the ARN of a user.
+func (w *World) User(id string) string { return w.App + "/user/" + id }
+
+// Users are the ARNs of users.
+func (w *World) Users(ids ...string) []string {
+	arns := make([]string, len(ids))
+	for i, id := range ids {
+		arns[i] = w.User(id)
+	}
+	return arns
+}
+
+// Channel is the ARN of a channel.
+func (w *World) Channel(id string) string { return w.App + "/channel/" + id }
+
+// AddChannel makes a channel; change may alter the request.
+func (w *World) AddChannel(creator, id string, change ...func(*messaging.CreateChannelRequest)) {
+	w.t.Helper()
+	req := &messaging.CreateChannelRequest{
+		AppInstanceARN: w.App, Name: id, ChannelID: &id, ChimeBearer: w.User(creator), ClientRequestToken: w.Token(),
+	}
+	for _, f := range change {
+		f(req)
+	}
+	if _, err := w.Channels.CreateChannel(context.Background(), req); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// AddMember makes a user a member, as somebody who may do so.
+func (w *World) AddMember(by, channelID, id string, kind messaging.ChannelMembershipType) {
+	w.t.Helper()
+	_, err := w.Channels.CreateChannelMembership(context.Background(), &messaging.CreateChannelMembershipRequest{
+		ChannelARN: w.Channel(channelID), MemberARN: w.User(id), Type: kind, ChimeBearer: w.User(by),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Text is a request for an ordinary message.
+func (w *World) Text(by, channelID, content string) *messaging.SendChannelMessageRequest {
+	return &messaging.SendChannelMessageRequest{
+		ChannelARN: w.Channel(channelID), Content: content, ChimeBearer: w.User(by), ClientRequestToken: w.Token(),
+		Type: messaging.ChannelMessageTypeStandard, Persistence: messaging.ChannelMessagePersistenceTypePersistent,
+	}
+}
+
+// Send sends a message and returns its id.
+func (w *World) Send(req *messaging.SendChannelMessageRequest) string {
+	w.t.Helper()
+	resp, err := w.Messages.SendChannelMessage(context.Background(), req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp.MessageID
+}
+
+// Events are the events for sockets since the last call, a line each: type, who gets it, and
+// what is told about it.
+func (w *World) Events() []string {
+	w.t.Helper()
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	var lines []string
+	for {
+		events, err := w.cursor.Next(done)
+		if err != nil {
+			return lines
+		}
+		for _, e := range events {
+			if e.MessageType != "" {
+				lines = append(lines, w.line(e))
+			}
+		}
+	}
+}
+
+func (w *World) line(e *chime.Event) string {
+	to := "members"
+	if e.Only != nil {
+		to = ids(e.Only)
+	}
+	var p struct {
+		Content, Name string
+		Member        struct{ Name string }
+		Members       []struct{ Name string }
+	}
+	if err := json.Unmarshal(e.Payload, &p); err != nil {
+		w.t.Fatalf("the payload of %s is not JSON: %s", e.Type, e.Payload)
+	}
+	about := p.Content + p.Name + p.Member.Name
+	for _, m := range p.Members {
+		about += m.Name + " "
+	}
+	line := strings.TrimSpace(fmt.Sprintf("%s to %s: %s", e.Type, to, about))
+	if len(e.Join) > 0 {
+		line += " +" + ids(e.Join)
+	}
+	if len(e.Leave) > 0 {
+		line += " -" + ids(e.Leave)
+	}
+	return line
+}
+
+func ids(refs []chime.Ref) string {
+	names := make([]string, len(refs))
+	for i, r := range refs {
+		names[i] = r.ID()
+	}
+	return strings.Join(names, ",")
+}
+
+// Outcome names how a call ended: "ok", or the exception without its suffix, such as
+// "Forbidden".
+func Outcome(err error) string {
+	var e *api.Error
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &e):
+		return strings.TrimSuffix(e.Type, "Exception")
+	}
+	return err.Error()
+}
