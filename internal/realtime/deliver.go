@@ -1,0 +1,162 @@
+package realtime
+
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// Deliver hands events, in the order of the log, to everybody whom they concern. It never
+// waits for a receiver.
+func (h *Hub) Deliver(events []*chime.Event) {
+	for _, e := range events {
+		h.deliver(e)
+	}
+}
+
+func (h *Hub) deliver(e *chime.Event) {
+	h.mu.Lock()
+	for m := range h.loading {
+		if m.app == e.App {
+			m.pending = append(m.pending, e)
+		}
+	}
+	h.joined(e)
+	h.receivers = h.audience(h.receivers[:0], e)
+	h.left(e)
+	kicked := h.kicked(e)
+	h.mu.Unlock()
+
+	if len(h.receivers) > 0 {
+		frame := h.frame(e)
+		for _, s := range h.receivers {
+			if !s.push(frame) {
+				h.end(s, CloseInternalError, "slow consumer")
+			}
+		}
+		clear(h.receivers) // keep no closed session alive
+	}
+	for _, s := range kicked {
+		h.end(s, CloseForbidden, "the app instance user was deleted")
+	}
+}
+
+func channelOf(e *chime.Event) channelKey { return channelKey{e.App, e.Channel, e.Sub} }
+
+// audience collects the sessions that get the event.
+func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
+	if e.MessageType == "" {
+		return to
+	}
+	if e.Only != nil {
+		return h.sessionsOf(to, e.App, e.Only)
+	}
+	online := h.channels[channelOf(e)]
+	for m := range online {
+		to = append(to, m.sessions...)
+	}
+	for _, ref := range e.Also {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.loaded {
+			if _, twice := online[m]; !twice {
+				to = append(to, m.sessions...)
+			}
+		}
+	}
+	return to
+}
+
+func (h *Hub) sessionsOf(to []*Session, app string, refs []chime.Ref) []*Session {
+	for i, ref := range refs {
+		if m := h.users[userKey{app, ref}]; m != nil && m.loaded && !slices.Contains(refs[:i], ref) {
+			to = append(to, m.sessions...)
+		}
+	}
+	return to
+}
+
+func (h *Hub) joined(e *chime.Event) {
+	for _, ref := range e.Join {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.loaded {
+			h.join(m, channelOf(e))
+		}
+	}
+}
+
+func (h *Hub) left(e *chime.Event) {
+	key := channelOf(e)
+	for _, ref := range e.Leave {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.loaded {
+			h.part(m, key)
+		}
+	}
+	if e.Type == chime.EventDeleteChannel {
+		for m := range h.channels[key] {
+			h.part(m, key)
+		}
+	}
+}
+
+// kicked lists the sessions of users who are gone with the event.
+func (h *Hub) kicked(e *chime.Event) []*Session {
+	switch e.Type {
+	case chime.EventDeleteUser:
+		if m := h.users[userKey{e.App, e.Subject}]; m != nil {
+			return slices.Clone(m.sessions)
+		}
+	case chime.EventDeleteAppInstance:
+		var all []*Session
+		for key, m := range h.users {
+			if key.app == e.App {
+				all = append(all, m.sessions...)
+			}
+		}
+		return all
+	}
+	return nil
+}
+
+// catchUp does for one member what deliver does for all.
+func (h *Hub) catchUp(m *member, e *chime.Event) {
+	key := channelOf(e)
+	if slices.Contains(e.Join, m.user) {
+		h.join(m, key)
+	}
+	_, gets := m.channels[key]
+	if e.Only != nil {
+		gets = slices.Contains(e.Only, m.user)
+	}
+	if gets = gets || slices.Contains(e.Also, m.user); gets && e.MessageType != "" {
+		frame := h.frame(e)
+		for _, s := range m.sessions {
+			s.push(frame)
+		}
+	}
+	if e.Type == chime.EventDeleteChannel || slices.Contains(e.Leave, m.user) {
+		h.part(m, key)
+	}
+}
+
+// frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.
+func (h *Hub) frame(e *chime.Event) []byte {
+	text := make([]byte, 0, 160+len(e.Payload)+len(e.Payload)/8)
+	text = append(text, `{"Headers":{"x-amz-chime-event-type":"`...)
+	text = append(text, e.Type...)
+	text = append(text, `","x-amz-chime-message-type":"`...)
+	text = append(text, e.MessageType...)
+	if e.Reason != "" {
+		text = append(text, `","x-amz-chime-event-reason":"`...)
+		text = append(text, e.Reason...)
+	}
+	text = append(text, `"}`...)
+	if len(e.Payload) > 0 {
+		text = append(text, `,"Payload":`...)
+		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
+	}
+	return h.opts.Frame(append(text, '}'))
+}
+
+func (h *Hub) established() []byte {
+	return h.frame(&chime.Event{Type: chime.EventSessionEstablished, MessageType: chime.MessageTypeSystem})
+}

@@ -1,0 +1,15 @@
+// Package realtime is the hub between the log of events and the sockets of online users. It
+// knows no transport: a socket is a Transport, a pair of calls that never block.
+//
+// What it promises:
+//
+//   - After SESSION_ESTABLISHED a session gets every event that concerns its user, each once,
+//     in the order of the log, for as long as it is attached; no event falls between the
+//     moment the user's memberships were read and the first live one.
+//   - Who is a member changes with the events themselves, in their order: a new member gets
+//     the event of its own joining and all that follow, a removed one its own removal and
+//     nothing after it.
+//   - An event is encoded once and its bytes are shared by all receivers.
+//   - A receiver that does not read holds at most a bounded number of bytes; past it the
+//     session is closed with 1011 and a client reconnects. It never delays the others.
+package realtime

@@ -1,0 +1,297 @@
+package realtime
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Close codes that the hub gives (spec 4.9).
+const (
+	CloseGoingAway     = 1001 // credentials expired, drain: clients reconnect
+	CloseInternalError = 1011 // slow reader, internal error: clients reconnect
+	CloseRestart       = 1012 // shutdown: clients reconnect
+	CloseForbidden     = 4003 // kicked, replaced, over the limit: clients stay away
+	CloseUnauthorized  = 4401 // not authorised: clients stay away
+)
+
+// CloseError refuses or ends a session with a close code and a reason of at most 123 bytes.
+type CloseError struct {
+	Code   int
+	Reason string
+}
+
+func (e *CloseError) Error() string { return fmt.Sprintf("close %d: %s", e.Code, e.Reason) }
+
+// Transport is one socket as the hub sees it. Its calls never block and never call back.
+type Transport interface {
+	// Ready tells that the session has frames to take. It is not called again until Take has
+	// returned none.
+	Ready()
+	// Close ends the socket with a close frame of this code and reason. Frames that were not
+	// taken yet are dropped.
+	Close(code int, reason string)
+}
+
+// Grant is what a verified connect request is entitled to.
+type Grant struct {
+	App       string
+	User      chime.Ref
+	UserARN   string
+	SessionID string    // the client's name for the connection
+	Expires   time.Time // end of the credentials; zero: never
+}
+
+// Options of a Hub.
+type Options struct {
+	Store store.Store
+	// Frame makes the transport's frame of a text, once for all receivers.
+	Frame func(text []byte) []byte
+	// MaxQueueBytes bounds the frames that wait for one session (default 256 KiB).
+	MaxQueueBytes int
+	// MaxSessionsPerUser bounds the sockets of one user (spec 4.10; default 10).
+	MaxSessionsPerUser int
+	Log                *slog.Logger
+}
+
+// Hub knows who is online and in which channels. It is safe for concurrent use, except that
+// Deliver belongs to one goroutine.
+type Hub struct {
+	opts Options
+
+	mu       sync.Mutex
+	users    map[userKey]*member
+	channels map[channelKey]map[*member]struct{}
+	loading  map[*member]struct{}
+	stats    Stats
+
+	receivers []*Session // of the event being delivered
+}
+
+type userKey struct {
+	app  string
+	user chime.Ref
+}
+
+type channelKey struct{ app, uid, sub string }
+
+// member is one online user. Its memberships are known once it is loaded.
+type member struct {
+	userKey
+	sessions []*Session
+	channels map[channelKey]struct{}
+	loaded   bool
+	ready    chan struct{}  // closed when loading ended
+	failed   error          // why it failed
+	pending  []*chime.Event // what came while it was loading
+}
+
+// Stats counts what the hub did.
+type Stats struct {
+	Sessions  int               // attached now
+	Users     int               // online now
+	Delivered uint64            // frames put into queues
+	Closed    map[string]uint64 // sessions that the hub closed, by reason
+}
+
+// New makes a hub without sessions.
+func New(opts Options) *Hub {
+	if opts.MaxQueueBytes == 0 {
+		opts.MaxQueueBytes = 256 << 10
+	}
+	if opts.MaxSessionsPerUser == 0 {
+		opts.MaxSessionsPerUser = 10
+	}
+	return &Hub{
+		opts:     opts,
+		users:    make(map[userKey]*member),
+		channels: make(map[channelKey]map[*member]struct{}),
+		loading:  make(map[*member]struct{}),
+		stats:    Stats{Closed: make(map[string]uint64)},
+	}
+}
+
+// Stats returns the counts so far.
+func (h *Hub) Stats() Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.stats
+	s.Users = len(h.users)
+	s.Closed = make(map[string]uint64, len(h.stats.Closed))
+	for reason, n := range h.stats.Closed {
+		s.Closed[reason] = n
+	}
+	return s
+}
+
+// Attach makes a session of the grant's user on the transport. Its first frame is
+// SESSION_ESTABLISHED. An error is a *CloseError, or ctx's error.
+func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error) {
+	s := &Session{hub: h, transport: t, id: g.SessionID}
+	m, replaced, first, err := h.enter(g, s)
+	if err != nil {
+		return nil, err
+	}
+	if replaced != nil {
+		h.end(replaced, CloseForbidden, "replaced by a newer connection with the same sessionId")
+	}
+	if first {
+		h.load(context.WithoutCancel(ctx), m) // others may wait for it too
+	}
+	select {
+	case <-m.ready:
+	case <-ctx.Done():
+		s.Detach()
+		return nil, ctx.Err()
+	}
+	if m.failed != nil {
+		s.Detach()
+		return nil, m.failed
+	}
+	return s, nil
+}
+
+// enter adds the session to its user. first tells that the user was offline, so that its
+// memberships have to be loaded.
+func (h *Hub) enter(g Grant, s *Session) (m *member, replaced *Session, first bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	key := userKey{g.App, g.User}
+	m = h.users[key]
+	if m == nil {
+		first = true
+		m = &member{userKey: key, channels: make(map[channelKey]struct{}), ready: make(chan struct{})}
+		h.users[key] = m
+		h.loading[m] = struct{}{}
+	}
+	for _, other := range m.sessions {
+		if other.id == s.id {
+			replaced = other
+		}
+	}
+	if replaced == nil && len(m.sessions) >= h.opts.MaxSessionsPerUser {
+		return nil, nil, false, &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", len(m.sessions))}
+	}
+	if replaced != nil {
+		h.leave(replaced)
+	}
+	s.member = m
+	m.sessions = append(m.sessions, s)
+	h.stats.Sessions++
+	if m.loaded {
+		s.push(h.established())
+	}
+	return m, replaced, first, nil
+}
+
+// load reads the user's memberships and then lets it catch up with what happened meanwhile.
+func (h *Hub) load(ctx context.Context, m *member) {
+	position, channels, err := h.read(ctx, m.userKey)
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.loading, m)
+	defer close(m.ready)
+	if err != nil {
+		m.failed = err
+		if h.users[m.userKey] == m {
+			delete(h.users, m.userKey)
+		}
+		return
+	}
+	m.loaded = true
+	for _, key := range channels {
+		h.join(m, key)
+	}
+	for _, s := range m.sessions {
+		s.push(h.established())
+	}
+	for _, e := range m.pending {
+		if e.Position > position || e.Ephemeral && e.Position == position {
+			h.catchUp(m, e)
+		}
+	}
+	m.pending = nil
+	h.forget(m)
+}
+
+// read finds the user's channels and the position of the log that they belong to.
+func (h *Hub) read(ctx context.Context, user userKey) (position uint64, channels []channelKey, err error) {
+	err = h.opts.Store.View(ctx, func(r store.Reader) error {
+		known, err := store.Users.Has(r, store.K(user.app, user.user.ID()))
+		if err != nil {
+			return err
+		}
+		if !known || !user.user.IsUser() {
+			return &CloseError{CloseUnauthorized, "unknown app instance user"}
+		}
+		if position, err = r.Position(); err != nil {
+			return err
+		}
+		return store.MembershipsOf.Each(r, store.Prefix(store.K(user.app, string(user.user))),
+			func(_ store.Key, at chime.Place) (bool, error) {
+				channels = append(channels, channelKey{user.app, at.UID, ""})
+				return true, nil
+			})
+	})
+	return position, channels, err
+}
+
+func (h *Hub) join(m *member, key channelKey) {
+	online := h.channels[key]
+	if online == nil {
+		online = make(map[*member]struct{})
+		h.channels[key] = online
+	}
+	online[m] = struct{}{}
+	m.channels[key] = struct{}{}
+}
+
+func (h *Hub) part(m *member, key channelKey) {
+	delete(m.channels, key)
+	online := h.channels[key]
+	delete(online, m)
+	if len(online) == 0 {
+		delete(h.channels, key)
+	}
+}
+
+// leave takes a session off its user, and the user off its channels with the last one.
+func (h *Hub) leave(s *Session) {
+	m := s.member
+	for i, other := range m.sessions {
+		if other != s {
+			continue
+		}
+		m.sessions = append(m.sessions[:i], m.sessions[i+1:]...)
+		h.stats.Sessions--
+		break
+	}
+	h.forget(m)
+}
+
+// forget takes a user without sessions off the roster.
+func (h *Hub) forget(m *member) {
+	if len(m.sessions) > 0 || !m.loaded || h.users[m.userKey] != m {
+		return
+	}
+	for key := range m.channels {
+		h.part(m, key)
+	}
+	delete(h.users, m.userKey)
+}
+
+// end closes a session that the hub gave up.
+func (h *Hub) end(s *Session, code int, reason string) {
+	if s.stop() {
+		h.mu.Lock()
+		h.stats.Closed[reason]++
+		h.mu.Unlock()
+		s.transport.Close(code, reason)
+	}
+}

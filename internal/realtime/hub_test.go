@@ -1,0 +1,389 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// socket is a transport that takes every frame at once, unless it is stopped.
+type socket struct {
+	mu      sync.Mutex
+	session *Session
+	stopped bool
+	frames  []string
+	closed  *CloseError
+	ready   bool
+}
+
+func (s *socket) Ready() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
+}
+
+func (s *socket) Close(code int, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = &CloseError{code, reason}
+}
+
+// read takes what waits and lists what came so far, as "TYPE payload".
+func (s *socket) read(t *testing.T) []string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.ready && !s.stopped {
+		frames := s.session.Take(nil, 1<<20)
+		s.ready = len(frames) > 0
+		for _, f := range frames {
+			var text struct {
+				Headers map[string]string
+				Payload string
+			}
+			if err := json.Unmarshal(f, &text); err != nil {
+				t.Fatalf("a frame is not JSON: %s", f)
+			}
+			s.frames = append(s.frames, strings.TrimSpace(text.Headers["x-amz-chime-event-type"]+" "+text.Payload))
+		}
+	}
+	return slices.Clone(s.frames)
+}
+
+type world struct {
+	t   *testing.T
+	st  store.Store
+	hub *Hub
+	cur store.Cursor
+}
+
+func newWorld(t *testing.T, change ...func(*Options)) *world {
+	st := memstore.New()
+	t.Cleanup(func() { st.Close() })
+	o := Options{Store: st, Frame: func(text []byte) []byte { return text }}
+	for _, f := range change {
+		f(&o)
+	}
+	cur, err := st.Follow(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, st: st, hub: New(o), cur: cur}
+	w.update(func(tx store.Tx) error {
+		for _, id := range []string{"ann", "bob", "cy"} {
+			if err := store.Users.Put(tx, store.K("A", id), chime.User{ID: id}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return w
+}
+
+func (w *world) update(f func(store.Tx) error) {
+	w.t.Helper()
+	if err := w.st.Update(context.Background(), f); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// commit appends events and keeps the list of memberships in step with them.
+func (w *world) commit(events ...chime.Event) {
+	w.t.Helper()
+	w.update(func(tx store.Tx) error { return commitTo(tx, events) })
+}
+
+func commitTo(tx store.Tx, events []chime.Event) error {
+	for _, e := range events {
+		e.App = "A"
+		if _, err := tx.Append(e); err != nil {
+			return err
+		}
+		for _, ref := range e.Join {
+			if err := store.MembershipsOf.Put(tx, store.K("A", string(ref), e.Channel), chime.Place{UID: e.Channel}); err != nil {
+				return err
+			}
+		}
+		for _, ref := range e.Leave {
+			if err := store.MembershipsOf.Delete(tx, store.K("A", string(ref), e.Channel)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// deliver hands the hub what was committed since the last time.
+func (w *world) deliver() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for {
+		events, err := w.cur.Next(ctx)
+		if err != nil {
+			return
+		}
+		w.hub.Deliver(events)
+	}
+}
+
+func (w *world) attach(user, session string) *socket {
+	w.t.Helper()
+	s := new(socket)
+	var err error
+	if s.session, err = w.hub.Attach(context.Background(), Grant{App: "A", User: chime.UserRef(user), SessionID: session}, s); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(s.session.Detach)
+	return s
+}
+
+func (w *world) expect(s *socket, want ...string) {
+	w.t.Helper()
+	w.deliver()
+	want = append([]string{"SESSION_ESTABLISHED"}, want...)
+	if got := s.read(w.t); !slices.Equal(got, want) {
+		w.t.Errorf("received\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+func message(channel, text string) chime.Event {
+	return chime.Event{Type: "MSG", Channel: channel, MessageType: "STANDARD", Payload: []byte(text)}
+}
+
+func join(channel string, users ...string) chime.Event {
+	return chime.Event{Type: "JOIN", Channel: channel, MessageType: "SYSTEM", Payload: []byte(strings.Join(users, ",")), Join: refs(users)}
+}
+
+func leave(channel string, users ...string) chime.Event {
+	return chime.Event{Type: "LEAVE", Channel: channel, MessageType: "SYSTEM", Payload: []byte(strings.Join(users, ",")), Leave: refs(users)}
+}
+
+func refs(users []string) (all []chime.Ref) {
+	for _, u := range users {
+		all = append(all, chime.UserRef(u))
+	}
+	return all
+}
+
+func TestMembersGetTheEventsOfTheirChannels(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c1", "ann", "bob"), join("c2", "bob"), message("c1", "before"))
+	w.deliver()
+	ann, bob, phone := w.attach("ann", "1"), w.attach("bob", "1"), w.attach("bob", "2")
+	w.commit(message("c1", "one"), message("c2", "two"))
+	w.expect(ann, "MSG one")
+	w.expect(bob, "MSG one", "MSG two")
+	w.expect(phone, "MSG one", "MSG two")
+}
+
+func TestMembershipChangesInTheOrderOfTheLog(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	ann, bob := w.attach("ann", "1"), w.attach("bob", "1")
+	w.commit(message("c", "1"), join("c", "bob"), message("c", "2"), leave("c", "bob"), message("c", "3"), leave("c", "ann"), message("c", "4"))
+	w.expect(ann, "MSG 1", "JOIN bob", "MSG 2", "LEAVE bob", "MSG 3", "LEAVE ann")
+	w.expect(bob, "JOIN bob", "MSG 2", "LEAVE bob")
+}
+
+func TestAudience(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann", "bob"))
+	w.deliver()
+	ann, bob, cy := w.attach("ann", "1"), w.attach("bob", "1"), w.attach("cy", "1")
+	targeted := message("c", "targeted")
+	targeted.Only = refs([]string{"ann", "ann", "cy"})
+	also := message("c", "also")
+	also.Also = refs([]string{"ann", "cy"})
+	internal := message("c", "internal")
+	internal.MessageType = ""
+	w.commit(targeted, also, internal)
+	w.expect(ann, "MSG targeted", "MSG also")
+	w.expect(bob, "MSG also")
+	w.expect(cy, "MSG targeted", "MSG also")
+}
+
+func TestNothingFollowsTheDeletionOfAChannel(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	ann := w.attach("ann", "1")
+	w.commit(chime.Event{Type: chime.EventDeleteChannel, Channel: "c", MessageType: "SYSTEM"}, message("c", "late"))
+	w.expect(ann, "DELETE_CHANNEL")
+}
+
+func TestEphemeralEventsKeepTheirPlace(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	ann := w.attach("ann", "1")
+	typing := message("c", "typing")
+	typing.App, typing.Ephemeral = "A", true
+	w.commit(message("c", "1"))
+	w.st.Announce(typing)
+	w.commit(message("c", "2"))
+	w.expect(ann, "MSG 1", "MSG typing", "MSG 2")
+}
+
+func TestDeletedUserIsClosed(t *testing.T) {
+	w := newWorld(t)
+	ann, bob := w.attach("ann", "1"), w.attach("bob", "1")
+	w.commit(chime.Event{Type: chime.EventDeleteUser, Subject: chime.UserRef("ann")})
+	w.deliver()
+	if ann.closed == nil || ann.closed.Code != CloseForbidden {
+		t.Errorf("closed with %v", ann.closed)
+	}
+	w.commit(chime.Event{Type: chime.EventDeleteAppInstance})
+	w.deliver()
+	if bob.closed == nil || bob.closed.Code != CloseForbidden {
+		t.Errorf("closed with %v", bob.closed)
+	}
+}
+
+func TestSameSessionIDReplaces(t *testing.T) {
+	w := newWorld(t)
+	old := w.attach("ann", "7")
+	young := w.attach("ann", "7")
+	if old.closed == nil || old.closed.Code != CloseForbidden || young.closed != nil {
+		t.Errorf("old closed with %v, new with %v", old.closed, young.closed)
+	}
+	if n := w.hub.Stats().Sessions; n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+func TestRefusedSessions(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.MaxSessionsPerUser = 2 })
+	w.attach("ann", "1")
+	w.attach("ann", "2")
+	for name, tc := range map[string]struct {
+		user chime.Ref
+		code int
+	}{
+		"over the limit": {chime.UserRef("ann"), CloseForbidden},
+		"unknown user":   {chime.UserRef("dave"), CloseUnauthorized},
+		"bot":            {chime.BotRef("ann"), CloseUnauthorized},
+	} {
+		_, err := w.hub.Attach(context.Background(), Grant{App: "A", User: tc.user, SessionID: "3"}, new(socket))
+		var refused *CloseError
+		if !errors.As(err, &refused) || refused.Code != tc.code {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if s := w.hub.Stats(); s.Sessions != 2 || s.Users != 1 {
+		t.Errorf("%d sessions of %d users are left", s.Sessions, s.Users)
+	}
+}
+
+func TestSlowReaderIsClosedAndTheOthersAreNot(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.MaxQueueBytes = 2000 })
+	w.commit(join("c", "ann", "bob"))
+	w.deliver()
+	ann, bob := w.attach("ann", "1"), w.attach("bob", "1")
+	ann.stopped = true
+	for i := range 20 {
+		w.commit(message("c", fmt.Sprintf("%0200d", i)))
+		w.deliver()
+		bob.read(t)
+	}
+	if ann.closed == nil || ann.closed.Code != CloseInternalError || bob.closed != nil {
+		t.Errorf("slow closed with %v, other with %v", ann.closed, bob.closed)
+	}
+	if got := len(bob.read(t)); got != 21 {
+		t.Errorf("the other got %d frames", got)
+	}
+}
+
+func TestDetachForgetsTheUser(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	s := w.attach("ann", "1")
+	s.session.Detach()
+	s.session.Detach()
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	if len(w.hub.users)+len(w.hub.channels)+len(w.hub.loading)+w.hub.stats.Sessions != 0 {
+		t.Error("the hub still knows the user")
+	}
+}
+
+// TestNoGapWhenAttaching attaches again and again while members come and go and messages are
+// sent, and proves from each socket's frames that nothing is missing or doubled: while a user
+// is a member, numbers follow one another without a gap.
+func TestNoGapWhenAttaching(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			events, err := w.cur.Next(ctx)
+			if err != nil {
+				return
+			}
+			w.hub.Deliver(events)
+		}
+	})
+	running.Go(func() { // numbered messages; bob comes and goes
+		for n := 1; ctx.Err() == nil; n++ {
+			events := []chime.Event{message("c", fmt.Sprint(n))}
+			switch n % 7 {
+			case 2:
+				events = append(events, join("c", "bob"))
+			case 5:
+				events = append(events, leave("c", "bob"))
+			}
+			if err := w.st.Update(ctx, func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
+				return
+			}
+		}
+	})
+	for i := range 40 {
+		for _, user := range []string{"ann", "bob"} {
+			s := w.attach(user, "s")
+			for len(s.read(t)) < 2+i%9 && s.closed == nil {
+				// bob's turn comes as the writer goes on
+			}
+			s.session.Detach()
+			checkNumbers(t, s.read(t))
+		}
+	}
+	cancel()
+	running.Wait()
+}
+
+func checkNumbers(t *testing.T, frames []string) {
+	t.Helper()
+	if frames[0] != "SESSION_ESTABLISHED" {
+		t.Fatalf("the first frame is %s", frames[0])
+	}
+	last := -1
+	for i, f := range frames {
+		var n int
+		if _, err := fmt.Sscanf(f, "MSG %d", &n); err == nil {
+			if last >= 0 && n != last+1 {
+				t.Fatalf("%d follows %d in %v", n, last, frames[:i+1])
+			}
+			last = n
+		}
+		if f == "LEAVE bob" {
+			last = -1
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package wsconn
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+
+	"github.com/carillon-chat/carillon/internal/realtime"
+)
+
+// decoder reads the frames of one client from bytes as they come, in pieces of any size. Data
+// is checked and dropped; only control frames come out.
+type decoder struct {
+	limit int // bytes of one data message, all its fragments together
+
+	head    [ws.MaxHeaderSize]byte
+	headLen int
+
+	inFrame bool // header is that of a frame whose payload is not complete
+	header  ws.Header
+	seen    int // bytes of its payload so far
+	control [maxControl]byte
+
+	message ws.OpCode // of the data message that is not complete; 0: none
+	size    int       // its bytes in frames whose header was read
+	text    textCheck
+}
+
+// next consumes bytes from the front of p, which it overwrites, until a control frame is
+// complete or p is used up, and tells how many. op is 0 when there is no control frame. The
+// payload stays valid until the following call. After an error the stream cannot be read on;
+// the error is the close frame that the client should get.
+func (d *decoder) next(p []byte) (n int, op ws.OpCode, payload []byte, err *realtime.CloseError) {
+	for {
+		if !d.inFrame {
+			used, complete := d.readHeader(p[n:])
+			n += used
+			if !complete {
+				return n, 0, nil, nil
+			}
+			if err := d.begin(); err != nil {
+				return n, 0, nil, err
+			}
+		}
+		piece := p[n:min(len(p), n+int(d.header.Length)-d.seen)]
+		n += len(piece)
+		if err := d.payload(piece); err != nil {
+			return n, 0, nil, err
+		}
+		if d.seen < int(d.header.Length) {
+			return n, 0, nil, nil
+		}
+		d.inFrame, d.headLen = false, 0
+		if d.header.OpCode.IsControl() {
+			return n, d.header.OpCode, d.control[:d.seen], nil
+		}
+		if err := d.end(); err != nil {
+			return n, 0, nil, err
+		}
+	}
+}
+
+// readHeader gathers a header, which may come byte by byte.
+func (d *decoder) readHeader(p []byte) (used int, complete bool) {
+	for {
+		want := d.headerSize()
+		if d.headLen == want {
+			return used, true
+		}
+		n := copy(d.head[d.headLen:want], p[used:])
+		used += n
+		d.headLen += n
+		if d.headLen < want {
+			return used, false
+		}
+	}
+}
+
+// headerSize is known once two bytes are there.
+func (d *decoder) headerSize() int {
+	if d.headLen < 2 {
+		return 2
+	}
+	size := 2
+	switch d.head[1] & 0x7f {
+	case 126:
+		size += 2
+	case 127:
+		size += 8
+	}
+	if d.head[1]&0x80 != 0 {
+		size += 4
+	}
+	return size
+}
+
+// begin checks a complete header.
+func (d *decoder) begin() *realtime.CloseError {
+	h := ws.Header{
+		Fin:    d.head[0]&0x80 != 0,
+		Rsv:    d.head[0] >> 4 & 7,
+		OpCode: ws.OpCode(d.head[0] & 0x0f),
+		Masked: d.head[1]&0x80 != 0,
+	}
+	length := uint64(d.head[1] & 0x7f)
+	switch length {
+	case 126:
+		length = uint64(binary.BigEndian.Uint16(d.head[2:]))
+	case 127:
+		length = binary.BigEndian.Uint64(d.head[2:])
+	}
+	if h.Length = int64(length); h.Length < 0 {
+		return &realtime.CloseError{Code: codeProtocol, Reason: "frame length is out of range"}
+	}
+	if h.Masked {
+		copy(h.Mask[:], d.head[d.headLen-4:])
+	}
+	state := ws.StateServerSide
+	if d.message != 0 {
+		state = state.Set(ws.StateFragmented)
+	}
+	if err := ws.CheckHeader(h, state); err != nil {
+		return &realtime.CloseError{Code: codeProtocol, Reason: err.Error()}
+	}
+	if h.OpCode.IsData() {
+		if h.Length > int64(d.limit-d.size) {
+			return &realtime.CloseError{Code: codeTooBig, Reason: "message is too long"}
+		}
+		if d.message == 0 {
+			d.message = h.OpCode
+		}
+		d.size += int(h.Length)
+	}
+	d.inFrame, d.header, d.seen = true, h, 0
+	return nil
+}
+
+func (d *decoder) payload(piece []byte) *realtime.CloseError {
+	ws.Cipher(piece, d.header.Mask, d.seen)
+	if d.header.OpCode.IsControl() {
+		copy(d.control[d.seen:], piece)
+	} else if d.message == ws.OpText && !d.text.write(piece) {
+		return errInvalidText
+	}
+	d.seen += len(piece)
+	return nil
+}
+
+// end finishes a data frame, and its message if that was the last of it.
+func (d *decoder) end() *realtime.CloseError {
+	if !d.header.Fin {
+		return nil
+	}
+	if d.message == ws.OpText && !d.text.complete() {
+		return errInvalidText
+	}
+	d.message, d.size = 0, 0
+	return nil
+}
+
+var errInvalidText = &realtime.CloseError{Code: codeInvalidText, Reason: "text is not valid UTF-8"}
+
+// closeCode reads the body of a client's close frame; codeNoStatus when there is none.
+func closeCode(body []byte) (int, *realtime.CloseError) {
+	switch len(body) {
+	case 0:
+		return codeNoStatus, nil
+	case 1:
+		return 0, &realtime.CloseError{Code: codeProtocol, Reason: "close frame with half a code"}
+	}
+	code := int(binary.BigEndian.Uint16(body))
+	if !validCode(code) {
+		return 0, &realtime.CloseError{Code: codeProtocol, Reason: "close code is not allowed"}
+	}
+	if !utf8.Valid(body[2:]) {
+		return 0, &realtime.CloseError{Code: codeInvalidText, Reason: "close reason is not valid UTF-8"}
+	}
+	return code, nil
+}
+
+// textCheck validates UTF-8 that comes in pieces cut anywhere.
+type textCheck struct {
+	rest [utf8.UTFMax]byte // beginning of a character
+	n    int
+}
+
+// write reports false as soon as no continuation could make the text valid.
+func (t *textCheck) write(p []byte) bool {
+	for t.n > 0 && len(p) > 0 {
+		t.rest[t.n] = p[0]
+		t.n++
+		p = p[1:]
+		if !utf8.FullRune(t.rest[:t.n]) {
+			continue
+		}
+		if r, size := utf8.DecodeRune(t.rest[:t.n]); r == utf8.RuneError && size == 1 {
+			return false
+		}
+		t.n = 0
+	}
+	whole := len(p)
+	for back := 1; back < utf8.UTFMax && back <= len(p); back++ {
+		if start := len(p) - back; utf8.RuneStart(p[start]) {
+			if !utf8.FullRune(p[start:]) {
+				whole = start
+			}
+			break
+		}
+	}
+	if whole < len(p) {
+		t.n = copy(t.rest[:], p[whole:])
+	}
+	return utf8.Valid(p[:whole])
+}
+
+// complete reports whether the text did not end within a character, and starts anew.
+func (t *textCheck) complete() bool {
+	ok := t.n == 0
+	t.n = 0
+	return ok
+}

@@ -1,0 +1,212 @@
+package wsconn
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// decoded is all that is to be seen of a stream.
+type decoded struct {
+	controls []string // opcode and payload
+	code     int      // of the error, or 0
+	used     int      // bytes
+}
+
+// decode feeds a stream in pieces whose sizes pick gives.
+func decode(stream []byte, pick func(left int) int) decoded {
+	d := decoder{limit: 4096}
+	var out decoded
+	for len(stream) > 0 {
+		piece := slices.Clone(stream[:pick(len(stream))])
+		stream = stream[len(piece):]
+		for len(piece) > 0 {
+			n, op, payload, err := d.next(piece)
+			piece = piece[n:]
+			out.used += n
+			if err != nil {
+				out.code = err.Code
+				return out
+			}
+			if op != 0 {
+				out.controls = append(out.controls, string(rune(op))+string(payload))
+			}
+		}
+	}
+	return out
+}
+
+// reference decodes with gobwas/ws, frame by frame, from a stream that is there as a whole.
+func reference(stream []byte) decoded {
+	var out decoded
+	r := bytes.NewReader(stream)
+	state := ws.StateServerSide
+	var message []byte
+	var kind ws.OpCode
+	for {
+		h, err := ws.ReadHeader(r)
+		switch {
+		case err == ws.ErrHeaderLengthMSB:
+			out.code = 1002
+			return out
+		case err != nil:
+			return out
+		case ws.CheckHeader(h, state) != nil:
+			out.code = 1002
+			return out
+		case h.OpCode.IsData() && h.Length > int64(4096-len(message)):
+			out.code = 1009
+			return out
+		}
+		payload := make([]byte, h.Length)
+		n, err := io.ReadFull(r, payload)
+		payload = payload[:n]
+		ws.Cipher(payload, h.Mask, 0)
+		if h.OpCode.IsControl() {
+			if err != nil {
+				return out
+			}
+			out.controls = append(out.controls, string(rune(h.OpCode))+string(payload))
+			continue
+		}
+		if h.OpCode != ws.OpContinuation {
+			kind = h.OpCode
+		}
+		message = append(message, payload...)
+		whole := h.Fin && err == nil
+		if kind == ws.OpText && !validSoFar(message, whole) {
+			out.code = 1007
+			return out
+		}
+		if err != nil {
+			return out
+		}
+		state = state.Set(ws.StateFragmented)
+		if h.Fin {
+			state, message = ws.StateServerSide, message[:0]
+		}
+	}
+}
+
+// validSoFar tells whether a text is valid, or could become so if it is not whole.
+func validSoFar(text []byte, whole bool) bool {
+	for len(text) > 0 {
+		if !whole && !utf8.FullRune(text) {
+			return true
+		}
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			return false
+		}
+		text = text[size:]
+	}
+	return true
+}
+
+func checkDecoder(t *testing.T, stream []byte, seed uint64) {
+	t.Helper()
+	want := reference(stream)
+	random := rand.New(rand.NewPCG(seed, 1))
+	for name, pick := range map[string]func(int) int{
+		"at once":        func(left int) int { return left },
+		"octets":         func(int) int { return 1 },
+		"random":         func(left int) int { return 1 + random.IntN(left) },
+		"as a conn does": func(left int) int { return min(left, readBuffer) },
+	} {
+		got := decode(stream, pick)
+		if got.code != want.code || !slices.Equal(got.controls, want.controls) {
+			t.Fatalf("%s: got %d %q, want %d %q for %x", name, got.code, got.controls, want.code, want.controls, stream)
+		}
+		if got.code == 0 && got.used != len(stream) {
+			t.Fatalf("%s: used %d of %d bytes", name, got.used, len(stream))
+		}
+	}
+}
+
+// TestDecoderHoweverCut compares with gobwas/ws over streams of random frames, most of which
+// are valid.
+func TestDecoderHoweverCut(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	texts := []string{"", "a", "κόσμε", "🎐", "\xe2\x82", "\xff", stars(125), stars(200), stars(3000), "\xed\xa0\x80"}
+	firsts := []byte{fin | 1, fin | 1, fin | 2, 1, 2, 0, fin, fin, fin | 9, fin | 9, fin | 10, fin | 8, 9, fin | 3, fin | 0x41}
+	for i := range 3000 {
+		var stream []byte
+		for range 1 + random.IntN(6) {
+			stream = append(stream, frame(firsts[random.IntN(len(firsts))], texts[random.IntN(len(texts))])...)
+		}
+		checkDecoder(t, stream[:len(stream)-random.IntN(3)], uint64(i))
+	}
+}
+
+func FuzzReadFrames(f *testing.F) {
+	for _, c := range protocolCases() {
+		if stream := bytes.Join(c.send, nil); len(stream) < 1000 { // small inputs, many of them
+			f.Add(stream, uint64(1))
+		}
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
+		checkDecoder(t, stream, seed)
+	})
+}
+
+func TestDecoderAllocatesNothing(t *testing.T) {
+	stream := slices.Concat(text("heartbeat"), pong(""), binaryFrame("x"))
+	room := make([]byte, len(stream))
+	d := decoder{limit: 4096}
+	allocations := testing.AllocsPerRun(100, func() {
+		for p := room[:copy(room, stream)]; len(p) > 0; {
+			n, _, _, err := d.next(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p = p[n:]
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+}
+
+func TestTextFrame(t *testing.T) {
+	for _, size := range []int{0, 1, 125, 126, 127, 65535, 65536, 100_000} {
+		want := []byte(stars(size))
+		r := bytes.NewReader(TextFrame(want))
+		h, err := ws.ReadHeader(r)
+		if err != nil || !h.Fin || h.OpCode != ws.OpText || h.Masked || h.Length != int64(size) {
+			t.Fatalf("%d bytes: header %+v, %v", size, h, err)
+		}
+		if got, _ := io.ReadAll(r); !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes: payload differs", size)
+		}
+	}
+}
+
+func TestCloseFrameIsAlwaysValid(t *testing.T) {
+	tests := []struct {
+		name, reason string
+		code         int
+		wantCode     ws.StatusCode
+		wantReason   string
+	}{
+		{"usual", "unauthorized", 4401, 4401, "unauthorized"},
+		{"code that must not be sent", "r", 1006, 1011, "r"},
+		{"no code at all", "r", 0, 1011, "r"},
+		{"too long", stars(200), 4003, 4003, stars(123)},
+		{"cut between characters", stars(122) + "é", 4003, 4003, stars(122)},
+		{"not text", "a\xffb", 4003, 4003, "a?b"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			raw := closeFrame(test.code, test.reason)
+			code, reason := ws.ParseCloseFrameData(raw[2:])
+			if int(raw[1]) != len(raw)-2 || len(raw) > 127 || code != test.wantCode || reason != test.wantReason {
+				t.Errorf("got %d %q in %d bytes", code, reason, len(raw))
+			}
+		})
+	}
+}

@@ -1,0 +1,233 @@
+package wsconn
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/carillon-chat/carillon/internal/realtime"
+)
+
+// virtual runs a test in virtual time over an in-memory connection, upgraded already.
+func virtual(t *testing.T, opts Options, test func(t *testing.T, s *Server, p *peer)) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		if opts.Authenticate == nil {
+			opts.Authenticate = allow
+		}
+		s := New(opts)
+		stop := serveOne(t, s, server)
+		p := handshake(t, client)
+		test(t, s, p)
+		client.Close()
+		shutdown(t, s)
+		stop()
+	})
+}
+
+func TestPingsKeepTheConnection(t *testing.T) {
+	virtual(t, Options{Hub: quiet}, func(t *testing.T, s *Server, p *peer) {
+		begin := time.Now()
+		var at []time.Duration
+		for len(at) < 20 {
+			p.want(ws.OpPing, "")
+			at = append(at, time.Since(begin))
+			p.send(pong("")...)
+		}
+		if at[0] > 31*time.Second {
+			t.Errorf("first ping after %v", at[0])
+		}
+		for i := range at[1:] {
+			if gap := at[i+1] - at[i]; gap != 30*time.Second {
+				t.Errorf("ping %d came %v after the one before", i+1, gap)
+			}
+		}
+	})
+}
+
+func TestAnyFrameIsASignOfLife(t *testing.T) {
+	virtual(t, Options{Hub: quiet}, func(t *testing.T, s *Server, p *peer) {
+		for range 10 {
+			p.want(ws.OpPing, "")
+			p.send(text("heartbeat, but no pong")...)
+		}
+	})
+}
+
+func TestTwoMissedPongsEndTheConnection(t *testing.T) {
+	virtual(t, Options{Hub: quiet}, func(t *testing.T, s *Server, p *peer) {
+		p.want(ws.OpPing, "")
+		begin := time.Now()
+		p.want(ws.OpPing, "")
+		if _, _, err := p.next(); err == nil {
+			t.Fatal("a third frame")
+		}
+		if lasted := time.Since(begin); lasted != time.Minute {
+			t.Errorf("ended %v after the first ping", lasted)
+		}
+		synctest.Wait()
+		if n := s.Stats().Closed[Ended{"ping_timeout", 1006}]; n != 1 {
+			t.Errorf("closed = %v", s.Stats().Closed)
+		}
+	})
+}
+
+type attachFunc func(realtime.Grant, realtime.Transport) (Session, error)
+
+func (f attachFunc) Attach(_ context.Context, g realtime.Grant, t realtime.Transport) (Session, error) {
+	return f(g, t)
+}
+
+// silent is a session without events.
+type silent struct{}
+
+func (silent) Take(frames [][]byte, _ int) [][]byte { return frames }
+func (silent) Detach()                              {}
+
+var quiet = attachFunc(func(realtime.Grant, realtime.Transport) (Session, error) { return silent{}, nil })
+
+func TestCredentialsExpire(t *testing.T) {
+	for _, life := range []time.Duration{-time.Minute, 0, 500 * time.Millisecond, 10 * time.Second, 29500 * time.Millisecond, 30 * time.Second, 15 * time.Minute, 12 * time.Hour} {
+		t.Run(life.String(), func(t *testing.T) {
+			opts := Options{Hub: quiet, Authenticate: func(context.Context, *http.Request) (realtime.Grant, *realtime.CloseError) {
+				return realtime.Grant{Expires: time.Now().Add(life)}, nil
+			}}
+			virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
+				begin := time.Now()
+				for {
+					h, body, err := p.next()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if h.OpCode == ws.OpPing {
+						p.send(pong("")...)
+						continue
+					}
+					if h.OpCode != ws.OpClose || body != "\x03\xe9credentials expired" {
+						t.Fatalf("got %x %q", h.OpCode, body)
+					}
+					break
+				}
+				if late := time.Since(begin) - max(life, 0); late < 0 || late > time.Second {
+					t.Errorf("closed %v after the end of the credentials", late)
+				}
+				p.send(closeOf(1001, "")...)
+				p.wantEOF()
+			})
+		})
+	}
+}
+
+func TestCredentialsWithoutEnd(t *testing.T) {
+	virtual(t, Options{Hub: quiet}, func(t *testing.T, s *Server, p *peer) {
+		for range 1000 {
+			p.want(ws.OpPing, "")
+			p.send(pong("")...)
+		}
+	})
+}
+
+func TestAuthenticationIsBoundedInTime(t *testing.T) {
+	opts := Options{Hub: quiet, Authenticate: func(ctx context.Context, _ *http.Request) (realtime.Grant, *realtime.CloseError) {
+		<-ctx.Done()
+		return realtime.Grant{}, &realtime.CloseError{Code: 4401, Reason: "could not be checked"}
+	}}
+	virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
+		begin := time.Now()
+		p.wantClose(1013)
+		if took := time.Since(begin); took != 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestPeerThatNeverAnswersAClose(t *testing.T) {
+	transports := make(chan realtime.Transport, 1)
+	opts := Options{Hub: attachFunc(func(_ realtime.Grant, t realtime.Transport) (Session, error) {
+		transports <- t
+		return silent{}, nil
+	})}
+	virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
+		(<-transports).Close(4003, "kicked")
+		p.wantClose(4003)
+		begin := time.Now()
+		p.wantEOF()
+		if took := time.Since(begin); took != 3*time.Second {
+			t.Errorf("waited %v", took)
+		}
+	})
+}
+
+func TestStuckWriteEndsAfterItsLimit(t *testing.T) {
+	frame := TextFrame([]byte("nobody reads this"))
+	opts := Options{Hub: attachFunc(func(_ realtime.Grant, t realtime.Transport) (Session, error) {
+		s := &fakeSession{transport: t, detached: make(chan struct{})}
+		s.push(frame)
+		return s, nil
+	})}
+	virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
+		time.Sleep(9999 * time.Millisecond) // virtual
+		synctest.Wait()
+		if n := s.Stats().Open; n != 1 {
+			t.Error("closed too early")
+		}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		if stats := s.Stats(); stats.Open != 0 || stats.Closed[Ended{"write_timeout", 1006}] != 1 {
+			t.Errorf("stats = %+v", stats)
+		}
+	})
+}
+
+// TestPingsAreSpread: connections that arrive together are not pinged together.
+func TestPingsAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Options{Hub: quiet, Authenticate: allow})
+		const count = 600
+		seconds := make(chan int, count)
+		begin := time.Now()
+		var stops []func()
+		for range count {
+			server, client := net.Pipe()
+			stops = append(stops, serveOne(t, s, server))
+			go func() {
+				p := handshake(t, client)
+				if h, _, err := p.next(); err != nil || h.OpCode != ws.OpPing {
+					t.Errorf("got %x, %v", h.OpCode, err)
+				}
+				seconds <- int(time.Since(begin) / time.Second)
+				client.Close()
+			}()
+		}
+		perSecond := make([]int, 40)
+		for range count {
+			perSecond[<-seconds]++
+		}
+		if most := slices.Max(perSecond); most > count/6 {
+			t.Errorf("%d of %d pings in one second: %v", most, count, perSecond)
+		}
+		shutdown(t, s)
+		for _, stop := range stops {
+			stop()
+		}
+	})
+}
+
+func TestWheelStopsWithTheLastConnection(t *testing.T) {
+	virtual(t, Options{Hub: quiet}, func(t *testing.T, s *Server, p *peer) {
+		p.send(closeOf(1000, "")...)
+		p.wantClose(1000)
+		synctest.Wait()
+		select {
+		case <-s.wheel.stop:
+		default:
+			t.Error("the wheel still turns")
+		}
+	})
+}

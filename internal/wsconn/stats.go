@@ -1,0 +1,111 @@
+package wsconn
+
+import "maps"
+
+// Stats counts what the server did. Counts only grow, except Open and Pending.
+type Stats struct {
+	Open     int // sockets now, those that are not authenticated included
+	Pending  int // upgrades and sockets that are not authenticated, now
+	Accepted uint64
+	// Rejected requests got an HTTP error instead of a WebSocket.
+	Rejected      uint64
+	Closed        map[Ended]uint64
+	FramesWritten uint64 // of sessions; control frames are not counted
+	BytesWritten  uint64 // with headers and control frames
+}
+
+// Ended labels the end of a socket.
+type Ended struct {
+	// Cause is client, lost, refused, hub, expired, shutdown, protocol, ping_timeout or
+	// write_timeout.
+	Cause string
+	// Code is that of the server's close frame, whether it got through or not; 1006 when there
+	// was none, 0 when it echoed the client's, which may be any.
+	Code int
+}
+
+// Stats returns the counts so far.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := s.counts
+	counts.Pending = s.pending
+	counts.Closed = maps.Clone(s.counts.Closed)
+	counts.FramesWritten, counts.BytesWritten = s.framesWritten.Load(), s.bytesWritten.Load()
+	return counts
+}
+
+// enter counts a request in that wants a WebSocket.
+func (s *Server) enter() *httpError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ending != nil:
+		return errStopping
+	case s.pending >= s.opts.MaxPending:
+		return errBusy
+	}
+	s.live++
+	s.pending++
+	return nil
+}
+
+// left counts a request out that got none.
+func (s *Server) left() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending--
+	s.leave()
+}
+
+func (s *Server) rejected() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Rejected++
+}
+
+// accepted counts a new connection. Its result is not nil when it has to end at once, because
+// Shutdown may not have seen it.
+func (s *Server) accepted() *ending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Accepted++
+	s.counts.Open++
+	return s.ending
+}
+
+func (s *Server) admitted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending--
+}
+
+func (s *Server) wrote(frames, bytes int) {
+	s.framesWritten.Add(uint64(frames))
+	s.bytesWritten.Add(uint64(bytes))
+}
+
+// gone counts out a connection whose goroutines have ended.
+func (s *Server) gone(c *conn) {
+	c.logEnd(s.opts.Log)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !c.admitted {
+		s.pending--
+	}
+	label := Ended{c.end.cause, c.end.code}
+	if label.Cause == causeClient {
+		label.Code = 0
+	}
+	s.counts.Open--
+	s.counts.Closed[label]++
+	s.leave()
+}
+
+// leave counts out a request or connection; the last one lets Shutdown return. The caller
+// holds mu.
+func (s *Server) leave() {
+	if s.live--; s.live == 0 && s.ending != nil {
+		close(s.empty)
+	}
+}

@@ -1,0 +1,131 @@
+package wsconn
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// httpError is the answer to a request that cannot become a WebSocket.
+type httpError struct {
+	status  int
+	message string
+	header  []string // names and values
+}
+
+func (e *httpError) write(w http.ResponseWriter) {
+	for pair := range slices.Chunk(e.header, 2) {
+		w.Header().Set(pair[0], pair[1])
+	}
+	http.Error(w, e.message, e.status)
+}
+
+var (
+	retryAfter     = []string{"Retry-After", "1"}
+	upgradeHeaders = []string{"Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13"}
+
+	errBusy     = &httpError{http.StatusServiceUnavailable, "too many connections are being opened, try again", retryAfter}
+	errStopping = &httpError{http.StatusServiceUnavailable, "the server is stopping, try again", retryAfter}
+)
+
+// checkUpgrade is section 4.2.1 of RFC 6455. Origin is not looked at: a connect request is
+// authorised by its signature, never by cookies that a browser would add. No subprotocol and
+// no extension is ever accepted.
+func checkUpgrade(r *http.Request) (key string, refused *httpError) {
+	switch {
+	case r.Method != http.MethodGet:
+		return "", &httpError{http.StatusMethodNotAllowed, "a WebSocket is opened with GET", []string{"Allow", "GET"}}
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
+		return "", &httpError{http.StatusHTTPVersionNotSupported, "a WebSocket is opened with HTTP/1.1", nil}
+	case !hasToken(r.Header["Upgrade"], "websocket"):
+		return "", &httpError{http.StatusUpgradeRequired, "this address speaks WebSocket: the header Upgrade: websocket is missing", upgradeHeaders}
+	case !hasToken(r.Header["Connection"], "upgrade"):
+		return "", &httpError{http.StatusBadRequest, "the header Connection: Upgrade is missing", nil}
+	case r.Header.Get("Sec-Websocket-Version") != "13":
+		return "", &httpError{http.StatusUpgradeRequired, "Sec-WebSocket-Version must be 13", upgradeHeaders}
+	}
+	key = r.Header.Get("Sec-Websocket-Key")
+	if nonce, err := base64.StdEncoding.DecodeString(key); err != nil || len(nonce) != 16 {
+		return "", &httpError{http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64", nil}
+	}
+	return key, nil
+}
+
+// hasToken looks for a token, in lower case, in the comma-separated values of a header.
+func hasToken(values []string, token string) bool {
+	for _, value := range values {
+		for part := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// acceptKey proves to the client that its upgrade was understood (RFC 6455 section 4.2.2).
+func acceptKey(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// upgrade takes the connection from net/http and answers 101. early is what the client sent
+// too soon. Nothing of net/http's stays referenced, so that its buffers are freed.
+func upgrade(w http.ResponseWriter, key string, timeout time.Duration) (nc net.Conn, early []byte, err error) {
+	nc, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("take over connection: %w", err)
+	}
+	if n := buffered.Reader.Buffered(); n > 0 {
+		peeked, _ := buffered.Reader.Peek(n) // cannot fail: they are buffered
+		early = slices.Clone(peeked)
+	}
+	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Accept: " + acceptKey(key) + "\r\n\r\n"
+	if err = nc.SetDeadline(time.Time{}); err == nil { // net/http's deadlines are not ours
+		err = nc.SetWriteDeadline(time.Now().Add(timeout))
+	}
+	if err == nil {
+		_, err = nc.Write([]byte(answer))
+	}
+	if err != nil {
+		nc.Close()
+		return nil, nil, fmt.Errorf("answer upgrade: %w", err)
+	}
+	return nc, early, nil
+}
+
+// innermost unwraps TLS and whatever else the listener put around a socket.
+func innermost(nc net.Conn) net.Conn {
+	for {
+		wrapped, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = wrapped.NetConn()
+	}
+}
+
+// capSendBuffer keeps the kernel from growing the buffer of a peer that does not read to
+// megabytes.
+func capSendBuffer(nc net.Conn, bytes int) {
+	if tcp, ok := innermost(nc).(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(bytes) // a hint
+	}
+}
+
+// cut ends a connection whose peer is given up: what is not sent yet is thrown away, and TLS
+// does not wait to say goodbye.
+func cut(nc net.Conn) {
+	inner := innermost(nc)
+	if tcp, ok := inner.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	inner.Close()
+	nc.Close()
+}
