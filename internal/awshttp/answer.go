@@ -1,0 +1,89 @@
+package awshttp
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+)
+
+// Names of headers as net/http keeps them; names are read without regard to
+// case.
+const (
+	headerRequestID = "X-Amzn-Requestid"
+	headerErrorType = "X-Amzn-Errortype"
+)
+
+// Shared header values; nobody changes them.
+var contentTypes = map[api.Protocol][]string{
+	api.RESTJSON: {"application/json"},
+	api.JSON:     {"application/x-amz-json-1.1"},
+	api.Query:    {"text/xml"},
+}
+
+// answer writes the body in x.buf, or the error, and returns the status.
+func (t *transport) answer(x *exchange, err error) int {
+	op := x.operation()
+	status := op.Status
+	h := x.w.Header()
+	h[headerRequestID] = []string{x.id}
+	if err != nil {
+		e := t.fault(x, err)
+		status, x.errorType = e.Status, e.Type
+		if op.Protocol != api.Query {
+			h[headerErrorType] = []string{e.Type}
+		}
+		x.buf = op.AppendError(x.buf[:0], e, x.id)
+	}
+	if status == http.StatusNoContent {
+		x.w.WriteHeader(status)
+		return status
+	}
+	h["Content-Type"] = contentTypes[op.Protocol]
+	h["Content-Length"] = []string{strconv.Itoa(len(x.buf))}
+	x.w.WriteHeader(status)
+	_, _ = x.w.Write(x.buf) // a client that left meanwhile cannot be told
+	return status
+}
+
+// observe logs an answer and counts it. Answers that are the server's fault
+// are told loudly, all others only to those who listen for detail.
+func (t *transport) observe(x *exchange, status int) {
+	op, took := x.operation().Name, t.options.Now().Sub(x.start)
+	if t.options.Observe != nil {
+		t.options.Observe(op, status, took)
+	}
+	level := slog.LevelDebug
+	if x.failure != nil {
+		level = slog.LevelError
+	}
+	ctx := x.r.Context()
+	if !t.options.Log.Enabled(ctx, level) {
+		return
+	}
+	attrs := append(make([]slog.Attr, 0, 9), x.attrs()...)
+	attrs = append(attrs, slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)))
+	if x.errorType != "" {
+		attrs = append(attrs, slog.String("error", x.errorType))
+	}
+	if x.failure != nil {
+		attrs = append(attrs, slog.Any("cause", x.failure))
+	}
+	if p, ok := x.failure.(*panicError); ok {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	t.options.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// attrs name a request in the log.
+func (x *exchange) attrs() []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("request", x.id), slog.String("method", x.r.Method), slog.String("operation", x.operation().Name),
+	}
+	if x.principal != nil {
+		attrs = append(attrs, slog.String("key", x.principal.AccessKeyID))
+	}
+	return attrs
+}

@@ -1,0 +1,24 @@
+// Package awshttp is the transport of the AWS APIs over HTTP: the REST APIs of
+// messaging and identity, the forms of STS and IAM, and the targets of Cognito
+// identity, all on one address.
+//
+// What it promises:
+//
+//   - No handler runs for a request that the gate did not let in. Routes live
+//     behind the gate; the only way past it is the table of operations whose
+//     model says that they carry no signature, and no REST operation may be in
+//     that table.
+//   - The order is: size of the body, signature, route, syntax, IAM, service
+//     (spec 2.5). The first that refuses answers.
+//   - Every answer has the shape that the SDKs of its protocol read, errors
+//     included, and a request id. There are no redirects and no text pages.
+//   - A body is never longer than the limit in memory.
+//   - An operation is answered whole or not at all: nothing is written before
+//     the service has returned, so a panic becomes a clean 500.
+//   - Logs hold the method, the operation, status, duration, request id and
+//     access key id; never the path, the query, a header or a body.
+//
+// The server around it bounds the time for headers and bodies
+// (http.Server.ReadHeaderTimeout and ReadTimeout). It must not put another
+// http.ServeMux in front, which would redirect paths that this package refuses.
+package awshttp

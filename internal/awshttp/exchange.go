@@ -1,0 +1,199 @@
+package awshttp
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/access"
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/sigv4"
+)
+
+// exchange is one request and its answer.
+type exchange struct {
+	w     http.ResponseWriter
+	r     *http.Request
+	start time.Time
+	id    string // request id
+
+	input    api.Input
+	queryErr error // of a query that cannot be read; the gate speaks first
+	formErr  error // of a form that cannot be read
+
+	stranger  *api.Operation // stands for op until that is known
+	op        *api.Operation
+	principal *access.Principal // nil when the operation is open
+	errorType string            // of the answer, if that is an error
+	failure   error             // what a 5xx answer does not tell the client
+	buf       []byte            // the body of the request, then of the answer
+}
+
+// maxKept bounds the buffers that stay in the pool, in bytes each.
+const maxKept = 64 << 10
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func (t *transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions { // a preflight that CORS does not know as one
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	x := exchanges.Get().(*exchange)
+	x.w, x.r, x.start = w, r, t.options.Now()
+	defer x.release()
+	t.serve(x)
+}
+
+// release forgets the request.
+func (x *exchange) release() {
+	buf := x.buf[:0]
+	if cap(buf) > maxKept {
+		buf = nil
+	}
+	*x = exchange{buf: buf}
+	exchanges.Put(x)
+}
+
+// serve answers a request, whatever happens to it.
+func (t *transport) serve(x *exchange) {
+	x.stranger = t.unknown.of(x.r)
+	var err error
+	if x.id, err = chime.NewUUID(t.options.Random); err == nil {
+		err = t.read(x)
+	}
+	if err == nil {
+		err = t.run(x)
+	}
+	if err != nil && x.r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		t.observe(x, statusClientLeft)
+		panic(http.ErrAbortHandler) // not even an empty answer, which would be a 200
+	}
+	t.observe(x, t.answer(x, err))
+}
+
+// statusClientLeft is observed, never sent.
+const statusClientLeft = 499
+
+// run takes a request whose body is read through all checks to its service and
+// leaves the body of the answer in x.buf. A panic on the way becomes an error:
+// nothing has been written yet.
+func (t *transport) run(x *exchange) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	if err := t.admit(x); err != nil {
+		return err
+	}
+	x.input.Path, x.input.Header = x.r.PathValue, x.r.Header
+	req, err := x.op.Decode(&x.input)
+	if err != nil {
+		return err
+	}
+	if x.principal != nil {
+		if err := t.options.Gate.Authorize(x.principal, x.op, req); err != nil {
+			return err
+		}
+	}
+	resp, err := x.op.Call(x.r.Context(), req)
+	if err != nil {
+		t.reportUndeclared(x, err)
+		return err
+	}
+	x.buf = x.buf[:0]
+	if x.op.Status != http.StatusNoContent {
+		x.buf = x.op.AppendResponse(x.buf, resp, x.id)
+	}
+	return nil
+}
+
+// admit finds the operation of a request: one that is open, or else, behind
+// the gate and nowhere but there, one of the guarded routes.
+func (t *transport) admit(x *exchange) (err error) {
+	if x.op = t.open[x.action()]; x.op != nil {
+		return x.formErr
+	}
+	signed := sigv4.FromHTTP(x.r, sha256.Sum256(x.input.Body))
+	signed.Target = originForm(signed.Target)
+	if x.principal, err = t.options.Gate.Verify(x.r.Context(), &signed); err != nil {
+		return err
+	}
+	if x.queryErr != nil {
+		return x.queryErr
+	}
+	if x.op, err = t.guarded.find(x); err != nil {
+		return err
+	}
+	if x.principal.Service != x.op.SigningName {
+		return &sigv4.Error{Code: sigv4.CodeInvalid, Status: http.StatusForbidden, Step: sigv4.StepScope,
+			Message: "the credential scope names the service " + quote(x.principal.Service) + "; " + x.op.Name + " is signed for " + quote(x.op.SigningName)}
+	}
+	return nil
+}
+
+// originForm gives path and query of a request target. A client that takes the
+// server for a proxy sends a whole URL.
+func originForm(target string) string {
+	_, rest, absolute := strings.Cut(target, "://")
+	if !absolute || target[0] == '/' {
+		return target
+	}
+	i := strings.IndexAny(rest, "/?")
+	switch {
+	case i < 0:
+		return "/"
+	case rest[i] == '?':
+		return "/" + rest[i:]
+	}
+	return rest[i:]
+}
+
+// operation is what is known of the request's operation.
+func (x *exchange) operation() *api.Operation {
+	if x.op != nil {
+		return x.op
+	}
+	return x.stranger
+}
+
+// action is the operation that a request to / asks for.
+func (x *exchange) action() action {
+	switch x.stranger.Protocol {
+	case api.JSON:
+		return action{target: x.r.Header["X-Amz-Target"][0]}
+	case api.Query:
+		return action{version: x.input.Form.Get("Version"), name: x.input.Form.Get("Action")}
+	}
+	return action{}
+}
+
+// parseQuery reads a query as it was signed: a plus is a plus.
+func parseQuery(raw string) (url.Values, error) {
+	if raw == "" {
+		return nil, nil
+	}
+	values := make(url.Values)
+	for more := true; more; {
+		var pair string
+		pair, raw, more = strings.Cut(raw, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		name, err := url.PathUnescape(name)
+		if err != nil {
+			return nil, api.BadRequest("", "the name of a query parameter has a percent sign that begins no escape")
+		}
+		if value, err = url.PathUnescape(value); err != nil {
+			return nil, api.BadRequest(name, "the query parameter %s has a percent sign that begins no escape", quote(name))
+		}
+		values[name] = append(values[name], value)
+	}
+	return values, nil
+}

@@ -1,0 +1,110 @@
+package awshttp
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/access"
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/sigv4"
+)
+
+// Gate decides who calls and whether they may. access.Service is one.
+type Gate interface {
+	// Verify gives the principal that signed the request. Its error is a
+	// *sigv4.Error or an *api.Error, or a failure of the server.
+	Verify(ctx context.Context, r *sigv4.Request) (*access.Principal, error)
+	// Authorize asks IAM whether the principal may make the call.
+	Authorize(p *access.Principal, op *api.Operation, req api.Request) error
+}
+
+var _ Gate = (*access.Service)(nil)
+
+// DefaultMaxBody is the limit of a request body in bytes. The largest body of
+// the APIs, a message with every member at its limit, is below 100 KB.
+const DefaultMaxBody = 1 << 20
+
+// Options of the transport.
+type Options struct {
+	Gate       Gate            // required
+	Operations []api.Operation // of all services together, see routes
+	Log        *slog.Logger    // nil discards
+
+	// MaxBody is the limit of a request body in bytes; zero means
+	// DefaultMaxBody. More is answered 413.
+	MaxBody int64
+	// AllowedOrigins are the web origins that browsers may call from, with at
+	// most one * in each; empty means every origin. No cookies are used.
+	AllowedOrigins []string
+	// Explain tells the sender of a refused signature what the server
+	// computed, when the gate says so. For development.
+	Explain bool
+
+	// Now is the clock for durations; nil means time.Now.
+	Now func() time.Time
+	// Random makes request ids and must be safe for concurrent use; nil means
+	// crypto/rand.
+	Random io.Reader
+	// Observe, if set, is told of every answer but those to CORS preflights.
+	// The operation is a name of the model or "unknown". Status 499 means that
+	// the client left before there was an answer.
+	Observe func(operation string, status int, d time.Duration)
+}
+
+// transport answers requests. CORS stands in front of it, see New.
+type transport struct {
+	options Options
+	open    actions // operations without a signature: no REST operation is one
+	guarded routes  // every other operation, found behind the gate only
+	unknown *strangers
+}
+
+// New builds the handler of the operations. It refuses tables in which two
+// operations claim the same request.
+func New(o Options) (http.Handler, error) {
+	if o.Gate == nil {
+		return nil, errors.New("awshttp: options have no gate")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	t := &transport{options: o, open: actions{}, guarded: newRoutes(), unknown: newStrangers(o.Operations)}
+	for i := range o.Operations {
+		if err := t.register(&o.Operations[i]); err != nil {
+			return nil, fmt.Errorf("awshttp: %s of %s: %w", o.Operations[i].Name, o.Operations[i].Service, err)
+		}
+	}
+	if err := t.guarded.build(); err != nil {
+		return nil, fmt.Errorf("awshttp: %w", err)
+	}
+	return allowOrigins(o.AllowedOrigins, t), nil
+}
+
+// register puts an operation on the side of the gate that its model names.
+func (t *transport) register(op *api.Operation) error {
+	if op.Decode == nil || op.Call == nil {
+		return errors.New("the operation is not bound to a handler")
+	}
+	if op.Unsigned && op.Protocol == api.RESTJSON {
+		return errors.New("a REST operation must be signed")
+	}
+	if op.Unsigned {
+		return t.open.add(op)
+	}
+	return t.guarded.add(op)
+}
