@@ -1,0 +1,184 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/carillon-chat/carillon/internal/app/datadir"
+	"github.com/carillon-chat/carillon/internal/app/localca"
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/store/pebble"
+)
+
+// Deps is what a node takes from outside besides its settings. Zero values mean no log, the
+// machine's clock and crypto/rand.
+type Deps struct {
+	Log     *slog.Logger
+	Now     func() time.Time
+	Random  io.Reader // safe for concurrent use
+	Version string    // of the program, for metrics
+}
+
+// App is one node. Exactly one of Run and Close is to be called.
+type App struct {
+	cfg  config.Config
+	deps Deps
+
+	publicListener net.Listener
+	opsListener    net.Listener // nil when switched off
+	publicHost     string
+	authority      *localca.Authority // nil with a certificate of one's own
+	seeded         *Seeded            // nil outside dev mode
+	data           *datadir.Dir
+	store          *pebble.Store
+	registry       *prometheus.Registry
+	readiness      obs.Readiness
+	services       *services
+	public         *http.Server
+
+	actors    []actor        // in the order of their start
+	closers   []func() error // of what New opened, in that order
+	closeOnce sync.Once
+	closeErr  error
+	ready     chan struct{}
+	serving   atomic.Bool
+}
+
+// New builds a node up to the point where it only has to be run. The ports are taken, but
+// clients wait until Run.
+func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Random == nil {
+		deps.Random = rand.Reader
+	}
+	a := &App{cfg: cfg, deps: deps, registry: obs.NewRegistry(deps.Version), ready: make(chan struct{})}
+	for _, step := range []func(context.Context) error{
+		a.openPorts, a.openStore, a.buildServices, a.seed, a.buildPublic, a.buildOps,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
+	return a, nil
+}
+
+// Run serves until ctx ends, which is a clean stop and no error, or a part fails. The node is
+// closed when it returns.
+func (a *App) Run(ctx context.Context) error {
+	a.serving.Store(true)
+	close(a.ready)
+	err := run(ctx, a.actors, a.deps.Log)
+	return errors.Join(err, a.Close())
+}
+
+// Close gives back what New took. Calling it again does nothing.
+func (a *App) Close() error {
+	a.closeOnce.Do(func() {
+		for _, closer := range slices.Backward(a.closers) {
+			a.closeErr = errors.Join(a.closeErr, closer())
+		}
+	})
+	return a.closeErr
+}
+
+// Ready is closed when Run has begun to serve.
+func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// Addr is the address of the public port.
+func (a *App) Addr() string { return a.publicListener.Addr().String() }
+
+// OpsAddr is the address of the operations port, empty when it is switched off.
+func (a *App) OpsAddr() string {
+	if a.opsListener == nil {
+		return ""
+	}
+	return a.opsListener.Addr().String()
+}
+
+// PublicHost is the host[:port] that clients reach the node by.
+func (a *App) PublicHost() string { return a.publicHost }
+
+// CAFile is the certificate of the local CA that clients have to trust, empty when the node has
+// a certificate of its own.
+func (a *App) CAFile() string {
+	if a.authority == nil {
+		return ""
+	}
+	return a.authority.File()
+}
+
+// Seeded is what dev mode made or found, nil in other modes.
+func (a *App) Seeded() *Seeded { return a.seeded }
+
+// opened notes what is to be closed, after all that is opened later.
+func (a *App) opened(closer func() error) { a.closers = append(a.closers, closer) }
+
+func (a *App) openStore(ctx context.Context) (err error) {
+	if a.data, err = datadir.Open(a.cfg.Data, a.cfg.Fresh); err != nil {
+		return err
+	}
+	a.opened(a.data.Close)
+	if a.store, err = pebble.Open(a.data.Store(), pebble.Options{Logger: a.deps.Log}); err != nil {
+		return err
+	}
+	a.opened(a.store.Close)
+	a.readiness.Add("store", func(ctx context.Context) error { return a.store.Stats().Refusal })
+	a.registry.MustRegister(sampler(a.sampleStore))
+	return nil
+}
+
+func (a *App) openPorts(ctx context.Context) (err error) {
+	if a.publicListener, err = a.listen(ctx, "listen", a.cfg.Listen); err != nil {
+		return err
+	}
+	if a.cfg.OpsListen != "" {
+		if a.opsListener, err = a.listen(ctx, "ops-listen", a.cfg.OpsListen); err != nil {
+			return err
+		}
+	}
+	a.publicHost = a.cfg.PublicHost
+	if a.publicHost == "" {
+		_, port, err := net.SplitHostPort(a.Addr())
+		if err != nil {
+			return err
+		}
+		a.publicHost = net.JoinHostPort("localhost", port)
+	}
+	return nil
+}
+
+// listen takes the address of a setting.
+func (a *App) listen(ctx context.Context, setting, address string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if isInUse(err) {
+		return nil, fmt.Errorf("%s is in use by another program; choose another address with --%s or %s",
+			address, setting, config.EnvName(setting))
+	} else if err != nil {
+		return nil, fmt.Errorf("--%s: %w", setting, err)
+	}
+	a.opened(func() error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) { // the server closes it first
+			return err
+		}
+		return nil
+	})
+	return listener, nil
+}

@@ -1,0 +1,150 @@
+// Package bothtls serves TLS and plaintext on one port. It promises:
+//
+//   - The first byte of a connection decides: 0x16 begins a TLS handshake, and no HTTP request
+//     begins with it.
+//   - The decision is made at the connection's first Read or Write, in the goroutine of whoever
+//     calls it. Accept never waits for a client, so a silent one delays nobody.
+//   - Deadlines set before the decision bound it and the handshake: http.Server's
+//     ReadHeaderTimeout does. A client that does not read its half of the handshake is cut off
+//     after HandshakeTimeout.
+//   - The network's own connection stays within reach, for an engine that polls sockets itself.
+package bothtls
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// HandshakeTimeout bounds the writes of a handshake.
+const HandshakeTimeout = 10 * time.Second
+
+// tlsRecord is the first byte of a TLS handshake record (RFC 8446, 5.1).
+const tlsRecord = 0x16
+
+// Listener accepts connections of both kinds.
+type Listener struct {
+	net.Listener
+	config *tls.Config
+}
+
+// NewListener wraps a listener. The configuration serves the connections that begin with a
+// handshake.
+func NewListener(inner net.Listener, config *tls.Config) *Listener {
+	return &Listener{inner, config}
+}
+
+// Accept waits for the next connection and returns a *Conn.
+func (l *Listener) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{Conn: raw, config: l.config}, nil
+}
+
+// Conn is a connection whose kind is decided at its first use. Addresses and deadlines are those
+// of the network's connection.
+type Conn struct {
+	net.Conn // the network's own
+	config   *tls.Config
+
+	decide  sync.Once
+	err     error                    // why the decision failed
+	secure  atomic.Pointer[tls.Conn] // set when the connection is TLS
+	first   byte                     // of a plaintext connection
+	pending atomic.Bool              // first is still to be read
+}
+
+// NetConn is the network's own connection. When TLS returns nil and something was read, it may
+// be used in the place of Conn.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// TLS is the TLS connection, nil when the connection is plaintext or not decided yet.
+func (c *Conn) TLS() *tls.Conn { return c.secure.Load() }
+
+func (c *Conn) Read(b []byte) (int, error) {
+	c.decide.Do(c.peek)
+	switch secure := c.secure.Load(); {
+	case c.err != nil:
+		return 0, c.err
+	case secure != nil:
+		return secure.Read(b)
+	case len(b) > 0 && c.pending.CompareAndSwap(true, false):
+		b[0] = c.first
+		return 1, nil
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *Conn) Write(b []byte) (int, error) {
+	c.decide.Do(c.peek)
+	switch secure := c.secure.Load(); {
+	case c.err != nil:
+		return 0, c.err
+	case secure != nil:
+		return secure.Write(b)
+	}
+	return c.Conn.Write(b)
+}
+
+// CloseWrite tells the client that nothing more comes, so that an answer sent just before is not
+// lost with a reset.
+func (c *Conn) CloseWrite() error {
+	if secure := c.secure.Load(); secure != nil {
+		return secure.CloseWrite()
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close ends the connection, also while another goroutine waits for its first byte.
+func (c *Conn) Close() error {
+	if secure := c.secure.Load(); secure != nil {
+		return secure.Close()
+	}
+	return c.Conn.Close()
+}
+
+// peek reads the first byte and, when it begins a handshake, does the handshake.
+func (c *Conn) peek() {
+	var first [1]byte
+	if _, c.err = io.ReadFull(c.Conn, first[:]); c.err != nil {
+		return
+	}
+	if first[0] != tlsRecord {
+		c.first = first[0]
+		c.pending.Store(true)
+		return
+	}
+	secure := tls.Server(&replayed{Conn: c.Conn, first: first[0]}, c.config)
+	c.secure.Store(secure)
+	if c.err = c.SetWriteDeadline(time.Now().Add(HandshakeTimeout)); c.err != nil {
+		return
+	}
+	if c.err = secure.Handshake(); c.err == nil {
+		c.err = c.SetWriteDeadline(time.Time{})
+	}
+}
+
+// replayed gives TLS the byte that was read to decide. Only the handshake's goroutine reads
+// before it is gone.
+type replayed struct {
+	net.Conn
+	first byte
+	done  bool
+}
+
+func (r *replayed) Read(b []byte) (int, error) {
+	if !r.done && len(b) > 0 {
+		r.done = true
+		b[0] = r.first
+		return 1, nil
+	}
+	return r.Conn.Read(b)
+}

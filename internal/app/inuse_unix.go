@@ -1,0 +1,11 @@
+//go:build !windows
+
+package app
+
+import (
+	"errors"
+	"syscall"
+)
+
+// isInUse reports whether a port could not be taken because somebody has it.
+func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/carillon-chat/carillon/internal/wsconn"
+)
+
+// countRequests makes the metrics of the REST API and what feeds them.
+func (a *App) countRequests() func(operation string, status int, took time.Duration) {
+	total := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_requests_total",
+		Help: "Requests answered, by operation and HTTP status. 5xx are faults of the server; 499 means that the client left.",
+	}, []string{"operation", "status"})
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "carillon_request_seconds",
+		Help:    "Time from the request's headers to its answer. Writes wait for the disk: much above its sync time means overload.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+	}, []string{"operation"})
+	a.registry.MustRegister(total, seconds)
+	return func(operation string, status int, took time.Duration) {
+		total.WithLabelValues(operation, strconv.Itoa(status)).Inc()
+		seconds.WithLabelValues(operation).Observe(took.Seconds())
+	}
+}
+
+// sampler is a collector that reads a part's counters whenever metrics are asked for.
+type sampler func(gauge, counter sample)
+
+// sample reports one value; labels are names and values in turn.
+type sample func(name, help string, value float64, labels ...string)
+
+// Describe tells nothing, so the registry checks the metrics when they are collected.
+func (sampler) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (s sampler) Collect(metrics chan<- prometheus.Metric) {
+	emit := func(kind prometheus.ValueType) sample {
+		return func(name, help string, value float64, labels ...string) {
+			var names, values []string
+			for i := 0; i+1 < len(labels); i += 2 {
+				names, values = append(names, labels[i]), append(values, labels[i+1])
+			}
+			metrics <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, names, nil), kind, value, values...)
+		}
+	}
+	s(emit(prometheus.GaugeValue), emit(prometheus.CounterValue))
+}
+
+func (a *App) sampleStore(gauge, counter sample) {
+	s := a.store.Stats()
+	refusing := 0.0
+	if s.Refusal != nil {
+		refusing = 1
+	}
+	gauge("carillon_store_refusing", "1 while changes are refused: the disk is full or broken. The log says which.", refusing)
+	gauge("carillon_store_disk_bytes", "Size of the store.", float64(s.DiskBytes))
+	gauge("carillon_store_free_bytes", "What may still be written before changes are refused.", float64(s.FreeBytes))
+	gauge("carillon_store_sublevels", "Sublevels of level 0. More than a few for long means that the disk cannot keep up.", float64(s.Sublevels))
+	counter("carillon_store_commits_total", "Transactions that wrote.", float64(s.Commits))
+	counter("carillon_store_events_total", "Events appended to the log.", float64(s.Events))
+	counter("carillon_store_log_bytes_total", "Bytes written to the write-ahead log.", float64(s.LogBytes))
+	counter("carillon_store_log_syncs_total", "Syncs of the write-ahead log; commits share them.", float64(s.LogSyncs))
+	counter("carillon_store_damaged_reads_total", "Reads that met a damaged file. Any at all means: restore a backup.", float64(s.Damaged))
+}
+
+func (a *App) sampleHub(gauge, counter sample) {
+	s := a.services.hub.Stats()
+	gauge("carillon_realtime_sessions", "Sessions attached to the hub.", float64(s.Sessions))
+	gauge("carillon_realtime_users", "Users that are online.", float64(s.Users))
+	counter("carillon_realtime_delivered_total", "Events put into the queues of sessions.", float64(s.Delivered))
+	for reason, n := range s.Closed {
+		counter("carillon_realtime_closed_total", "Sessions that the hub closed. Slow consumers read too slowly for what their channels bring.",
+			float64(n), "reason", reason)
+	}
+}
+
+func sampleSockets(sockets *wsconn.Server) sampler {
+	return func(gauge, counter sample) {
+		s := sockets.Stats()
+		gauge("carillon_sockets_open", "WebSockets that are open.", float64(s.Open))
+		gauge("carillon_sockets_pending", "WebSockets that are not authenticated yet, or refused and waiting to close.", float64(s.Pending))
+		counter("carillon_sockets_accepted_total", "WebSockets that were authenticated.", float64(s.Accepted))
+		counter("carillon_sockets_rejected_total", "Requests for a WebSocket that were answered with an HTTP error.", float64(s.Rejected))
+		counter("carillon_sockets_frames_written_total", "Events written to WebSockets.", float64(s.FramesWritten))
+		counter("carillon_sockets_bytes_written_total", "Bytes written to WebSockets.", float64(s.BytesWritten))
+		for end, n := range s.Closed {
+			counter("carillon_sockets_closed_total", "WebSockets that ended, by cause and close code. Many of cause lost or ping_timeout point at the network.",
+				float64(n), "cause", end.Cause, "code", strconv.Itoa(end.Code))
+		}
+	}
+}

@@ -1,0 +1,228 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/app/bothtls"
+	"github.com/carillon-chat/carillon/internal/app/localca"
+	"github.com/carillon-chat/carillon/internal/awshttp"
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/console"
+	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/wsconn"
+)
+
+// Limits of HTTP connections. A WebSocket leaves them behind when it is taken over.
+const (
+	headerTimeout  = 10 * time.Second // first byte, TLS handshake and headers
+	requestTimeout = 30 * time.Second
+	answerTimeout  = 60 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 64 << 10
+
+	// stopPatience bounds the stop of parts that have nothing to wait for.
+	stopPatience = 5 * time.Second
+)
+
+func (a *App) buildPublic(ctx context.Context) error {
+	tlsConfig, err := a.tlsConfig()
+	if err != nil {
+		return err
+	}
+	sockets := wsconn.New(wsconn.Options{
+		Hub: wsconn.OnHub(a.services.hub), Authenticate: wsconn.Authenticator(a.services.access, a.services.site),
+		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval,
+	})
+	a.registry.MustRegister(sampler(sampleSockets(sockets)))
+	handler, err := a.router(sockets)
+	if err != nil {
+		return err
+	}
+	front := &publicPort{sockets: sockets, fresh: map[net.Conn]struct{}{}, server: &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
+	}}
+	front.server.ConnState = front.track
+	listener := bothtls.NewListener(a.publicListener, tlsConfig)
+	a.readiness.Add("public port", func(context.Context) error {
+		if !a.serving.Load() {
+			return errors.New("not serving")
+		}
+		return nil
+	})
+	a.actors = append(a.actors, actor{
+		name: "public port", patience: a.cfg.DrainTimeout,
+		run: func(context.Context) error { return serve(front.server, listener) },
+		stop: func(ctx context.Context) error {
+			a.serving.Store(false)
+			return front.stop(ctx)
+		},
+	})
+	return nil
+}
+
+// router sends each request to its transport, by the path as it was sent. http.ServeMux would
+// redirect paths that the transports answer themselves.
+func (a *App) router(sockets http.Handler) (http.Handler, error) {
+	rest, err := awshttp.New(awshttp.Options{
+		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log,
+		AllowedOrigins: a.cfg.AllowedOrigins, Explain: a.cfg.Mode == config.Dev,
+		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	options := console.Options{PublicHost: a.publicHost, Hosts: a.ownHosts(), Log: a.deps.Log}
+	if a.seeded != nil {
+		dev := devConsole{a.services, a.seeded.AppInstanceARN}
+		options.Dev = &console.Dev{Region: a.cfg.Region, AppInstanceARN: a.seeded.AppInstanceARN, Users: dev, Issuer: dev}
+	}
+	pages, err := console.New(options)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.EscapedPath(); {
+		case path == "/connect":
+			sockets.ServeHTTP(w, r)
+		case console.Owns(path):
+			pages.ServeHTTP(w, r)
+		default:
+			rest.ServeHTTP(w, r)
+		}
+	}), nil
+}
+
+// ownHosts are the host[:port] that a browser may know this port by.
+func (a *App) ownHosts() []string {
+	host, port, _ := net.SplitHostPort(a.Addr()) // an address of the network's own has both
+	hosts := []string{a.publicHost}
+	for _, name := range []string{"localhost", "127.0.0.1", "::1", host} {
+		if ip, err := netip.ParseAddr(name); err != nil || !ip.IsUnspecified() {
+			hosts = append(hosts, net.JoinHostPort(name, port))
+		}
+	}
+	return hosts
+}
+
+func (a *App) tlsConfig() (*tls.Config, error) {
+	// HTTP/2 has no upgrade to a WebSocket that its clients know.
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	if a.cfg.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		}
+		tlsConfig.Certificates = []tls.Certificate{pair}
+		return tlsConfig, nil
+	}
+	var err error
+	if a.authority, err = localca.Open(a.data.TLS(), a.certifiedHosts(), a.deps.Now); err != nil {
+		return nil, err
+	}
+	if a.authority.Made() {
+		a.deps.Log.Info("made a local certificate authority; programs that use TLS have to trust it", "file", a.authority.File())
+	}
+	tlsConfig.GetCertificate = a.authority.GetCertificate
+	return tlsConfig, nil
+}
+
+// certifiedHosts are the names, besides those of the machine itself, that clients use.
+func (a *App) certifiedHosts() []string {
+	var hosts []string
+	for _, address := range []string{a.publicHost, a.Addr()} {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			host = address
+		}
+		if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback() && !ip.IsUnspecified()) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// publicPort is the server of everything that clients use, and its orderly end.
+type publicPort struct {
+	server  *http.Server
+	sockets *wsconn.Server
+
+	mu    sync.Mutex
+	fresh map[net.Conn]struct{} // connections without a request so far
+}
+
+// track knows the connections that browsers open in advance: http.Server would wait seconds for
+// them at the end.
+func (p *publicPort) track(conn net.Conn, state http.ConnState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if state == http.StateNew {
+		p.fresh[conn] = struct{}{}
+	} else {
+		delete(p.fresh, conn)
+	}
+}
+
+// stop accepts nothing more, tells every socket that the server restarts, and waits for the
+// requests under way; when ctx ends it cuts off what is left.
+func (p *publicPort) stop(ctx context.Context) error {
+	told := make(chan error, 1)
+	p.server.RegisterOnShutdown(func() { // runs once the listener is closed
+		p.closeFresh()
+		told <- p.sockets.Shutdown(ctx, realtime.CloseRestart, "the server restarts")
+	})
+	err := p.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, p.server.Close())
+	}
+	return errors.Join(err, <-told)
+}
+
+func (p *publicPort) closeFresh() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn := range p.fresh {
+		_ = conn.Close() // nothing was asked on it
+	}
+}
+
+// serve runs a server until it is shut down, which is no error.
+func serve(server *http.Server, listener net.Listener) error {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (a *App) buildOps(context.Context) error {
+	if a.opsListener == nil {
+		return nil
+	}
+	server := &http.Server{
+		Handler: obs.OpsHandler(a.registry, &a.readiness), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
+	}
+	// First to start and last to stop, so that it tells of the stop.
+	a.actors = append([]actor{{
+		name: "operations port", patience: stopPatience,
+		run: func(context.Context) error { return serve(server, a.opsListener) },
+		stop: func(ctx context.Context) error {
+			if err := server.Shutdown(ctx); err != nil {
+				return server.Close() // a profile may be under way: nobody waits for it
+			}
+			return nil
+		},
+	}}, a.actors...)
+	return nil
+}

@@ -1,0 +1,120 @@
+package app
+
+import (
+	"context"
+	"slices"
+
+	"github.com/carillon-chat/carillon/internal/access"
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/cognito"
+	"github.com/carillon-chat/carillon/internal/api/iam"
+	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/api/sts"
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/dispatch"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/lifecycle"
+	"github.com/carillon-chat/carillon/internal/message"
+	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/wsconn"
+)
+
+// services are the parts that answer operations and announce events.
+type services struct {
+	site     chime.Site
+	access   *access.Service
+	identity *identity.Service
+	channels *channels
+	messages *messages
+	endpoint *endpoints
+	tags     tags
+	hub      *realtime.Hub
+}
+
+func (a *App) buildServices(ctx context.Context) (err error) {
+	cfg, now, random := a.cfg, a.deps.Now, a.deps.Random
+	site := chime.Site{Region: cfg.Region, Account: cfg.Account}
+	s := &services{site: site}
+	s.access, err = access.New(access.Options{
+		Site: site, RootAccessKeyID: cfg.RootAccessKeyID, RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(),
+		Now: now, Random: random, PresignGrace: cfg.PresignGrace, Explain: cfg.Mode == config.Dev,
+	})
+	if err != nil {
+		return err
+	}
+	s.channels = channel.New(channel.Options{
+		Store: a.store, Site: site, Now: now, Random: random, Limits: channel.DefaultLimits(), TokenWindow: cfg.TokenWindow,
+	})
+	s.messages = message.New(message.Options{
+		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow,
+	})
+	s.identity = identity.New(identity.Options{
+		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow,
+		Limits: identity.DefaultLimits(), Users: s.channels,
+	})
+	s.tags = identity.NewMessagingTags(a.store, site)
+	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
+	s.hub = realtime.New(realtime.Options{
+		Store: a.store, Frame: wsconn.TextFrame, Log: a.deps.Log,
+		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
+	})
+	a.services = s
+	a.registry.MustRegister(sampler(a.sampleHub))
+	if err := s.identity.Resume(ctx); err != nil {
+		return err
+	}
+	return a.addBackground(ctx)
+}
+
+// addBackground adds the actors that work on the log.
+func (a *App) addBackground(ctx context.Context) error {
+	dispatcher, err := dispatch.New(ctx, a.store, a.services.hub)
+	if err != nil {
+		return err
+	}
+	cleaner := lifecycle.New(lifecycle.Options{
+		Store: a.store, Tokens: idempotency.Tokens{Window: a.cfg.TokenWindow}, EventRetention: a.cfg.EventRetention,
+		Now: a.deps.Now, Log: a.deps.Log,
+	})
+	a.actors = append(a.actors,
+		actor{name: "dispatch", run: dispatcher.Run, patience: stopPatience},
+		actor{name: "lifecycle", run: cleaner.Run, patience: stopPatience})
+	return nil
+}
+
+// messagingAPI joins the services that answer the messaging API; what none of them has is
+// answered as not built.
+type messagingAPI struct {
+	*channels
+	*messages
+	*endpoints
+	tags
+	unbuilt
+}
+
+// An embedded type lends its methods under its name, so each needs one of its own. What is not
+// built lies deeper than what is, and so gives way.
+type (
+	channels  = channel.Service
+	messages  = message.Service
+	endpoints = realtime.Endpoints
+	tags      = identity.MessagingTags
+	unbuilt   struct{ messaging.Unbuilt }
+)
+
+// operations is the table of everything that the public port answers.
+func (s *services) operations() []api.Operation {
+	return slices.Concat(
+		messaging.Operations(messagingAPI{
+			channels: s.channels, messages: s.messages, endpoints: s.endpoint, tags: s.tags,
+		}),
+		identityapi.Operations(s.identity),
+		sts.Operations(sts.Unbuilt{}),
+		iam.Operations(iam.Unbuilt{}),
+		cognito.Operations(cognito.Unbuilt{}),
+	)
+}

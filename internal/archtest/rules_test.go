@@ -1,0 +1,123 @@
+package archtest
+
+// layer is a storey of the house. A package belongs to the layer of the longest of the paths that
+// it equals or lies below.
+type layer struct {
+	name  string
+	paths []string
+	// below are the layers whose packages it may import, besides its own.
+	below []string
+	why   string
+}
+
+var layers = []layer{
+	{"pure", []string{"internal/api", "internal/chime", "internal/config", "internal/obs", "internal/sigv4", "internal/iam"},
+		nil,
+		"pure packages are the language of all others, and can be tested and reasoned about alone"},
+	{"contract", []string{"internal/store", "internal/bus"},
+		[]string{"pure"},
+		"a contract that knows an engine or a service is no contract"},
+	{"contract suite", []string{"internal/store/storetest", "internal/bus/bustest"},
+		[]string{"pure", "contract"},
+		"the suite must fit every engine"},
+	{"engine", []string{"internal/store/memstore", "internal/store/pebble", "internal/store/postgres", "internal/bus/inproc", "internal/bus/natsbus"},
+		[]string{"pure", "contract"},
+		"engines can be exchanged only while they know nothing but their contract"},
+	{"decorator", []string{"internal/store/observed", "internal/store/faulty"},
+		[]string{"pure", "contract"},
+		"a decorator fits every engine while it knows nothing but the contract"},
+	{"service", []string{"internal/idempotency", "internal/access", "internal/identity", "internal/channel", "internal/message",
+		"internal/flow", "internal/export", "internal/push", "internal/lifecycle", "internal/dispatch", "internal/realtime"},
+		[]string{"pure", "contract"},
+		"services hold the rules of the product; they run on any engine and behind any transport"},
+	{"transport", []string{"internal/awshttp", "internal/wsconn", "internal/console"},
+		[]string{"pure", "contract", "service"},
+		"transports turn bytes into calls; which engine answers is not theirs to know"},
+	{"service tests", []string{"internal/servicetest"},
+		[]string{"pure", "contract", "contract suite", "engine", "decorator", "service"},
+		"what the tests of several services share"},
+	{"app", []string{"internal/app"},
+		[]string{"pure", "contract", "engine", "decorator", "service", "transport"},
+		"app is the one place that sees all and joins them"},
+	{"cli", []string{"internal/cli"},
+		[]string{"pure", "contract", "service", "app"},
+		"commands start the program; they do not take part in it"},
+	{"main", []string{"cmd"},
+		[]string{"cli"},
+		"main is a page, so that everything else can be started in a test"},
+	{"client", []string{"client"},
+		nil,
+		"the public SDK is for programs of others, who cannot import internal packages"},
+	{"black-box tests", []string{"conformance", "e2e", "internal/archtest"},
+		[]string{"pure", "contract", "service", "transport", "app", "cli"},
+		"tests of the whole may look at anything but engines"},
+}
+
+// tools are programs for developers that live beside what they work on; they are no part of the
+// binary, so what is forbidden to code that serves is not forbidden to them.
+var tools = []string{"internal/api/gen", "internal/api/apitest"}
+
+// siblings are the imports allowed inside a layer where not every package may know every other.
+var siblings = map[string]struct {
+	allowed map[string][]string
+	why     string
+}{
+	"service": {
+		map[string][]string{
+			"internal/identity":  {"internal/idempotency"},
+			"internal/channel":   {"internal/identity", "internal/idempotency"},
+			"internal/message":   {"internal/channel", "internal/identity", "internal/idempotency"},
+			"internal/lifecycle": {"internal/idempotency"},
+		},
+		"services meet through the log, or through an interface that the consumer declares; channels have identities as members and messages live in channels",
+	},
+	"transport": {nil, "transports share nothing but the services behind them"},
+	"engine":    {nil, "an engine that leans on another cannot replace it"},
+}
+
+// pure names the packages without I/O and clock, with what they may not use.
+var pure = struct {
+	packages, imports []string
+	why               string
+}{
+	[]string{"internal/api", "internal/chime", "internal/sigv4", "internal/iam"},
+	[]string{"os", "net", "os/exec", "syscall", "database/sql", "log", "log/slog"},
+	"what is pure gives the same answer every time, so tables and fuzzing can show that it is right",
+}
+
+// thirdParty names who alone may import a library.
+var thirdParty = []struct {
+	library string
+	only    []string
+	why     string
+}{
+	{"github.com/cockroachdb/pebble", []string{"internal/store/pebble", "internal/app/datadir"}, "the engine is behind its contract; the data folder uses its file lock"},
+	{"github.com/jackc/pgx", []string{"internal/store/postgres"}, "the engine is behind its contract"},
+	{"github.com/nats-io", []string{"internal/bus/natsbus"}, "the bus is behind its contract"},
+	{"github.com/gobwas/ws", []string{"internal/wsconn"}, "only the socket's transport speaks its protocol"},
+	{"github.com/spf13", []string{"internal/cli"}, "flags are read in one place"},
+	{"github.com/prometheus", []string{"internal/obs", "internal/app", "internal/store/observed"}, "services and transports count; metrics are collected where the parts are joined"},
+	{"github.com/aws", nil, "AWS's own code is a peer in tests and no part of the server"},
+}
+
+// calls are what code may not use, outside of package main, tests, and packages for tests, whose
+// names end in "test".
+var calls = []struct {
+	pkg   string
+	names []string // "*" is everything
+	why   string
+}{
+	{"os", []string{"Exit"}, "only main ends the process; everything else returns an error and is stopped in order"},
+	{"os", []string{"Getenv", "LookupEnv", "Environ"}, "settings come through config, which documents and checks them"},
+	{"log", []string{"*"}, "loggers are values that are handed on: log/slog; log.Fatal skips every orderly end"},
+	{"log/slog", []string{"Default", "SetDefault", "Debug", "Info", "Warn", "Error", "Log"}, "loggers are values that are handed on; a global one mixes programs of one process"},
+	{"time", []string{"Sleep"}, "waiting for a time is not waiting for an event; sleep cannot be interrupted"},
+	{"net/http", []string{"Handle", "HandleFunc", "DefaultServeMux", "DefaultClient", "Get", "Post", "ListenAndServe"}, "no global state, and every server and client has limits"},
+	{"github.com/prometheus/client_golang/prometheus", []string{"MustRegister", "Register", "DefaultRegisterer", "DefaultGatherer"}, "the registry is a value"},
+	{"github.com/prometheus/client_golang/prometheus/promauto", []string{"*"}, "the registry is a value"},
+	{"math/rand", []string{"*"}, "randomness that guards something comes from crypto/rand or an injected source"},
+	{"unsafe", []string{"*"}, "memory safety is worth more than the last nanosecond"},
+}
+
+// vagueNames say nothing about what a package promises.
+var vagueNames = []string{"utils", "util", "common", "helpers", "helper", "misc", "shared", "base", "types", "interfaces"}

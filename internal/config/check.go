@@ -1,0 +1,161 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	regionPattern    = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
+	hostPattern      = regexp.MustCompile(`^([a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+	accessKeyPattern = regexp.MustCompile(`^\w{16,128}$`)
+)
+
+const minSecretLen = 16
+
+// check tells fault of each setting that is not valid.
+func (c *Config) check(fault func(key string, err error)) {
+	fault("listen", checkAddress(c.Listen))
+	if c.OpsListen != "" {
+		fault("ops-listen", checkAddress(c.OpsListen))
+		if c.OpsListen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+			fault("ops-listen", errors.New("must differ from listen"))
+		}
+	}
+	fault("public-host", checkPublicHost(c.PublicHost))
+	fault("data", when(c.Data == "", "must name a folder"))
+	fault("region", when(!regionPattern.MatchString(c.Region), "must be lower-case letters, digits and hyphens, such as us-east-1"))
+	fault("account", when(!accountPattern.MatchString(c.Account), "must be 12 digits"))
+	c.checkKeys(fault)
+	fault("tls-key", when(c.TLSCert != "" && c.TLSKey == "", "must be set when tls-cert is"))
+	fault("tls-cert", when(c.TLSCert == "" && c.TLSKey != "", "must be set when tls-key is"))
+	fault("allowed-origins", checkOrigins(c.AllowedOrigins))
+
+	fault("presign-grace", within(c.PresignGrace, 0, 15*time.Minute))
+	fault("token-window", within(c.TokenWindow, time.Minute, 24*time.Hour))
+	fault("event-retention", within(c.EventRetention, time.Minute, 10*365*24*time.Hour))
+	fault("drain-timeout", within(c.DrainTimeout, 100*time.Millisecond, 10*time.Minute))
+	fault("ws-ping-interval", within(c.WSPingInterval, time.Second, 10*time.Minute))
+	fault("ws-queue-bytes", within(c.WSQueueBytes, 64<<10, 64<<20))
+	fault("ws-connections-per-user", within(c.WSConnectionsPerUser, 1, 1000))
+	fault("log-level", oneOf(c.LogLevel, "debug", "info", "warn", "error"))
+	fault("log-format", oneOf(c.LogFormat, "text", "json"))
+}
+
+// checkKeys keeps published keys away from everybody but the machine's own user.
+func (c *Config) checkKeys(fault func(key string, err error)) {
+	const id, secret = "root-access-key-id", "root-secret-access-key"
+	if c.RootAccessKeyID == "" {
+		fault(id, fmt.Errorf("must be set, for example in %s; only `carillon dev` has a default", EnvName(id)))
+	} else if !accessKeyPattern.MatchString(c.RootAccessKeyID) {
+		fault(id, errors.New("must be 16 to 128 letters, digits or underscores"))
+	}
+	if c.RootSecretAccessKey.IsZero() {
+		fault(secret, fmt.Errorf("must be set, for example in %s; only `carillon dev` has a default", EnvName(secret)))
+	} else if len(c.RootSecretAccessKey.Reveal()) < minSecretLen {
+		fault(secret, fmt.Errorf("must have at least %d characters", minSecretLen))
+	}
+	if !c.HasDevKeys() {
+		return
+	}
+	if c.Mode == Serve {
+		fault(id, errors.New("is one of the published keys of `carillon dev`, which everybody knows: set keys of your own"))
+	} else if !isLoopback(c.Listen) {
+		fault("listen", fmt.Errorf("is open to other machines while the published default keys are in use: set %s and %s as well", EnvName(id), EnvName(secret)))
+	}
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("must be host:port or :port, not %q", address)
+	}
+	return nil
+}
+
+// isLoopback reports whether only this machine can reach the address.
+func isLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// checkPublicHost: clients put the host into wss://{host}/connect as it is and sign it
+// (spec 4.1), so anything but a bare host breaks them in ways that are hard to see.
+func checkPublicHost(host string) error {
+	if host == "" {
+		return nil
+	}
+	switch {
+	case !hostPattern.MatchString(strings.ToLower(host)):
+		return fmt.Errorf("must be a bare host or host:port, without https:// and path, not %q", host)
+	case host != strings.ToLower(host):
+		return errors.New("must be lower case, because clients sign it so")
+	case strings.HasSuffix(host, ":443"):
+		return errors.New("must not end in :443: browsers leave that port out, and the signatures would not fit")
+	}
+	return nil
+}
+
+func checkOrigins(origins []string) error {
+	if len(origins) == 0 {
+		return errors.New("must be * or a list of origins")
+	}
+	for _, origin := range origins {
+		u, err := url.Parse(origin)
+		if origin == "*" {
+			err = when(len(origins) > 1, "must not hold other origins beside *")
+		} else if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+			err = fmt.Errorf("must hold origins such as https://chat.example.com, not %q", origin)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func within[T interface {
+	~int | ~int64
+}](value, least, most T) error {
+	if value < least || value > most {
+		return fmt.Errorf("must be between %s and %s", written(least), written(most))
+	}
+	return nil
+}
+
+func written(value any) string {
+	if d, ok := value.(time.Duration); ok {
+		return shortDuration(d)
+	}
+	return fmt.Sprint(value)
+}
+
+func oneOf(value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("must be %s, not %q", strings.Join(allowed, ", "), value)
+}
+
+func when(bad bool, message string) error {
+	if bad {
+		return errors.New(message)
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"time"
+)
+
+// Config is every setting. The tags of a field are:
+//
+//	key      the setting's name
+//	default  its default, as it would be written in the environment
+//	dev      its default in dev mode, where that differs
+//	mode     "dev" for a setting that only dev mode knows
+//	flag     "-" for a setting without a flag
+//	doc      what it does, with units and limits
+type Config struct {
+	Mode Mode
+
+	Listen     string `key:"listen" default:"127.0.0.1:24463" doc:"Address of the public port: REST, WebSocket and chat page, TLS and plaintext. Port 0 takes a free one."`
+	OpsListen  string `key:"ops-listen" default:"127.0.0.1:24464" doc:"Address of the operations port: /healthz, /readyz, /metrics and /debug/pprof, without authentication. Empty switches it off."`
+	PublicHost string `key:"public-host" doc:"Host and port that clients reach the public port by: the answer of GetMessagingSessionEndpoint. Default localhost and the port of listen."`
+	Data       string `key:"data" default:"./carillon-data" doc:"Folder of everything that is kept. It is made when absent; one process uses it at a time."`
+	Fresh      bool   `key:"fresh" default:"false" mode:"dev" doc:"Forget the stored data before starting. The local CA stays, so programs that trust it go on working."`
+
+	Region  string `key:"region" default:"us-east-1" doc:"Region of every ARN and of the signatures that are accepted."`
+	Account string `key:"account" default:"000000000000" doc:"Account of every ARN: 12 digits. Write it between quotes in YAML."`
+
+	RootAccessKeyID     string `key:"root-access-key-id" dev:"CARILLONDEV000000000" doc:"Access key id that may do everything: 16 to 128 letters, digits or underscores."`
+	RootSecretAccessKey Secret `key:"root-secret-access-key" dev:"carillon-dev-secret-do-not-use-in-production" flag:"-" doc:"Secret of the root access key, at least 16 characters. It has no flag, because other users of a machine can read those."`
+
+	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
+	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
+
+	AllowedOrigins []string      `key:"allowed-origins" default:"*" doc:"Origins of web pages that may call the REST API: a list (separated by commas in the environment), or * for all."`
+	PresignGrace   time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
+	TokenWindow    time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered. 1m to 24h."`
+	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back. At least 1m."`
+
+	WSQueueBytes         Size          `key:"ws-queue-bytes" default:"256KiB" doc:"Bytes that may wait for one slow WebSocket before it is closed. 64KiB to 64MiB."`
+	WSPingInterval       time.Duration `key:"ws-ping-interval" default:"30s" doc:"Time between pings to a WebSocket; two missed answers close it. 1s to 10m."`
+	WSConnectionsPerUser int           `key:"ws-connections-per-user" default:"10" doc:"WebSockets that one user may have open. 1 to 1000."`
+
+	DrainTimeout time.Duration `key:"drain-timeout" default:"10s" doc:"How long a stop waits for requests that are under way. 100ms to 10m."`
+	LogLevel     string        `key:"log-level" default:"info" doc:"Least level that is logged: debug, info, warn or error."`
+	LogFormat    string        `key:"log-format" default:"text" doc:"Form of the log on standard error: text or json."`
+}
+
+// Mode is what the program is started as.
+type Mode uint8
+
+// The modes.
+const (
+	// Serve is for use by others: there are no default keys.
+	Serve Mode = iota
+	// Dev is for trying and testing on one's own machine: published default keys, seeded data
+	// and credentials for the chat page.
+	Dev
+)
+
+// The root keys of dev mode are published, so whoever reaches the port may do everything.
+const (
+	DevAccessKeyID     = "CARILLONDEV000000000"
+	DevSecretAccessKey = "carillon-dev-secret-do-not-use-in-production"
+)
+
+// HasDevKeys reports whether a published default key is in use.
+func (c *Config) HasDevKeys() bool {
+	return c.RootAccessKeyID == DevAccessKeyID || c.RootSecretAccessKey.Reveal() == DevSecretAccessKey
+}

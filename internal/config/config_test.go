@@ -1,0 +1,259 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carillon-chat/carillon/internal/config"
+)
+
+const (
+	ownID     = "AKIAOWN0000000000001"
+	ownSecret = "a-secret-that-nobody-may-see"
+)
+
+var ownKeys = []string{"CARILLON_ROOT_ACCESS_KEY_ID=" + ownID, "CARILLON_ROOT_SECRET_ACCESS_KEY=" + ownSecret}
+
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "carillon.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDevNeedsNoSettings(t *testing.T) {
+	cfg, err := config.Load(config.Dev, config.Sources{Environ: []string{"HOME=/somewhere"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{
+		Mode: config.Dev, Listen: "127.0.0.1:24463", OpsListen: "127.0.0.1:24464", Data: "./carillon-data",
+		Region: "us-east-1", Account: "000000000000",
+		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
+		AllowedOrigins: []string{"*"}, PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour,
+		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSConnectionsPerUser: 10,
+		DrainTimeout: 10 * time.Second, LogLevel: "info", LogFormat: "text",
+	}
+	if diff := cmp.Diff(want, cfg, cmp.AllowUnexported(config.Secret{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStrongerSourceWins(t *testing.T) {
+	file := "region: from-file\naccount: 000000000007\nlog-level: debug\nws-queue-bytes: 1MiB\n" +
+		"allowed-origins: [https://a.example, https://b.example]\n"
+	for _, test := range []struct {
+		name, file string
+		environ    []string
+		flags      map[string]string
+		want       string
+	}{
+		{name: "default", want: "us-east-1"},
+		{name: "file", file: file, want: "from-file"},
+		{name: "environment over file", file: file, environ: []string{"CARILLON_REGION=from-env"}, want: "from-env"},
+		{name: "flag over environment and file", file: file, environ: []string{"CARILLON_REGION=from-env"},
+			flags: map[string]string{"region": "from-flag"}, want: "from-flag"},
+		{name: "flag over file", file: file, flags: map[string]string{"region": "from-flag"}, want: "from-flag"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sources := config.Sources{Environ: slices.Concat(ownKeys, test.environ), Flags: test.flags}
+			if test.file != "" {
+				sources.File = writeFile(t, test.file)
+			}
+			cfg, err := config.Load(config.Serve, sources)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cfg.Region != test.want {
+				t.Errorf("region is %q, want %q", cfg.Region, test.want)
+			}
+			if test.file == "" {
+				return
+			}
+			if cfg.Account != "000000000007" || cfg.LogLevel != "debug" || cfg.WSQueueBytes != 1<<20 {
+				t.Errorf("other settings of the file are lost: %+v", cfg)
+			}
+			if diff := cmp.Diff([]string{"https://a.example", "https://b.example"}, cfg.AllowedOrigins); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestFileFromEnvironment(t *testing.T) {
+	path := writeFile(t, "region: from-file\n")
+	cfg, err := config.Load(config.Dev, config.Sources{Environ: []string{"CARILLON_CONFIG=" + path}})
+	if err != nil || cfg.Region != "from-file" {
+		t.Errorf("region is %q, error %v", cfg.Region, err)
+	}
+	if _, err := config.Load(config.Dev, config.Sources{File: path + ".absent"}); err == nil {
+		t.Error("an absent file is taken for an empty one")
+	}
+	if cfg, err = config.Load(config.Dev, config.Sources{File: writeFile(t, "# nothing yet\n")}); err != nil {
+		t.Errorf("an empty file is refused: %v", err)
+	}
+}
+
+// Each case sets one thing wrong and names what the error must say.
+func TestFaultsNameTheSetting(t *testing.T) {
+	flag := func(key, value string) config.Sources {
+		return config.Sources{Environ: ownKeys, Flags: map[string]string{key: value}}
+	}
+	env := func(variables ...string) config.Sources {
+		return config.Sources{Environ: slices.Concat(ownKeys, variables)}
+	}
+	for _, test := range []struct {
+		name    string
+		mode    config.Mode
+		sources config.Sources
+		file    string
+		want    []string
+	}{
+		{name: "unknown in file", file: "region: x\nlisten-on: :1\n", want: []string{"carillon.yaml:2", "listen-on", "no such setting"}},
+		{name: "nested in file", file: "listen:\n  port: 1\n", want: []string{"carillon.yaml:1", "listen"}},
+		{name: "twice in file", file: "region: a\nregion: b\n", want: []string{"carillon.yaml:2", "twice"}},
+		{name: "no mapping", file: "- a\n", want: []string{"carillon.yaml"}},
+		{name: "no YAML", file: "a: [\n", want: []string{"carillon.yaml"}},
+		{name: "two documents", file: "region: a\n---\nregion: b\n", want: []string{"one YAML document"}},
+		{name: "unknown in environment", sources: env("CARILLON_REGIN=x"), want: []string{"CARILLON_REGIN", "no such setting"}},
+		{name: "dev setting while serving", sources: env("CARILLON_FRESH=true"), want: []string{"CARILLON_FRESH", "carillon dev"}},
+		{name: "several at once", sources: env("CARILLON_A=1", "CARILLON_B=2"), want: []string{"CARILLON_A", "CARILLON_B"}},
+		{name: "from the environment", sources: env("CARILLON_LOG_LEVEL=loud"), want: []string{"log-level", "CARILLON_LOG_LEVEL", `"loud"`}},
+		{name: "no keys", sources: config.Sources{}, want: []string{"CARILLON_ROOT_ACCESS_KEY_ID", "CARILLON_ROOT_SECRET_ACCESS_KEY", "must be set"}},
+		{name: "only a key id", sources: config.Sources{Environ: ownKeys[:1]}, want: []string{"root-secret-access-key", "must be set"}},
+		{name: "published keys", sources: config.Sources{Environ: []string{
+			"CARILLON_ROOT_ACCESS_KEY_ID=" + config.DevAccessKeyID, "CARILLON_ROOT_SECRET_ACCESS_KEY=" + config.DevSecretAccessKey}},
+			want: []string{"published keys"}},
+		{name: "own id with published secret", sources: env("CARILLON_ROOT_SECRET_ACCESS_KEY=" + config.DevSecretAccessKey), want: []string{"published keys"}},
+		{name: "dev open to others", mode: config.Dev, sources: config.Sources{Flags: map[string]string{"listen": "0.0.0.0:24463"}}, want: []string{"listen", "default keys"}},
+		{name: "dev open to others by an empty host", mode: config.Dev, sources: config.Sources{Flags: map[string]string{"listen": ":24463"}}, want: []string{"listen", "default keys"}},
+		{name: "short secret", sources: env("CARILLON_ROOT_SECRET_ACCESS_KEY=tiny"), want: []string{"root-secret-access-key", "16 characters"}},
+		{name: "key id with a space", sources: env("CARILLON_ROOT_ACCESS_KEY_ID=has a space in it"), want: []string{"root-access-key-id"}},
+		{name: "listen without port", sources: flag("listen", "localhost"), want: []string{"listen", "host:port"}},
+		{name: "port too high", sources: flag("listen", ":65536"), want: []string{"listen"}},
+		{name: "same ports", sources: flag("ops-listen", "127.0.0.1:24463"), want: []string{"ops-listen", "differ"}},
+		{name: "public host with scheme", sources: flag("public-host", "https://chat.example"), want: []string{"public-host", "bare host"}},
+		{name: "public host with a semicolon", sources: flag("public-host", "a;b"), want: []string{"public-host"}},
+		{name: "public host without port number", sources: flag("public-host", "a:"), want: []string{"public-host"}},
+		{name: "public host with path", sources: flag("public-host", "chat.example/x"), want: []string{"public-host"}},
+		{name: "public host with port 443", sources: flag("public-host", "chat.example:443"), want: []string{"public-host", ":443"}},
+		{name: "public host in capitals", sources: flag("public-host", "Chat.example"), want: []string{"public-host", "lower case"}},
+		{name: "account", sources: flag("account", "12"), want: []string{"account", "12 digits"}},
+		{name: "region", sources: flag("region", "US"), want: []string{"region"}},
+		{name: "certificate without key", sources: flag("tls-cert", "a.pem"), want: []string{"tls-key"}},
+		{name: "key without certificate", sources: flag("tls-key", "a.pem"), want: []string{"tls-cert"}},
+		{name: "origin with path", sources: flag("allowed-origins", "https://a.example/x"), want: []string{"allowed-origins"}},
+		{name: "no origin", sources: flag("allowed-origins", ""), want: []string{"allowed-origins"}},
+		{name: "star among origins", sources: flag("allowed-origins", "*,https://a.example"), want: []string{"allowed-origins"}},
+		{name: "time without unit", sources: flag("ws-ping-interval", "30"), want: []string{"ws-ping-interval", "30s"}},
+		{name: "time too short", sources: flag("ws-ping-interval", "1ms"), want: []string{"ws-ping-interval", "between 1s and 10m"}},
+		{name: "size", sources: flag("ws-queue-bytes", "many"), want: []string{"ws-queue-bytes", "256KiB"}},
+		{name: "size too small", sources: flag("ws-queue-bytes", "1B"), want: []string{"ws-queue-bytes", "between 64KiB and 64MiB"}},
+		{name: "number", sources: flag("ws-connections-per-user", "x"), want: []string{"ws-connections-per-user", "whole number"}},
+		{name: "switch", mode: config.Dev, sources: flag("fresh", "maybe"), want: []string{"fresh", "true or false"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.file != "" {
+				test.sources = config.Sources{File: writeFile(t, test.file), Environ: ownKeys}
+			}
+			_, err := config.Load(test.mode, test.sources)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q: %v", want, err)
+				}
+			}
+			if strings.Contains(err.Error(), ownSecret) {
+				t.Errorf("the error holds the secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestDevOpenToOthersWithOwnKeys(t *testing.T) {
+	_, err := config.Load(config.Dev, config.Sources{Environ: ownKeys, Flags: map[string]string{"listen": "0.0.0.0:24463"}})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSecretIsNeverShown(t *testing.T) {
+	cfg, err := config.Load(config.Serve, config.Sources{Environ: ownKeys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.RootSecretAccessKey.Reveal() != ownSecret {
+		t.Fatal("the secret is lost")
+	}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		fmt.Fprintf(&out, verb, cfg)
+		fmt.Fprintf(&out, verb, &cfg)
+		fmt.Fprintf(&out, verb, cfg.RootSecretAccessKey)
+	}
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(handler).Info("settings", "all", cfg, "secret", cfg.RootSecretAccessKey)
+	}
+	if err := json.NewEncoder(&out).Encode(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.WriteYAML(&out); err != nil {
+		t.Fatal(err)
+	}
+	hex := fmt.Sprintf("%x", ownSecret)
+	if strings.Contains(out.String(), ownSecret) || strings.Contains(out.String(), hex) {
+		t.Errorf("the secret is shown:\n%s", out.String())
+	}
+}
+
+func TestShownSettingsAreASettingsFile(t *testing.T) {
+	want, err := config.Load(config.Dev, config.Sources{Environ: []string{
+		"CARILLON_ACCOUNT=000000000042", "CARILLON_ALLOWED_ORIGINS=https://a.example, https://b.example", "CARILLON_TOKEN_WINDOW=90m"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown bytes.Buffer
+	if err := want.WriteYAML(&shown); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Load(config.Dev, config.Sources{File: writeFile(t, shown.String())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config.Secret{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDocsNameEverySettingOnce(t *testing.T) {
+	var docs bytes.Buffer
+	if err := config.WriteDocs(&docs); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, s := range config.Settings(config.Dev) {
+		seen[s.Key] = strings.Count(docs.String(), "\n## "+s.Key+"\n")
+		if s.Doc == "" {
+			t.Errorf("%s has no documentation", s.Key)
+		}
+	}
+	for key, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is documented %d times", key, n)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Sources is where settings come from, the weakest first.
+type Sources struct {
+	// File is the path of the YAML file. Without it CARILLON_CONFIG names one; without that
+	// none is read.
+	File string
+	// Environ is the environment as "NAME=value". A variable that begins with CARILLON_ and is
+	// no setting is an error.
+	Environ []string
+	// Flags are the settings given on the command line, by name.
+	Flags map[string]string
+}
+
+const (
+	envPrefix = "CARILLON_"
+	fileEnv   = envPrefix + "CONFIG"
+)
+
+// EnvName is the environment variable of a setting.
+func EnvName(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+}
+
+// Load reads, merges and checks the settings for the mode. All faults are reported together.
+func Load(mode Mode, sources Sources) (Config, error) {
+	l := loader{mode: mode, set: map[string]entry{}}
+	env, path := environment(sources)
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return Config{}, fmt.Errorf("settings file: %w", err)
+		}
+		entries, err := parseFile(path, text)
+		if err != nil {
+			return Config{}, err
+		}
+		l.layer(entries)
+	}
+	l.layer(env)
+	l.layer(flags(sources))
+
+	cfg := Config{Mode: mode}
+	for _, s := range Settings(mode) {
+		e, ok := l.set[s.Key]
+		if !ok {
+			e.value = s.Default
+		}
+		l.fault(s.Key, s.assign(&cfg, e.value))
+	}
+	if len(l.faults) == 0 {
+		cfg.check(l.fault)
+	}
+	return cfg, errors.Join(l.faults...)
+}
+
+// entry is one setting as a source gives it. All sources give texts; a list is a text with
+// commas.
+type entry struct {
+	key    string
+	origin string // for error messages: "--listen", "carillon.yaml:3"
+	value  string
+}
+
+type loader struct {
+	mode   Mode
+	set    map[string]entry
+	faults []error
+}
+
+// layer puts the entries over those read so far.
+func (l *loader) layer(entries []entry) {
+	for _, e := range entries {
+		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Key == e.key })
+		switch {
+		case i < 0:
+			l.faults = append(l.faults, fmt.Errorf("%s: there is no such setting; `carillon config docs` lists them", e.origin))
+		case settings[i].DevOnly && l.mode != Dev:
+			l.faults = append(l.faults, fmt.Errorf("%s: only `carillon dev` has this setting", e.origin))
+		default:
+			l.set[e.key] = e
+		}
+	}
+}
+
+// fault notes what is wrong with a setting, and where it was set.
+func (l *loader) fault(key string, err error) {
+	if err == nil {
+		return
+	}
+	if e := l.set[key]; e.origin != "" && e.origin != "--"+key {
+		key = fmt.Sprintf("%s (from %s)", key, e.origin)
+	}
+	l.faults = append(l.faults, fmt.Errorf("%s: %w", key, err))
+}
+
+// environment gives the settings of the environment, and the path of the settings file.
+func environment(sources Sources) (entries []entry, path string) {
+	for _, variable := range sources.Environ {
+		name, value, _ := strings.Cut(variable, "=")
+		key, ours := strings.CutPrefix(name, envPrefix)
+		switch {
+		case name == fileEnv:
+			path = value
+		case ours:
+			key = strings.ToLower(strings.ReplaceAll(key, "_", "-"))
+			entries = append(entries, entry{key: key, origin: name, value: value})
+		}
+	}
+	if sources.File != "" {
+		path = sources.File
+	}
+	return entries, path
+}
+
+func flags(sources Sources) []entry {
+	entries := make([]entry, 0, len(sources.Flags))
+	for key, value := range sources.Flags {
+		entries = append(entries, entry{key: key, origin: "--" + key, value: value})
+	}
+	return entries
+}

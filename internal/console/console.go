@@ -1,0 +1,55 @@
+package console
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// The paths that belong to this package. A prefix ends in a slash.
+const (
+	PagePath = "/chat/"
+	JSONPath = "/_carillon/"
+)
+
+// Options of the console.
+type Options struct {
+	// PublicHost is the host[:port] whose WebSocket the page connects to.
+	PublicHost string
+	// Hosts are all host[:port] that pages of this server are opened under, PublicHost
+	// included, in lower case.
+	Hosts []string
+	// Dev is what dev mode has to tell the page; nil outside dev mode.
+	Dev *Dev
+	// Log takes the failures that an answer does not tell.
+	Log *slog.Logger
+}
+
+// Owns reports whether the console answers the path.
+func Owns(path string) bool {
+	return path == "/chat" || strings.HasPrefix(path, PagePath) || strings.HasPrefix(path, JSONPath)
+}
+
+// New is the handler of the paths that Owns names.
+func New(o Options) (http.Handler, error) {
+	page, err := newPage(o.PublicHost)
+	if err != nil {
+		return nil, err
+	}
+	json := exchange{o}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, JSONPath) {
+			json.ServeHTTP(w, r)
+		} else {
+			page.ServeHTTP(w, r)
+		}
+	}), nil
+}
+
+// secure sets what every answer carries.
+func secure(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}

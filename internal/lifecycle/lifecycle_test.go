@@ -1,0 +1,176 @@
+package lifecycle_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/lifecycle"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func update(t *testing.T, s store.Store, f func(store.Tx) error) {
+	t.Helper()
+	if err := s.Update(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func appendEvent(t *testing.T, s store.Store) {
+	update(t, s, func(tx store.Tx) error {
+		_, err := tx.Append(chime.Event{Time: chime.At(time.Now()), Type: chime.EventUpdateChannel})
+		return err
+	})
+}
+
+// oldest is the position of the first event that the log still has.
+func oldest(t *testing.T, s store.Store) (position uint64) {
+	t.Helper()
+	err := s.View(t.Context(), func(r store.Reader) error {
+		events, err := store.ReadEvents(r, 0, 1)
+		if len(events) > 0 {
+			position = events[0].Position
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return position
+}
+
+func run(t *testing.T, o lifecycle.Options) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- lifecycle.New(o).Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// An event a minute for two hours, kept for one: the log always holds the last hour.
+func TestEventsAreKeptForTheirRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		defer run(t, lifecycle.Options{
+			Store: s, EventRetention: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		})()
+		time.Sleep(30 * time.Second) // in the bubble's time: between the passes
+		for minute := range 120 {
+			appendEvent(t, s)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			// Events 1..minute+1 are there; that of minute m is at m minutes, now is half a minute
+			// after a pass at minute+0.5.
+			want := max(1, minute+1-60+1)
+			if got := oldest(t, s); got != uint64(want) {
+				t.Fatalf("minute %d: the oldest event is %d, want %d", minute, got, want)
+			}
+		}
+	})
+}
+
+func TestLatestEventStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		for range 5 {
+			appendEvent(t, s)
+		}
+		stop := run(t, lifecycle.Options{
+			Store: s, EventRetention: time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		})
+		time.Sleep(time.Hour)
+		stop()
+		if got := oldest(t, s); got != 5 {
+			t.Errorf("the oldest event is %d, want 5", got)
+		}
+	})
+}
+
+func TestTokensAreForgottenAfterTheirWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		tokens := idempotency.Tokens{Window: 10 * time.Minute}
+		call, err := tokens.Call(chime.At(time.Now()), idempotency.Scope{Operation: "CreateChannel", Token: "t"}, "request")
+		if err != nil {
+			t.Fatal(err)
+		}
+		update(t, s, func(tx store.Tx) error { return call.Remember(tx, "answer") })
+		stop := run(t, lifecycle.Options{
+			Store: s, Tokens: tokens, EventRetention: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		})
+		remembered := func() (n int) {
+			_ = s.View(t.Context(), func(r store.Reader) error {
+				return store.Replies.Each(r, store.Range{}, func(store.Key, chime.Reply) (bool, error) {
+					n++
+					return true, nil
+				})
+			})
+			return n
+		}
+		time.Sleep(9 * time.Minute)
+		synctest.Wait()
+		if remembered() != 1 {
+			t.Error("an answer is gone within its window")
+		}
+		time.Sleep(30 * time.Minute)
+		stop()
+		if remembered() != 0 {
+			t.Error("an answer outlives its window")
+		}
+	})
+}
+
+// broken fails its first transaction.
+type broken struct {
+	store.Store
+	failed bool
+}
+
+func (b *broken) Update(ctx context.Context, f func(store.Tx) error) error {
+	if !b.failed {
+		b.failed = true
+		return errors.New("the disk is full")
+	}
+	return b.Store.Update(ctx, f)
+}
+
+func TestFailedPassIsLoggedAndMadeUpFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		appendEvent(t, s)
+		appendEvent(t, s)
+		var log bytes.Buffer
+		stop := run(t, lifecycle.Options{
+			Store: &broken{Store: s}, EventRetention: 0, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		time.Sleep(150 * time.Second)
+		stop()
+		if !strings.Contains(log.String(), "the disk is full") {
+			t.Errorf("log: %s", &log)
+		}
+		if got := oldest(t, s); got != 2 {
+			t.Errorf("the oldest event is %d, want 2", got)
+		}
+	})
+}
