@@ -227,13 +227,13 @@ func (c *conn) closedByPeer(body []byte) (goOn bool) {
 	return !over
 }
 
-// visit is the sweeper's: it ends what has expired and, when due, pings. It returns when the
-// credentials expire.
+// visit is the sweeper's: it ends what has expired and, when due, pings a session. It returns
+// when the credentials expire.
 func (c *conn) visit(now time.Time, due bool) (expires time.Time) {
 	c.mu.Lock()
 	expires = c.expires
 	dead := false
-	if due && c.phase == open {
+	if due && c.phase == open && c.session != nil {
 		dead = !c.ping()
 	}
 	c.mu.Unlock()

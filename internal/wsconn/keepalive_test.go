@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -23,11 +24,12 @@ func virtual(t *testing.T, opts Options, test func(t *testing.T, s *Server, p *p
 		}
 		s := New(opts)
 		stop := serveOne(t, s, server)
-		p := handshake(t, client)
-		test(t, s, p)
-		client.Close()
-		shutdown(t, s)
-		stop()
+		defer func() {
+			client.Close()
+			shutdown(t, s)
+			stop()
+		}()
+		test(t, s, handshake(t, client))
 	})
 }
 
@@ -147,20 +149,90 @@ func TestAuthenticationIsBoundedInTime(t *testing.T) {
 	})
 }
 
-func TestPeerThatNeverAnswersAClose(t *testing.T) {
-	transports := make(chan realtime.Transport, 1)
-	opts := Options{Hub: attachFunc(func(_ realtime.Grant, t realtime.Transport) (Session, error) {
-		transports <- t
-		return silent{}, nil
-	})}
-	virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
-		(<-transports).Close(4003, "kicked")
-		p.wantClose(4003)
-		begin := time.Now()
-		p.wantEOF()
-		if took := time.Since(begin); took != 3*time.Second {
-			t.Errorf("waited %v", took)
+// controlled is a hub of one session, which the test gets.
+func controlled() (Hub, <-chan *fakeSession) {
+	sessions := make(chan *fakeSession, 1)
+	return attachFunc(func(_ realtime.Grant, t realtime.Transport) (Session, error) {
+		s := &fakeSession{transport: t, detached: make(chan struct{})}
+		sessions <- s
+		return s, nil
+	}), sessions
+}
+
+func TestTheServerWaitsForTheAnswerToItsClose(t *testing.T) {
+	tests := []struct {
+		name    string
+		answers bool
+		wait    time.Duration
+	}{
+		{"the peer answers", true, 0},
+		{"the peer never answers", false, 3 * time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			hub, sessions := controlled()
+			virtual(t, Options{Hub: hub}, func(t *testing.T, s *Server, p *peer) {
+				(<-sessions).transport.Close(4003, "kicked")
+				p.wantClose(4003)
+				begin := time.Now()
+				if test.answers {
+					p.send(closeOf(4003, "")...)
+				}
+				p.wantEOF()
+				if took := time.Since(begin); took != test.wait {
+					t.Errorf("waited %v", took)
+				}
+			})
+		})
+	}
+}
+
+// The hub gives up a reader that is stuck: the time for closing counts, not that for writing.
+func TestHubClosesSlowReader(t *testing.T) {
+	tests := []struct {
+		name   string
+		queued []byte
+	}{
+		{"a write is stuck already", TextFrame([]byte("nobody reads this"))},
+		{"the close frame itself gets stuck", nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			hub, sessions := controlled()
+			virtual(t, Options{Hub: hub}, func(t *testing.T, s *Server, p *peer) {
+				session := <-sessions
+				if test.queued != nil {
+					session.push(test.queued)
+				}
+				synctest.Wait()
+				session.transport.Close(1011, "slow consumer")
+				time.Sleep(3 * time.Second) // virtual
+				synctest.Wait()
+				if stats := s.Stats(); stats.Open != 0 || stats.Closed[Ended{"hub", 1011}] != 1 {
+					t.Errorf("stats = %+v", stats)
+				}
+				session.waitDetached(t)
+			})
+		})
+	}
+}
+
+// Past its budget a flood of pings gets one answer, to the newest, with the server's next ping.
+func TestPingFloodIsAnsweredInPart(t *testing.T) {
+	virtual(t, Options{Hub: quiet}, func(t *testing.T, s *Server, p *peer) {
+		p.want(ws.OpPing, "") // the budget is fresh from here on
+		for i := range pongBudget + 10 {
+			p.send(ping(fmt.Sprint(i))...)
 		}
+		for i := range pongBudget {
+			p.want(ws.OpPong, fmt.Sprint(i))
+		}
+		p.want(ws.OpPing, "")
+		p.want(ws.OpPong, fmt.Sprint(pongBudget+9))
+		p.send(pong("")...)
+		p.want(ws.OpPing, "")
+		p.send(ping("again")...)
+		p.want(ws.OpPong, "again")
 	})
 }
 

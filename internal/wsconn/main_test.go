@@ -133,6 +133,9 @@ func start(t testing.TB, opts Options) (s *Server, address string) {
 	if opts.Authenticate == nil {
 		opts.Authenticate = allow
 	}
+	if opts.PingInterval == 0 {
+		opts.PingInterval = time.Hour // none comes in the way
+	}
 	s = New(opts)
 	web := httptest.NewServer(s)
 	t.Cleanup(func() {

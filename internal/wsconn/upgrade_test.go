@@ -110,8 +110,8 @@ func TestRefusedAfter101(t *testing.T) {
 			p.send(closeOf(test.code, "")...)
 			p.wantEOF()
 			shutdown(t, s)
-			if n := s.Stats().Closed[Ended{"refused", test.code}]; n != 1 {
-				t.Errorf("closed = %v", s.Stats().Closed)
+			if stats := s.Stats(); stats.Closed[Ended{"refused", test.code}] != 1 || stats.Pending != 0 {
+				t.Errorf("stats = %+v", stats)
 			}
 		})
 	}

@@ -1,0 +1,506 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go/aws"
+	"github.com/aws/aws-sdk-go/aws/awserr"
+	"github.com/aws/aws-sdk-go/aws/credentials"
+	"github.com/aws/aws-sdk-go/aws/session"
+	v4 "github.com/aws/aws-sdk-go/aws/signer/v4"
+	"github.com/aws/aws-sdk-go/service/chimesdkidentity"
+	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
+	"github.com/coder/websocket"
+	"go.uber.org/goleak"
+
+	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/config"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// settings are those of dev mode on free ports, with the given changes.
+func settings(t *testing.T, mode config.Mode, flags map[string]string) config.Config {
+	t.Helper()
+	all := map[string]string{"listen": "127.0.0.1:0", "ops-listen": "127.0.0.1:0", "data": filepath.Join(t.TempDir(), "data")}
+	for key, value := range flags {
+		all[key] = value
+	}
+	var environ []string
+	if mode == config.Serve {
+		environ = []string{"CARILLON_ROOT_ACCESS_KEY_ID=AKIASERVE00000000000", "CARILLON_ROOT_SECRET_ACCESS_KEY=a-secret-of-the-test"}
+	}
+	cfg, err := config.Load(mode, config.Sources{Flags: all, Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// node is a running program.
+type node struct {
+	*app.App
+	cfg  config.Config
+	log  *logBuffer
+	stop func() // and wait for a clean end
+}
+
+func start(t *testing.T, cfg config.Config) node {
+	t.Helper()
+	n := node{cfg: cfg, log: new(logBuffer)}
+	var err error
+	n.App, err = app.New(t.Context(), cfg, app.Deps{Log: slog.New(slog.NewTextHandler(n.log, nil)), Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- n.Run(ctx) }()
+	n.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the stop is not clean: %v\n%s", err, n.log)
+		}
+	})
+	t.Cleanup(n.stop)
+	<-n.Ready()
+	return n
+}
+
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// httpClient trusts the node's CA alone.
+func (n node) httpClient(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http.Transport{}
+	if n.CAFile() != "" {
+		pem, err := os.ReadFile(n.CAFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(pem)
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func (n node) session(t *testing.T, scheme string, keys *credentials.Credentials) *session.Session {
+	t.Helper()
+	return session.Must(session.NewSession(&aws.Config{
+		Endpoint: aws.String(scheme + "://" + n.PublicHost()), Region: aws.String(n.cfg.Region),
+		Credentials: keys, HTTPClient: n.httpClient(t), MaxRetries: aws.Int(0),
+	}))
+}
+
+func (n node) rootKeys() *credentials.Credentials {
+	return credentials.NewStaticCredentials(n.cfg.RootAccessKeyID, n.cfg.RootSecretAccessKey.Reveal(), "")
+}
+
+// get reads a path of an address and returns status and body.
+func get(t *testing.T, client *http.Client, url string) (int, string) {
+	t.Helper()
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// userKeys gets alice's credentials as the chat page does.
+func (n node) userKeys(t *testing.T, id string) *credentials.Credentials {
+	t.Helper()
+	resp, err := n.httpClient(t).Post("https://"+n.PublicHost()+"/_carillon/credentials", "application/json", strings.NewReader(`{"UserId":"`+id+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var reply struct {
+		ChimeCredentials struct{ AccessKeyId, SecretAccessKey, SessionToken string }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&reply); err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp.StatusCode, err)
+	}
+	c := reply.ChimeCredentials
+	return credentials.NewStaticCredentials(c.AccessKeyId, c.SecretAccessKey, c.SessionToken)
+}
+
+func TestDevServesAWSClientsOverBothKinds(t *testing.T) {
+	n := start(t, settings(t, config.Dev, nil))
+	seeded := n.Seeded()
+	for _, scheme := range []string{"http", "https"} {
+		t.Run(scheme, func(t *testing.T) {
+			sess := n.session(t, scheme, n.rootKeys())
+			users, err := chimesdkidentity.New(sess).ListAppInstanceUsers(&chimesdkidentity.ListAppInstanceUsersInput{AppInstanceArn: &seeded.AppInstanceARN})
+			if err != nil || len(users.AppInstanceUsers) != 2 || *users.AppInstanceUsers[0].Name != "Alice" {
+				t.Errorf("users: %v %v", users, err)
+			}
+			messaging := chimesdkmessaging.New(sess)
+			sent, err := messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+				ChannelArn: &seeded.ChannelARN, ChimeBearer: &seeded.UserARNs[1], Content: aws.String("hello over " + scheme),
+				Persistence: aws.String("PERSISTENT"), Type: aws.String("STANDARD"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			read, err := messaging.GetChannelMessage(&chimesdkmessaging.GetChannelMessageInput{
+				ChannelArn: &seeded.ChannelARN, ChimeBearer: &seeded.UserARNs[0], MessageId: sent.MessageId,
+			})
+			if err != nil || *read.ChannelMessage.Content != "hello over "+scheme {
+				t.Errorf("message: %v %v", read, err)
+			}
+			endpoint, err := messaging.GetMessagingSessionEndpoint(&chimesdkmessaging.GetMessagingSessionEndpointInput{})
+			if err != nil || *endpoint.Endpoint.Url != n.PublicHost() {
+				t.Errorf("endpoint: %v %v", endpoint, err)
+			}
+		})
+	}
+}
+
+func TestWhatIsNotBuiltSaysSo(t *testing.T) {
+	n := start(t, settings(t, config.Dev, nil))
+	_, err := chimesdkidentity.New(n.session(t, "http", n.rootKeys())).ListAppInstanceBots(
+		&chimesdkidentity.ListAppInstanceBotsInput{AppInstanceArn: &n.Seeded().AppInstanceARN})
+	var failed awserr.RequestFailure
+	if !errors.As(err, &failed) || failed.StatusCode() != 503 || !strings.Contains(failed.Message(), "ListAppInstanceBots") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestUserCredentialsAreForThatUserAlone(t *testing.T) {
+	n := start(t, settings(t, config.Dev, nil))
+	seeded := n.Seeded()
+	messaging := chimesdkmessaging.New(n.session(t, "https", n.userKeys(t, "alice")))
+	list := func(bearer string) error {
+		_, err := messaging.ListChannelMessages(&chimesdkmessaging.ListChannelMessagesInput{ChannelArn: &seeded.ChannelARN, ChimeBearer: &bearer})
+		return err
+	}
+	if err := list(seeded.UserARNs[0]); err != nil {
+		t.Errorf("as alice: %v", err)
+	}
+	if err := list(seeded.UserARNs[1]); err == nil {
+		t.Error("alice's credentials work as bob")
+	}
+}
+
+// connect opens a WebSocket the way the JavaScript SDK does.
+func (n node) connect(t *testing.T, scheme string, keys *credentials.Credentials, userARN string) *websocket.Conn {
+	t.Helper()
+	request, err := http.NewRequest("GET", "https://"+n.PublicHost()+"/connect?sessionId=s-"+scheme+"&userArn="+userARN, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v4.NewSigner(keys).Presign(request, nil, "chime", n.cfg.Region, 10*time.Second, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	url := scheme + strings.TrimPrefix(request.URL.String(), "https")
+	conn, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{HTTPClient: n.httpClient(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return conn
+}
+
+func readEvent(t *testing.T, conn *websocket.Conn) (event string, payload string) {
+	t.Helper()
+	_, text, err := conn.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var frame struct {
+		Headers map[string]string
+		Payload string
+	}
+	if err := json.Unmarshal(text, &frame); err != nil {
+		t.Fatal(err)
+	}
+	return frame.Headers["x-amz-chime-event-type"], frame.Payload
+}
+
+func TestSocketsGetMessagesAndAreToldOfTheRestart(t *testing.T) {
+	n := start(t, settings(t, config.Dev, nil))
+	seeded := n.Seeded()
+	keys := n.userKeys(t, "alice")
+	sockets := []*websocket.Conn{
+		n.connect(t, "ws", keys, seeded.UserARNs[0]),
+		n.connect(t, "wss", n.rootKeys(), seeded.UserARNs[1]),
+	}
+	for _, conn := range sockets {
+		if event, _ := readEvent(t, conn); event != "SESSION_ESTABLISHED" {
+			t.Errorf("first event: %s", event)
+		}
+	}
+	_, err := chimesdkmessaging.New(n.session(t, "https", keys)).SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+		ChannelArn: &seeded.ChannelARN, ChimeBearer: &seeded.UserARNs[0], Content: aws.String("live"),
+		Persistence: aws.String("PERSISTENT"), Type: aws.String("STANDARD"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, conn := range sockets {
+		if event, payload := readEvent(t, conn); event != "CREATE_CHANNEL_MESSAGE" || !strings.Contains(payload, "live") {
+			t.Errorf("%s %s", event, payload)
+		}
+	}
+	var closed sync.WaitGroup
+	for _, conn := range sockets {
+		closed.Go(func() { // reading answers the close frame
+			if _, _, err := conn.Read(context.Background()); websocket.CloseStatus(err) != websocket.StatusServiceRestart {
+				t.Errorf("the socket ends with %v", err)
+			}
+		})
+	}
+	n.stop()
+	closed.Wait()
+}
+
+func TestDataAndSeedSurviveARestart(t *testing.T) {
+	cfg := settings(t, config.Dev, nil)
+	n := start(t, cfg)
+	before := *n.Seeded()
+	ca, _ := os.ReadFile(n.CAFile())
+	message := func(n node) *chimesdkmessaging.ChimeSDKMessaging {
+		return chimesdkmessaging.New(n.session(t, "http", n.rootKeys()))
+	}
+	_, err := message(n).SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+		ChannelArn: &before.ChannelARN, ChimeBearer: &before.UserARNs[0], Content: aws.String("kept"),
+		Persistence: aws.String("PERSISTENT"), Type: aws.String("STANDARD"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	history := func(n node) int {
+		list, err := message(n).ListChannelMessages(&chimesdkmessaging.ListChannelMessagesInput{
+			ChannelArn: &n.Seeded().ChannelARN, ChimeBearer: &n.Seeded().UserARNs[0]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list.ChannelMessages)
+	}
+	n.stop()
+
+	n = start(t, cfg)
+	if after := *n.Seeded(); after.AppInstanceARN != before.AppInstanceARN || after.ChannelARN != before.ChannelARN {
+		t.Errorf("seeded again: %+v, before %+v", after, before)
+	}
+	if history(n) != 1 {
+		t.Error("the message is lost")
+	}
+	n.stop()
+
+	cfg.Fresh = true
+	n = start(t, cfg)
+	if n.Seeded().AppInstanceARN == before.AppInstanceARN || history(n) != 0 {
+		t.Error("fresh kept the data")
+	}
+	if again, _ := os.ReadFile(n.CAFile()); !bytes.Equal(ca, again) {
+		t.Error("fresh made another CA")
+	}
+}
+
+func TestServeSeedsNothing(t *testing.T) {
+	n := start(t, settings(t, config.Serve, nil))
+	if n.Seeded() != nil {
+		t.Errorf("seeded %+v", n.Seeded())
+	}
+	list, err := chimesdkidentity.New(n.session(t, "http", n.rootKeys())).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
+	if err != nil || len(list.AppInstances) != 0 {
+		t.Errorf("%v %v", list, err)
+	}
+	if status, body := get(t, n.httpClient(t), "http://"+n.PublicHost()+"/_carillon/chat"); status != 404 || !strings.Contains(body, "carillon dev") {
+		t.Errorf("%d %s", status, body)
+	}
+	dev := credentials.NewStaticCredentials(config.DevAccessKeyID, config.DevSecretAccessKey, "")
+	if _, err := chimesdkidentity.New(n.session(t, "http", dev)).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{}); err == nil {
+		t.Error("the published keys work")
+	}
+}
+
+func TestOperationsPort(t *testing.T) {
+	n := start(t, settings(t, config.Dev, nil))
+	client := n.httpClient(t)
+	if status, body := get(t, client, "http://"+n.OpsAddr()+"/readyz"); status != 200 || !strings.Contains(body, "store: ok") {
+		t.Errorf("%d %s", status, body)
+	}
+	if _, err := chimesdkidentity.New(n.session(t, "http", n.rootKeys())).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{}); err != nil {
+		t.Fatal(err)
+	}
+	_, metrics := get(t, client, "http://"+n.OpsAddr()+"/metrics")
+	for _, want := range []string{
+		`carillon_requests_total{operation="ListAppInstances",status="200"} 1`, `carillon_build_info{version="test"} 1`,
+		"carillon_store_commits_total ", "carillon_realtime_sessions 0", "carillon_sockets_open 0",
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("/metrics lacks %q", want)
+		}
+	}
+	for _, path := range []string{"/metrics", "/readyz", "/debug/pprof/"} {
+		if status, _ := get(t, client, "http://"+n.PublicHost()+path); status == 200 {
+			t.Errorf("%s is on the public port", path)
+		}
+	}
+}
+
+func TestOperationsPortSwitchedOff(t *testing.T) {
+	n := start(t, settings(t, config.Dev, map[string]string{"ops-listen": ""}))
+	if n.OpsAddr() != "" {
+		t.Errorf("it is at %s", n.OpsAddr())
+	}
+}
+
+func TestChatPage(t *testing.T) {
+	n := start(t, settings(t, config.Dev, nil))
+	for _, scheme := range []string{"http", "https"} {
+		if status, body := get(t, n.httpClient(t), scheme+"://"+n.PublicHost()+"/chat"); status != 200 || !strings.Contains(body, "<html") {
+			t.Errorf("%s: %d", scheme, status)
+		}
+	}
+	if status, body := get(t, n.httpClient(t), "http://"+n.PublicHost()+"/_carillon/chat"); status != 200 || !strings.Contains(body, n.Seeded().AppInstanceARN) {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestOwnCertificate(t *testing.T) {
+	first := start(t, settings(t, config.Dev, nil)) // lends its certificate
+	dir := filepath.Dir(first.CAFile())
+	n := start(t, settings(t, config.Serve, map[string]string{
+		"tls-cert": filepath.Join(dir, "server.pem"), "tls-key": filepath.Join(dir, "server-key.pem")}))
+	if n.CAFile() != "" {
+		t.Errorf("a CA is made beside one's own certificate: %s", n.CAFile())
+	}
+	if status, _ := get(t, first.httpClient(t), "https://"+n.PublicHost()+"/chat/"); status != 200 {
+		t.Errorf("%d", status)
+	}
+}
+
+func TestConnectionsThatAskNothingDoNotDelayTheStop(t *testing.T) {
+	n := start(t, settings(t, config.Dev, map[string]string{"drain-timeout": "4s"})) // http.Server alone waits 5 s
+	conn, err := net.Dial("tcp", n.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if status, _ := get(t, n.httpClient(t), "http://"+n.PublicHost()+"/chat/"); status != 200 { // accepted after conn
+		t.Fatal(status)
+	}
+	n.stop() // complains when the time is exceeded
+}
+
+// What keeps a node from starting, with the words that lead out of it.
+func TestNewRefuses(t *testing.T) {
+	running := start(t, settings(t, config.Dev, nil))
+	stranger := t.TempDir()
+	if err := os.WriteFile(filepath.Join(stranger, "thesis.odt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name  string
+		flags map[string]string
+		want  []string
+	}{
+		{"public port taken", map[string]string{"listen": running.Addr()}, []string{"in use", "--listen", "CARILLON_LISTEN"}},
+		{"operations port taken", map[string]string{"ops-listen": running.Addr()}, []string{"in use", "--ops-listen"}},
+		{"address of another machine", map[string]string{"listen": "192.0.2.1:1", "ops-listen": ""}, []string{"listen"}},
+		{"data folder of a running node", map[string]string{"data": running.cfg.Data}, []string{"in use"}},
+		{"data folder of a running node, fresh", map[string]string{"data": running.cfg.Data, "fresh": "true"}, []string{"in use"}},
+		{"folder of somebody else", map[string]string{"data": stranger, "fresh": "true"}, []string{"not made by Carillon"}},
+		{"no certificate", map[string]string{"tls-cert": "absent.pem", "tls-key": "absent.pem"}, []string{"tls-cert", "absent.pem"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			mode := config.Dev
+			cfg := settings(t, mode, map[string]string{})
+			all := map[string]string{"listen": "127.0.0.1:0", "ops-listen": "127.0.0.1:0", "data": cfg.Data}
+			for k, v := range test.flags {
+				all[k] = v
+			}
+			environ := []string{"CARILLON_ROOT_ACCESS_KEY_ID=AKIASERVE00000000000", "CARILLON_ROOT_SECRET_ACCESS_KEY=a-secret-of-the-test"}
+			cfg, err := config.Load(mode, config.Sources{Flags: all, Environ: environ})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := app.New(t.Context(), cfg, app.Deps{})
+			if err == nil {
+				_ = n.Close()
+				t.Fatal("started")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q: %v", want, err)
+				}
+			}
+			if strings.Contains(err.Error(), "a-secret-of-the-test") {
+				t.Errorf("the error holds the secret: %v", err)
+			}
+		})
+	}
+	if status, _ := get(t, running.httpClient(t), "http://"+running.PublicHost()+"/chat/"); status != 200 {
+		t.Error("the running node was disturbed")
+	}
+}
+
+func TestNewWithoutRunLeavesNothingOpen(t *testing.T) {
+	cfg := settings(t, config.Dev, nil)
+	n, err := app.New(t.Context(), cfg, app.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, cfg) // the folder is free again
+}
+
+func TestSecretsStayOutOfTheLog(t *testing.T) {
+	n := start(t, settings(t, config.Dev, map[string]string{"log-level": "debug"}))
+	keys := n.userKeys(t, "alice")
+	n.connect(t, "wss", keys, n.Seeded().UserARNs[0])
+	wrong := credentials.NewStaticCredentials(n.cfg.RootAccessKeyID, "another-secret-that-is-wrong", "")
+	_, _ = chimesdkidentity.New(n.session(t, "http", wrong)).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
+	value, err := keys.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	for _, secret := range []string{value.SecretAccessKey, value.SessionToken, config.DevSecretAccessKey, "X-Amz-Signature", "another-secret"} {
+		if strings.Contains(n.log.String(), secret) {
+			t.Errorf("the log holds %s:\n%s", secret, n.log)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+// Package cli is the command line: it reads settings, starts the node and tells people what
+// they need to know. Run is the whole program; it leaves nothing behind when it returns.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/obs"
+)
+
+// Exit codes of the program.
+const (
+	exitClean = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// Program is what a run of the command line has to do with the world outside.
+type Program struct {
+	Args    []string // without the program's name
+	Environ []string // "NAME=value"
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Version string
+}
+
+// usageError is a fault in how the program was called.
+type usageError struct{ error }
+
+// Run does what the arguments ask for until it is done or ctx ends, and returns the exit code:
+// 0 after a clean stop, 1 after an error, 2 when the program was called wrongly.
+func Run(ctx context.Context, p Program) int {
+	root := &cobra.Command{
+		Use:               "carillon",
+		Short:             "Amazon Chime SDK messaging that you run yourself",
+		Version:           p.Version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetArgs(p.Args)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(p.dev(), p.serve(), p.config(), p.version())
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitClean
+	}
+	fmt.Fprintln(p.Stderr, "carillon:", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(p.Stderr, "Run 'carillon --help' for how to use it.")
+		return exitUsage
+	}
+	return exitError
+}
+
+func (p Program) version() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(p.Stdout, p.Version)
+			return err
+		},
+	}
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%q: %s takes no arguments", args[0], c.CommandPath())}
+	}
+	return nil
+}
+
+func (p Program) dev() *cobra.Command {
+	return p.node("dev", config.Dev, "Run a node for development: no configuration, published keys, a chat page",
+		`Run a node on this machine for development and tests. It needs no configuration: it uses
+published root keys, makes an app instance with two users and a channel, and serves a chat
+page. Whoever reaches its port may do everything, so it listens on loopback only.`)
+}
+
+func (p Program) serve() *cobra.Command {
+	return p.node("serve", config.Serve, "Run a node for use by others",
+		`Run a node. The root access key has to be set; there are no default keys.`)
+}
+
+// node is a command that runs the node in one mode.
+func (p Program) node(use string, mode config.Mode, short, long string) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Long: long, Args: noArguments}
+	settings := p.settings(c, mode)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := settings()
+		if err != nil {
+			return err
+		}
+		return p.run(c.Context(), cfg)
+	}
+	return c
+}
+
+func (p Program) run(ctx context.Context, cfg config.Config) error {
+	log, err := obs.NewLogger(p.Stderr, cfg.LogLevel, cfg.LogFormat)
+	if err != nil {
+		return err
+	}
+	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version})
+	if err != nil {
+		return err
+	}
+	running := make(chan error, 1)
+	go func() { running <- node.Run(ctx) }()
+	select {
+	case err := <-running:
+		return err
+	case <-node.Ready():
+	}
+	if err := welcome(p.Stdout, cfg, node); err != nil {
+		log.Warn("could not print the welcome", "error", err)
+	}
+	return <-running
+}
+
+// settings gives the command a flag for each setting, and returns how to read them all.
+func (p Program) settings(c *cobra.Command, mode config.Mode) func() (config.Config, error) {
+	file := c.Flags().String("config", "", "Path of a YAML file with settings.")
+	values := map[string]string{}
+	for _, s := range config.Settings(mode) {
+		if !s.NoFlag {
+			c.Flags().Var(&flag{setting: s, values: values}, s.Key, s.Doc)
+		}
+	}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if v, ok := f.Value.(*flag); ok && v.setting.Type == "switch" {
+			f.NoOptDefVal = "true"
+		}
+	})
+	return func() (config.Config, error) {
+		return config.Load(mode, config.Sources{File: *file, Environ: p.Environ, Flags: maps.Clone(values)})
+	}
+}
+
+// flag notes the text of one setting's flag; the config package reads it.
+type flag struct {
+	setting config.Setting
+	values  map[string]string
+}
+
+func (f *flag) Set(text string) error { f.values[f.setting.Key] = text; return nil }
+func (f *flag) Type() string          { return f.setting.Type }
+func (f *flag) String() string {
+	if text, given := f.values[f.setting.Key]; given {
+		return text
+	}
+	return f.setting.Default
+}
+
+func (p Program) config() *cobra.Command {
+	group := &cobra.Command{Use: "config", Short: "Show, check and explain settings"}
+	var mode config.Mode
+	show := &cobra.Command{Use: "show", Short: "Print the settings that serve would use, without secrets", Args: noArguments}
+	read := p.settings(show, mode)
+	show.RunE = func(*cobra.Command, []string) error {
+		cfg, err := read()
+		if err != nil {
+			return err
+		}
+		return cfg.WriteYAML(p.Stdout)
+	}
+	check := &cobra.Command{Use: "check", Short: "Check the settings that serve would use", Args: noArguments}
+	readToo := p.settings(check, mode)
+	check.RunE = func(*cobra.Command, []string) error {
+		if _, err := readToo(); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(p.Stdout, "the settings are in order")
+		return err
+	}
+	docs := &cobra.Command{Use: "docs", Short: "Print what every setting means", Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return config.WriteDocs(p.Stdout) }}
+	group.AddCommand(show, check, docs)
+	return group
+}
+
+// FromOS is the program as the operating system started it.
+func FromOS(version string) Program {
+	return Program{Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Version: version}
+}

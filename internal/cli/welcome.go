@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/config"
+)
+
+// welcome tells a person, once the node is ready, how to use it.
+func welcome(w io.Writer, cfg config.Config, node *app.App) error {
+	base := "http://" + node.PublicHost()
+	var b strings.Builder
+	fmt.Fprintf(&b, "Carillon is ready on %s (http, https, ws and wss on one port).\n", node.PublicHost())
+	if node.OpsAddr() != "" {
+		fmt.Fprintf(&b, "Health and metrics: http://%s/healthz /readyz /metrics\n", node.OpsAddr())
+	}
+	if seeded := node.Seeded(); seeded != nil {
+		describeDev(&b, cfg, base, seeded)
+	}
+	if file := node.CAFile(); file != "" {
+		describeTrust(&b, file)
+	}
+	if cfg.Mode == config.Dev {
+		b.WriteString("\nStop with Ctrl-C.\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func describeDev(b *strings.Builder, cfg config.Config, base string, seeded *app.Seeded) {
+	fmt.Fprintf(b, "\nChat page:    %s/chat/\n", base)
+	fmt.Fprintf(b, "App instance: %s\n", seeded.AppInstanceARN)
+	for i, arn := range seeded.UserARNs {
+		label := ""
+		if i == 0 {
+			label = "Users:"
+		}
+		fmt.Fprintf(b, "%-13s %s\n", label, arn)
+	}
+	fmt.Fprintf(b, "Channel:      %s\n", seeded.ChannelARN)
+	b.WriteString("\nFor the AWS CLI and SDKs:\n\n")
+	for _, service := range []string{"CHIME_SDK_MESSAGING", "CHIME_SDK_IDENTITY", "STS"} {
+		fmt.Fprintf(b, "  export AWS_ENDPOINT_URL_%s=%s\n", service, base)
+	}
+	fmt.Fprintf(b, "  export AWS_REGION=%s\n  export AWS_ACCESS_KEY_ID=%s\n", cfg.Region, cfg.RootAccessKeyID)
+	if cfg.HasDevKeys() {
+		fmt.Fprintf(b, "  export AWS_SECRET_ACCESS_KEY=%s\n", config.DevSecretAccessKey)
+		b.WriteString("\nThese are the published default keys of carillon dev: never use them for anything else.\n")
+		return
+	}
+	b.WriteString("  export AWS_SECRET_ACCESS_KEY=...   # the secret that you set\n")
+}
+
+// describeTrust says how programs learn to trust the local CA. Browsers do not need it for the
+// chat page over http.
+func describeTrust(b *strings.Builder, file string) {
+	if absolute, err := filepath.Abs(file); err == nil {
+		file = absolute
+	}
+	fmt.Fprintf(b, `
+For https and wss, programs have to trust the local CA:
+
+  export NODE_EXTRA_CA_CERTS=%[1]s
+  export AWS_CA_BUNDLE=%[1]s
+
+or put it into the system's store: on Debian copy it to /usr/local/share/ca-certificates/carillon.crt
+and run update-ca-certificates; on macOS use security add-trusted-cert; on Windows certutil -addstore Root.
+`, file)
+}
