@@ -33,10 +33,9 @@ type sealer struct {
 	secretKey []byte // makes the secret of an access key id, so that tokens need not carry it
 }
 
-const (
-	tokenFormat  byte = 1
-	maxTokenSize      = 2048
-)
+const tokenFormat byte = 1
+
+const maxTokenSize = 2048 // characters
 
 // newSealer derives the keys from the root secret: every node that knows it opens every token,
 // and changing it ends every session.

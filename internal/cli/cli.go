@@ -173,10 +173,10 @@ func (f *flag) String() string {
 }
 
 func (p Program) config() *cobra.Command {
-	group := &cobra.Command{Use: "config", Short: "Show, check and explain settings"}
-	var mode config.Mode
+	group := &cobra.Command{Use: "config", Short: "Show, check and explain settings", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	show := &cobra.Command{Use: "show", Short: "Print the settings that serve would use, without secrets", Args: noArguments}
-	read := p.settings(show, mode)
+	read := p.settings(show, config.Serve)
 	show.RunE = func(*cobra.Command, []string) error {
 		cfg, err := read()
 		if err != nil {
@@ -185,7 +185,7 @@ func (p Program) config() *cobra.Command {
 		return cfg.WriteYAML(p.Stdout)
 	}
 	check := &cobra.Command{Use: "check", Short: "Check the settings that serve would use", Args: noArguments}
-	readToo := p.settings(check, mode)
+	readToo := p.settings(check, config.Serve)
 	check.RunE = func(*cobra.Command, []string) error {
 		if _, err := readToo(); err != nil {
 			return err

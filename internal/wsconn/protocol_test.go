@@ -128,9 +128,9 @@ func protocolCases() []protocolCase {
 		{name: "6.22.1 noncharacter is text", send: list(text("\xef\xbf\xbe"))},
 		{name: "6.x binary need not be text", send: list(binaryFrame("\xff\xfe"), frame(2, "\xff"), frame(fin, "\xfe"))},
 
-		{name: "7.1.2 two close frames", send: list(closeOf(1000, ""), closeOf(1001, "")), code: 1000},
-		{name: "7.1.3 ping after close", send: list(closeOf(1000, ""), ping("late")), code: 1000},
-		{name: "7.1.4 text after close", send: list(closeOf(1000, ""), text("late")), code: 1000},
+		{name: "7.1.2 two close frames", send: list(append(closeOf(1000, ""), closeOf(1001, "")...)), code: 1000},
+		{name: "7.1.3 ping after close", send: list(append(closeOf(1000, ""), ping("late")...)), code: 1000},
+		{name: "7.1.4 text after close", send: list(append(closeOf(1000, ""), text("late")...)), code: 1000},
 		{name: "7.3.1 close without code", send: list(frame(fin|8, "")), code: noCode},
 		{name: "7.3.2 half a code", send: list(frame(fin|8, "\x03")), code: 1002},
 		{name: "7.3.3 code alone, octets", send: list(closeOf(1000, "")), octets: true, code: 1000},

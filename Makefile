@@ -1,0 +1,32 @@
+.PHONY: test race lint generate web e2e bench ci build
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/carillon ./cmd/carillon
+
+test:
+	go test ./...
+
+race:
+	go test -race ./...
+
+lint:
+	@test -z "$$(gofmt -l cmd internal bench conformance e2e)" || { gofmt -l cmd internal bench conformance e2e; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+generate:
+	go run ./internal/api/gen
+
+web:
+	cd web && npm ci && npm run build
+
+e2e:
+	cd web && npm run e2e
+
+bench:
+	go run ./bench
+
+ci:
+	.ci/run
