@@ -12,7 +12,7 @@ type Site struct {
 	Account string // 12 digits
 }
 
-// Kind tells what an ARN names.
+// Kind tells what an ARN names. Its numbers are part of stored keys.
 type Kind uint8
 
 // The kinds of resource that have an ARN (spec 1.1).
@@ -136,7 +136,7 @@ func (s Site) ParseKind(member, arn string, kinds ...Kind) (Resource, error) {
 	for i, kind := range kinds {
 		names[i] = kind.String()
 	}
-	return Resource{}, api.BadRequest(member, "must be the ARN of an %s", strings.Join(names, " or "))
+	return Resource{}, api.BadRequest(member, "must be the ARN of: %s", strings.Join(names, " or "))
 }
 
 // ParseIdentity is ParseKind for a member that takes a user or a bot.

@@ -104,7 +104,7 @@ func (s *Service) ListAppInstanceAdmins(ctx context.Context, req *wire.ListAppIn
 		return nil, err
 	}
 	resp := &wire.ListAppInstanceAdminsResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
-	p := page("ListAppInstanceAdmins", res.App, req.MaxResults, req.NextToken)
+	p := store.NewPage("ListAppInstanceAdmins "+res.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, func(r store.Reader) (err error) {
 		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err

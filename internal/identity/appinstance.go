@@ -102,7 +102,7 @@ func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInst
 // ListAppInstances lists in order of creation.
 func (s *Service) ListAppInstances(ctx context.Context, req *wire.ListAppInstancesRequest) (*wire.ListAppInstancesResponse, error) {
 	resp := new(wire.ListAppInstancesResponse)
-	p := page("ListAppInstances", "", req.MaxResults, req.NextToken)
+	p := store.NewPage("ListAppInstances", req.MaxResults, req.NextToken)
 	err := s.store.View(ctx, func(r store.Reader) (err error) {
 		resp.AppInstances, resp.NextToken, err = list(r, store.AppInstancesInOrder, store.Range{}, p,
 			func(id string) (wire.AppInstanceSummary, error) {

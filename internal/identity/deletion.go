@@ -15,18 +15,6 @@ const (
 	taskDeleteUser        = "delete user"
 )
 
-// underAppInstance are the tables whose keys begin with the app instance, but for the tasks,
-// which go last. Client request tokens are not among them: their keys begin with a time, they
-// go by themselves, and no id of an app instance ever comes again.
-var underAppInstance = [...]store.TableID{
-	store.Users.ID, store.UsersInOrder.ID, store.FormerNames.ID,
-	store.Admins.ID, store.AdminsInOrder.ID,
-	store.Channels.ID, store.ChannelsInOrder.ID, store.Activities.ID,
-	store.Memberships.ID, store.MembersInOrder.ID, store.MembershipsOf.ID,
-	store.Moderators.ID, store.ModeratorsInOrder.ID, store.ModeratedBy.ID,
-	store.Messages.ID, store.Tags.ID, store.Counts.ID,
-}
-
 // taskKey is where the deletion of a user is noted, or that of the app instance when ref is
 // empty, which sorts before those of its users.
 func taskKey(app string, ref chime.Ref) store.Key { return store.K(app, string(ref)) }
@@ -64,7 +52,7 @@ func (s *Service) removeAppInstance(ctx context.Context, task chime.Task) error 
 	remove := func(table store.TableID) error {
 		return s.store.Update(ctx, func(tx store.Tx) error { return tx.DeleteRange(table, under) })
 	}
-	for _, table := range underAppInstance {
+	for _, table := range store.UnderAppInstance {
 		if err := remove(table); err != nil {
 			return err
 		}

@@ -16,7 +16,6 @@ package identity
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"time"
 
@@ -111,26 +110,9 @@ func noUser(member string) error {
 	return api.Forbidden("%s does not name an app instance user that exists", member)
 }
 
-const defaultPage = 50 // items, when the caller does not say (spec 12.1)
-
-// page asks for one page of a list whose operation and subject are given.
-func page(operation, subject string, limit *int, token *string) store.Page {
-	p := store.Page{Scope: operation + " " + subject, Limit: defaultPage}
-	if limit != nil {
-		p.Limit = *limit
-	}
-	if token != nil {
-		p.Token = *token
-	}
-	return p
-}
-
 // list reads one page of an index, and what each of its entries stands for.
 func list[V, T any](r store.Reader, index store.Table[V], rng store.Range, p store.Page, read func(V) (T, error)) (items []T, next string, err error) {
 	entries, next, err := store.List(r, index, rng, p, func(v V) (V, bool, error) { return v, true, nil })
-	if errors.Is(err, store.ErrPageToken) {
-		return nil, "", api.BadRequest("NextToken", "does not belong to this list")
-	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -153,7 +153,7 @@ func (s *Service) ListAppInstanceUsers(ctx context.Context, req *wire.ListAppIns
 		return nil, err
 	}
 	resp := &wire.ListAppInstanceUsersResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
-	p := page("ListAppInstanceUsers", res.App, req.MaxResults, req.NextToken)
+	p := store.NewPage("ListAppInstanceUsers "+res.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, func(r store.Reader) (err error) {
 		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err

@@ -36,8 +36,19 @@ var (
 	ModeratedBy       = Table[chime.Place]{ID: 18, Name: "channels moderated by a user"} // app, ref, order, uid
 
 	Messages = Table[chime.Message]{ID: 19, Name: "messages"}            // app, uid, message id
-	Replies  = Table[chime.Reply]{ID: 20, Name: "client request tokens"} // ten-minute bucket, operation, app, parent, bearer, token
+	Replies  = Table[chime.Reply]{ID: 20, Name: "client request tokens"} // start of the window in ms, operation, app, parent, bearer, token
 	Tags     = Table[[]chime.Tag]{ID: 21, Name: "tags"}                  // app, kind, id
 	Tasks    = Table[chime.Task]{ID: 22, Name: "background tasks"}       // app, subject
 	Counts   = Table[uint64]{ID: 23, Name: "counts"}                     // app (empty: the service), what
 )
+
+// UnderAppInstance are the tables whose keys begin with the app instance, but for the tasks,
+// which go last when one is removed. Client request tokens are not among them: their keys begin
+// with a time, they go by themselves, and no id of an app instance ever comes again.
+var UnderAppInstance = [...]TableID{
+	Users.ID, UsersInOrder.ID, FormerNames.ID, Admins.ID, AdminsInOrder.ID,
+	Channels.ID, ChannelsInOrder.ID, Activities.ID,
+	Memberships.ID, MembersInOrder.ID, MembershipsOf.ID,
+	Moderators.ID, ModeratorsInOrder.ID, ModeratedBy.ID,
+	Messages.ID, Tags.ID, Counts.ID,
+}
