@@ -13,10 +13,12 @@ import (
 // version is set by the build of a release.
 var version = "development"
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(run(cli.FromOS(version))) }
 
-func run() int {
+// run ends at the first SIGINT or SIGTERM, in good order; a second one ends the process at once.
+func run(p cli.Program) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return cli.Run(ctx, cli.FromOS(version))
+	context.AfterFunc(ctx, stop)
+	return cli.Run(ctx, p)
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,7 +46,6 @@ type App struct {
 	registry       *prometheus.Registry
 	readiness      obs.Readiness
 	services       *services
-	public         *http.Server
 
 	actors    []actor        // in the order of their start
 	closers   []func() error // of what New opened, in that order
@@ -84,9 +82,11 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 // closed when it returns.
 func (a *App) Run(ctx context.Context) error {
 	a.serving.Store(true)
+	a.deps.Log.Info("serving", "address", a.Addr(), "operations", a.OpsAddr(), "version", a.deps.Version)
 	close(a.ready)
-	err := run(ctx, a.actors, a.deps.Log)
-	return errors.Join(err, a.Close())
+	err := errors.Join(run(ctx, a.actors, a.deps.Log), a.Close())
+	a.deps.Log.Info("stopped")
+	return err
 }
 
 // Close gives back what New took. Calling it again does nothing.

@@ -160,7 +160,7 @@ func code(t *testing.T, p pkg) (faults []string) {
 			t.Logf("%s/%s does not parse: %v", p.path(), name, err)
 			continue
 		}
-		for _, u := range uses(file) {
+		for _, u := range uses(p.path(), file) {
 			faults = append(faults, fmt.Sprintf("%s:%d %s", name, files.Position(u.at).Line, u.fault))
 		}
 	}
@@ -172,22 +172,22 @@ type use struct {
 	fault string
 }
 
-// uses finds what the rules forbid in one file.
-func uses(file *ast.File) (found []use) {
+// uses finds what the rules forbid in one file of the package.
+func uses(path string, file *ast.File) (found []use) {
 	named := map[string]string{} // the file's name of a package -> its path
 	for _, spec := range file.Imports {
-		path, err := strconv.Unquote(spec.Path.Value)
+		imported, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
 			continue
 		}
-		name := path[strings.LastIndexByte(path, '/')+1:]
+		name := imported[strings.LastIndexByte(imported, '/')+1:]
 		if spec.Name != nil {
 			name = spec.Name.Name
 		}
-		named[name] = path
+		named[name] = imported
 		for _, rule := range calls {
-			if rule.pkg == path && rule.names[0] == "*" {
-				found = append(found, use{spec.Pos(), "imports " + path + ": " + rule.why})
+			if rule.pkg == imported && rule.names[0] == "*" && !withinAny(path, rule.except) {
+				found = append(found, use{spec.Pos(), "imports " + imported + ": " + rule.why})
 			}
 		}
 	}
@@ -201,7 +201,7 @@ func uses(file *ast.File) (found []use) {
 			return true
 		}
 		for _, rule := range calls {
-			if rule.pkg == named[x.Name] && slices.Contains(rule.names, selector.Sel.Name) {
+			if rule.pkg == named[x.Name] && slices.Contains(rule.names, selector.Sel.Name) && !withinAny(path, rule.except) {
 				found = append(found, use{selector.Pos(), "uses " + rule.pkg + "." + selector.Sel.Name + ": " + rule.why})
 			}
 		}

@@ -51,6 +51,9 @@ var layers = []layer{
 	{"black-box tests", []string{"conformance", "e2e", "internal/archtest"},
 		[]string{"pure", "contract", "service", "transport", "app", "cli"},
 		"tests of the whole may look at anything but engines"},
+	{"measurements", []string{"bench"},
+		[]string{"pure", "contract", "engine", "service", "transport", "app", "cli"},
+		"measurements compare the whole with its parts; nothing imports them"},
 }
 
 // tools are programs for developers that live beside what they work on; they are no part of the
@@ -103,20 +106,21 @@ var thirdParty = []struct {
 // calls are what code may not use, outside of package main, tests, and packages for tests, whose
 // names end in "test".
 var calls = []struct {
-	pkg   string
-	names []string // "*" is everything
-	why   string
+	pkg    string
+	names  []string // "*" is everything
+	except []string // packages that may
+	why    string
 }{
-	{"os", []string{"Exit"}, "only main ends the process; everything else returns an error and is stopped in order"},
-	{"os", []string{"Getenv", "LookupEnv", "Environ"}, "settings come through config, which documents and checks them"},
-	{"log", []string{"*"}, "loggers are values that are handed on: log/slog; log.Fatal skips every orderly end"},
-	{"log/slog", []string{"Default", "SetDefault", "Debug", "Info", "Warn", "Error", "Log"}, "loggers are values that are handed on; a global one mixes programs of one process"},
-	{"time", []string{"Sleep"}, "waiting for a time is not waiting for an event; sleep cannot be interrupted"},
-	{"net/http", []string{"Handle", "HandleFunc", "DefaultServeMux", "DefaultClient", "Get", "Post", "ListenAndServe"}, "no global state, and every server and client has limits"},
-	{"github.com/prometheus/client_golang/prometheus", []string{"MustRegister", "Register", "DefaultRegisterer", "DefaultGatherer"}, "the registry is a value"},
-	{"github.com/prometheus/client_golang/prometheus/promauto", []string{"*"}, "the registry is a value"},
-	{"math/rand", []string{"*"}, "randomness that guards something comes from crypto/rand or an injected source"},
-	{"unsafe", []string{"*"}, "memory safety is worth more than the last nanosecond"},
+	{"os", []string{"Exit"}, nil, "only main ends the process; everything else returns an error and is stopped in order"},
+	{"os", []string{"Getenv", "LookupEnv", "Environ"}, []string{"internal/cli"}, "settings come through config, which documents and checks them"},
+	{"log", []string{"*"}, nil, "loggers are values that are handed on: log/slog; log.Fatal skips every orderly end"},
+	{"log/slog", []string{"Default", "SetDefault", "Debug", "Info", "Warn", "Error", "Log"}, nil, "loggers are values that are handed on; a global one mixes programs of one process"},
+	{"time", []string{"Sleep"}, nil, "waiting for a time is not waiting for an event; sleep cannot be interrupted"},
+	{"net/http", []string{"Handle", "HandleFunc", "DefaultServeMux", "DefaultClient", "Get", "Post", "ListenAndServe"}, nil, "no global state, and every server and client has limits"},
+	{"github.com/prometheus/client_golang/prometheus", []string{"MustRegister", "Register", "DefaultRegisterer", "DefaultGatherer"}, nil, "the registry is a value"},
+	{"github.com/prometheus/client_golang/prometheus/promauto", []string{"*"}, nil, "the registry is a value"},
+	{"math/rand", []string{"*"}, nil, "randomness that guards something comes from crypto/rand or an injected source"},
+	{"unsafe", []string{"*"}, nil, "memory safety is worth more than the last nanosecond"},
 }
 
 // vagueNames say nothing about what a package promises.

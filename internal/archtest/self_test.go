@@ -41,6 +41,9 @@ func TestImportsAreJudged(t *testing.T) {
 		{"internal/cli", "internal/store/pebble", false},
 		{"cmd/carillon", "internal/cli", true},
 		{"cmd/carillon", "internal/app", false},
+		{"bench", "internal/store/pebble", true},
+		{"conformance", "internal/store/pebble", false},
+		{"internal/app", "bench", false},
 		{"client", "internal/chime", false},
 		{"client/session", "client", true},
 		{"internal/unheard", "internal/api", false},
@@ -49,7 +52,7 @@ func TestImportsAreJudged(t *testing.T) {
 		{"internal/awshttp", "github.com/aws/aws-sdk-go/aws", false},
 	} {
 		imported := test.to
-		if strings.HasPrefix(imported, "internal/") || imported == "client" {
+		if strings.HasPrefix(imported, "internal/") || imported == "client" || imported == "bench" {
 			imported = module + imported
 		}
 		faults := imports(pkg{ImportPath: module + test.from, Imports: []string{imported}})
@@ -70,6 +73,7 @@ func TestUsesAreJudged(t *testing.T) {
 		{`import "log"; func f() { log.Fatal() }`, 1},
 		{`import "os"; func f() { os.Exit(1) }`, 1},
 		{`import "os"; func f() { os.Getpid() }`, 0},
+		{`import "os"; func f() { os.Getenv("HOME") }`, 1},
 		{`import "log/slog"; func f(log *slog.Logger) { log.Info("x") }`, 0},
 		{`import "log/slog"; func f() { slog.Info("x") }`, 1},
 		{`import "math/rand/v2"; var _ = rand.Int`, 0},
@@ -79,7 +83,7 @@ func TestUsesAreJudged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := uses(file); len(got) != test.faults {
+		if got := uses("internal/x", file); len(got) != test.faults {
 			t.Errorf("%s: %v", test.source, got)
 		}
 	}

@@ -55,7 +55,7 @@ func Run(ctx context.Context, p Program) int {
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetArgs(p.Args)
+	root.SetArgs(append([]string{}, p.Args...)) // nil would stand for the arguments of the process
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -122,6 +122,9 @@ func (p Program) run(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // told to stop while it was starting
+	}
 	if err != nil {
 		return err
 	}

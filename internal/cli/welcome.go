@@ -33,6 +33,9 @@ func welcome(w io.Writer, cfg config.Config, node *app.App) error {
 
 func describeDev(b *strings.Builder, cfg config.Config, base string, seeded *app.Seeded) {
 	fmt.Fprintf(b, "\nChat page:    %s/chat/\n", base)
+	if !cfg.OnLoopback() {
+		b.WriteString("Warning: whoever reaches the chat page can act as any of the users.\n")
+	}
 	fmt.Fprintf(b, "App instance: %s\n", seeded.AppInstanceARN)
 	for i, arn := range seeded.UserARNs {
 		label := ""
@@ -61,6 +64,7 @@ func describeTrust(b *strings.Builder, file string) {
 	if absolute, err := filepath.Abs(file); err == nil {
 		file = absolute
 	}
+	file = quote(file)
 	fmt.Fprintf(b, `
 For https and wss, programs have to trust the local CA:
 
@@ -70,4 +74,12 @@ For https and wss, programs have to trust the local CA:
 or put it into the system's store: on Debian copy it to /usr/local/share/ca-certificates/carillon.crt
 and run update-ca-certificates; on macOS use security add-trusted-cert; on Windows certutil -addstore Root.
 `, file)
+}
+
+// quote writes a path as one word of a shell.
+func quote(path string) string {
+	if !strings.ContainsAny(path, " \t'\"\\$`&;()<>|*?[]#~!{}") {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

@@ -22,7 +22,7 @@ type Config struct {
 	Fresh      bool   `key:"fresh" default:"false" mode:"dev" doc:"Forget the stored data before starting. The local CA stays, so programs that trust it go on working."`
 
 	Region  string `key:"region" default:"us-east-1" doc:"Region of every ARN and of the signatures that are accepted."`
-	Account string `key:"account" default:"000000000000" doc:"Account of every ARN: 12 digits. Write it between quotes in YAML."`
+	Account string `key:"account" default:"000000000000" doc:"Account of every ARN: 12 digits."`
 
 	RootAccessKeyID     string `key:"root-access-key-id" dev:"CARILLONDEV000000000" doc:"Access key id that may do everything: 16 to 128 letters, digits or underscores."`
 	RootSecretAccessKey Secret `key:"root-secret-access-key" dev:"carillon-dev-secret-do-not-use-in-production" flag:"-" doc:"Secret of the root access key, at least 16 characters. It has no flag, because other users of a machine can read those."`
@@ -66,3 +66,6 @@ const (
 func (c *Config) HasDevKeys() bool {
 	return c.RootAccessKeyID == DevAccessKeyID || c.RootSecretAccessKey.Reveal() == DevSecretAccessKey
 }
+
+// OnLoopback reports whether only this machine can reach the public port.
+func (c *Config) OnLoopback() bool { return isLoopback(c.Listen) }

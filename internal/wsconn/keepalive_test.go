@@ -135,18 +135,21 @@ func TestCredentialsWithoutEnd(t *testing.T) {
 	})
 }
 
+// Nothing but the refusal is sent to a socket that is not authenticated, no ping either.
 func TestAuthenticationIsBoundedInTime(t *testing.T) {
-	opts := Options{Hub: quiet, Authenticate: func(ctx context.Context, _ *http.Request) (realtime.Grant, *realtime.CloseError) {
-		<-ctx.Done()
-		return realtime.Grant{}, &realtime.CloseError{Code: 4401, Reason: "could not be checked"}
-	}}
-	virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
-		begin := time.Now()
-		p.wantClose(1013)
-		if took := time.Since(begin); took != 5*time.Second {
-			t.Errorf("took %v", took)
-		}
-	})
+	for limit, want := range map[time.Duration]time.Duration{0: 5 * time.Second, time.Minute: time.Minute} {
+		opts := Options{Hub: quiet, AuthTimeout: limit, Authenticate: func(ctx context.Context, _ *http.Request) (realtime.Grant, *realtime.CloseError) {
+			<-ctx.Done()
+			return realtime.Grant{}, &realtime.CloseError{Code: 4401, Reason: "could not be checked"}
+		}}
+		virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
+			begin := time.Now()
+			p.wantClose(1013)
+			if took := time.Since(begin); took != want {
+				t.Errorf("took %v, want %v", took, want)
+			}
+		})
+	}
 }
 
 // controlled is a hub of one session, which the test gets.
@@ -176,6 +179,7 @@ func TestTheServerWaitsForTheAnswerToItsClose(t *testing.T) {
 				p.wantClose(4003)
 				begin := time.Now()
 				if test.answers {
+					synctest.Wait() // the server waits already
 					p.send(closeOf(4003, "")...)
 				}
 				p.wantEOF()

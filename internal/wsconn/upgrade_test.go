@@ -9,9 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
@@ -205,6 +207,28 @@ func TestFramesSentTogetherWithTheRequest(t *testing.T) {
 		t.Fatal(response, err)
 	}
 	p.want(ws.OpPong, "eager")
+}
+
+// A grant that shared memory with the query would keep the session token for as long as the
+// connection lives.
+func TestGrantDoesNotKeepTheQuery(t *testing.T) {
+	query := "sessionId=12345&userArn=arn:user/u&app=a&X-Amz-Security-Token=" + stars(1000)
+	hub := newFakeHub()
+	_, address := start(t, Options{Hub: hub, Authenticate: func(context.Context, *http.Request) (realtime.Grant, *realtime.CloseError) {
+		return realtime.Grant{SessionID: query[10:15], UserARN: query[24:34], User: chime.Ref(query[28:34]), App: query[39:40]}, nil
+	}})
+	dial(t, address)
+	g := hub.session(t).grant
+	if g.SessionID != "12345" || g.UserARN != "arn:user/u" || g.User != "user/u" || g.App != "a" {
+		t.Fatalf("grant = %+v", g)
+	}
+	from := uintptr(unsafe.Pointer(unsafe.StringData(query)))
+	for _, part := range []string{g.SessionID, g.UserARN, string(g.User), g.App} {
+		at := uintptr(unsafe.Pointer(unsafe.StringData(part)))
+		if at >= from && at < from+uintptr(len(query)) {
+			t.Errorf("%q is a piece of the query", part)
+		}
+	}
 }
 
 // lockedBuffer collects logs of several goroutines.

@@ -29,8 +29,8 @@ const markerText = "This folder belongs to Carillon. Change nothing here while i
 
 // Errors of Open.
 var (
-	ErrNotOurs = errors.New("holds files and was not made by Carillon; choose an empty or new folder")
-	ErrInUse   = errors.New("is in use by another Carillon")
+	ErrNotOurs = errors.New("not empty and not made by Carillon; choose an empty or new folder")
+	ErrInUse   = errors.New("in use by another Carillon")
 )
 
 // Dir is a folder held by this process.
