@@ -192,6 +192,8 @@ func TestOrder(t *testing.T) {
 			t.Fatalf("got %x %.40q instead of event %d", h.OpCode, payload, i)
 		}
 	}
+	p.nc.Close()
+	shutdown(t, s) // a write is counted after the client may have read it
 	if n := s.Stats().FramesWritten; n != events {
 		t.Errorf("%d frames counted", n)
 	}

@@ -1,0 +1,107 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// httpConn is a keep-alive connection that costs the generator next to nothing: requests are
+// written as they were prepared, of answers only status and length are read.
+type httpConn struct {
+	net.Conn
+	buf  []byte
+	fill int // bytes in buf that belong to the next answer
+}
+
+func dialHTTP(addr string) (*httpConn, error) {
+	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return &httpConn{Conn: conn, buf: make([]byte, 16<<10)}, nil
+}
+
+// answer waits for an answer and fails unless its status is of the 200s.
+func (c *httpConn) answer() error {
+	for {
+		if end := bytes.Index(c.buf[:c.fill], []byte("\r\n\r\n")); end >= 0 {
+			status, length, err := parseHead(c.buf[:end+2])
+			if err != nil {
+				return err
+			}
+			if whole := end + 4 + length; c.fill >= whole {
+				if status/100 != 2 {
+					return fmt.Errorf("status %d: %s", status, c.buf[end+4:whole])
+				}
+				c.fill = copy(c.buf, c.buf[whole:c.fill])
+				return nil
+			}
+		}
+		if c.fill == len(c.buf) {
+			return errors.New("the answer is too long")
+		}
+		n, err := c.Read(c.buf[c.fill:])
+		if err != nil {
+			return err
+		}
+		c.fill += n
+	}
+}
+
+// parseHead reads status and length of an answer from its head, whose lines end in CRLF.
+func parseHead(head []byte) (status, length int, err error) {
+	line, rest, _ := bytes.Cut(head, []byte("\r\n"))
+	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) {
+		return 0, 0, fmt.Errorf("no answer of HTTP/1.1: %q", line)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, 0, fmt.Errorf("no status: %q", line)
+	}
+	const name = "Content-Length: "
+	at := bytes.Index(rest, []byte(name))
+	if at < 0 {
+		if status == http.StatusSwitchingProtocols || status == http.StatusNoContent {
+			return status, 0, nil
+		}
+		return 0, 0, errors.New("the answer has no Content-Length")
+	}
+	value, _, _ := bytes.Cut(rest[at+len(name):], []byte("\r\n"))
+	if length, err = strconv.Atoi(string(value)); err != nil || length < 0 {
+		return 0, 0, fmt.Errorf("the Content-Length is %q", value)
+	}
+	return status, length, nil
+}
+
+// wire is a request as it goes over the connection.
+func wire(r *http.Request) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(1500)
+	err := r.Write(&b)
+	return b.Bytes(), err
+}
+
+// switched waits for the answer 101; what follows it stays in buf.
+func (c *httpConn) switched() error {
+	for {
+		if end := bytes.Index(c.buf[:c.fill], []byte("\r\n\r\n")); end >= 0 {
+			status, _, err := parseHead(c.buf[:end+2])
+			if err == nil && status != http.StatusSwitchingProtocols {
+				err = fmt.Errorf("status %d instead of 101", status)
+			}
+			c.fill = copy(c.buf, c.buf[end+4:c.fill])
+			return err
+		}
+		n, err := c.Read(c.buf[c.fill:])
+		if err != nil {
+			return err
+		}
+		c.fill += n
+	}
+}

@@ -1,0 +1,133 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The tick of /proc/<pid>/stat is the same on every Linux that Go runs on.
+const clockTicks = 100
+
+// cpuTime is what the process has used of the processors, to 10 ms.
+func cpuTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseCPU(string(text))
+}
+
+// parseCPU reads user and system time, fields 14 and 15. The second field is a name in
+// parentheses, in which anything can be.
+func parseCPU(stat string) (time.Duration, error) {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0, errors.New("/proc/<pid>/stat has too few fields")
+	}
+	var ticks int64
+	for _, field := range fields[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/<pid>/stat: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / clockTicks, nil
+}
+
+// residentBytes is the memory of the process that is in RAM.
+func residentBytes(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseResident(string(text))
+}
+
+func parseResident(status string) (float64, error) {
+	for line := range strings.Lines(status) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kib * 1024, err
+		}
+	}
+	return 0, errors.New("/proc/<pid>/status has no VmRSS")
+}
+
+// child is another process of this program in one of its roles, or of the node. It ends with
+// the context that started it.
+type child struct {
+	*exec.Cmd
+	in     io.WriteCloser
+	out    io.Reader
+	errors bytes.Buffer
+}
+
+// spawn starts a program whose stdout is read and stdin written here.
+func spawn(ctx context.Context, name string, args ...string) (*child, error) {
+	c := &child{Cmd: exec.CommandContext(ctx, name, args...)}
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	c.WaitDelay = 5 * time.Second
+	c.Stderr = &c.errors
+	var err error
+	if c.in, err = c.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if c.out, err = c.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	return c, c.Start()
+}
+
+// spawnRole starts this program in a role, with its job on stdin.
+func spawnRole(ctx context.Context, role string, job any) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c, err := spawn(ctx, self, "-role", role)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.NewEncoder(c.in).Encode(job); err != nil {
+		return nil, errors.Join(err, c.stop())
+	}
+	return c, nil
+}
+
+// stop asks the process to end and waits for it.
+func (c *child) stop() error {
+	_ = c.in.Close() // roles that wait for more end with it
+	_ = c.Process.Signal(syscall.SIGTERM)
+	killer := time.AfterFunc(10*time.Second, func() { _ = c.Process.Kill() })
+	defer killer.Stop()
+	_, _ = io.Copy(io.Discard, c.out)
+	_ = c.Wait() // by a signal or not: it is over
+	return nil
+}
+
+// ask runs a role to its end and reads its result.
+func ask[R any](ctx context.Context, role string, job any) (result R, err error) {
+	c, err := spawnRole(ctx, role, job)
+	if err != nil {
+		return result, err
+	}
+	decoded := json.NewDecoder(c.out).Decode(&result)
+	_ = c.in.Close()
+	if err := c.Wait(); err != nil {
+		return result, fmt.Errorf("%s: %w: %s", role, err, strings.TrimSpace(c.errors.String()))
+	}
+	return result, decoded
+}

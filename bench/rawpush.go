@@ -1,0 +1,201 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// The reference of push: one thread that writes each frame to each socket with one write(2), as
+// a server without any coalescing does at its best. Saturated it does nothing else; paced it
+// first makes the frames that are asked for durable, those that came together with one
+// fdatasync.
+
+// pushJob is one round, for the role "push", which is the generator and starts the reference.
+type pushJob struct {
+	Sockets int
+	Size    int // of a frame
+	Seconds float64
+	Rate    float64 // frames a second to every socket; 0 is as many as possible
+	Dir     string
+}
+
+// runPush is the role "push".
+func runPush(ctx context.Context, job pushJob) (result loadResult, err error) {
+	server, err := spawnRole(ctx, "pusher", job)
+	if err != nil {
+		return result, err
+	}
+	defer server.stop()
+	var addr string
+	if _, err := fmt.Fscanln(server.out, &addr); err != nil {
+		return result, fmt.Errorf("pusher: %w: %s", err, server.errors.String())
+	}
+	sent := make([]int64, int(job.Rate*job.Seconds)+1)
+	var start time.Time
+	latency := func(frame []byte) (int64, bool) {
+		i := markedBy(frame)
+		if job.Rate == 0 || i < 0 || i >= int64(len(sent)) {
+			return 0, false
+		}
+		return (int64(time.Since(start)) - sent[i]) / 1000, true
+	}
+	// Set before any frame is asked for, so readers see it.
+	start = time.Now()
+	a, err := gather(job.Sockets, latency, func(int) (*socket, error) {
+		conn, err := net.Dial("tcp", addr)
+		return &socket{Conn: conn, buf: make([]byte, socketBuffer)}, err
+	})
+	if err != nil {
+		return result, err
+	}
+	defer a.close()
+	control, err := net.Dial("tcp", addr)
+	if err != nil {
+		return result, err
+	}
+	defer control.Close()
+	began := time.Now()
+	if job.Rate == 0 {
+		var frames [8]byte
+		if _, err := io.ReadFull(control, frames[:]); err != nil {
+			return result, err
+		}
+		err = a.await(ctx, int64(binary.BigEndian.Uint64(frames[:])))
+	} else {
+		frames := int64(0)
+		err = pace(job.Rate, time.Duration(job.Seconds*float64(time.Second)), len(sent), func(i int) error {
+			sent[i] = int64(time.Since(start))
+			frames++
+			_, err := control.Write(binary.BigEndian.AppendUint64(nil, uint64(i)))
+			return err
+		})
+		if err == nil {
+			err = a.await(ctx, frames*int64(job.Sockets))
+		}
+	}
+	result.Seconds = time.Since(began).Seconds()
+	a.tell(&result)
+	return result, err
+}
+
+// runPusher is the role "pusher": the reference itself. It says where it listens, takes its
+// sockets and then a connection that controls it.
+func runPusher(job pushJob) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	fmt.Println(listener.Addr())
+	fds := make([]int, job.Sockets+1)
+	for i := range fds {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		file, err := conn.(*net.TCPConn).File()
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		fds[i] = int(file.Fd()) // which makes it block
+		_ = conn.Close()        // the file has a descriptor of its own
+	}
+	runtime.LockOSThread()
+	sockets, control := fds[:job.Sockets], fds[job.Sockets]
+	if job.Rate == 0 {
+		return pushSaturated(job, sockets, control)
+	}
+	return pushPaced(job, sockets, control)
+}
+
+func pushAll(sockets []int, frame []byte) error {
+	for _, fd := range sockets {
+		for rest := frame; len(rest) > 0; {
+			n, err := syscall.Write(fd, rest)
+			if err != nil && err != syscall.EINTR {
+				return fmt.Errorf("write: %w", err)
+			}
+			rest = rest[max(0, n):]
+		}
+	}
+	return nil
+}
+
+func pushSaturated(job pushJob, sockets []int, control int) error {
+	frame := textFrame(job.Size, marker(0))
+	frames := uint64(0)
+	duration := time.Duration(job.Seconds * float64(time.Second))
+	for start := time.Now(); time.Since(start) < duration; frames += uint64(len(sockets)) {
+		if err := pushAll(sockets, frame); err != nil {
+			return err
+		}
+	}
+	_, err := syscall.Write(control, binary.BigEndian.AppendUint64(nil, frames))
+	return err
+}
+
+func pushPaced(job pushJob, sockets []int, control int) error {
+	log, err := preallocated(filepath.Join(job.Dir, "push.log"), 16<<20)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	asked := make([]byte, 64<<10)
+	for fill, at := 0, int64(0); ; {
+		n, err := syscall.Read(control, asked[fill:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return err // or the round is over
+		}
+		fill += n
+		whole := fill / 8 * 8
+		for i := 0; i < whole; i += 8 {
+			frame := textFrame(job.Size, marker(int64(binary.BigEndian.Uint64(asked[i:]))))
+			if _, err := log.WriteAt(frame, at%(16<<20)); err != nil {
+				return err
+			}
+			at += int64(job.Size)
+		}
+		if err := syscall.Fdatasync(int(log.Fd())); err != nil {
+			return err
+		}
+		for i := 0; i < whole; i += 8 {
+			frame := textFrame(job.Size, marker(int64(binary.BigEndian.Uint64(asked[i:]))))
+			if err := pushAll(sockets, frame); err != nil {
+				return err
+			}
+		}
+		fill = copy(asked, asked[whole:fill])
+	}
+}
+
+// preallocated is a file whose blocks are written already, so that syncing it changes no
+// metadata. It is gone from its folder at once.
+func preallocated(path string, size int64) (*os.File, error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(path)
+	zeros := make([]byte, 1<<20)
+	for at := int64(0); at < size; at += int64(len(zeros)) {
+		if _, err := file.WriteAt(zeros, at); err != nil {
+			file.Close()
+			return nil, err
+		}
+	}
+	return file, file.Sync()
+}

@@ -1,0 +1,114 @@
+package conformance
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/uuid"
+)
+
+// frame is one event as it comes over the WebSocket.
+type frame struct {
+	Headers map[string]string
+	Payload string
+}
+
+func (f frame) event() string { return f.Headers["x-amz-chime-event-type"] }
+
+// member reads a member of the payload that is a string.
+func (f frame) member(name string) string {
+	var payload map[string]any
+	_ = json.Unmarshal([]byte(f.Payload), &payload) // absent in SESSION_ESTABLISHED
+	s, _ := payload[name].(string)
+	return s
+}
+
+// presign makes the URL of a user's WebSocket.
+func (p peer) presign(userARN string, at time.Time, expires time.Duration) (string, error) {
+	query := url.Values{"sessionId": {uuid.NewString()}, "userArn": {userARN}}
+	req, err := http.NewRequest("GET", "http://"+p.address+"/connect?"+query.Encode(), nil)
+	if err != nil {
+		return "", err
+	}
+	if err := p.signer.Presign(req, sha256.Sum256(nil), at, expires); err != nil {
+		return "", err
+	}
+	return strings.Replace(req.URL.String(), "http", "ws", 1), nil
+}
+
+// open opens a WebSocket and takes the SESSION_ESTABLISHED.
+func (p peer) open(ctx context.Context, userARN string) (*websocket.Conn, error) {
+	target, err := p.presign(userARN, time.Now(), 10*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	conn, _, err := websocket.Dial(ctx, target, &websocket.DialOptions{HTTPClient: p.http})
+	if err != nil {
+		return nil, err
+	}
+	conn.SetReadLimit(1 << 20)
+	first, err := next(ctx, conn)
+	if err == nil && first.event() != "SESSION_ESTABLISHED" {
+		err = errors.New("the first event is " + first.event())
+	}
+	if err != nil {
+		_ = conn.CloseNow()
+		return nil, err
+	}
+	return conn, nil
+}
+
+func next(ctx context.Context, conn *websocket.Conn) (f frame, err error) {
+	_, text, err := conn.Read(ctx)
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	return f, err
+}
+
+// socket is a user's open WebSocket in a test.
+type socket struct {
+	t    *testing.T
+	conn *websocket.Conn
+}
+
+func (n *node) connect(t *testing.T, userARN string) socket {
+	t.Helper()
+	conn, err := n.peer().open(t.Context(), userARN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return socket{t, conn}
+}
+
+// next waits for the next event.
+func (s socket) next() frame {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	f, err := next(ctx, s.conn)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return f
+}
+
+// closed waits for the close frame and tells its code.
+func (s socket) closed() websocket.StatusCode {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for {
+		if _, _, err := s.conn.Read(ctx); err != nil {
+			return websocket.CloseStatus(err)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScripts runs every script with the program first in PATH. $LISTEN is a free address.
+func TestScripts(t *testing.T) {
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "carillon"), "../cmd/carillon").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, err := exec.LookPath("aws"); err != nil {
+		t.Log("ATTENTION: the aws CLI is not installed; its script is NOT run")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
+			address, err := freeAddress()
+			env.Setenv("LISTEN", address)
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"welcomed": welcomed, "export": export},
+	})
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// welcomed waits until a program that writes to the file has said that it is ready.
+func welcomed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: welcomed file")
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(20 * time.Second); ; {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && bytes.Contains(text, []byte("Stop with Ctrl-C")) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("the program is not ready; it said %q", text)
+		}
+	}
+}
+
+// export keeps the last output in a variable: export NAME.
+func export(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: export NAME")
+	}
+	out := ts.ReadFile("stdout")
+	for len(out) > 0 && out[len(out)-1] == '\n' {
+		out = out[:len(out)-1]
+	}
+	ts.Setenv(args[0], out)
+}
