@@ -1,0 +1,125 @@
+// The built binary as a child process, used through what it prints at its start.
+import { spawn } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { ChimeSDKIdentity } from "@aws-sdk/client-chime-sdk-identity";
+import { ChimeSDKMessaging } from "@aws-sdk/client-chime-sdk-messaging";
+
+export const work = process.env.E2E_WORK;
+if (!work) throw new Error("run the tests with: npm run e2e");
+
+const startWithinMs = 20_000;
+
+export class Server {
+  data = mkdtempSync(join(work, "data-"));
+  #listen = "127.0.0.1:0";
+  #child;
+
+  /** Starts `carillon dev`, after a stop or kill on the same port and data. */
+  async start() {
+    const flags = ["--listen", this.#listen, "--ops-listen", "127.0.0.1:0", "--data", this.data];
+    const child = spawn(join(work, "carillon"), ["dev", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    let log = "";
+    child.stderr.on("data", (chunk) => (log += chunk));
+    const printed = [];
+    const tooLate = setTimeout(() => child.kill("SIGKILL"), startWithinMs);
+    for await (const line of createInterface({ input: child.stdout })) {
+      printed.push(line);
+      if (line.startsWith("Stop with")) break;
+    }
+    clearTimeout(tooLate);
+    child.stdout.resume();
+    if (!/^Stop /.test(printed.at(-1))) {
+      if (child.exitCode === null && child.signalCode === null) await once(child, "close");
+      throw new Error(`carillon did not start: ${log}\n${printed.join("\n")}`);
+    }
+    this.#read(printed.join("\n"));
+  }
+
+  #read(text) {
+    const value = (pattern) => {
+      const match = pattern.exec(text);
+      if (!match) throw new Error(`the start does not print ${pattern}`);
+      return match[1];
+    };
+    this.env = Object.fromEntries([...text.matchAll(/(AWS_(?!CA_)\w+)=(\S+)/g)].map((m) => [m[1], m[2]]));
+    this.http = value(/MESSAGING=(\S+)/);
+    this.https = this.http.replace("http:", "https:");
+    this.caFile = value(/NODE_EXTRA_CA_CERTS=(\S+)/);
+    this.appArn = value(/App instance:\s+(\S+)/);
+    this.generalArn = value(/Channel:\s+(\S+)/);
+    this.#listen = `127.0.0.1:${new URL(this.http).port}`;
+  }
+
+  userArn(id) {
+    return `${this.appArn}/user/${id}`;
+  }
+
+  async kill() {
+    await this.#end("SIGKILL");
+  }
+
+  async stop() {
+    const child = this.#child;
+    if (child && child.exitCode === null && child.signalCode === null) await this.#end("SIGTERM");
+  }
+
+  async #end(signal) {
+    const exit = once(this.#child, "exit");
+    this.#child.kill(signal);
+    await exit;
+  }
+
+  /** Settings for an SDK client, with the root key over http unless told otherwise. */
+  settings(changes = {}) {
+    return {
+      endpoint: this.http,
+      region: this.env.AWS_REGION,
+      credentials: { accessKeyId: this.env.AWS_ACCESS_KEY_ID, secretAccessKey: this.env.AWS_SECRET_ACCESS_KEY },
+      ...changes,
+    };
+  }
+
+  messaging(changes) {
+    return new ChimeSDKMessaging(this.settings(changes));
+  }
+
+  identity(changes) {
+    return new ChimeSDKIdentity(this.settings(changes));
+  }
+
+  /** What the chat page gets for a user: credentials limited to that user. */
+  async credentialsOf(id) {
+    const response = await fetch(`${this.http}/_carillon/credentials`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ UserId: id }),
+    });
+    if (!response.ok) throw new Error(`credentials of ${id}: ${response.status} ${await response.text()}`);
+    const { AccessKeyId, SecretAccessKey, SessionToken } = (await response.json()).ChimeCredentials;
+    return { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken };
+  }
+}
+
+/** Everything an SDK paginator gives, and its pages. */
+export async function collect(pages, member) {
+  const all = { items: [], pages: [] };
+  for await (const page of pages) {
+    all.pages.push(page);
+    all.items.push(...(page[member] ?? []));
+  }
+  return all;
+}
+
+/** Waits until the condition gives something true, only for what happens in other processes. */
+export async function eventually(what, condition, withinMs = 15_000) {
+  for (const end = Date.now() + withinMs; Date.now() < end; ) {
+    const value = await condition();
+    if (value) return value;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${what}: not within ${withinMs} ms`);
+}
