@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
 
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -144,23 +146,41 @@ func TestKilledFolderIsWhole(t *testing.T) {
 	}
 }
 
+// startOfLastRecord is an offset in the newest log; what comes after its end is of no meaning.
+func startOfLastRecord(t *testing.T, disk vfs.FS) (offset int) {
+	t.Helper()
+	logs, err := wal.Scan(wal.Dir{FS: disk, Dirname: "data"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := logs[len(logs)-1].OpenForRead()
+	defer r.Close()
+	for {
+		_, at, err := r.NextRecord()
+		if err != nil {
+			return offset
+		}
+		offset = int(at.Physical)
+	}
+}
+
 // A wrong byte anywhere in the log, where every record is acknowledged, is found before anything
 // is changed; so is a log that was cut or removed.
 func TestDamagedLog(t *testing.T) {
 	whole := killed(t)
 	name := newest(t, whole, ".log")
 	content := readFile(t, whole, name)
-	used := len(bytes.TrimRight(content, "\x00"))
-	for i := range 40 {
+	used := startOfLastRecord(t, whole)
+	for i := range 41 {
 		disk := copyOf(t, whole)
 		broken := slices.Clone(content)
-		broken[i*(used-20)/40] ^= 0x10
+		broken[i*used/40] ^= 0x10
 		writeFile(t, disk, name, broken)
 		if err := refusedUntouched(t, disk); t.Failed() {
 			t.Fatalf("byte %d of %d: %v", i*used/40, used, err)
 		}
 	}
-	for _, length := range []int{0, 1, used / 2, used - 20} {
+	for _, length := range []int{0, 1, used / 2, used, used + 5} {
 		disk := copyOf(t, whole)
 		writeFile(t, disk, name, content[:length])
 		_ = refusedUntouched(t, disk)
@@ -230,6 +250,9 @@ func TestDamagedTable(t *testing.T) {
 		}
 		writeFile(t, disk, name, content)
 		err := openAndRead(disk)
+		if without := copyOf(t, whole); without.Remove("data/"+name) == nil && openAndRead(without) == nil {
+			continue // it was left over
+		}
 		if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), name) {
 			t.Errorf("reading with %s damaged: %v", name, err)
 		}
@@ -278,4 +301,50 @@ func TestRandomDamage(t *testing.T) {
 		}
 	}
 	t.Log(outcomes)
+}
+
+// Damage that a compaction meets refuses changes; what is whole can still be read.
+func TestCompactionMeetsDamage(t *testing.T) {
+	disk := killed(t)
+	for _, name := range list(t, disk) {
+		if strings.HasSuffix(name, ".sst") {
+			content := readFile(t, disk, name)
+			for i := len(content) / 2; i < len(content)*3/4; i += 500 { // where opening does not look
+				content[i] ^= 0xFF
+			}
+			writeFile(t, disk, name, content)
+		}
+	}
+	s, err := Open("data", Options{fs: disk, memTableSize: 256 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	compacted := make(chan error)
+	go func() { compacted <- s.db.Compact(ctx, []byte{0}, []byte{0xFF}, false) }()
+	eventually(t, func() error {
+		if s.Stats().Refusal == nil {
+			return errors.New("changes are accepted")
+		}
+		return nil
+	})
+	cancel()
+	if err := <-compacted; err == nil {
+		t.Error("the compaction succeeded")
+	}
+	err = write(s, acknowledgedRecords+1)
+	if !errors.Is(err, store.ErrCorrupt) || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), ".sst") {
+		t.Errorf("refused with %v", err)
+	}
+	if s.Stats().Damaged == 0 {
+		t.Error("the damage is not counted")
+	}
+	err = s.View(context.Background(), func(r store.Reader) error { // the latest are not in a table
+		_, err := r.Get(table, store.K("n").Num(acknowledgedRecords))
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }

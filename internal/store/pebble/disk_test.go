@@ -75,8 +75,10 @@ func (d *testDisk) reopen(t *testing.T) *Store {
 }
 
 // write commits one numbered record with its event; the position is the number.
-func write(s *Store, n uint64) error {
-	return s.Update(context.Background(), func(tx store.Tx) error {
+func write(s *Store, n uint64) error { return writeIn(context.Background(), s, n) }
+
+func writeIn(ctx context.Context, s *Store, n uint64) error {
+	return s.Update(ctx, func(tx store.Tx) error {
 		if _, err := tx.Append(chime.Event{Type: "t", Payload: []byte(fmt.Sprint(n))}); err != nil {
 			return err
 		}
@@ -172,6 +174,7 @@ func TestLogErrors(t *testing.T) {
 				d := newTestDisk()
 				s := d.open(t)
 				defer closed(t, s)
+				defer d.heal() // only the log is to fail, not the end
 				writeMany(t, s, 1, 10)
 				before := s.Stats().Commits
 				d.fail(cause, test.part, test.kinds...)
@@ -462,4 +465,55 @@ func TestAnnounceWritesNothing(t *testing.T) {
 		t.Errorf("from %+v to %+v", before, after)
 	}
 	d.heal()
+}
+
+// While the engine cannot flush as fast as it is written to, Updates wait: not for ever, and not
+// with a lock held.
+func TestWaitsForFlushes(t *testing.T) {
+	d := newTestDisk()
+	s := d.open(t)
+	release := make(chan struct{})
+	hold := func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.Contains(op.Path, ".sst") {
+			<-release
+		}
+		return nil
+	}
+	d.inject.Store(&hold)
+	var acknowledged uint64
+	ctx, cancel := context.WithCancel(context.Background())
+	writing := make(chan error)
+	go func() {
+		for {
+			if err := writeIn(ctx, s, acknowledged+1); err != nil {
+				writing <- err
+				return
+			}
+			acknowledged++
+		}
+	}()
+	eventually(t, func() error {
+		if !s.health.now.Load().stalled {
+			return errors.New("nothing waits")
+		}
+		return nil
+	})
+	cancel()
+	if err := <-writing; !errors.Is(err, context.Canceled) {
+		t.Errorf("an Update whose context ended: %v", err)
+	}
+	if err := readAll(s, acknowledged); err != nil {
+		t.Errorf("reading meanwhile: %v", err)
+	}
+	result := make(chan error)
+	go func() { result <- write(s, acknowledged+1) }()
+	d.heal()
+	close(release)
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	if err := readAll(s, acknowledged+1); err != nil {
+		t.Error(err)
+	}
+	closed(t, s)
 }

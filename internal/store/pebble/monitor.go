@@ -20,7 +20,7 @@ func (s *Store) monitor() {
 			return
 		}
 		m := s.db.Metrics()
-		stalled := m.MemTable.Count > maxMemTables || m.Levels[0].Sublevels > maxSublevels
+		stalled := m.MemTable.Size > s.maxMemTableBytes || m.Levels[0].Sublevels > maxSublevels
 		if stalled != s.health.now.Load().stalled {
 			_ = s.health.set(func() { s.health.stalled = stalled })
 		}

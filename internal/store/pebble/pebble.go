@@ -72,15 +72,17 @@ type Store struct {
 	waiting    queue
 	woken      wakeup
 	stats      counters
-	poked      chan struct{} // wakes the monitor
 	background sync.WaitGroup
+
+	poked            chan struct{} // wakes the monitor
+	maxMemTableBytes uint64
 }
 
 // Open opens the store in the folder, which it makes when there is none.
 func Open(dir string, opts Options) (_ *Store, err error) {
 	opts = opts.withDefaults()
 	dir = filepath.Clean(dir)
-	s := &Store{dir: dir, health: newHealth(opts.Logger), poked: make(chan struct{}, 1)}
+	s := &Store{dir: dir, health: newHealth(opts.Logger), poked: make(chan struct{}, 1), maxMemTableBytes: maxMemTables * opts.memTableSize}
 	s.disk = newDisk(opts.fs, dir, opts.ReserveBytes, s.health)
 	defer func() {
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 // reach of any context. The monitor does it before a commit begins, so the engine's own bounds
 // are put out of sight.
 const (
-	maxMemTables   = 6  // waiting to be flushed
+	maxMemTables   = 4  // full ones, waiting to be flushed; the engine begins with smaller ones
 	maxSublevels   = 30 // of level 0, each of which every read has to look at
 	engineNoBounds = 1000
 )

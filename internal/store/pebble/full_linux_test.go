@@ -1,0 +1,114 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// mountTiny mounts a small disk, which needs root.
+func mountTiny(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
+		t.Skip("NOT TESTED: a real full disk, because a small one cannot be mounted: ", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error("unmount:", err)
+		}
+	})
+	return dir
+}
+
+// filler takes all but so many bytes of the disk.
+func filler(t *testing.T, disk string, but int64) (remove func()) {
+	t.Helper()
+	var usage syscall.Statfs_t
+	if err := syscall.Statfs(disk, &usage); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(disk, "filler")
+	if err := os.WriteFile(name, make([]byte, int64(usage.Bavail)*usage.Bsize-but), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRealDiskReserve(t *testing.T) {
+	disk := mountTiny(t)
+	remove := filler(t, disk, 16<<20)
+	s, err := Open(filepath.Join(disk, "data"), Options{ReserveBytes: 8 << 20, memTableSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, s)
+	var acknowledged uint64
+	ballast := make([]byte, 32<<10)
+	random := rand.NewChaCha8([32]byte{})
+	for err == nil && acknowledged < 2000 {
+		if err = write(s, acknowledged+1); err != nil {
+			break
+		}
+		acknowledged++
+		_, _ = random.Read(ballast) // knows no error
+		err = s.Update(context.Background(), func(tx store.Tx) error {
+			return tx.Put(table+1, store.K("ballast").Num(acknowledged), ballast)
+		})
+	}
+	if !errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("refused with %v", err)
+	}
+	if err := readAll(s, acknowledged); err != nil {
+		t.Errorf("reading: %v", err)
+	}
+	remove()
+	eventually(t, func() error { return write(s, acknowledged+1) })
+	if err := readAll(s, acknowledged+1); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRealDiskFull(t *testing.T) {
+	disk := mountTiny(t)
+	dir := filepath.Join(disk, "data")
+	options := Options{ReserveBytes: -1, memTableSize: 1 << 20}
+	s, err := Open(dir, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := filler(t, disk, 4<<20)
+	acknowledged, err := writeUntilRefused(t, s, 1)
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("refused with %v", err)
+	}
+	closed(t, s)
+	s, err = Open(dir, options) // the disk is still full
+	if err == nil {
+		err = errors.Join(readAll(s, acknowledged), s.Close())
+	} else if errors.Is(err, store.ErrFull) {
+		err = nil
+	}
+	if err != nil {
+		t.Errorf("opening on a full disk: %v", err)
+	}
+	remove()
+	s, err = Open(dir, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, s)
+	if err := readAll(s, acknowledged); err != nil {
+		t.Error(err)
+	}
+}
