@@ -3,9 +3,9 @@ import * as messaging from "@aws-sdk/client-chime-sdk-messaging";
 import { ConsoleLogger, DefaultMessagingSession, LogLevel, MessagingSessionConfiguration } from "amazon-chime-sdk-js";
 
 /** Starts a session as the SDK is, and keeps what it tells in `window.seen`. */
-async function session(userArn, settings) {
+async function session(userArn, settings, endpointUrl) {
   const client = new messaging.ChimeSDKMessagingClient(settings);
-  const configuration = new MessagingSessionConfiguration(userArn, null, undefined, client);
+  const configuration = new MessagingSessionConfiguration(userArn, null, endpointUrl, client);
   const session = new DefaultMessagingSession(configuration, new ConsoleLogger("sdk", LogLevel.OFF));
   const seen = { connecting: 0, started: 0, reconnects: 0, stopped: [], refused: [], types: [], contents: [] };
   window.seen = seen;
