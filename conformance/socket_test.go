@@ -102,6 +102,26 @@ func (s socket) next() frame {
 	return f
 }
 
+// expect waits for as many events as it is given and compares them: type, message type, and
+// what names the thing that the event is about.
+func (s socket) expect(want ...string) {
+	s.t.Helper()
+	for i, line := range want {
+		f := s.next()
+		var about struct {
+			Content, Name string
+			Member        struct{ Name string }
+		}
+		if err := json.Unmarshal([]byte(f.Payload), &about); err != nil {
+			s.t.Fatalf("the payload of %s: %v", f.event(), err)
+		}
+		got := f.event() + " " + f.Headers["x-amz-chime-message-type"] + " " + about.Content + about.Name + about.Member.Name
+		if got = strings.TrimSpace(got); got != line {
+			s.t.Errorf("event %d is %q, want %q", i, got, line)
+		}
+	}
+}
+
 // closed waits for the close frame and tells its code.
 func (s socket) closed() websocket.StatusCode {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
