@@ -18,7 +18,8 @@ import (
 type Options struct {
 	// Logger gets what an operator should know; nil for nothing.
 	Logger *slog.Logger
-	// CacheBytes is the size of the cache of uncompressed blocks; 0 stands for 64 MiB.
+	// CacheBytes is the size of the cache of uncompressed blocks; 0 stands for 64 MiB. What is
+	// not flushed yet takes 128 MiB besides, while flushes lag up to twice as much.
 	CacheBytes int64
 	// ReserveBytes of the disk are left free: with less, Updates are refused with
 	// store.ErrFull. 0 stands for 256 MiB, -1 for no reserve.

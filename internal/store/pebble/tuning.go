@@ -23,7 +23,7 @@ func tuned(o Options, d *disk) *crdb.Options {
 		FS:                          d,
 		Logger:                      logger{d.health},
 		FormatMajorVersion:          crdb.FormatNewest,
-		CacheSize:                   o.CacheBytes,
+		CacheSize:                   o.CacheBytes + 2*int64(o.memTableSize), // the engine takes memtables out of it
 		MemTableSize:                o.memTableSize,
 		MemTableStopWritesThreshold: engineNoBounds,
 		L0StopWritesThreshold:       engineNoBounds,

@@ -176,7 +176,7 @@ func cursorsAgree(t *testing.T, h Harness) {
 // laggingCursor falls behind what an engine can keep in memory.
 func laggingCursor(t *testing.T, h Harness) {
 	s := h.open(t)
-	const commits, each = 60, 400
+	const commits, each = 32, 400
 	appendEvents(t, s, "first")
 	early := follow(t, s, 0)
 	if events, err := early.Next(ended()); err != nil || len(events) != 1 {
@@ -248,10 +248,10 @@ func followFromAnywhere(t *testing.T, h Harness) {
 			after uint64
 		}
 		var readers []*reader
-		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+		for range rapid.IntRange(1, 15).Draw(t, "steps") {
 			switch rapid.SampledFrom([]string{"append", "burst", "announce", "follow", "read", "read"}).Draw(t, "step") {
 			case "append", "burst":
-				n := rapid.SampledFrom([]int{1, 2, 700}).Draw(t, "events")
+				n := rapid.SampledFrom([]int{1, 2, 600}).Draw(t, "events")
 				err := s.Update(context.Background(), func(tx store.Tx) (err error) {
 					for range n {
 						if _, err = tx.Append(event("e")); err != nil {

@@ -1,0 +1,231 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// fakeLog is a log that holds the events from first to last.
+type fakeLog struct {
+	first, last uint64
+	reads       int
+}
+
+func (l *fakeLog) read(after uint64, limit int) (events []*chime.Event, err error) {
+	l.reads++
+	for p := max(after+1, l.first); p <= l.last && len(events) < limit; p++ {
+		events = append(events, &chime.Event{Position: p})
+	}
+	return events, nil
+}
+
+// publish appends n events to log and feed.
+func (l *fakeLog) publish(f *Feed, n int) {
+	events := make([]chime.Event, n)
+	for i := range events {
+		l.last++
+		events[i].Position = l.last
+	}
+	f.Publish(events)
+}
+
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// take reads what is ready, as positions; ephemeral events are negative.
+func take(t *testing.T, c Cursor) (list []int64) {
+	t.Helper()
+	for {
+		events, err := c.Next(ended())
+		if errors.Is(err, context.Canceled) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Ephemeral {
+				list = append(list, -int64(e.Position))
+			} else {
+				list = append(list, int64(e.Position))
+			}
+		}
+	}
+}
+
+func open(t *testing.T, f *Feed, after uint64) Cursor {
+	t.Helper()
+	c, err := f.Follow(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func expect(t *testing.T, got []int64, want ...int64) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got %d, want %d", got, want)
+	}
+}
+
+func ephemeral(n int) []chime.Event { return make([]chime.Event, n) }
+
+// The first thing in memory may be an ephemeral event that carries the position of an event
+// which is not in memory: the log has that one, and the ephemeral one is not replayed.
+func TestEphemeralFirstInMemory(t *testing.T) {
+	log := &fakeLog{first: 1, last: 6}
+	f := NewFeed(6, log.read)
+	f.Announce(ephemeral(1))
+	log.publish(f, 1)
+	expect(t, take(t, open(t, f, 5)), 6, 7)
+	expect(t, take(t, open(t, f, 4)), 5, 6, 7)
+	expect(t, take(t, open(t, f, 6)), 7) // what was announced before is not replayed
+	expect(t, take(t, open(t, f, 7)))
+}
+
+// A cursor that catches up misses no ephemeral event that was announced meanwhile.
+func TestEphemeralWhileCatchingUp(t *testing.T) {
+	log := &fakeLog{first: 1, last: 3}
+	f := NewFeed(3, log.read)
+	c := open(t, f, 0)
+	if events, err := c.Next(ended()); err != nil || len(events) != 3 {
+		t.Fatal(len(events), err)
+	}
+	f.Announce(ephemeral(2))
+	log.publish(f, 1)
+	expect(t, take(t, c), -3, -3, 4)
+}
+
+// A cursor reads no further in the log than what was published.
+func TestLogAheadOfFeed(t *testing.T) {
+	log := &fakeLog{first: 1, last: 5}
+	f := NewFeed(3, log.read)
+	c := open(t, f, 0)
+	expect(t, take(t, c), 1, 2, 3)
+	f.Publish([]chime.Event{{Position: 4}, {Position: 5}})
+	expect(t, take(t, c), 4, 5)
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	log := &fakeLog{first: 1}
+	f := NewFeed(0, log.read)
+	c := open(t, f, 0)
+	for range 100 {
+		log.publish(f, 500)
+		f.Announce(ephemeral(300))
+	}
+	if len(f.ring) > feedSize*5/4 {
+		t.Errorf("%d events in memory", len(f.ring))
+	}
+	f.Publish([]chime.Event{{Position: log.last + 1, Payload: make([]byte, feedBytes)}})
+	log.last++
+	f.Publish([]chime.Event{{Position: log.last + 1, Payload: make([]byte, feedBytes)}})
+	log.last++
+	if f.bytes > feedBytes*5/4 || len(f.ring) == 0 {
+		t.Errorf("%d bytes in %d events", f.bytes, len(f.ring))
+	}
+	var next int64
+	for _, p := range take(t, c) {
+		if p < 0 {
+			continue
+		}
+		if next++; p != next {
+			t.Fatalf("event %d came after %d", p, next-1)
+		}
+	}
+	if next != int64(log.last) {
+		t.Errorf("the cursor ended at %d of %d", next, log.last)
+	}
+	f.Trim(log.last)
+	if len(f.ring) != 0 || f.bytes != 0 {
+		t.Errorf("%d events of %d bytes after forgetting all", len(f.ring), f.bytes)
+	}
+}
+
+func TestFeedTrim(t *testing.T) {
+	log := &fakeLog{first: 1}
+	f := NewFeed(0, log.read)
+	live := open(t, f, 0)
+	log.publish(f, 5)
+	f.Announce(ephemeral(1))
+	log.publish(f, 1)
+	at := open(t, f, 5)
+	log.first = 6
+	f.Trim(5)
+	if _, err := live.Next(ended()); !errors.Is(err, ErrTrimmed) {
+		t.Errorf("next: %v", err)
+	}
+	if _, err := f.Follow(4); !errors.Is(err, ErrTrimmed) {
+		t.Errorf("follow: %v", err)
+	}
+	expect(t, take(t, at), 6)
+}
+
+func TestFeedClosed(t *testing.T) {
+	f := NewFeed(0, (&fakeLog{}).read)
+	c := open(t, f, 0)
+	f.Close()
+	f.Close()
+	f.Publish([]chime.Event{{Position: 1}})
+	if _, err := c.Next(context.Background()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("next: %v", err)
+	}
+	if _, err := f.Follow(0); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("follow: %v", err)
+	}
+}
+
+func TestFailingLog(t *testing.T) {
+	boom := errors.New("boom")
+	f := NewFeed(5, func(uint64, int) ([]*chime.Event, error) { return nil, boom })
+	if _, err := f.Follow(1); err != boom {
+		t.Errorf("follow: %v", err)
+	}
+}
+
+// Live cursors never touch the log.
+func TestLiveCursorsReadMemory(t *testing.T) {
+	log := &fakeLog{first: 1}
+	f := NewFeed(0, log.read)
+	c := open(t, f, 0)
+	for range 10 {
+		log.publish(f, 100)
+		if n := len(take(t, c)); n != 100 {
+			t.Fatal(n)
+		}
+	}
+	if log.reads != 0 {
+		t.Errorf("%d reads", log.reads)
+	}
+}
+
+func BenchmarkPublish(b *testing.B) {
+	for _, cursors := range []int{0, 1, 10} {
+		b.Run(fmt.Sprint("cursors=", cursors), func(b *testing.B) {
+			log := &fakeLog{first: 1}
+			f := NewFeed(0, log.read)
+			list := make([]Cursor, cursors)
+			for i := range list {
+				list[i], _ = f.Follow(0)
+			}
+			b.ReportAllocs()
+			for n := range b.N {
+				f.Publish([]chime.Event{{Position: uint64(n + 1)}})
+				for _, c := range list {
+					if events, err := c.Next(ended()); err != nil || len(events) != 1 {
+						b.Fatal(len(events), err)
+					}
+				}
+			}
+		})
+	}
+}
