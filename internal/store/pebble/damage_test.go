@@ -17,7 +17,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-const acknowledgedRecords = 6000
+const acknowledgedRecords = 2400
 
 // killed is a folder as the death of a process leaves it: tables, a manifest with several
 // edits, and a log that was not flushed. Every record is acknowledged.
@@ -26,11 +26,11 @@ func killed(t *testing.T) *vfs.MemFS {
 	d := newTestDisk()
 	s := d.open(t)
 	defer closed(t, s)
-	writeMany(t, s, 1, acknowledgedRecords-1000)
+	writeMany(t, s, 1, acknowledgedRecords-400)
 	if err := s.db.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	writeMany(t, s, acknowledgedRecords-999, acknowledgedRecords)
+	writeMany(t, s, acknowledgedRecords-399, acknowledgedRecords)
 	return d.killed()
 }
 
@@ -278,7 +278,7 @@ func TestRandomDamage(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	outcomes := map[string]int{}
-	for range 150 {
+	for range 100 {
 		disk := copyOf(t, whole)
 		name := names[random.IntN(len(names))]
 		content := readFile(t, whole, name)

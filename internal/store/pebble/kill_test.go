@@ -77,7 +77,7 @@ func TestKill(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		lines, limit := bufio.NewScanner(out), 100+rand.IntN(1500)
+		lines, limit := bufio.NewScanner(out), 100+rand.IntN(700)
 		for n := 0; lines.Scan(); n++ {
 			position, name, ok := strings.Cut(lines.Text(), " ")
 			if !ok || strings.Count(name, "/") != 2 {
