@@ -7,6 +7,12 @@ const (
 	EventUpdateMessage         = "UPDATE_CHANNEL_MESSAGE"
 	EventRedactMessage         = "REDACT_CHANNEL_MESSAGE"
 	EventDeleteMessage         = "DELETE_CHANNEL_MESSAGE"
+	EventPendingCreateMessage  = "PENDING_CREATE_CHANNEL_MESSAGE"
+	EventPendingUpdateMessage  = "PENDING_UPDATE_CHANNEL_MESSAGE"
+	EventFailedCreateMessage   = "FAILED_CREATE_CHANNEL_MESSAGE"
+	EventFailedUpdateMessage   = "FAILED_UPDATE_CHANNEL_MESSAGE"
+	EventDeniedCreateMessage   = "DENIED_CREATE_CHANNEL_MESSAGE"
+	EventDeniedUpdateMessage   = "DENIED_UPDATE_CHANNEL_MESSAGE"
 	EventUpdateChannel         = "UPDATE_CHANNEL"
 	EventDeleteChannel         = "DELETE_CHANNEL"
 	EventCreateMembership      = "CREATE_CHANNEL_MEMBERSHIP"
@@ -30,7 +36,35 @@ const (
 	EventCreateModerator   = "CREATE_CHANNEL_MODERATOR"
 	EventDeleteModerator   = "DELETE_CHANNEL_MODERATOR"
 	EventUpdateReadMarker  = "UPDATE_CHANNEL_READ_MARKER"
+
+	EventCreateBot          = "CREATE_APP_INSTANCE_BOT"
+	EventUpdateBot          = "UPDATE_APP_INSTANCE_BOT"
+	EventDeleteBot          = "DELETE_APP_INSTANCE_BOT"
+	EventRegisterEndpoint   = "REGISTER_APP_INSTANCE_USER_ENDPOINT"
+	EventUpdateEndpoint     = "UPDATE_APP_INSTANCE_USER_ENDPOINT"
+	EventDeregisterEndpoint = "DEREGISTER_APP_INSTANCE_USER_ENDPOINT"
+	EventPutRetention       = "PUT_APP_INSTANCE_RETENTION_SETTINGS"
+	EventPutUserExpiration  = "PUT_APP_INSTANCE_USER_EXPIRATION_SETTINGS"
+	EventPutStreams         = "PUT_MESSAGING_STREAMING_CONFIGURATIONS"
+
+	EventCreateBan        = "CREATE_CHANNEL_BAN"
+	EventDeleteBan        = "DELETE_CHANNEL_BAN"
+	EventCreateSubChannel = "CREATE_SUB_CHANNEL"
+	EventDeleteSubChannel = "DELETE_SUB_CHANNEL"
+	EventLeaveSubChannel  = "LEAVE_SUB_CHANNEL" // of a membership that balancing moves
+	EventUpdateExpiration = "UPDATE_CHANNEL_EXPIRATION_SETTINGS"
+	EventPutPreferences   = "PUT_CHANNEL_MEMBERSHIP_PREFERENCES"
+	EventAssociateFlow    = "ASSOCIATE_CHANNEL_FLOW"
+	EventDisassociateFlow = "DISASSOCIATE_CHANNEL_FLOW"
+	EventCreateFlow       = "CREATE_CHANNEL_FLOW"
+	EventUpdateFlow       = "UPDATE_CHANNEL_FLOW"
+	EventDeleteFlow       = "DELETE_CHANNEL_FLOW"
+	EventUpdateAccount    = "UPDATE_ACCOUNT" // any change of IAM: what is known of principals is old
 )
+
+// ReasonSubChannelDeleted is the one x-amz-chime-event-reason there is: balancing deleted a
+// sub-channel that the moderator was a member of.
+const ReasonSubChannelDeleted = "subchannel_DELETED"
 
 // MessageTypeSystem is the x-amz-chime-message-type of every event that is not of a message.
 const MessageTypeSystem = "SYSTEM"

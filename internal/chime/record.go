@@ -13,6 +13,15 @@ type AppInstance struct {
 	Created  Millis `cbor:"4,keyasint"`
 	Updated  Millis `cbor:"5,keyasint"`
 	Order    uint64 `cbor:"6,keyasint"` // place of creation
+	// Retention, when set, is how long messages can be seen.
+	Retention *Retention `cbor:"7,keyasint,omitempty"`
+}
+
+// Retention says how many days messages of an app instance can be seen, and from when on older
+// ones are removed for good.
+type Retention struct {
+	Days     int    `cbor:"1,keyasint"`
+	Deletion Millis `cbor:"2,keyasint"`
 }
 
 // User is an app instance user.
@@ -24,6 +33,49 @@ type User struct {
 	Updated    Millis      `cbor:"5,keyasint"`
 	Expiration *Expiration `cbor:"6,keyasint,omitempty"`
 	Order      uint64      `cbor:"7,keyasint"` // place of creation: lists are in order of creation
+}
+
+// Bot is an app instance bot.
+type Bot struct {
+	ID       string `cbor:"1,keyasint"`
+	Name     string `cbor:"2,keyasint,omitempty"`
+	Metadata string `cbor:"3,keyasint,omitempty"`
+	Lex      Lex    `cbor:"4,keyasint"`
+	Created  Millis `cbor:"5,keyasint"`
+	Updated  Millis `cbor:"6,keyasint"`
+	Order    uint64 `cbor:"7,keyasint"` // place of creation
+}
+
+// Lex is how a bot is reached and what it answers (spec 8.5), as it was configured.
+type Lex struct {
+	AliasARN         string `cbor:"1,keyasint"`
+	LocaleID         string `cbor:"2,keyasint"`
+	WelcomeIntent    string `cbor:"3,keyasint,omitempty"`
+	RespondsTo       string `cbor:"4,keyasint,omitempty"`
+	StandardMessages string `cbor:"5,keyasint,omitempty"` // of InvokedBy; empty when that is absent
+	TargetedMessages string `cbor:"6,keyasint,omitempty"`
+}
+
+// Endpoint is a device of a user that takes push notifications.
+type Endpoint struct {
+	ID            string `cbor:"1,keyasint"`
+	Name          string `cbor:"2,keyasint,omitempty"`
+	Type          string `cbor:"3,keyasint"`
+	ResourceARN   string `cbor:"4,keyasint"`
+	DeviceToken   string `cbor:"5,keyasint"`
+	VoipToken     string `cbor:"6,keyasint,omitempty"`
+	AllowMessages string `cbor:"7,keyasint"`
+	Status        string `cbor:"8,keyasint"`
+	StatusReason  string `cbor:"9,keyasint,omitempty"`
+	Created       Millis `cbor:"10,keyasint"`
+	Updated       Millis `cbor:"11,keyasint"`
+	Order         uint64 `cbor:"12,keyasint"` // place of creation
+}
+
+// EndpointPlace leads from a device to its endpoint.
+type EndpointPlace struct {
+	Ref Ref    `cbor:"1,keyasint"`
+	ID  string `cbor:"2,keyasint"`
 }
 
 // Admin is the role of app instance admin, held by a user or a bot.
@@ -39,7 +91,7 @@ type Expiration struct {
 	Criterion string `cbor:"2,keyasint"`
 }
 
-// Channel is a standard channel. UID tells it from an earlier channel of the same id: what
+// Channel is a standard or an elastic channel. UID tells it from an earlier channel of the same id: what
 // belongs to a channel is kept under the UID, so a channel made again inherits nothing.
 type Channel struct {
 	ID         string                   `cbor:"1,keyasint"`
@@ -53,6 +105,23 @@ type Channel struct {
 	Updated    Millis                   `cbor:"9,keyasint"`
 	Expiration *Expiration              `cbor:"10,keyasint,omitempty"`
 	Order      uint64                   `cbor:"11,keyasint"` // place of creation
+	Elastic    *Elastic                 `cbor:"12,keyasint,omitempty"`
+	Flow       string                   `cbor:"13,keyasint,omitempty"` // id of the channel flow
+}
+
+// Elastic is the configuration that makes a channel an elastic one (spec 6.8).
+type Elastic struct {
+	MaximumSubChannels   int `cbor:"1,keyasint"`
+	TargetMemberships    int `cbor:"2,keyasint"` // in one sub-channel
+	MinimumMembershipPct int `cbor:"3,keyasint"` // of the target, rounded up; below it a sub-channel is merged
+}
+
+// SubChannel is one part of an elastic channel. Memberships of moderators are not counted.
+type SubChannel struct {
+	ID      string `cbor:"1,keyasint"`
+	Created Millis `cbor:"2,keyasint"`
+	Order   uint64 `cbor:"3,keyasint"` // place of creation
+	Members int    `cbor:"4,keyasint,omitempty"`
 }
 
 // Activity is what every send to a channel changes, apart from the channel so that the
@@ -78,6 +147,23 @@ type Membership struct {
 	LastTargeted Millis                          `cbor:"7,keyasint,omitempty"` // latest targeted message it may see
 	// Order is the place of creation: lists are in order of creation.
 	Order uint64 `cbor:"8,keyasint"`
+	// Sub is the sub-channel, of a membership of an elastic channel.
+	Sub         string       `cbor:"9,keyasint,omitempty"`
+	Preferences *Preferences `cbor:"10,keyasint,omitempty"`
+}
+
+// Preferences say which messages of a channel are pushed to a member.
+type Preferences struct {
+	AllowNotifications messaging.AllowNotifications `cbor:"1,keyasint"`
+	FilterRule         string                       `cbor:"2,keyasint,omitempty"`
+}
+
+// Ban keeps a user or bot out of a channel.
+type Ban struct {
+	Ref       Ref    `cbor:"1,keyasint"`
+	CreatedBy Ref    `cbor:"2,keyasint"`
+	Created   Millis `cbor:"3,keyasint"`
+	Order     uint64 `cbor:"4,keyasint"`
 }
 
 // Place leads from a user's list to a channel. It is stale when the channel of that id has
@@ -85,6 +171,7 @@ type Membership struct {
 type Place struct {
 	ChannelID string `cbor:"1,keyasint"`
 	UID       string `cbor:"2,keyasint"`
+	Sub       string `cbor:"3,keyasint,omitempty"` // sub-channel, of a membership of an elastic channel
 }
 
 // Moderator is the role of channel moderator, held by a user or a bot.
@@ -112,6 +199,32 @@ type Message struct {
 	Redacted    bool                                    `cbor:"13,keyasint,omitempty"`
 	Status      messaging.ChannelMessageStatus          `cbor:"14,keyasint"`
 	Push        *Push                                   `cbor:"15,keyasint,omitempty"`
+	Sub         string                                  `cbor:"16,keyasint,omitempty"` // sub-channel of an elastic channel
+	Detail      string                                  `cbor:"17,keyasint,omitempty"` // of the status
+}
+
+// Flow is a channel flow: the processors that messages pass before members see them.
+type Flow struct {
+	ID         string      `cbor:"1,keyasint"`
+	Name       string      `cbor:"2,keyasint"`
+	Processors []Processor `cbor:"3,keyasint"` // in the order in which they run
+	Created    Millis      `cbor:"4,keyasint"`
+	Updated    Millis      `cbor:"5,keyasint"`
+	Order      uint64      `cbor:"6,keyasint"` // place of creation
+}
+
+// Processor is one step of a flow.
+type Processor struct {
+	Name           string                   `cbor:"1,keyasint"`
+	Lambda         string                   `cbor:"2,keyasint"` // ARN
+	ExecutionOrder int                      `cbor:"3,keyasint"`
+	FallbackAction messaging.FallbackAction `cbor:"4,keyasint"`
+}
+
+// Stream says where the events of one kind of an app instance are exported to.
+type Stream struct {
+	DataType messaging.MessagingDataType `cbor:"1,keyasint"`
+	ARN      string                      `cbor:"2,keyasint"`
 }
 
 // Push is the notification that goes with a message.

@@ -27,19 +27,54 @@ var (
 
 	Channels          = Table[chime.Channel]{ID: 10, Name: "channels"}                   // app, channel id
 	ChannelsInOrder   = Table[string]{ID: 11, Name: "channels in order"}                 // app, privacy, order
-	Activities        = Table[chime.Activity]{ID: 12, Name: "channel activity"}          // app, uid
-	Memberships       = Table[chime.Membership]{ID: 13, Name: "memberships"}             // app, uid, ref
-	MembersInOrder    = Table[chime.Ref]{ID: 14, Name: "members in order"}               // app, uid, type, order, ref
+	Activities        = Table[chime.Activity]{ID: 12, Name: "channel activity"}          // app, uid[, sub-channel]
+	Memberships       = Table[chime.Membership]{ID: 13, Name: "memberships"}             // app, uid, ref[, sub-channel]
+	MembersInOrder    = Table[chime.Ref]{ID: 14, Name: "members in order"}               // app, uid, type or "sub "+sub-channel, order, ref
 	MembershipsOf     = Table[chime.Place]{ID: 15, Name: "memberships of a user"}        // app, ref, order, uid
 	Moderators        = Table[chime.Moderator]{ID: 16, Name: "moderators"}               // app, uid, ref
 	ModeratorsInOrder = Table[chime.Ref]{ID: 17, Name: "moderators in order"}            // app, uid, order, ref
 	ModeratedBy       = Table[chime.Place]{ID: 18, Name: "channels moderated by a user"} // app, ref, order, uid
 
-	Messages = Table[chime.Message]{ID: 19, Name: "messages"}            // app, uid, message id
+	Messages = Table[chime.Message]{ID: 19, Name: "messages"}            // app, uid, [sub-channel,] message id
 	Replies  = Table[chime.Reply]{ID: 20, Name: "client request tokens"} // start of the window in ms, operation, app, parent, bearer, token
 	Tags     = Table[[]chime.Tag]{ID: 21, Name: "tags"}                  // app, kind, id
 	Tasks    = Table[chime.Task]{ID: 22, Name: "background tasks"}       // app, subject
 	Counts   = Table[uint64]{ID: 23, Name: "counts"}                     // app (empty: the service), what
+
+	Bots             = Table[chime.Bot]{ID: 24, Name: "bots"}                         // app, bot id
+	BotsInOrder      = Table[string]{ID: 25, Name: "bots in order"}                   // app, order
+	Endpoints        = Table[chime.Endpoint]{ID: 26, Name: "device endpoints"}        // app, ref, endpoint id
+	EndpointsInOrder = Table[string]{ID: 27, Name: "device endpoints in order"}       // app, ref, order
+	EndpointOf       = Table[chime.EndpointPlace]{ID: 28, Name: "endpoint of device"} // app, type, hash of the device token
+
+	Bans        = Table[chime.Ban]{ID: 29, Name: "bans"}               // app, uid, ref
+	BansInOrder = Table[chime.Ref]{ID: 30, Name: "bans in order"}      // app, uid, order, ref
+	BansOf      = Table[chime.Place]{ID: 31, Name: "bans of somebody"} // app, ref, order, uid
+
+	SubChannels        = Table[chime.SubChannel]{ID: 32, Name: "sub-channels"} // app, uid, sub-channel id
+	SubChannelsInOrder = Table[string]{ID: 33, Name: "sub-channels in order"}  // app, uid, order
+
+	Flows        = Table[chime.Flow]{ID: 34, Name: "channel flows"}          // app, flow id
+	FlowsInOrder = Table[string]{ID: 35, Name: "channel flows in order"}     // app, order
+	FlowChannels = Table[chime.Place]{ID: 36, Name: "channels with a flow"}  // app, flow id, order, uid
+	Streams      = Table[[]chime.Stream]{ID: 37, Name: "streaming settings"} // app
+)
+
+// The tables of the account, which no app instance owns. Names of users, roles and policies are
+// in lower case in keys, because IAM tells them apart without regard to case.
+var (
+	AccountUsers    = Table[chime.AccountUser]{ID: 48, Name: "account users"}      // name
+	AccessKeys      = Table[chime.AccessKey]{ID: 49, Name: "access keys"}          // access key id
+	AccessKeysOf    = Table[string]{ID: 50, Name: "access keys of a user"}         // user name, access key id
+	Roles           = Table[chime.Role]{ID: 51, Name: "roles"}                     // name
+	InlinePolicies  = Table[chime.InlinePolicy]{ID: 52, Name: "inline policies"}   // entity kind, entity name, policy name as given
+	Policies        = Table[chime.ManagedPolicy]{ID: 53, Name: "managed policies"} // name
+	Attachments     = Table[string]{ID: 54, Name: "attached policies"}             // entity kind, entity name, policy ARN -> policy ARN
+	AttachmentsOf   = Table[chime.Entity]{ID: 55, Name: "entities of a policy"}    // policy ARN, entity kind, entity name
+	OIDCProviders   = Table[chime.OIDCProvider]{ID: 56, Name: "OIDC providers"}    // URL without https://
+	Keyring         = Table[chime.SealedKey]{ID: 57, Name: "keyring"}              // use, number
+	PoolIdentities  = Table[chime.PoolIdentity]{ID: 58, Name: "pool identities"}   // identity id
+	PoolIdentityFor = Table[string]{ID: 59, Name: "pool identity of a login"}      // pool, provider, subject -> identity id
 )
 
 // UnderAppInstance are the tables whose keys begin with the app instance, but for the tasks,
@@ -51,4 +86,7 @@ var UnderAppInstance = [...]TableID{
 	Memberships.ID, MembersInOrder.ID, MembershipsOf.ID,
 	Moderators.ID, ModeratorsInOrder.ID, ModeratedBy.ID,
 	Messages.ID, Tags.ID, Counts.ID,
+	Bots.ID, BotsInOrder.ID, Endpoints.ID, EndpointsInOrder.ID, EndpointOf.ID,
+	Bans.ID, BansInOrder.ID, BansOf.ID, SubChannels.ID, SubChannelsInOrder.ID,
+	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID,
 }
