@@ -332,3 +332,19 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 		}
 	}
 }
+
+// What is stored is sealed under the root secret: another one needs the former one's help, once.
+func TestChangedRootSecret(t *testing.T) {
+	cfg := settings(t, config.Serve, nil)
+	start(t, cfg).stop()
+	former := cfg.RootSecretAccessKey
+	cfg.RootSecretAccessKey = config.NewSecret("another-secret-of-the-test")
+	_, err := app.New(t.Context(), cfg, app.Deps{})
+	if err == nil || !strings.Contains(err.Error(), "root-secret-access-key-previous") {
+		t.Fatalf("got %v", err)
+	}
+	cfg.RootSecretAccessKeyPrevious = former
+	start(t, cfg).stop()
+	cfg.RootSecretAccessKeyPrevious = config.Secret{}
+	start(t, cfg).stop()
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/dispatch"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/keyring"
 	"github.com/carillon-chat/carillon/internal/lifecycle"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/realtime"
@@ -26,6 +27,7 @@ import (
 // services are the parts that answer operations and announce events.
 type services struct {
 	site     chime.Site
+	keyring  *keyring.Keyring
 	access   *access.Service
 	identity *identity.Service
 	channels *channels
@@ -39,6 +41,13 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	cfg, now, random := a.cfg, a.deps.Now, a.deps.Random
 	site := chime.Site{Region: cfg.Region, Account: cfg.Account}
 	s := &services{site: site}
+	s.keyring, err = keyring.Open(ctx, keyring.Options{
+		Store: a.store, RootSecret: cfg.RootSecretAccessKey.Reveal(), Previous: cfg.RootSecretAccessKeyPrevious.Reveal(),
+		Now: now, Random: random,
+	})
+	if err != nil {
+		return err
+	}
 	s.access, err = access.New(access.Options{
 		Site: site, RootAccessKeyID: cfg.RootAccessKeyID, RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(),
 		Now: now, Random: random, PresignGrace: cfg.PresignGrace, Explain: cfg.Mode == config.Dev,
@@ -78,7 +87,7 @@ func (a *App) addBackground(ctx context.Context) error {
 	}
 	cleaner := lifecycle.New(lifecycle.Options{
 		Store: a.store, Tokens: idempotency.Tokens{Window: a.cfg.TokenWindow}, EventRetention: a.cfg.EventRetention,
-		Now: a.deps.Now, Log: a.deps.Log,
+		RotateKeys: a.services.keyring.Rotate, Now: a.deps.Now, Log: a.deps.Log,
 	})
 	a.actors = append(a.actors,
 		actor{name: "dispatch", run: dispatcher.Run, patience: stopPatience},

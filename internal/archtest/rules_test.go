@@ -26,7 +26,7 @@ var layers = []layer{
 	{"decorator", []string{"internal/store/observed", "internal/store/faulty"},
 		[]string{"pure", "contract"},
 		"a decorator fits every engine while it knows nothing but the contract"},
-	{"service", []string{"internal/idempotency", "internal/access", "internal/identity", "internal/channel", "internal/message",
+	{"service", []string{"internal/idempotency", "internal/keyring", "internal/account", "internal/access", "internal/identity", "internal/channel", "internal/message",
 		"internal/flow", "internal/export", "internal/push", "internal/lifecycle", "internal/dispatch", "internal/realtime"},
 		[]string{"pure", "contract"},
 		"services hold the rules of the product; they run on any engine and behind any transport"},
@@ -67,6 +67,8 @@ var siblings = map[string]struct {
 }{
 	"service": {
 		map[string][]string{
+			"internal/account":   {"internal/keyring"},
+			"internal/access":    {"internal/account/policies", "internal/keyring"},
 			"internal/identity":  {"internal/idempotency"},
 			"internal/channel":   {"internal/identity", "internal/idempotency"},
 			"internal/message":   {"internal/channel", "internal/identity", "internal/idempotency"},

@@ -27,6 +27,8 @@ type Config struct {
 	RootAccessKeyID     string `key:"root-access-key-id" dev:"CARILLONDEV000000000" doc:"Access key id that may do everything: 16 to 128 letters, digits or underscores."`
 	RootSecretAccessKey Secret `key:"root-secret-access-key" dev:"carillon-dev-secret-do-not-use-in-production" flag:"-" doc:"Secret of the root access key, at least 16 characters. It has no flag, because other users of a machine can read those."`
 
+	RootSecretAccessKeyPrevious Secret `key:"root-secret-access-key-previous" flag:"-" doc:"Former secret of the root access key, for the first start after it was changed: the stored keys are sealed under it. It signs nothing, and may be removed afterwards."`
+
 	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 

@@ -20,6 +20,8 @@ import (
 const (
 	ownID     = "AKIAOWN0000000000001"
 	ownSecret = "a-secret-that-nobody-may-see"
+
+	formerSecret = "what-was-the-secret-before"
 )
 
 var ownKeys = []string{"CARILLON_ROOT_ACCESS_KEY_ID=" + ownID, "CARILLON_ROOT_SECRET_ACCESS_KEY=" + ownSecret}
@@ -192,12 +194,12 @@ func TestDevOpenToOthersWithOwnKeys(t *testing.T) {
 }
 
 func TestSecretIsNeverShown(t *testing.T) {
-	cfg, err := config.Load(config.Serve, config.Sources{Environ: ownKeys})
+	cfg, err := config.Load(config.Serve, config.Sources{Environ: append(ownKeys, "CARILLON_ROOT_SECRET_ACCESS_KEY_PREVIOUS="+formerSecret)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.RootSecretAccessKey.Reveal() != ownSecret {
-		t.Fatal("the secret is lost")
+	if cfg.RootSecretAccessKey.Reveal() != ownSecret || cfg.RootSecretAccessKeyPrevious.Reveal() != formerSecret {
+		t.Fatal("a secret is lost")
 	}
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
@@ -214,9 +216,10 @@ func TestSecretIsNeverShown(t *testing.T) {
 	if err := cfg.WriteYAML(&out); err != nil {
 		t.Fatal(err)
 	}
-	hex := fmt.Sprintf("%x", ownSecret)
-	if strings.Contains(out.String(), ownSecret) || strings.Contains(out.String(), hex) {
-		t.Errorf("the secret is shown:\n%s", out.String())
+	for _, secret := range []string{ownSecret, formerSecret} {
+		if strings.Contains(out.String(), secret) || strings.Contains(out.String(), fmt.Sprintf("%x", secret)) {
+			t.Errorf("the secret %s is shown:\n%s", secret, out.String())
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -45,7 +46,7 @@ func (c *Config) WriteYAML(w io.Writer) error {
 	for _, s := range Settings(c.Mode) {
 		line := fmt.Sprintf("%s: %s\n", s.Key, strconv.Quote(s.Value(c)))
 		if s.Type == "secret" {
-			line = fmt.Sprintf("# %s: %s\n", s.Key, s.Value(c))
+			line = fmt.Sprintf("# %s: %s\n", s.Key, cmp.Or(s.Value(c), "(not set)"))
 		}
 		if _, err := io.WriteString(w, line); err != nil {
 			return err

@@ -1,5 +1,5 @@
-// Package lifecycle removes what has had its time: answers remembered for client request tokens
-// and events of the log. It promises:
+// Package lifecycle removes what has had its time: answers remembered for client request tokens,
+// events of the log and keys. It promises:
 //
 //   - Nothing younger than its window or retention is removed, and the latest event never is.
 //   - A pass takes few reads and one short transaction, however much there is to remove.
@@ -8,6 +8,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sort"
 	"time"
@@ -26,9 +27,11 @@ type Options struct {
 	Tokens idempotency.Tokens
 	// EventRetention is how long an event is kept in the log.
 	EventRetention time.Duration
-	Interval       time.Duration // zero means DefaultInterval
-	Now            func() time.Time
-	Log            *slog.Logger
+	// RotateKeys replaces and forgets keys when their time has come; nil when there are none.
+	RotateKeys func(context.Context) error
+	Interval   time.Duration // zero means DefaultInterval
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 // Cleaner makes the passes.
@@ -58,8 +61,17 @@ func (c *Cleaner) Run(ctx context.Context) error {
 	}
 }
 
-// Clean makes one pass.
+// Clean makes one pass. A part that fails does not keep the other from its work.
 func (c *Cleaner) Clean(ctx context.Context) error {
+	err := c.forget(ctx)
+	if c.o.RotateKeys != nil {
+		err = errors.Join(err, c.o.RotateKeys(ctx))
+	}
+	return err
+}
+
+// forget removes tokens and events.
+func (c *Cleaner) forget(ctx context.Context) error {
 	now := c.o.Now()
 	var old uint64
 	err := c.o.Store.View(ctx, func(r store.Reader) (err error) {

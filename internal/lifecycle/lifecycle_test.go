@@ -174,3 +174,22 @@ func TestFailedPassIsLoggedAndMadeUpFor(t *testing.T) {
 		}
 	})
 }
+
+// Keys are looked after in every pass, also when something else fails.
+func TestKeysAreRotatedInEveryPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		var passes int
+		var log bytes.Buffer
+		stop := run(t, lifecycle.Options{
+			Store: &broken{Store: s}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			RotateKeys: func(context.Context) error { passes++; return errors.New("no keys") },
+		})
+		time.Sleep(150 * time.Second)
+		stop()
+		if passes != 2 || strings.Count(log.String(), "no keys") != 2 {
+			t.Errorf("keys were looked after %d times in two passes; log: %s", passes, &log)
+		}
+	})
+}

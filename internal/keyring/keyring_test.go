@@ -1,0 +1,345 @@
+package keyring_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/keyring"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/faulty"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
+)
+
+// cluster is a store with nodes on it, and their clock.
+type cluster struct {
+	t     *testing.T
+	store store.Store
+	now   time.Time
+}
+
+func newCluster(t *testing.T) *cluster {
+	st := memstore.New()
+	t.Cleanup(func() { st.Close() })
+	return &cluster{t, st, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
+}
+
+func (c *cluster) open(secret, previous string) (*keyring.Keyring, error) {
+	return keyring.Open(c.t.Context(), keyring.Options{
+		Store: c.store, RootSecret: secret, Previous: previous, Now: func() time.Time { return c.now },
+	})
+}
+
+func (c *cluster) node() *keyring.Keyring {
+	c.t.Helper()
+	k, err := c.open("root-secret", "")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return k
+}
+
+func (c *cluster) token(k *keyring.Keyring, text string) string {
+	c.t.Helper()
+	token, err := k.SealToken([]byte(text))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return token
+}
+
+// opens reports whether the node opens the token; any failure but ErrToken ends the test.
+func (c *cluster) opens(k *keyring.Keyring, token, want string) bool {
+	c.t.Helper()
+	plain, err := k.OpenToken(token)
+	if err != nil {
+		if !errors.Is(err, keyring.ErrToken) {
+			c.t.Fatal(err)
+		}
+		return false
+	}
+	if string(plain) != want {
+		c.t.Fatalf("the token holds %q, want %q", plain, want)
+	}
+	return true
+}
+
+// number is that of the key that made the token.
+func number(t *testing.T, token string) byte {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw[0]
+}
+
+func (c *cluster) rotate(k *keyring.Keyring) {
+	c.t.Helper()
+	if err := k.Rotate(c.t.Context()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func TestSecretsAtRest(t *testing.T) {
+	c := newCluster(t)
+	k := c.node()
+	sealed, err := k.Seal([]byte("a secret"), []byte("AKIA1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(sealed), "secret") {
+		t.Error("the sealed bytes show the secret")
+	}
+	for name, node := range map[string]*keyring.Keyring{"the same": k, "after a restart": c.node()} {
+		if plain, err := node.Unseal(sealed, []byte("AKIA1")); err != nil || string(plain) != "a secret" {
+			t.Errorf("%s: %q, %v", name, plain, err)
+		}
+	}
+	for i := range sealed {
+		changed := append([]byte{}, sealed...)
+		changed[i] ^= 1
+		if _, err := k.Unseal(changed, []byte("AKIA1")); err == nil {
+			t.Errorf("opened with byte %d changed", i)
+		}
+		if _, err := k.Unseal(sealed[:i], []byte("AKIA1")); err == nil {
+			t.Errorf("opened when cut to %d bytes", i)
+		}
+	}
+	if _, err := k.Unseal(sealed, []byte("AKIA2")); err == nil {
+		t.Error("a secret of one record opens in another")
+	}
+	if _, err := newCluster(t).node().Unseal(sealed, []byte("AKIA1")); err == nil {
+		t.Error("another store with the same root secret opens it")
+	}
+}
+
+func TestTokens(t *testing.T) {
+	c := newCluster(t)
+	k := c.node()
+	token := c.token(k, "claims")
+	if strings.ContainsAny(token, "+/=%") {
+		t.Errorf("the token %q needs escaping in a URL", token)
+	}
+	if !c.opens(k, token, "claims") || !c.opens(c.node(), token, "claims") {
+		t.Error("the token does not open")
+	}
+	if c.token(k, "claims") == token {
+		t.Error("two tokens are equal")
+	}
+	for name, bad := range map[string]string{
+		"empty": "", "short": "AA", "other alphabet": "*" + token[1:], "cut": token[:len(token)-2],
+		"longer": token + "AAAA", "padded": token + "=", "huge": strings.Repeat("A", 1<<20),
+	} {
+		if c.opens(k, bad, "") {
+			t.Errorf("%s: opened", name)
+		}
+	}
+	for i := range token {
+		c.now = c.now.Add(time.Hour) // so that looking for an unknown key is not what refuses
+		if bad := token[:i] + map[bool]string{true: "A", false: "B"}[token[i] != 'A'] + token[i+1:]; c.opens(k, bad, "claims") {
+			t.Errorf("opened with character %d changed", i)
+		}
+	}
+	if c.opens(newCluster(t).node(), token, "claims") {
+		t.Error("another store with the same root secret opens it")
+	}
+}
+
+func TestSecretsOfTemporaryKeys(t *testing.T) {
+	c := newCluster(t)
+	k := c.node()
+	a, b := k.Secret("ASIA1"), k.Secret("ASIA2")
+	if len(a) != 40 || a == b {
+		t.Errorf("%q, %q", a, b)
+	}
+	c.now = c.now.Add(keyring.DefaultRotate)
+	c.rotate(k)
+	if k.Secret("ASIA1") != a || c.node().Secret("ASIA1") != a {
+		t.Error("the secret of a temporary key changed")
+	}
+}
+
+// A key is in use for 30 days; a token opens for two days after another replaced its key.
+func TestRotation(t *testing.T) {
+	c := newCluster(t)
+	k := c.node()
+	first := c.token(k, "first")
+	c.now = c.now.Add(keyring.DefaultRotate - time.Second)
+	c.rotate(k)
+	last := c.token(k, "last of the first key")
+	if number(t, first) != number(t, last) {
+		t.Error("the key was replaced early")
+	}
+	c.now = c.now.Add(time.Second)
+	c.rotate(k)
+	second := c.token(k, "second")
+	if number(t, second) == number(t, first) {
+		t.Error("the key was not replaced")
+	}
+	c.now = c.now.Add(keyring.Keep - time.Second)
+	c.rotate(k)
+	for _, node := range []*keyring.Keyring{k, c.node()} {
+		if !c.opens(node, last, "last of the first key") || !c.opens(node, second, "second") {
+			t.Error("a token of a replaced key does not open while it may live")
+		}
+	}
+	c.now = c.now.Add(time.Second)
+	c.rotate(k)
+	for _, node := range []*keyring.Keyring{k, c.node()} {
+		if c.opens(node, last, "last of the first key") {
+			t.Error("the first key was kept")
+		}
+		if !c.opens(node, second, "second") {
+			t.Error("the second key is gone")
+		}
+	}
+}
+
+// Numbers of keys are written as one byte: the 257th key has the number of the first.
+func TestManyRotations(t *testing.T) {
+	c := newCluster(t)
+	k := c.node()
+	for range 300 {
+		c.now = c.now.Add(keyring.DefaultRotate)
+		c.rotate(k)
+		if token := c.token(k, "text"); !c.opens(k, token, "text") {
+			t.Fatal("the token does not open")
+		}
+	}
+}
+
+func TestNodesAgree(t *testing.T) {
+	c := newCluster(t)
+	a, b := c.node(), c.node()
+	if !c.opens(b, c.token(a, "text"), "text") {
+		t.Error("nodes that started together disagree")
+	}
+	c.now = c.now.Add(keyring.DefaultRotate)
+	c.rotate(a)
+	token := c.token(a, "text")
+	if !c.opens(b, token, "text") {
+		t.Error("a key of another node is not found")
+	}
+	c.rotate(b)
+	if number(t, c.token(b, "text")) != number(t, token) {
+		t.Error("each node made a key of its own")
+	}
+}
+
+// Tokens of strangers must not make the store work.
+func TestUnknownKeysAreLookedForNowAndThen(t *testing.T) {
+	c := newCluster(t)
+	var views atomic.Int32
+	c.store = faulty.New(c.store, func(call faulty.Call) error {
+		if call.Op == faulty.View {
+			views.Add(1)
+		}
+		return nil
+	})
+	k := c.node()
+	views.Store(0)
+	stranger := "_" + c.token(k, "text")[1:]
+	for range 100 {
+		c.opens(k, stranger, "")
+	}
+	if n := views.Load(); n != 1 {
+		t.Errorf("100 tokens with an unknown key read the store %d times", n)
+	}
+	c.now = c.now.Add(time.Second)
+	c.opens(k, stranger, "")
+	if n := views.Load(); n != 2 {
+		t.Errorf("the store was read %d times after a second", n)
+	}
+}
+
+func TestChangedRootSecret(t *testing.T) {
+	c := newCluster(t)
+	before := c.node()
+	issuer, err := before.IssuerKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := before.Seal([]byte("a secret"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := c.token(before, "text")
+	for _, previous := range []string{"", "another"} {
+		if _, err := c.open("new-secret", previous); !errors.Is(err, keyring.ErrRootSecret) ||
+			!strings.Contains(err.Error(), "root-secret-access-key-previous") {
+			t.Errorf("previous %q: %v", previous, err)
+		}
+	}
+	for _, secrets := range [][2]string{{"root-secret", "unused"}, {"new-secret", "root-secret"}, {"new-secret", "root-secret"}, {"new-secret", ""}} {
+		k, err := c.open(secrets[0], secrets[1])
+		if err != nil {
+			t.Fatal(secrets, err)
+		}
+		if plain, err := k.Unseal(sealed, nil); err != nil || string(plain) != "a secret" {
+			t.Errorf("%v: the sealed secret is %q, %v", secrets, plain, err)
+		}
+		if !c.opens(k, token, "text") || k.Secret("ASIA1") != before.Secret("ASIA1") {
+			t.Errorf("%v: sessions are lost", secrets)
+		}
+		if key, err := k.IssuerKey(t.Context()); err != nil || !key.Equal(issuer) {
+			t.Errorf("%v: the issuer's key is lost: %v", secrets, err)
+		}
+	}
+	if _, err := c.open("root-secret", ""); !errors.Is(err, keyring.ErrRootSecret) {
+		t.Errorf("the former secret still opens: %v", err)
+	}
+}
+
+func TestIssuerKeyIsOne(t *testing.T) {
+	c := newCluster(t)
+	a, b := c.node(), c.node()
+	first, err := a.IssuerKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]*keyring.Keyring{"again": a, "another node": b, "after a restart": c.node()} {
+		if key, err := k.IssuerKey(t.Context()); err != nil || !key.Equal(first) {
+			t.Errorf("%s: another key, %v", name, err)
+		}
+	}
+}
+
+func TestFailingStore(t *testing.T) {
+	c := newCluster(t)
+	var failing atomic.Bool
+	lost := errors.New("lost")
+	c.store = faulty.New(c.store, func(faulty.Call) error {
+		if failing.Load() {
+			return lost
+		}
+		return nil
+	})
+	k := c.node()
+	token := c.token(k, "text")
+	failing.Store(true)
+	if err := k.Rotate(t.Context()); !errors.Is(err, lost) {
+		t.Errorf("Rotate: %v", err)
+	}
+	if _, err := k.IssuerKey(t.Context()); !errors.Is(err, lost) {
+		t.Errorf("IssuerKey: %v", err)
+	}
+	if _, err := c.open("root-secret", ""); !errors.Is(err, lost) {
+		t.Errorf("Open: %v", err)
+	}
+	if !c.opens(k, token, "text") {
+		t.Error("the keys in force are lost")
+	}
+}
+
+func TestRotationIsNotTooFast(t *testing.T) {
+	st := memstore.New()
+	defer st.Close()
+	if _, err := keyring.Open(context.Background(), keyring.Options{Store: st, RootSecret: "s", Rotate: time.Minute}); err == nil {
+		t.Error("more keys than numbers are allowed")
+	}
+}
