@@ -82,18 +82,44 @@ func (s Site) RefARN(app string, ref Ref) string { return s.prefix() + app + "/"
 // Parse reads the ARN given in the named member. A text that is no ARN of the service is
 // refused with 400, a well-formed ARN of another region or account with 403 (spec 1.1).
 func (s Site) Parse(member, arn string) (Resource, error) {
-	fields := strings.SplitN(arn, ":", 6)
-	if len(fields) != 6 || fields[0] != "arn" || fields[1] != "aws" || fields[2] != "chime" {
+	path, ours, ok := s.split("chime", arn)
+	if !ok {
 		return Resource{}, api.BadRequest(member, "is not an ARN of the chime service")
 	}
-	res, ok := parsePath(fields[5])
+	res, ok := parsePath(path)
 	if !ok {
 		return Resource{}, api.BadRequest(member, "does not name an app instance or a resource of one")
 	}
-	if fields[3] != s.Region || fields[4] != s.Account {
-		return Resource{}, api.Forbidden("%s belongs to another region or account than this service", member)
+	if !ours {
+		return Resource{}, foreign(member)
 	}
 	return res, nil
+}
+
+// ParseOther reads the ARN of a resource of another AWS service, which has to be of this
+// region and account, and answers the part behind the account. Errors are those of Parse.
+func (s Site) ParseOther(member, service, arn string) (resource string, err error) {
+	resource, ours, ok := s.split(service, arn)
+	if !ok || resource == "" {
+		return "", api.BadRequest(member, "is not an ARN of the %s service", service)
+	}
+	if !ours {
+		return "", foreign(member)
+	}
+	return resource, nil
+}
+
+// split takes apart an ARN of the service. ours: it is of this region and account.
+func (s Site) split(service, arn string) (path string, ours, ok bool) {
+	fields := strings.SplitN(arn, ":", 6)
+	if len(fields) != 6 || fields[0] != "arn" || fields[1] != "aws" || fields[2] != service {
+		return "", false, false
+	}
+	return fields[5], fields[3] == s.Region && fields[4] == s.Account, true
+}
+
+func foreign(member string) error {
+	return api.Forbidden("%s belongs to another region or account than this service", member)
 }
 
 func parsePath(path string) (Resource, bool) {

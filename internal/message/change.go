@@ -39,7 +39,7 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 }
 
 func edit(m *chime.Message, req *messaging.UpdateChannelMessageRequest, now chime.Millis) error {
-	if err := checkContent(m.Type, req.Content); err != nil {
+	if err := chime.CheckContent("Content", m.Type, req.Content); err != nil {
 		return err
 	}
 	if req.Metadata != nil {

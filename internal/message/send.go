@@ -11,13 +11,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Limits of spec 5.1, in bytes of UTF-8.
-const (
-	maxContent    = 4096
-	maxControl    = 30
-	maxAttributes = 1024
-)
-
 // SendChannelMessage sends as a DEFAULT member (rule p). The answer waits for the disk and
 // never for delivery.
 func (s *Service) SendChannelMessage(ctx context.Context, req *messaging.SendChannelMessageRequest) (*messaging.SendChannelMessageResponse, error) {
@@ -43,32 +36,14 @@ func checkSend(req *messaging.SendChannelMessageRequest) error {
 	if req.Type == messaging.ChannelMessageTypeControl && req.Metadata != nil && *req.Metadata != "" {
 		return api.BadRequest("Metadata", "a CONTROL message has no Metadata")
 	}
-	if err := checkContent(req.Type, req.Content); err != nil {
+	if err := chime.CheckContent("Content", req.Type, req.Content); err != nil {
 		return err
 	}
-	size := 0
-	for name, value := range req.MessageAttributes {
-		size += len(name)
-		for _, v := range value.StringValues {
-			size += len(v)
-		}
-	}
-	if size > maxAttributes {
-		return api.BadRequest("MessageAttributes", "keys and values have %d bytes together; the limit is %d", size, maxAttributes)
+	if err := chime.CheckAttributes("MessageAttributes", req.MessageAttributes); err != nil {
+		return err
 	}
 	if len(req.Target) > 0 && req.Target[0].MemberARN == nil {
 		return api.BadRequest("Target[0].MemberArn", "is required")
-	}
-	return nil
-}
-
-func checkContent(kind messaging.ChannelMessageType, content string) error {
-	limit := maxContent
-	if kind == messaging.ChannelMessageTypeControl {
-		limit = maxControl
-	}
-	if len(content) > limit {
-		return api.BadRequest("Content", "has %d bytes; the size limit of %s channel messages is %d", len(content), kind, limit)
 	}
 	return nil
 }
