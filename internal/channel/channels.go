@@ -93,6 +93,7 @@ func (v *Visit) remove(tx store.Tx) error {
 		store.ModeratorsInOrder.DeletePrefix(tx, prefix),
 		store.Messages.DeletePrefix(tx, prefix),
 		store.Counts.DeletePrefix(tx, prefix),
+		v.unlinkFlow(tx),
 		identity.DeleteTags(tx, v.resource()),
 	} {
 		if err != nil {
@@ -188,6 +189,9 @@ func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
 		Metadata: v.Channel.Metadata, CreatedBy: creator,
 		CreatedTimestamp: v.Channel.Created.Optional(), LastUpdatedTimestamp: v.Channel.Updated.Optional(),
 		LastMessageTimestamp: last.Optional(),
+	}
+	if v.Channel.Flow != "" {
+		c.ChannelFlowARN = v.site.ChannelFlowARN(v.Actor.App, v.Channel.Flow)
 	}
 	if e := v.Channel.Expiration; e != nil {
 		c.ExpirationSettings = &messaging.ExpirationSettings{

@@ -1,0 +1,41 @@
+package channel
+
+import (
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// SetFlow gives the channel the flow of that id, or none when the id is empty. No socket is
+// told (spec 4.4).
+func (v *Visit) SetFlow(tx store.Tx, id string, now chime.Millis) error {
+	kind := chime.EventAssociateFlow
+	if id == "" {
+		kind = chime.EventDisassociateFlow
+	}
+	if _, err := tx.Append(v.note(kind, now, "")); err != nil {
+		return err
+	}
+	if err := v.unlinkFlow(tx); err != nil {
+		return err
+	}
+	v.Channel.Flow = id
+	if id != "" {
+		if err := store.FlowChannels.Put(tx, v.flowKey(), v.place()); err != nil {
+			return err
+		}
+	}
+	return store.Channels.Put(tx, store.K(v.Actor.App, v.Channel.ID), v.Channel)
+}
+
+// unlinkFlow takes the channel off the list of its flow, if it has one.
+func (v *Visit) unlinkFlow(tx store.Tx) error {
+	if v.Channel.Flow == "" {
+		return nil
+	}
+	return store.FlowChannels.Delete(tx, v.flowKey())
+}
+
+// flowKey is the channel's place in the list of its flow, in order of the channels' creation.
+func (v *Visit) flowKey() store.Key {
+	return store.K(v.Actor.App, v.Channel.Flow).Num(v.Channel.Order).Str(v.Channel.UID)
+}
