@@ -15,12 +15,16 @@ var built = map[string][]string{
 		"DeleteAppInstanceAdmin", "DeleteAppInstanceUser", "DescribeAppInstance", "DescribeAppInstanceAdmin",
 		"DescribeAppInstanceUser", "ListAppInstanceAdmins", "ListAppInstanceUsers", "ListAppInstances",
 		"ListTagsForResource", "TagResource", "UntagResource", "UpdateAppInstance", "UpdateAppInstanceUser"},
-	"chime-sdk-messaging": {"BatchCreateChannelMembership", "CreateChannel", "CreateChannelMembership", "DeleteChannel",
-		"DeleteChannelMembership", "DeleteChannelMessage", "DescribeChannel", "DescribeChannelMembership",
-		"DescribeChannelMembershipForAppInstanceUser", "GetChannelMessage", "GetChannelMessageStatus",
-		"GetMessagingSessionEndpoint", "ListChannelMemberships", "ListChannelMembershipsForAppInstanceUser",
-		"ListChannelMessages", "ListChannels", "ListTagsForResource", "RedactChannelMessage", "SendChannelMessage",
-		"TagResource", "UntagResource", "UpdateChannel", "UpdateChannelMessage", "UpdateChannelReadMarker"},
+	"chime-sdk-messaging": {"AssociateChannelFlow", "BatchCreateChannelMembership", "ChannelFlowCallback", "CreateChannel",
+		"CreateChannelFlow", "CreateChannelMembership", "DeleteChannel", "DeleteChannelFlow",
+		"DeleteChannelMembership", "DeleteChannelMessage", "DeleteMessagingStreamingConfigurations", "DescribeChannel",
+		"DescribeChannelFlow", "DescribeChannelMembership", "DescribeChannelMembershipForAppInstanceUser",
+		"DisassociateChannelFlow", "GetChannelMessage", "GetChannelMessageStatus", "GetMessagingSessionEndpoint",
+		"GetMessagingStreamingConfigurations", "ListChannelFlows", "ListChannelMemberships",
+		"ListChannelMembershipsForAppInstanceUser", "ListChannelMessages", "ListChannels",
+		"ListChannelsAssociatedWithChannelFlow", "ListTagsForResource", "PutMessagingStreamingConfigurations",
+		"RedactChannelMessage", "SendChannelMessage", "TagResource", "UntagResource", "UpdateChannel",
+		"UpdateChannelFlow", "UpdateChannelMessage", "UpdateChannelReadMarker"},
 }
 
 // sendRequest signs and sends what apitest made.

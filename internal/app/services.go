@@ -15,6 +15,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/dispatch"
+	"github.com/carillon-chat/carillon/internal/export"
+	"github.com/carillon-chat/carillon/internal/flow"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/keyring"
@@ -32,6 +34,8 @@ type services struct {
 	identity *identity.Service
 	channels *channels
 	messages *messages
+	flows    *flows
+	exports  *exports
 	endpoint *endpoints
 	tags     tags
 	hub      *realtime.Hub
@@ -61,6 +65,10 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.messages = message.New(message.Options{
 		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow,
 	})
+	s.flows = flow.New(flow.Options{
+		Store: a.store, Site: site, Now: now, Random: random, Limits: flow.DefaultLimits(), TokenWindow: cfg.TokenWindow,
+	})
+	s.exports = export.New(a.store, site, now)
 	s.identity = identity.New(identity.Options{
 		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow,
 		Limits: identity.DefaultLimits(), Users: s.channels,
@@ -100,6 +108,8 @@ func (a *App) addBackground(ctx context.Context) error {
 type messagingAPI struct {
 	*channels
 	*messages
+	*flows
+	*exports
 	*endpoints
 	tags
 	unbuilt
@@ -110,6 +120,8 @@ type messagingAPI struct {
 type (
 	channels  = channel.Service
 	messages  = message.Service
+	flows     = flow.Service
+	exports   = export.Service
 	endpoints = realtime.Endpoints
 	tags      = identity.MessagingTags
 	unbuilt   struct{ messaging.Unbuilt }
@@ -119,7 +131,8 @@ type (
 func (s *services) operations() []api.Operation {
 	return slices.Concat(
 		messaging.Operations(messagingAPI{
-			channels: s.channels, messages: s.messages, endpoints: s.endpoint, tags: s.tags,
+			channels: s.channels, messages: s.messages, flows: s.flows, exports: s.exports,
+			endpoints: s.endpoint, tags: s.tags,
 		}),
 		identityapi.Operations(s.identity),
 		sts.Operations(sts.Unbuilt{}),

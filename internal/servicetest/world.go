@@ -17,6 +17,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/export"
+	"github.com/carillon-chat/carillon/internal/flow"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -33,6 +35,8 @@ type World struct {
 	Identity *identity.Service
 	Channels *channel.Service
 	Messages *message.Service
+	Flows    *flow.Service
+	Exports  *export.Service
 
 	cursor store.Cursor
 	tokens int
@@ -56,6 +60,8 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	random := rand.New(rand.NewSource(1))
 	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: now, Random: random, Limits: channel.DefaultLimits()})
 	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: now, Random: random})
+	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: now, Random: random, Limits: flow.DefaultLimits()})
+	w.Exports = export.New(st, w.Site, now)
 	w.Identity = identity.New(identity.Options{
 		Store: st, Site: w.Site, Now: now, Random: random, Limits: identity.DefaultLimits(), Users: w.Channels,
 	})

@@ -1,0 +1,90 @@
+package flow
+
+import (
+	"io"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Limits of spec 11.1. Zero is no limit.
+type Limits struct {
+	FlowsPerApp       int
+	ProcessorsPerFlow int // the API takes three at most, whatever the limit
+}
+
+// DefaultLimits are ten times those of AWS.
+func DefaultLimits() Limits { return Limits{FlowsPerApp: 1000, ProcessorsPerFlow: 10} }
+
+// Options of a Service.
+type Options struct {
+	Store       store.Store
+	Site        chime.Site
+	Now         func() time.Time
+	Random      io.Reader
+	Limits      Limits
+	TokenWindow time.Duration // how long a client request token is remembered; zero: 10 minutes
+}
+
+// Service answers the operations on channel flows. It is safe for concurrent use.
+type Service struct {
+	store  store.Store
+	site   chime.Site
+	clock  func() time.Time
+	random io.Reader
+	limits Limits
+	tokens idempotency.Tokens
+}
+
+// New makes a Service.
+func New(o Options) *Service {
+	return &Service{
+		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, limits: o.Limits,
+		tokens: idempotency.Tokens{Window: o.TokenWindow},
+	}
+}
+
+func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
+
+// errNoFlow is what operations answer for a flow that does not exist, where they do not declare
+// NotFoundException (spec 10.5).
+var errNoFlow error = api.Forbidden("ChannelFlowArn does not name a channel flow that exists")
+
+// find reads the flow that the resource names. One of a deleted app instance is gone with it.
+func find(r store.Reader, at chime.Resource) (flow chime.Flow, found bool, err error) {
+	if found, err = store.AppInstances.Has(r, store.K(at.App)); err != nil || !found {
+		return flow, false, err
+	}
+	return store.Flows.Get(r, key(at.App, at.ID))
+}
+
+// require is find for a flow that has to be there.
+func require(r store.Reader, at chime.Resource) (chime.Flow, error) {
+	flow, found, err := find(r, at)
+	if err == nil && !found {
+		err = errNoFlow
+	}
+	return flow, err
+}
+
+// requireApp refuses an app instance that does not exist.
+func requireApp(r store.Reader, app string) error {
+	found, err := store.AppInstances.Has(r, store.K(app))
+	if err == nil && !found {
+		return api.Forbidden("AppInstanceArn: the app instance does not exist")
+	}
+	return err
+}
+
+func key(app, id string) store.Key { return store.K(app, id) }
+
+func orderKey(app string, order uint64) store.Key { return store.K(app).Num(order) }
+
+func countKey(app string) store.Key { return store.K(app, "channel flows") }
+
+func (s *Service) parse(arn string) (chime.Resource, error) {
+	return s.site.ParseKind("ChannelFlowArn", arn, chime.KindChannelFlow)
+}
