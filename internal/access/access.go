@@ -51,7 +51,7 @@ type Principal struct {
 	Service     string    // signing name of the scope: chime, sts, iam or cognito-identity
 	Expires     time.Time // end of temporary credentials; zero: never
 
-	policies []*iam.Document
+	policies *iam.Set
 }
 
 // Credentials are temporary keys as clients take them.
@@ -79,11 +79,15 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("access: %w", err)
 	}
+	policies, err := rootPolicy()
+	if err != nil {
+		return nil, fmt.Errorf("access: %w", err)
+	}
 	return &Service{
 		site: o.Site, rootSecret: o.RootSecretAccessKey, now: o.Now, random: o.Random,
 		verifier: verifier, sealer: sealer,
 		root: &Principal{
-			ARN: "arn:aws:iam::" + o.Site.Account + ":root", AccessKeyID: o.RootAccessKeyID, policies: rootPolicy,
+			ARN: "arn:aws:iam::" + o.Site.Account + ":root", AccessKeyID: o.RootAccessKeyID, policies: policies,
 		},
 	}, nil
 }
@@ -151,8 +155,8 @@ func (p *Principal) allow(action string, needed []choice) error {
 func (p *Principal) decide(action string, c choice) iam.Decision {
 	var answer iam.Decision
 	for i, arn := range c {
-		d := iam.Evaluate(p.policies, action, arn)
-		if !d.Allowed && d.Statement != nil {
+		d := p.policies.Decide(iam.Question{Action: action, Resource: arn})
+		if d.Explicit {
 			return d
 		}
 		if i == 0 || d.Allowed && !answer.Allowed {
@@ -165,7 +169,7 @@ func (p *Principal) decide(action string, c choice) iam.Decision {
 func denied(p *Principal, d iam.Decision) error {
 	return &api.Error{
 		Type: "AccessDeniedException", Code: "AccessDenied", Status: 403,
-		Message: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because %s",
+		Message: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s",
 			p.ARN, d.Action, d.Resource, d.Reason()),
 	}
 }
@@ -229,10 +233,14 @@ func (s *Service) open(token string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	policies, err := userPolicy(s.site.AppInstanceARN(res.App), c.UserARN)
+	if err != nil {
+		return nil, err
+	}
 	opened := &session{secret: s.sealer.secret(c.AccessKeyID), principal: &Principal{
 		ARN:         "arn:aws:sts::" + s.site.Account + ":assumed-role/app-instance-user/" + res.ID,
 		AccessKeyID: c.AccessKeyID, Expires: c.Expires.Time(),
-		policies: userPolicy(s.site.AppInstanceARN(res.App), c.UserARN),
+		policies: policies,
 	}}
 	s.opened.mu.Lock()
 	defer s.opened.mu.Unlock()

@@ -1,106 +1,163 @@
 package iam
 
-import "fmt"
+// Context gives the values of condition keys and variables.
+type Context interface {
+	// Lookup finds a key, given in lower case ("aws:principaltag/useruuid"). Steady says that the
+	// answer cannot change while the principal lives, so that a decision that asked for nothing
+	// else may be kept.
+	Lookup(key string) (values []string, found, steady bool)
+}
 
-// Decision is the answer to one question. Statement decided it; it is nil when nothing
-// matched.
-type Decision struct {
-	Allowed   bool
+// Question is whether an action on a resource is allowed.
+type Question struct {
 	Action    string
 	Resource  string
-	Statement *Statement
+	Context   Context   // nil: no key has a value
+	Principal Principal // of trust policies only
 }
 
-// Reason says in a few words why the decision is what it is.
-func (d Decision) Reason() string {
+// Set is everything that limits one principal. HasBoundary and HasSession say that the layer
+// exists, so that one without policies allows nothing.
+type Set struct {
+	Identity []Policy
+	Boundary []Policy
+	Session  []Policy
+
+	HasBoundary, HasSession bool
+}
+
+// Decide answers the question. A matching Deny anywhere refuses; otherwise an identity policy
+// must allow, and so must the boundary and the session policies if the principal has them.
+// It does not change the Set and allocates nothing for policies without conditions.
+func (s *Set) Decide(q Question) Decision {
+	e := evaluation{q: q, steady: true}
+	e.lower = appendLower(e.space[:0], q.Action)
+
+	identity := e.layer(s.Identity)
+	if identity.effect == Deny {
+		return e.decision(identity, "")
+	}
+	boundary := e.layer(s.Boundary)
+	if boundary.effect == Deny {
+		return e.decision(boundary, "")
+	}
+	session := e.layer(s.Session)
 	switch {
-	case d.Allowed:
-		return "a statement allows it"
-	case d.Statement != nil && d.Statement.Sid != "":
-		return fmt.Sprintf("the statement %q denies it", d.Statement.Sid)
-	case d.Statement != nil:
-		return "a statement denies it"
-	default:
-		return "no statement allows it"
+	case session.effect == Deny:
+		return e.decision(session, "")
+	case identity.effect != Allow:
+		return e.decision(verdict{}, "")
+	case s.HasBoundary && boundary.effect != Allow:
+		return e.decision(verdict{}, LimitBoundary)
+	case s.HasSession && session.effect != Allow:
+		return e.decision(verdict{}, LimitSession)
 	}
+	return e.decision(identity, "")
 }
 
-// Evaluate decides whether the policies, taken together, allow the action on every one of the
-// resources. The decision names the first resource that is refused.
-func Evaluate(policies []*Document, action string, resources ...string) Decision {
-	decision := Decision{Action: action}
-	for _, resource := range resources {
-		decision = decide(policies, action, resource)
-		if !decision.Allowed {
-			break
-		}
+// Trusts answers the question of a trust policy: may the principal perform an action of sts on the
+// role. It says nothing about what the principal's own policies allow.
+func (d *Document) Trusts(q Question) Decision {
+	e := evaluation{q: q, steady: true, trust: true}
+	e.lower = appendLower(e.space[:0], q.Action)
+	v := e.layer([]Policy{{Name: "role trust policy", Document: d}})
+	if v.effect == "" {
+		return e.decision(v, LimitTrust)
 	}
-	return decision
+	return e.decision(v, "")
 }
 
-func decide(policies []*Document, action, resource string) Decision {
-	d := Decision{Action: action, Resource: resource}
+// evaluation is the state of answering one question.
+type evaluation struct {
+	q       Question
+	trust   bool
+	lower   []byte // the action in lower case
+	space   [96]byte
+	steady  bool
+	missing []string
+}
+
+// verdict is what a layer says: the first deny, else the first allow, else nothing.
+type verdict struct {
+	effect Effect
+	policy string
+	index  int
+	by     *Statement
+}
+
+func (e *evaluation) layer(policies []Policy) (v verdict) {
 	for _, p := range policies {
-		for i := range p.Statements {
-			s := &p.Statements[i]
-			if !s.matches(action, resource) {
+		if p.Document == nil {
+			continue
+		}
+		for i := range p.Document.Statements {
+			s := &p.Document.Statements[i]
+			if v.effect != "" && s.Effect == Allow || !e.matches(s) {
 				continue
 			}
+			v = verdict{s.Effect, p.Name, i, s}
 			if s.Effect == Deny {
-				return Decision{Action: action, Resource: resource, Statement: s}
-			}
-			if !d.Allowed {
-				d.Allowed, d.Statement = true, s
+				return v
 			}
 		}
 	}
-	return d
+	return v
 }
 
-func (s *Statement) matches(action, resource string) bool {
-	return anyMatch(s.Actions, action, foldASCII) && anyMatch(s.Resources, resource, exact)
-}
-
-func anyMatch(patterns []string, text string, fold func(byte) byte) bool {
-	for _, p := range patterns {
-		if match(p, text, fold) {
-			return true
-		}
+func (e *evaluation) decision(v verdict, limit string) Decision {
+	return Decision{
+		Allowed: v.effect == Allow, Explicit: v.effect == Deny,
+		Action: e.q.Action, Resource: e.q.Resource,
+		Policy: v.policy, Statement: v.by, Index: v.index,
+		Limit: limit, Steady: e.steady, Missing: e.missing,
 	}
-	return false
 }
 
-// match compares text with a pattern of * and ?. It takes time proportional to the product of
-// the lengths at worst, so no pattern can be used to stall the service.
-func match(pattern, text string, fold func(byte) byte) bool {
-	p, t := 0, 0
-	star, resume := -1, 0
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, resume = p, t
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || fold(pattern[p]) == fold(text[t])):
-			p++
-			t++
-		case star >= 0: // let the last star take one more character
-			resume++
-			p, t = star+1, resume
-		default:
+func (e *evaluation) matches(s *Statement) bool {
+	if !s.actions.matches(e.lower) {
+		return false
+	}
+	if e.trust && !e.principal(s) || !e.trust && !e.resource(s) {
+		return false
+	}
+	for i := range s.Conditions {
+		if !e.condition(&s.Conditions[i]) {
 			return false
 		}
 	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
+	return true
 }
 
-func exact(c byte) byte { return c }
-
-func foldASCII(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
+func (e *evaluation) resource(s *Statement) bool {
+	except := s.Resources == nil
+	for i := range s.resources {
+		matched, resolved := e.matchResource(&s.resources[i])
+		if matched || except && !resolved {
+			return matched && !except
+		}
 	}
-	return c
+	return except && len(s.resources) > 0
+}
+
+// lookup asks the context for a key and notes what that means for the decision.
+func (e *evaluation) lookup(key string) ([]string, bool) {
+	if e.q.Context == nil {
+		e.miss(key)
+		return nil, false
+	}
+	values, found, steady := e.q.Context.Lookup(key)
+	e.steady = e.steady && steady
+	if !found {
+		e.miss(key)
+	}
+	return values, found
+}
+
+func (e *evaluation) miss(key string) {
+	for _, known := range e.missing {
+		if known == key {
+			return
+		}
+	}
+	e.missing = append(e.missing, key)
 }
