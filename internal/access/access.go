@@ -3,24 +3,24 @@ package access
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/keyring"
 	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/store"
 )
-
-// UserSessionDuration is how long the credentials of a user session are valid.
-const UserSessionDuration = time.Hour
 
 // Options of a Service.
 type Options struct {
+	Store               store.Store
+	Keyring             *keyring.Keyring
 	Site                chime.Site
 	RootAccessKeyID     string
 	RootSecretAccessKey string
@@ -34,38 +34,29 @@ type Options struct {
 
 // Service verifies and authorises. It is safe for concurrent use.
 type Service struct {
+	store      store.Store
+	keyring    *keyring.Keyring
 	site       chime.Site
 	root       *Principal
 	rootSecret string
 	now        func() time.Time
 	random     io.Reader
 	verifier   *sigv4.Verifier
-	sealer     *sealer
-	opened     openedTokens
-}
 
-// Principal is who signed a request.
-type Principal struct {
-	ARN         string
-	AccessKeyID string
-	Service     string    // signing name of the scope: chime, sts, iam or cognito-identity
-	Expires     time.Time // end of temporary credentials; zero: never
-
-	policies *iam.Set
-}
-
-// Credentials are temporary keys as clients take them.
-type Credentials struct {
-	AccessKeyID     string
-	SecretAccessKey string
-	SessionToken    string
-	Expiration      time.Time
+	generation atomic.Uint64 // of what the account holds; Forget begins a new one
+	serial     atomic.Uint64 // of the latest principal
+	known      cache[known]
+	granted    cache[granted]
+	chatPolicy []iam.Policy
 }
 
 // New makes a Service, or says what the options lack.
 func New(o Options) (*Service, error) {
-	if o.RootAccessKeyID == "" || o.RootSecretAccessKey == "" {
+	switch {
+	case o.RootAccessKeyID == "" || o.RootSecretAccessKey == "":
 		return nil, errors.New("access: the root access key is not set")
+	case o.Store == nil || o.Keyring == nil:
+		return nil, errors.New("access: options have no store or no keyring")
 	}
 	scopes := sigv4.Scopes(o.Site.Region, "chime", "sts", "iam", "cognito-identity")
 	if o.Site.Region != "us-east-1" { // IAM and the global STS endpoint sign for it everywhere
@@ -75,178 +66,107 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := newSealer(o.RootSecretAccessKey)
-	if err != nil {
-		return nil, fmt.Errorf("access: %w", err)
+	s := &Service{
+		store: o.Store, keyring: o.Keyring, site: o.Site, rootSecret: o.RootSecretAccessKey,
+		now: o.Now, random: o.Random, verifier: verifier,
+		known: newCache[known](knownSets), granted: newCache[granted](grantedSets),
 	}
-	policies, err := rootPolicy()
-	if err != nil {
-		return nil, fmt.Errorf("access: %w", err)
-	}
-	return &Service{
-		site: o.Site, rootSecret: o.RootSecretAccessKey, now: o.Now, random: o.Random,
-		verifier: verifier, sealer: sealer,
-		root: &Principal{
-			ARN: "arn:aws:iam::" + o.Site.Account + ":root", AccessKeyID: o.RootAccessKeyID, policies: policies,
-		},
-	}, nil
-}
-
-// Verify finds who signed the request. A refusal is a *sigv4.Error.
-func (s *Service) Verify(ctx context.Context, r *sigv4.Request) (*Principal, error) {
-	result, err := s.verifier.Verify(ctx, r, s)
-	if err != nil {
+	if s.chatPolicy, err = chatPolicy(o.Site); err != nil {
 		return nil, err
 	}
-	p := *result.Principal.(*Principal)
-	p.Service = result.Scope.Service
-	return &p, nil
+	s.root = s.rootPrincipal()
+	s.root.AccessKeyID = o.RootAccessKeyID
+	return s, nil
+}
+
+// Forget drops what is known of principals, so that the next request of each sees the account as
+// it is now. Whoever changes users, keys, roles or policies calls it after the commit and before
+// the answer.
+func (s *Service) Forget() { s.generation.Add(1) }
+
+// Verify finds who signed the request, and for which service. A refusal is a *sigv4.Error.
+func (s *Service) Verify(ctx context.Context, r *sigv4.Request) (p *Principal, service string, err error) {
+	result, err := s.verifier.Verify(ctx, r, s)
+	if err != nil {
+		return nil, "", err
+	}
+	return result.Principal.(*Principal), result.Scope.Service, nil
 }
 
 // SecretKey looks up the secret of an access key; it makes the Service a sigv4.Keys.
-func (s *Service) SecretKey(_ context.Context, accessKeyID, sessionToken string) (string, any, error) {
-	if sessionToken == "" {
-		if subtle.ConstantTimeCompare([]byte(accessKeyID), []byte(s.root.AccessKeyID)) != 1 {
-			return "", nil, sigv4.ErrUnknownKey
-		}
+func (s *Service) SecretKey(ctx context.Context, accessKeyID, sessionToken string) (string, any, error) {
+	if sessionToken == "" && subtle.ConstantTimeCompare([]byte(accessKeyID), []byte(s.root.AccessKeyID)) == 1 {
 		return s.rootSecret, s.root, nil
 	}
-	session, err := s.open(sessionToken)
-	if err != nil {
-		return "", nil, fmt.Errorf("%w: %w", sigv4.ErrInvalidToken, err)
+	name := sessionToken
+	if name == "" {
+		name = accessKeyID
 	}
-	if session.principal.AccessKeyID != accessKeyID {
+	hash := s.known.hash(name)
+	generation := s.generation.Load()
+	k := s.known.find(hash, func(k *known) bool { return k.generation == generation && k.name == name })
+	if k == nil {
+		found, err := s.lookUp(ctx, accessKeyID, sessionToken)
+		if err != nil {
+			return "", nil, err
+		}
+		// What was read before a Forget is stored as old.
+		found.generation, found.name = generation, strings.Clone(name)
+		k = &found
+		s.known.put(hash, k)
+	}
+	if k.principal.AccessKeyID != accessKeyID {
 		return "", nil, fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
 	}
-	if !s.now().Before(session.principal.Expires) {
+	if expires := k.principal.Expires; !expires.IsZero() && !s.now().Before(expires) {
 		return "", nil, sigv4.ErrExpiredToken
 	}
-	return session.secret, session.principal, nil
+	return k.secret, k.principal, nil
 }
 
-// Authorize refuses with AccessDeniedException unless the principal's policies allow the
-// operation on every resource that the request names.
-func (s *Service) Authorize(p *Principal, op *api.Operation, req api.Request) error {
-	needed := []choice{{"*"}}
-	if op.SigningName == "chime" {
-		needed = s.resources(op.Name, req)
+func (s *Service) lookUp(ctx context.Context, accessKeyID, sessionToken string) (known, error) {
+	if sessionToken == "" {
+		return s.lookUpKey(ctx, accessKeyID)
 	}
-	return p.allow(op.SigningName+":"+op.Name, needed)
-}
-
-// AuthorizeConnect does the same for opening a socket as the user.
-func (s *Service) AuthorizeConnect(p *Principal, userARN string) error {
-	return p.allow("chime:Connect", []choice{{userARN}})
-}
-
-func (p *Principal) allow(action string, needed []choice) error {
-	if len(needed) == 0 {
-		return denied(p, iam.Decision{Action: action, Resource: "*"})
+	c, err := s.openToken(sessionToken)
+	if err != nil {
+		return known{}, err
 	}
-	for _, c := range needed {
-		if d := p.decide(action, c); !d.Allowed {
-			return denied(p, d)
+	if c.AccessKeyID != accessKeyID {
+		return known{}, fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
+	}
+	if !s.now().Before(c.Expires.Time()) {
+		return known{}, sigv4.ErrExpiredToken
+	}
+	p, err := s.sessionPrincipal(ctx, c)
+	if err != nil {
+		return known{}, err
+	}
+	return known{secret: s.keyring.Secret(c.AccessKeyID), principal: p}, nil
+}
+
+// lookUpKey finds the user of a long-term key.
+func (s *Service) lookUpKey(ctx context.Context, id string) (known, error) {
+	var key chime.AccessKey
+	var p *Principal
+	err := s.store.View(ctx, func(r store.Reader) (err error) {
+		var found bool
+		if key, found, err = store.AccessKeys.Get(r, store.K(id)); err != nil {
+			return err
 		}
-	}
-	return nil
-}
-
-// decide asks for each ARN of a choice: one deny refuses, one allow suffices.
-func (p *Principal) decide(action string, c choice) iam.Decision {
-	var answer iam.Decision
-	for i, arn := range c {
-		d := p.policies.Decide(iam.Question{Action: action, Resource: arn})
-		if d.Explicit {
-			return d
+		if !found || !key.Active {
+			return sigv4.ErrUnknownKey
 		}
-		if i == 0 || d.Allowed && !answer.Allowed {
-			answer = d
-		}
-	}
-	return answer
-}
-
-func denied(p *Principal, d iam.Decision) error {
-	return &api.Error{
-		Type: "AccessDeniedException", Code: "AccessDenied", Status: 403,
-		Message: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s",
-			p.ARN, d.Action, d.Resource, d.Reason()),
-	}
-}
-
-// IssueUserCredentials makes temporary credentials that can act as one app instance user and
-// nobody else. The caller has made sure that the user exists.
-func (s *Service) IssueUserCredentials(app string, user chime.Ref) (Credentials, error) {
-	id, err := s.newAccessKeyID()
+		p, err = s.userPrincipal(r, key.User)
+		return err
+	})
 	if err != nil {
-		return Credentials{}, err
+		return known{}, err
 	}
-	now := s.now()
-	c := claims{
-		AccessKeyID: id, UserARN: s.site.RefARN(app, user),
-		Issued: chime.At(now), Expires: chime.At(now.Add(UserSessionDuration)),
-	}
-	token, err := s.sealer.seal(c, s.random)
+	secret, err := s.keyring.Unseal(key.Secret, []byte(key.ID))
 	if err != nil {
-		return Credentials{}, err
+		return known{}, fmt.Errorf("secret of access key %s: %w", key.ID, err)
 	}
-	return Credentials{
-		AccessKeyID: id, SecretAccessKey: s.sealer.secret(id), SessionToken: token, Expiration: c.Expires.Time(),
-	}, nil
-}
-
-// newAccessKeyID makes an id of the form of AWS's temporary ones.
-func (s *Service) newAccessKeyID() (string, error) {
-	var raw [10]byte
-	if _, err := io.ReadFull(s.random, raw[:]); err != nil {
-		return "", fmt.Errorf("access key: %w", err)
-	}
-	return "ASIA" + base32.StdEncoding.EncodeToString(raw[:]), nil
-}
-
-// openedTokens remembers the sessions of tokens that were opened, because a client sends the
-// same token with every request.
-type openedTokens struct {
-	mu       sync.RWMutex
-	sessions map[string]*session
-}
-
-type session struct {
-	secret    string
-	principal *Principal
-}
-
-const maxOpenedTokens = 10_000
-
-func (s *Service) open(token string) (*session, error) {
-	s.opened.mu.RLock()
-	known := s.opened.sessions[token]
-	s.opened.mu.RUnlock()
-	if known != nil {
-		return known, nil
-	}
-	c, err := s.sealer.open(token)
-	if err != nil {
-		return nil, err
-	}
-	res, err := s.site.ParseIdentity("session token", c.UserARN)
-	if err != nil {
-		return nil, err
-	}
-	policies, err := userPolicy(s.site.AppInstanceARN(res.App), c.UserARN)
-	if err != nil {
-		return nil, err
-	}
-	opened := &session{secret: s.sealer.secret(c.AccessKeyID), principal: &Principal{
-		ARN:         "arn:aws:sts::" + s.site.Account + ":assumed-role/app-instance-user/" + res.ID,
-		AccessKeyID: c.AccessKeyID, Expires: c.Expires.Time(),
-		policies: policies,
-	}}
-	s.opened.mu.Lock()
-	defer s.opened.mu.Unlock()
-	if s.opened.sessions == nil || len(s.opened.sessions) >= maxOpenedTokens {
-		s.opened.sessions = make(map[string]*session)
-	}
-	s.opened.sessions[token] = opened
-	return opened, nil
+	p.AccessKeyID = key.ID
+	return known{secret: string(secret), principal: p}, nil
 }

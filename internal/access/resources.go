@@ -1,45 +1,212 @@
 package access
 
-import "github.com/carillon-chat/carillon/internal/api"
+import (
+	"context"
 
-// choice is one thing that a call needs permission for. A policy may allow it under any of
-// the ARNs; denying it under one of them refuses it.
-type choice []string
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+)
 
-// resources lists what a call needs permission for: every ARN of spec 2.5 that is present in
-// the request.
-func (s *Service) resources(operation string, req api.Request) []choice {
-	app := req.Member("AppInstanceArn")
-	switch operation {
-	case "GetMessagingSessionEndpoint":
-		return []choice{{"*"}}
-	case "CreateAppInstance", "ListAppInstances":
-		return []choice{{s.site.AppInstanceARN("*")}}
-	case "CreateAppInstanceUser":
-		return []choice{{app + "/user/" + req.Member("AppInstanceUserId"), app}}
-	case "ListAppInstanceUsers":
-		return []choice{{app + "/user/*", app}}
-	case "CreateAppInstanceBot", "ListAppInstanceBots":
-		return []choice{{app + "/bot/*", app}}
-	case "ListChannelFlows":
-		return []choice{{app + "/channel-flow/*", app}}
-	}
-	var needed []choice
-	if bearer := req.Member("ChimeBearer"); bearer != "" {
-		// The app instance and the users that such a call names are not resources of it.
-		return append(needed, present(bearer, req.Member("ChannelArn"), req.Member("ChannelFlowArn"))...)
-	}
-	return append(needed, present(req.Member("ChannelArn"), req.Member("ChannelFlowArn"), app,
-		req.Member("AppInstanceAdminArn"), req.Member("AppInstanceUserArn"), req.Member("AppInstanceBotArn"),
-		req.Member("ResourceARN"))...)
+// need is one thing that a call needs permission for: an action on a resource. With or, a policy
+// may allow it on either resource, and a deny on one of them refuses it.
+type need struct {
+	action, arn, or string
 }
 
-func present(arns ...string) []choice {
-	var needed []choice
-	for _, arn := range arns {
-		if arn != "" {
-			needed = append(needed, choice{arn})
+// part is a resource that a request names, or that it would make.
+type part uint8
+
+const (
+	nothing     part = iota
+	anything         // *
+	bearer           // who acts: required wherever it is asked for
+	channel          // ChannelArn
+	flow             // ChannelFlowArn
+	app              // AppInstanceArn
+	admin            // AppInstanceAdminArn
+	user             // AppInstanceUserArn
+	bot              // AppInstanceBotArn
+	tagged           // ResourceARN
+	everyApp         // app instances that nobody names
+	everyUser        // users of the app instance, or the app instance
+	everyBot         // bots of the app instance, or the app instance
+	everyFlow        // flows of the app instance, or the app instance
+	userToBe         // the user that is made, or its app instance
+	channelToBe      // the channel that is made
+)
+
+// rule is what one operation of the messaging and identity APIs needs permission for.
+type rule struct {
+	action string
+	on     [3]part // all of them
+}
+
+// rules follow the table of spec 2.5, by operation. What calls need besides is in more.
+var rules = makeRules()
+
+func makeRules() map[string]rule {
+	all := map[string]rule{}
+	on := func(parts [3]part, operations ...string) {
+		for _, name := range operations {
+			all[name] = rule{action: "chime:" + name, on: parts}
 		}
 	}
-	return needed
+	on([3]part{anything}, "GetMessagingSessionEndpoint")
+
+	// Acting in a channel.
+	on([3]part{bearer, channel},
+		"BatchCreateChannelMembership", "CreateChannelBan", "CreateChannelMembership", "CreateChannelModerator",
+		"DeleteChannel", "DeleteChannelBan", "DeleteChannelMembership", "DeleteChannelMessage", "DeleteChannelModerator",
+		"DescribeChannel", "DescribeChannelBan", "DescribeChannelMembership", "DescribeChannelMembershipForAppInstanceUser",
+		"DescribeChannelModeratedByAppInstanceUser", "DescribeChannelModerator", "GetChannelMembershipPreferences",
+		"GetChannelMessage", "GetChannelMessageStatus", "ListChannelBans", "ListChannelMemberships", "ListChannelMessages",
+		"ListChannelModerators", "ListSubChannels", "PutChannelExpirationSettings", "PutChannelMembershipPreferences",
+		"RedactChannelMessage", "SendChannelMessage", "UpdateChannel", "UpdateChannelMessage", "UpdateChannelReadMarker")
+	on([3]part{bearer, channel, flow}, "AssociateChannelFlow", "DisassociateChannelFlow")
+	on([3]part{bearer}, "CreateChannel", "ListChannelMembershipsForAppInstanceUser", "ListChannels",
+		"ListChannelsModeratedByAppInstanceUser", "SearchChannels")
+	on([3]part{channel}, "ChannelFlowCallback")
+
+	// Flows, streams and tags, without a bearer. DeleteChannelFlow is on the flow: that AWS lists
+	// the channel is a slip.
+	on([3]part{flow}, "DeleteChannelFlow", "DescribeChannelFlow", "ListChannelsAssociatedWithChannelFlow", "UpdateChannelFlow")
+	on([3]part{everyFlow}, "ListChannelFlows")
+	on([3]part{app}, "CreateChannelFlow", "DeleteMessagingStreamingConfigurations", "GetMessagingStreamingConfigurations",
+		"PutMessagingStreamingConfigurations")
+	on([3]part{tagged}, "ListTagsForResource", "TagResource", "UntagResource")
+
+	// Identity.
+	on([3]part{everyApp}, "CreateAppInstance", "ListAppInstances")
+	on([3]part{app}, "DeleteAppInstance", "DescribeAppInstance", "GetAppInstanceRetentionSettings", "ListAppInstanceAdmins",
+		"PutAppInstanceRetentionSettings", "UpdateAppInstance")
+	on([3]part{app, admin}, "CreateAppInstanceAdmin", "DeleteAppInstanceAdmin", "DescribeAppInstanceAdmin")
+	on([3]part{userToBe}, "CreateAppInstanceUser")
+	on([3]part{everyUser}, "ListAppInstanceUsers")
+	on([3]part{user}, "DeleteAppInstanceUser", "DeregisterAppInstanceUserEndpoint", "DescribeAppInstanceUser",
+		"DescribeAppInstanceUserEndpoint", "ListAppInstanceUserEndpoints", "PutAppInstanceUserExpirationSettings",
+		"RegisterAppInstanceUserEndpoint", "UpdateAppInstanceUser", "UpdateAppInstanceUserEndpoint")
+	on([3]part{everyBot}, "CreateAppInstanceBot", "ListAppInstanceBots")
+	on([3]part{bot}, "DeleteAppInstanceBot", "DescribeAppInstanceBot", "UpdateAppInstanceBot")
+
+	return all
+}
+
+// needs appends everything that a call needs permission for, at least one thing. Its error is an
+// *api.Error, or a failure of the store.
+func (s *Service) needs(ctx context.Context, list []need, p *Principal, op *api.Operation, req api.Request) ([]need, error) {
+	switch op.SigningName {
+	case "chime":
+		return s.chimeNeeds(list, op, req)
+	case "iam":
+		n, err := s.accountNeed(ctx, p, op, req)
+		return append(list, n), err
+	case "sts":
+		if arn := req.Member("RoleArn"); arn != "" {
+			return append(list, need{action: "sts:" + op.Name, arn: arn}), nil
+		}
+	}
+	return append(list, need{action: op.SigningName + ":" + op.Name, arn: "*"}), nil
+}
+
+func (s *Service) chimeNeeds(list []need, op *api.Operation, req api.Request) ([]need, error) {
+	r, known := rules[op.Name]
+	if !known {
+		return append(list, need{action: "chime:" + op.Name, arn: "*"}), nil
+	}
+	for _, at := range r.on {
+		if at == nothing {
+			break
+		}
+		n := need{action: r.action}
+		n.arn, n.or = s.name(at, req)
+		if n.arn == "" {
+			if at == bearer { // two models call it optional, and their texts do not (spec 2.3)
+				return nil, api.BadRequest("ChimeBearer", "the header x-amz-chime-bearer is required")
+			}
+			continue
+		}
+		list = append(list, n)
+	}
+	return s.more(list, req), nil
+}
+
+// name gives the ARN of a part, and the one that may stand for it (spec 2.5).
+func (s *Service) name(at part, req api.Request) (arn, or string) {
+	switch at {
+	case anything:
+		return "*", ""
+	case bearer:
+		return req.Member("ChimeBearer"), ""
+	case channel:
+		return req.Member("ChannelArn"), ""
+	case flow:
+		return req.Member("ChannelFlowArn"), ""
+	case app:
+		return req.Member("AppInstanceArn"), ""
+	case admin:
+		return req.Member("AppInstanceAdminArn"), ""
+	case user:
+		return req.Member("AppInstanceUserArn"), ""
+	case bot:
+		return req.Member("AppInstanceBotArn"), ""
+	case tagged:
+		return req.Member("ResourceARN"), ""
+	case everyApp:
+		return s.site.AppInstanceARN("*"), ""
+	}
+	in := req.Member("AppInstanceArn")
+	switch at {
+	case everyUser:
+		return in + "/user/*", in
+	case everyBot:
+		return in + "/bot/*", in
+	case everyFlow:
+		return in + "/channel-flow/*", in
+	case userToBe:
+		return in + "/user/" + req.Member("AppInstanceUserId"), in
+	case channelToBe:
+		if id := req.Member("ChannelId"); id != "" {
+			return in + "/channel/" + id, ""
+		}
+		return in + "/channel/*", ""
+	}
+	return "", ""
+}
+
+// more appends the further actions of compound calls (spec 2.5).
+func (s *Service) more(list []need, req api.Request) []need {
+	also := func(given bool, action string, parts ...part) {
+		for _, at := range parts {
+			if given {
+				arn, or := s.name(at, req)
+				list = append(list, need{action: action, arn: arn, or: or})
+			}
+		}
+	}
+	const tag = "chime:TagResource"
+	switch r := req.(type) {
+	case *messaging.CreateChannelRequest:
+		also(len(r.MemberARNs) > 0, "chime:CreateChannelMembership", bearer, channelToBe)
+		also(len(r.ModeratorARNs) > 0, "chime:CreateChannelModerator", bearer, channelToBe)
+		also(r.ExpirationSettings != nil, "chime:PutChannelExpirationSettings", bearer, channelToBe)
+		also(len(r.Tags) > 0, tag, channelToBe)
+	case *messaging.CreateChannelFlowRequest:
+		also(len(r.Tags) > 0, tag, everyFlow)
+	case *messaging.PutMessagingStreamingConfigurationsRequest:
+		for _, stream := range r.StreamingConfigurations { // what the export will do there
+			list = append(list, need{action: "kinesis:DescribeStream", arn: stream.ResourceARN},
+				need{action: "kinesis:PutRecord", arn: stream.ResourceARN})
+		}
+	case *identity.CreateAppInstanceRequest:
+		also(len(r.Tags) > 0, tag, everyApp)
+	case *identity.CreateAppInstanceUserRequest:
+		also(r.ExpirationSettings != nil, "chime:PutAppInstanceUserExpirationSettings", userToBe)
+		also(len(r.Tags) > 0, tag, userToBe)
+	case *identity.CreateAppInstanceBotRequest:
+		also(len(r.Tags) > 0, tag, everyBot)
+	case *identity.RegisterAppInstanceUserEndpointRequest:
+		list = append(list, need{action: "mobiletargeting:GetApp", arn: r.ResourceARN})
+	}
+	return list
 }

@@ -40,7 +40,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		return err
 	}
 	sockets := wsconn.New(wsconn.Options{
-		Hub: wsconn.OnHub(a.services.hub), Authenticate: wsconn.Authenticator(a.services.access, a.services.site),
+		Hub: wsconn.OnHub(a.services.hub), Authenticate: wsconn.Authenticator(a.services.access, isSecure),
 		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval,
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
@@ -54,6 +54,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
 	}}
 	front.server.ConnState = front.track
+	front.server.ConnContext = withConn
 	listener := bothtls.NewListener(a.publicListener, tlsConfig)
 	a.readiness.Add("public port", func(context.Context) error {
 		if !a.serving.Load() {
@@ -72,12 +73,25 @@ func (a *App) buildPublic(ctx context.Context) error {
 	return nil
 }
 
+// connKey leads from a request to its connection: net/http knows TLS only where it made it itself.
+type connKey struct{}
+
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// isSecure reports whether a request came over TLS.
+func isSecure(r *http.Request) bool {
+	conn, ok := r.Context().Value(connKey{}).(*bothtls.Conn)
+	return ok && conn.TLS() != nil
+}
+
 // router sends each request to its transport, by the path as it was sent. http.ServeMux would
 // redirect paths that the transports answer themselves.
 func (a *App) router(sockets http.Handler) (http.Handler, error) {
 	rest, err := awshttp.New(awshttp.Options{
 		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log,
-		AllowedOrigins: a.cfg.AllowedOrigins, Explain: a.cfg.Mode == config.Dev,
+		AllowedOrigins: a.cfg.AllowedOrigins, Explain: a.cfg.Mode == config.Dev, Secure: isSecure,
 		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(),
 	})
 	if err != nil {

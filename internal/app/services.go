@@ -53,8 +53,8 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		return err
 	}
 	s.access, err = access.New(access.Options{
-		Site: site, RootAccessKeyID: cfg.RootAccessKeyID, RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(),
-		Now: now, Random: random, PresignGrace: cfg.PresignGrace, Explain: cfg.Mode == config.Dev,
+		Store: a.store, Keyring: s.keyring, Site: site, RootAccessKeyID: cfg.RootAccessKeyID,
+		RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(), Now: now, Random: random, PresignGrace: cfg.PresignGrace, Explain: cfg.Mode == config.Dev,
 	})
 	if err != nil {
 		return err

@@ -63,10 +63,13 @@ func (t *transport) observe(x *exchange, status int) {
 	if !t.options.Log.Enabled(ctx, level) {
 		return
 	}
-	attrs := append(make([]slog.Attr, 0, 9), x.attrs()...)
+	attrs := append(make([]slog.Attr, 0, 10), x.attrs()...)
 	attrs = append(attrs, slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)))
 	if x.errorType != "" {
 		attrs = append(attrs, slog.String("error", x.errorType))
+	}
+	if x.step != "" {
+		attrs = append(attrs, slog.String("step", x.step))
 	}
 	if x.failure != nil {
 		attrs = append(attrs, slog.Any("cause", x.failure))

@@ -18,6 +18,7 @@ func (t *transport) fault(x *exchange, err error) *api.Error {
 		return e
 	}
 	if e, ok := errors.AsType[*sigv4.Error](err); ok {
+		x.step = e.Step
 		return t.refusal(x.operation(), e)
 	}
 	x.failure = err
@@ -40,6 +41,9 @@ var queryCodes = map[string]string{
 // refusal is the answer to a request that the gate did not let in.
 func (t *transport) refusal(op *api.Operation, e *sigv4.Error) *api.Error {
 	message := e.Message
+	if e.Step != "" {
+		message += " (refused at the step " + quote(e.Step) + ")"
+	}
 	if t.options.Explain && e.CanonicalRequest != "" {
 		message += "\n\nThe server computed this canonical request:\n" + e.CanonicalRequest +
 			"\n\nand this string to sign:\n" + e.StringToSign

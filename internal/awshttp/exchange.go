@@ -32,6 +32,7 @@ type exchange struct {
 	op        *api.Operation
 	principal *access.Principal // nil when the operation is open
 	errorType string            // of the answer, if that is an error
+	step      string            // of the verification that refused, if one did
 	failure   error             // what a 5xx answer does not tell the client
 	buf       []byte            // the body of the request, then of the answer
 }
@@ -99,12 +100,16 @@ func (t *transport) run(x *exchange) (err error) {
 	if err != nil {
 		return err
 	}
+	ctx, from := x.r.Context(), t.source(x.r)
 	if x.principal != nil {
-		if err := t.options.Gate.Authorize(x.principal, x.op, req); err != nil {
+		if err := t.options.Gate.Authorize(ctx, x.principal, x.op, req, from); err != nil {
 			return err
 		}
 	}
-	resp, err := x.op.Call(x.r.Context(), req)
+	if x.op.SigningName != "chime" { // those go on without the cost of a context
+		ctx = access.WithCaller(ctx, x.principal, from)
+	}
+	resp, err := x.op.Call(ctx, req)
 	if err != nil {
 		t.reportUndeclared(x, err)
 		return err
@@ -124,7 +129,8 @@ func (t *transport) admit(x *exchange) (err error) {
 	}
 	signed := sigv4.FromHTTP(x.r, sha256.Sum256(x.input.Body))
 	signed.Target = originForm(signed.Target)
-	if x.principal, err = t.options.Gate.Verify(x.r.Context(), &signed); err != nil {
+	var service string
+	if x.principal, service, err = t.options.Gate.Verify(x.r.Context(), &signed); err != nil {
 		return err
 	}
 	if x.queryErr != nil {
@@ -133,11 +139,20 @@ func (t *transport) admit(x *exchange) (err error) {
 	if x.op, err = t.guarded.find(x); err != nil {
 		return err
 	}
-	if x.principal.Service != x.op.SigningName {
+	if service != x.op.SigningName {
 		return &sigv4.Error{Code: sigv4.CodeInvalid, Status: http.StatusForbidden, Step: sigv4.StepScope,
-			Message: "the credential scope names the service " + quote(x.principal.Service) + "; " + x.op.Name + " is signed for " + quote(x.op.SigningName)}
+			Message: "the credential scope names the service " + quote(service) + "; " + x.op.Name + " is signed for " + quote(x.op.SigningName)}
 	}
 	return nil
+}
+
+// source tells conditions where a request came from.
+func (t *transport) source(r *http.Request) access.Source {
+	from := access.Source{Remote: r.RemoteAddr, Secure: t.options.Secure(r)}
+	if agent := r.Header["User-Agent"]; len(agent) > 0 {
+		from.UserAgent = agent[0]
+	}
+	return from
 }
 
 // originForm gives path and query of a request target. A client that takes the

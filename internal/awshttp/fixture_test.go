@@ -36,23 +36,25 @@ type gate struct {
 	verify    func(*sigv4.Request) error
 	authorize func(*api.Operation, api.Request) error
 	verified  []sigv4.Request
+	source    access.Source // of the last request
 }
 
-func (g *gate) Verify(_ context.Context, r *sigv4.Request) (*access.Principal, error) {
+func (g *gate) Verify(_ context.Context, r *sigv4.Request) (*access.Principal, string, error) {
 	g.verified = append(g.verified, *r)
 	if g.verify != nil {
 		if err := g.verify(r); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	service := r.Header.Get("Authorization")
 	if service == "" {
-		return nil, &sigv4.Error{Code: sigv4.CodeMissing, Status: 403, Step: sigv4.StepForm, Message: "the request is not signed"}
+		return nil, "", &sigv4.Error{Code: sigv4.CodeMissing, Status: 403, Step: sigv4.StepForm, Message: "the request is not signed"}
 	}
-	return &access.Principal{Service: service, AccessKeyID: "AKIDEXAMPLE"}, nil
+	return anybody, service, nil
 }
 
-func (g *gate) Authorize(_ *access.Principal, op *api.Operation, req api.Request) error {
+func (g *gate) Authorize(_ context.Context, _ *access.Principal, op *api.Operation, req api.Request, from access.Source) error {
+	g.source = from
 	if g.authorize != nil {
 		return g.authorize(op, req)
 	}
@@ -211,7 +213,12 @@ func fromPage(r *http.Request) *http.Request {
 // letIn is a gate without a check and without memory.
 type letIn struct{}
 
-var anybody = &access.Principal{Service: "chime", AccessKeyID: "AKIDEXAMPLE"}
+var anybody = &access.Principal{AccessKeyID: "AKIDEXAMPLE"}
 
-func (letIn) Verify(context.Context, *sigv4.Request) (*access.Principal, error) { return anybody, nil }
-func (letIn) Authorize(*access.Principal, *api.Operation, api.Request) error    { return nil }
+func (letIn) Verify(context.Context, *sigv4.Request) (*access.Principal, string, error) {
+	return anybody, "chime", nil
+}
+
+func (letIn) Authorize(context.Context, *access.Principal, *api.Operation, api.Request, access.Source) error {
+	return nil
+}

@@ -2,7 +2,6 @@ package awshttp_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http/httptest"
 	"strings"
@@ -27,6 +26,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/sts"
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/servicetest"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
 
 // service is the transport behind the real gate, for AWS's own Go SDK.
@@ -38,13 +39,9 @@ type service struct {
 
 func serve(t *testing.T, run stub, change ...func(*awshttp.Options)) service {
 	t.Helper()
-	gate, err := access.New(access.Options{
-		Site: chime.Site{Region: "us-east-1", Account: "000000000000"}, Now: time.Now, Random: rand.Reader,
-		RootAccessKeyID: "AKIDROOT", RootSecretAccessKey: "root-secret", Explain: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := memstore.New()
+	t.Cleanup(func() { st.Close() })
+	gate := servicetest.NewAccess(t, st, time.Now)
 	f := newFixture(t, run, append(change, func(o *awshttp.Options) { o.Gate = gate })...)
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)

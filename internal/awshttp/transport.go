@@ -17,11 +17,12 @@ import (
 
 // Gate decides who calls and whether they may. access.Service is one.
 type Gate interface {
-	// Verify gives the principal that signed the request. Its error is a
-	// *sigv4.Error or an *api.Error, or a failure of the server.
-	Verify(ctx context.Context, r *sigv4.Request) (*access.Principal, error)
+	// Verify gives the principal that signed the request, and the service that it
+	// was signed for. Its error is a *sigv4.Error or an *api.Error, or a failure
+	// of the server.
+	Verify(ctx context.Context, r *sigv4.Request) (p *access.Principal, service string, err error)
 	// Authorize asks IAM whether the principal may make the call.
-	Authorize(p *access.Principal, op *api.Operation, req api.Request) error
+	Authorize(ctx context.Context, p *access.Principal, op *api.Operation, req api.Request, from access.Source) error
 }
 
 var _ Gate = (*access.Service)(nil)
@@ -45,6 +46,10 @@ type Options struct {
 	// Explain tells the sender of a refused signature what the server
 	// computed, when the gate says so. For development.
 	Explain bool
+
+	// Secure reports whether a request came over TLS; nil looks at its TLS
+	// field.
+	Secure func(*http.Request) bool
 
 	// Now is the clock for durations; nil means time.Now.
 	Now func() time.Time
@@ -79,6 +84,9 @@ func New(o Options) (http.Handler, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Secure == nil {
+		o.Secure = func(r *http.Request) bool { return r.TLS != nil }
 	}
 	if o.Random == nil {
 		o.Random = rand.Reader

@@ -5,77 +5,48 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
-// Gate verifies who signed a connect request and whether they may connect.
+// Gate decides about connect requests by their presigned URL. access.Service is one.
 type Gate interface {
-	Verify(ctx context.Context, r *sigv4.Request) (*access.Principal, error)
-	AuthorizeConnect(p *access.Principal, userARN string) error
+	// Connect's error is a *sigv4.Error or an *api.Error, or a failure of the server.
+	Connect(ctx context.Context, r *sigv4.Request, from access.Source) (access.Connection, error)
 }
 
-const maxSessionID = 128 // bytes; clients send a number or a UUID
+var _ Gate = (*access.Service)(nil)
 
-// Authenticator decides about connect requests by their presigned URL (spec 2.4). Every
-// refusal is 4401, which tells clients not to try again with the same credentials; its reason
-// says what to mend and holds no secret.
-func Authenticator(gate Gate, site chime.Site) func(context.Context, *http.Request) (realtime.Grant, *realtime.CloseError) {
+// Authenticator decides about connect requests (spec 2.4). secure reports whether a request came
+// over TLS. Every refusal is 4401, which tells clients not to try again with the same
+// credentials; its reason says what to mend and holds no secret.
+func Authenticator(gate Gate, secure func(*http.Request) bool) AuthenticateFunc {
 	return func(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
 		signed := sigv4.FromHTTP(r, sha256.Sum256(nil))
-		p, err := gate.Verify(ctx, &signed)
+		from := access.Source{Remote: r.RemoteAddr, Secure: secure(r), UserAgent: r.UserAgent()}
+		c, err := gate.Connect(ctx, &signed, from)
 		if err != nil {
 			return realtime.Grant{}, refusal(err)
 		}
-		if p.Service != "chime" {
-			return realtime.Grant{}, refuse("the signature must be for the service chime")
-		}
-		query, err := url.ParseQuery(r.URL.RawQuery)
-		if err != nil {
-			return realtime.Grant{}, refuse("the query cannot be read")
-		}
-		arn, id := query.Get("userArn"), query.Get("sessionId")
-		switch {
-		case arn == "":
-			return realtime.Grant{}, refuse("userArn is missing")
-		case id == "":
-			return realtime.Grant{}, refuse("sessionId is missing")
-		case len(id) > maxSessionID:
-			return realtime.Grant{}, refuse("sessionId is too long")
-		}
-		user, err := site.ParseKind("userArn", arn, chime.KindUser)
-		if err != nil {
-			return realtime.Grant{}, refusal(err)
-		}
-		if err := gate.AuthorizeConnect(p, arn); err != nil {
-			return realtime.Grant{}, refusal(err)
-		}
-		return realtime.Grant{
-			App: user.App, User: user.Ref(), UserARN: arn, SessionID: id, Expires: p.Expires,
-		}, nil
+		return realtime.Grant{App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires}, nil
 	}
 }
 
-func refuse(reason string) *realtime.CloseError {
-	return &realtime.CloseError{Code: realtime.CloseUnauthorized, Reason: reason}
-}
-
-// refusal puts an error into a close reason; one that is not about the request says nothing.
+// refusal puts an error into a close reason, the most useful words first: 123 bytes of it arrive.
+// One that is not about the request says nothing.
 func refusal(err error) *realtime.CloseError {
-	var signature *sigv4.Error
-	var answer *api.Error
-	switch {
-	case errors.As(err, &signature):
-		return refuse(signature.Code + ": " + signature.Message)
-	case errors.As(err, &answer) && answer.Type == "AccessDeniedException":
-		return refuse("AccessDeniedException: not authorized to perform chime:Connect on userArn")
-	case errors.As(err, &answer):
-		return refuse(answer.Message)
+	reason := ""
+	if e, ok := errors.AsType[*sigv4.Error](err); ok {
+		reason = e.Code + " (" + e.Step + "): " + e.Message
+	} else if e, ok := errors.AsType[*access.DeniedError](err); ok {
+		reason = "AccessDeniedException: no chime:Connect on userArn " + e.Decision.Reason()
+	} else if e, ok := errors.AsType[*api.Error](err); ok {
+		reason = e.Type + ": " + e.Message
+	} else {
+		return &realtime.CloseError{Code: realtime.CloseInternalError, Reason: "internal error"}
 	}
-	return &realtime.CloseError{Code: realtime.CloseInternalError, Reason: "internal error"}
+	return &realtime.CloseError{Code: realtime.CloseUnauthorized, Reason: reason}
 }

@@ -1,0 +1,76 @@
+package access
+
+import (
+	"context"
+	"strings"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// accountNeed is what an operation of IAM needs permission for: its action on the user, role,
+// policy or provider that it names, on the caller's own user when it names none, and on * when
+// it lists or simulates.
+func (s *Service) accountNeed(ctx context.Context, p *Principal, op *api.Operation, req api.Request) (need, error) {
+	n := need{action: "iam:" + op.Name, arn: "*"}
+	var kind, name string
+	switch {
+	case req.Member("RoleName") != "":
+		kind, name = chime.EntityRole, req.Member("RoleName")
+	case req.Member("UserName") != "":
+		kind, name = chime.EntityUser, req.Member("UserName")
+	case op.Name == "GetUser" || op.Name == "ListAccessKeys" || strings.HasSuffix(op.Name, "AccessKey"):
+		n.arn = p.RoleARN()
+		return n, nil
+	case op.Name == "CreatePolicy":
+		n.arn = s.iamARN("policy" + pathOf(req) + req.Member("PolicyName"))
+		return n, nil
+	case op.Name == "CreateOpenIDConnectProvider":
+		n.arn = s.iamARN("oidc-provider/" + strings.TrimPrefix(req.Member("Url"), "https://"))
+		return n, nil
+	default:
+		for _, member := range [...]string{"PolicyArn", "OpenIDConnectProviderArn", "PolicySourceArn"} {
+			if arn := req.Member(member); arn != "" {
+				n.arn = arn
+			}
+		}
+		return n, nil
+	}
+	if op.Name == "CreateUser" || op.Name == "CreateRole" {
+		n.arn = s.iamARN(kind + pathOf(req) + name)
+		return n, nil
+	}
+	var err error
+	n.arn, err = s.entityARN(ctx, kind, name)
+	return n, err
+}
+
+func pathOf(req api.Request) string {
+	if path := req.Member("Path"); path != "" {
+		return path
+	}
+	return "/"
+}
+
+// entityARN is the ARN of a user or role, whose path only the store knows. One that does not
+// exist has the path /.
+func (s *Service) entityARN(ctx context.Context, kind, name string) (string, error) {
+	path := "/"
+	err := s.store.View(ctx, func(r store.Reader) error {
+		key := store.K(strings.ToLower(name))
+		if kind == chime.EntityRole {
+			role, found, err := store.Roles.Get(r, key)
+			if found {
+				path, name = role.Path, role.Name
+			}
+			return err
+		}
+		u, found, err := store.AccountUsers.Get(r, key)
+		if found {
+			path, name = u.Path, u.Name
+		}
+		return err
+	})
+	return s.iamARN(kind + path + name), err
+}

@@ -1,0 +1,75 @@
+package access
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam"
+)
+
+// UserSessionDuration is how long the credentials of a chat session are valid.
+const UserSessionDuration = time.Hour
+
+// Tags of a chat session, which its policy speaks of.
+const (
+	tagApp  = "AppInstanceId"
+	tagUser = "AppInstanceUserId"
+)
+
+// chatRole stands in ARNs where other sessions have the name of a role.
+const chatRole = "app-instance-user"
+
+// IssueUserCredentials makes temporary credentials that can act as one app instance user and
+// nobody else. The caller has made sure that the user exists.
+func (s *Service) IssueUserCredentials(app string, user chime.Ref) (Credentials, error) {
+	c := claims{
+		Kind: ChatSession, SessionName: user.ID(),
+		Tags: []chime.Tag{{Key: tagApp, Value: app}, {Key: tagUser, Value: user.ID()}},
+	}
+	return s.issue(c, UserSessionDuration, Credentials{ARN: s.assumedARN(chatRole, user.ID()), ID: user.ID()})
+}
+
+func (s *Service) chatSession(c claims) *Principal {
+	arn := s.assumedARN(chatRole, c.SessionName)
+	return &Principal{
+		ARN: arn, policyARN: arn, ID: c.SessionName, SessionName: c.SessionName, Tags: c.Tags, SessionTags: c.Tags,
+		serial: s.newSerial(), set: iam.Set{Identity: s.chatPolicy},
+	}
+}
+
+// chatPolicy is what an application's end user does as itself and in channels: the policy of the
+// public demo (spec 2.6).
+func chatPolicy(site chime.Site) ([]iam.Policy, error) {
+	app := site.AppInstanceARN("${aws:PrincipalTag/" + tagApp + "}")
+	text := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
+		{"Effect": "Allow", "Action": "chime:GetMessagingSessionEndpoint", "Resource": "*"},
+		{"Effect": "Allow", "Action": ["chime:%s"],
+		 "Resource": ["%[2]s/user/${aws:PrincipalTag/%[3]s}", "%[2]s/channel/*", "%[2]s/channel-flow/*"]},
+		{"Effect": "Allow", "Action": ["chime:ListAppInstanceUsers", "chime:DescribeAppInstanceUser"],
+		 "Resource": "%[2]s/user/*"},
+		{"Effect": "Allow", "Action": "mobiletargeting:GetApp", "Resource": "*"}
+	]}`, strings.Join(strings.Fields(chatActions), `", "chime:`), app, tagUser)
+	d, err := iam.Parse([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("access: policy of chat sessions: %w", err)
+	}
+	return []iam.Policy{{Name: "the policy of chat sessions", Document: d}}, nil
+}
+
+const chatActions = `Connect
+	AssociateChannelFlow DisassociateChannelFlow DescribeChannelFlow ListChannelFlows
+	BatchCreateChannelMembership CreateChannelMembership DeleteChannelMembership
+	DescribeChannelMembership DescribeChannelMembershipForAppInstanceUser
+	ListChannelMemberships ListChannelMembershipsForAppInstanceUser
+	GetChannelMembershipPreferences PutChannelMembershipPreferences
+	CreateChannel DescribeChannel UpdateChannel DeleteChannel ListChannels
+	SearchChannels ListSubChannels PutChannelExpirationSettings
+	CreateChannelBan DeleteChannelBan DescribeChannelBan ListChannelBans
+	CreateChannelModerator DeleteChannelModerator DescribeChannelModerator ListChannelModerators
+	DescribeChannelModeratedByAppInstanceUser ListChannelsModeratedByAppInstanceUser
+	SendChannelMessage GetChannelMessage GetChannelMessageStatus ListChannelMessages
+	UpdateChannelMessage RedactChannelMessage DeleteChannelMessage UpdateChannelReadMarker
+	RegisterAppInstanceUserEndpoint UpdateAppInstanceUserEndpoint DescribeAppInstanceUserEndpoint
+	ListAppInstanceUserEndpoints DeregisterAppInstanceUserEndpoint`

@@ -1,0 +1,69 @@
+package access
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/sigv4"
+)
+
+// ConnectTarget is the path that a presigned URL of a WebSocket is signed for.
+const ConnectTarget = "/connect"
+
+const maxSessionID = 128 // bytes; clients send a number or a UUID
+
+// Connection is what a connect request is entitled to.
+type Connection struct {
+	Principal *Principal
+	App       string
+	User      chime.Ref
+	UserARN   string
+	SessionID string
+	Expires   time.Time // of the credentials; zero: never
+}
+
+// Connect decides about a connect request by its presigned URL (spec 2.4). Its error is a
+// *sigv4.Error, a *DeniedError or another *api.Error, or a failure of the server. That the user
+// exists is not looked at.
+func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Source) (Connection, error) {
+	p, service, err := s.Verify(ctx, signed)
+	if err != nil {
+		return Connection{}, err
+	}
+	if service != "chime" {
+		return Connection{}, &sigv4.Error{Code: sigv4.CodeInvalid, Status: 403, Step: sigv4.StepScope,
+			Message: "a WebSocket is signed for the service chime"}
+	}
+	_, rawQuery, _ := strings.Cut(signed.Target, "?")
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return Connection{}, api.BadRequest("", "the query cannot be read")
+	}
+	c := Connection{Principal: p, UserARN: query.Get("userArn"), SessionID: query.Get("sessionId"), Expires: p.Expires}
+	switch {
+	case c.UserARN == "":
+		return Connection{}, api.BadRequest("userArn", "is missing")
+	case c.SessionID == "":
+		return Connection{}, api.BadRequest("sessionId", "is missing")
+	case len(c.SessionID) > maxSessionID:
+		return Connection{}, api.BadRequest("sessionId", "is longer than %d bytes", maxSessionID)
+	}
+	user, err := s.site.ParseKind("userArn", c.UserARN, chime.KindUser)
+	if err != nil {
+		return Connection{}, err
+	}
+	c.App, c.User = user.App, user.Ref()
+	n := need{action: "chime:Connect", arn: c.UserARN}
+	d, err := s.decide(p, &n, s.Conditions(ctx, p, nil, from))
+	if err == nil && !d.Allowed {
+		err = denied(p, d)
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return c, nil
+}

@@ -1,0 +1,212 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/account/policies"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Kind is what a principal is.
+type Kind uint8
+
+// The kinds of principal. Their numbers are part of session tokens.
+const (
+	// Root is the account itself: it may do everything.
+	Root Kind = iota + 1
+	// User is an IAM user, by a long-term access key.
+	User
+	// RoleSession has assumed a role: AssumeRole, web identity or Cognito.
+	RoleSession
+	// UserSession has the temporary credentials of a user or of the root: GetSessionToken.
+	UserSession
+	// ChatSession is an app instance user that the console of dev mode let in; its policy is
+	// built in and no role stands behind it.
+	ChatSession
+)
+
+// Principal is who signed a request. It is shared by all its requests and never changed.
+type Principal struct {
+	Kind Kind
+	ARN  string // arn:aws:iam::...:root, ...:user/PATH/NAME, arn:aws:sts::...:assumed-role/NAME/SESSION
+	ID   string // aws:userid: the account, AIDA..., AROA...:SESSION
+	// Name is that of the user or role, as it was given; empty for the root.
+	Name        string
+	SessionName string // of a role session
+	AccessKeyID string
+	// Tags are what aws:PrincipalTag says: the tags of the user or role, and over them those
+	// of the session.
+	Tags []chime.Tag
+	// Transitive are the keys of the session's tags that go on when it assumes another role.
+	Transitive []string
+	// SessionTags are the tags that the session was given.
+	SessionTags []chime.Tag
+	// Issued and Expires are when temporary credentials begin and end; zero for others.
+	Issued, Expires time.Time
+
+	serial    uint64            // names it in the cache of decisions
+	policyARN string            // aws:PrincipalArn: of a role session, the role
+	provider  string            // aws:FederatedProvider
+	claims    map[string]values // condition keys of a federated login, in lower case
+	set       iam.Set           // what limits it; not looked at when all is true
+	all       bool              // it may do everything
+}
+
+type values = []string
+
+// IsRoot reports whether the principal acts for the account itself.
+func (p *Principal) IsRoot() bool { return p.all }
+
+// Temporary reports whether the principal has temporary credentials.
+func (p *Principal) Temporary() bool { return !p.Expires.IsZero() }
+
+// RoleARN is the ARN of a role session's role, and of any other principal its own: what
+// aws:PrincipalArn says.
+func (p *Principal) RoleARN() string { return p.policyARN }
+
+// caller is what requests of other services than chime carry in their context.
+type caller struct {
+	principal *Principal
+	source    Source
+}
+
+type callerKey struct{}
+
+// WithCaller gives the context who calls, nil for an operation without signature, and from
+// where.
+func WithCaller(ctx context.Context, p *Principal, from Source) context.Context {
+	return context.WithValue(ctx, callerKey{}, caller{p, from})
+}
+
+// PrincipalFrom is the principal whose request ctx belongs to. Only requests to IAM and STS have
+// one: those to the messaging and identity APIs are many, and their services ask for the bearer.
+func PrincipalFrom(ctx context.Context) (*Principal, bool) {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.principal, c.principal != nil
+}
+
+// SourceFrom is where the request that ctx belongs to came from, as far as the context knows.
+func SourceFrom(ctx context.Context) Source {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.source
+}
+
+func (s *Service) newSerial() uint64 { return s.serial.Add(1) }
+
+func (s *Service) iamARN(path string) string { return "arn:aws:iam::" + s.site.Account + ":" + path }
+
+func (s *Service) rootPrincipal() *Principal {
+	arn := s.iamARN("root")
+	return &Principal{Kind: Root, ARN: arn, policyARN: arn, ID: s.site.Account, serial: s.newSerial(), all: true}
+}
+
+// userPrincipal is a stored user. One that does not exist is an unknown key: its keys went
+// before it.
+func (s *Service) userPrincipal(r store.Reader, name string) (*Principal, error) {
+	u, found, err := policies.LoadUser(r, s.site, name)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, sigv4.ErrUnknownKey
+	}
+	return &Principal{
+		Kind: User, ARN: u.ARN, policyARN: u.ARN, ID: u.ID, Name: u.Name, Tags: u.Tags, serial: s.newSerial(), set: u.Set,
+	}, nil
+}
+
+// sessionPrincipal is who the claims of a session token speak of.
+func (s *Service) sessionPrincipal(ctx context.Context, c claims) (p *Principal, err error) {
+	err = s.store.View(ctx, func(r store.Reader) error {
+		switch c.Kind {
+		case UserSession:
+			p, err = s.userSession(r, c)
+		case RoleSession:
+			p, err = s.roleSession(r, c)
+		case ChatSession:
+			p = s.chatSession(c)
+		default:
+			err = fmt.Errorf("%w: it is of an unknown kind", sigv4.ErrInvalidToken)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Kind, p.AccessKeyID = c.Kind, c.AccessKeyID
+	p.Issued, p.Expires = c.Issued.Time(), c.Expires.Time()
+	return p, s.narrow(p, c.Policies)
+}
+
+// narrow puts session policies over a principal.
+func (s *Service) narrow(p *Principal, documents []string) error {
+	for i, text := range documents {
+		d, err := iam.Parse([]byte(text))
+		if err != nil {
+			return fmt.Errorf("session policy %d: %w", i+1, err)
+		}
+		p.set.Session = append(p.set.Session, iam.Policy{Name: fmt.Sprintf("session policy %d", i+1), Document: d})
+		p.set.HasSession = true
+	}
+	return nil
+}
+
+func (s *Service) userSession(r store.Reader, c claims) (*Principal, error) {
+	if c.Name == "" {
+		return s.rootPrincipal(), nil
+	}
+	p, err := s.userPrincipal(r, c.Name)
+	if err == sigv4.ErrUnknownKey || err == nil && p.ID != c.ID {
+		return nil, sigv4.ErrOrphanToken
+	}
+	return p, err
+}
+
+func (s *Service) roleSession(r store.Reader, c claims) (*Principal, error) {
+	role, found, err := policies.LoadRole(r, s.site, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !found || role.ID != c.ID {
+		return nil, sigv4.ErrOrphanToken
+	}
+	return &Principal{
+		ARN: s.assumedARN(role.Name, c.SessionName), policyARN: role.ARN, ID: role.ID + ":" + c.SessionName,
+		Name: role.Name, SessionName: c.SessionName,
+		Tags: over(role.Tags, c.Tags), SessionTags: c.Tags, Transitive: c.Transitive,
+		serial: s.newSerial(), provider: c.Provider, claims: c.Federated, set: role.Set,
+	}, nil
+}
+
+func (s *Service) assumedARN(role, session string) string {
+	return "arn:aws:sts::" + s.site.Account + ":assumed-role/" + role + "/" + session
+}
+
+// over puts tags over others. Keys are equal without regard to case, as IAM has them.
+func over(base, tags []chime.Tag) []chime.Tag {
+	if len(base) == 0 {
+		return tags
+	}
+	all := make([]chime.Tag, 0, len(base)+len(tags))
+	for _, tag := range base {
+		if _, replaced := tagValue(tags, tag.Key); !replaced {
+			all = append(all, tag)
+		}
+	}
+	return append(all, tags...)
+}
+
+func tagValue(tags []chime.Tag, key string) (string, bool) {
+	for _, tag := range tags {
+		if strings.EqualFold(tag.Key, key) {
+			return tag.Value, true
+		}
+	}
+	return "", false
+}
