@@ -102,6 +102,11 @@ func (v *Visit) refusal(r store.Reader, arn string, res chime.Resource, may bool
 		}
 		return nil, err
 	}
+	if banned, err := v.bans(r, res.Ref()); err != nil {
+		return nil, err
+	} else if banned {
+		return because(messaging.ErrorCodeForbidden, "this is banned from the channel"), nil
+	}
 	if _, found, err := v.MembershipOf(r, res.Ref()); err != nil || !found {
 		return nil, err
 	}

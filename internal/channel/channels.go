@@ -14,7 +14,7 @@ import (
 func (s *Service) DescribeChannel(ctx context.Context, req *messaging.DescribeChannelRequest) (*messaging.DescribeChannelResponse, error) {
 	resp := new(messaging.DescribeChannelResponse)
 	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
-		if err := require(v.MayRead()); err != nil {
+		if err := require(v.mayDescribe()); err != nil {
 			return err
 		}
 		resp.Channel, err = v.whole(r)
@@ -43,12 +43,17 @@ func (s *Service) UpdateChannel(ctx context.Context, req *messaging.UpdateChanne
 			c.Metadata = *req.Metadata
 		}
 		c.Updated = max(s.now(), c.Updated)
-		if err := store.Channels.Put(tx, store.K(v.Actor.App, c.ID), *c); err != nil {
+		if err := v.save(tx); err != nil {
 			return err
 		}
 		return v.announce(tx, chime.EventUpdateChannel, c.Updated)
 	})
 	return &messaging.UpdateChannelResponse{ChannelARN: req.ChannelARN}, err
+}
+
+// save writes the changed record of the channel.
+func (v *Visit) save(tx store.Tx) error {
+	return store.Channels.Put(tx, store.K(v.Actor.App, v.Channel.ID), v.Channel)
 }
 
 // announce appends an event about the channel itself. It shows what every member may see.
@@ -82,11 +87,14 @@ func (v *Visit) remove(tx store.Tx) error {
 	if err := v.removePlaces(tx); err != nil {
 		return err
 	}
+	if err := v.removeBans(tx); err != nil {
+		return err
+	}
 	prefix := v.Prefix()
 	for _, err := range []error{
 		store.Channels.Delete(tx, store.K(v.Actor.App, v.Channel.ID)),
 		store.ChannelsInOrder.Delete(tx, v.orderKey()),
-		store.Activities.Delete(tx, prefix),
+		store.Activities.DeletePrefix(tx, prefix),
 		store.Memberships.DeletePrefix(tx, prefix),
 		store.MembersInOrder.DeletePrefix(tx, prefix),
 		store.Moderators.DeletePrefix(tx, prefix),
@@ -160,18 +168,25 @@ func (s *Service) ListChannels(ctx context.Context, req *messaging.ListChannelsR
 				if err != nil || !found {
 					return messaging.ChannelSummary{}, false, err
 				}
-				v := &Visit{Actor: actor, Channel: c, site: s.site}
-				if m, found, err := v.MembershipOf(r, actor.Ref); err != nil {
-					return messaging.ChannelSummary{}, false, err
-				} else if found {
-					v.Membership = &m
-				}
-				summary, err := v.summary(r)
+				summary, err := s.summaryFor(r, actor, c)
 				return summary, true, err
 			})
 		return err
 	})
 	return resp, err
+}
+
+// summaryFor is a channel of a list as the caller sees it.
+func (s *Service) summaryFor(r store.Reader, actor identity.Actor, c chime.Channel) (messaging.ChannelSummary, error) {
+	v := &Visit{Actor: actor, Channel: c, site: s.site}
+	m, found, err := v.MembershipOf(r, actor.Ref)
+	if err != nil {
+		return messaging.ChannelSummary{}, err
+	}
+	if found {
+		v.Membership = &m
+	}
+	return v.summary(r)
 }
 
 // whole is the channel with all that describes it.
@@ -190,13 +205,9 @@ func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
 		CreatedTimestamp: v.Channel.Created.Optional(), LastUpdatedTimestamp: v.Channel.Updated.Optional(),
 		LastMessageTimestamp: last.Optional(),
 	}
+	c.ExpirationSettings = showExpiration(v.Channel.Expiration)
 	if v.Channel.Flow != "" {
 		c.ChannelFlowARN = v.site.ChannelFlowARN(v.Actor.App, v.Channel.Flow)
-	}
-	if e := v.Channel.Expiration; e != nil {
-		c.ExpirationSettings = &messaging.ExpirationSettings{
-			ExpirationDays: e.Days, ExpirationCriterion: messaging.ExpirationCriterion(e.Criterion),
-		}
 	}
 	return c, nil
 }

@@ -77,9 +77,7 @@ func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chi
 	if req.Metadata != nil {
 		c.Metadata = *req.Metadata
 	}
-	if e := req.ExpirationSettings; e != nil {
-		c.Expiration = &chime.Expiration{Days: e.ExpirationDays, Criterion: string(e.ExpirationCriterion)}
-	}
+	c.Expiration = newExpiration(req.ExpirationSettings)
 	return c
 }
 
@@ -117,7 +115,7 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 		return err
 	}
 	for _, ref := range moderators {
-		if err := s.addModerator(tx, v, ref); err != nil {
+		if err := s.addModerator(tx, v, ref, v.Channel.Created); err != nil {
 			return err
 		}
 	}
@@ -159,25 +157,6 @@ func (s *Service) addFirstMembers(tx store.Tx, v *Visit, members []chime.Ref) er
 		}
 	}
 	return nil
-}
-
-func (s *Service) addModerator(tx store.Tx, v *Visit, ref chime.Ref) error {
-	if err := s.count(tx, store.K(v.Actor.App, v.Channel.UID, "moderators"), s.limits.ModeratorsPerChannel, "moderators per channel"); err != nil {
-		return err
-	}
-	m := chime.Moderator{Ref: ref, CreatedBy: v.Actor.Ref, Created: v.Channel.Created}
-	order, err := tx.Append(v.note(chime.EventCreateModerator, m.Created, ref))
-	if err != nil {
-		return err
-	}
-	m.Order = order
-	if err := store.Moderators.Put(tx, v.key(ref), m); err != nil {
-		return err
-	}
-	if err := store.ModeratorsInOrder.Put(tx, v.Prefix().Num(order).Str(string(ref)), ref); err != nil {
-		return err
-	}
-	return store.ModeratedBy.Put(tx, v.placeKey(ref, order), v.place())
 }
 
 // placeKey is the place of this channel in somebody's list of channels.

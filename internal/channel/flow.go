@@ -24,7 +24,7 @@ func (v *Visit) SetFlow(tx store.Tx, id string, now chime.Millis) error {
 			return err
 		}
 	}
-	return store.Channels.Put(tx, store.K(v.Actor.App, v.Channel.ID), v.Channel)
+	return v.save(tx)
 }
 
 // unlinkFlow takes the channel off the list of its flow, if it has one.

@@ -24,6 +24,9 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 		if err := require(v.mayAdd(ref, req.Type)); err != nil {
 			return err
 		}
+		if err := v.refuseBanned(tx, "MemberArn", ref); err != nil {
+			return err
+		}
 		if _, found, err := v.MembershipOf(tx, ref); err != nil {
 			return err
 		} else if found {
@@ -206,17 +209,14 @@ func (s *Service) DeleteChannelMembership(ctx context.Context, req *messaging.De
 		if err := RefuseSubChannel(req.SubChannelID); err != nil {
 			return err
 		}
-		res, err := s.site.ParseIdentity("MemberArn", req.MemberARN)
+		ref, err := v.parse("MemberArn", req.MemberARN)
 		if err != nil {
 			return err
 		}
-		if res.App != v.Actor.App {
-			return api.Forbidden("MemberArn and ChannelArn belong to different app instances")
-		}
-		if err := require(v.mayRemove(res.Ref())); err != nil {
+		if err := require(v.mayRemove(ref)); err != nil {
 			return err
 		}
-		m, found, err := v.MembershipOf(tx, res.Ref())
+		m, found, err := v.MembershipOf(tx, ref)
 		if err != nil || !found {
 			return err
 		}

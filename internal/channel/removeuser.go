@@ -13,7 +13,7 @@ import (
 // to hold up the others.
 const removeBatch = 100
 
-// RemoveUser ends every membership and moderator role that a deleted user or bot got before a
+// RemoveUser ends every membership, moderator role and ban that a deleted user or bot got before a
 // position of the log, and tells the remaining members. It may be called again after a crash.
 func (s *Service) RemoveUser(ctx context.Context, app string, ref chime.Ref, before uint64) error {
 	for more := true; more; {
@@ -39,7 +39,13 @@ func (s *Service) removeSome(tx store.Tx, app string, ref chime.Ref, before uint
 	roles, err := eachPlace(tx, store.ModeratedBy, list, func(at chime.Place) error {
 		return s.demote(tx, app, ref, at)
 	})
-	return memberships == removeBatch || roles == removeBatch, err
+	if err != nil {
+		return false, err
+	}
+	bans, err := eachPlace(tx, store.BansOf, list, func(at chime.Place) error {
+		return s.forgive(tx, app, ref, at)
+	})
+	return memberships == removeBatch || roles == removeBatch || bans == removeBatch, err
 }
 
 // eachPlace takes up to removeBatch places off somebody's list and calls f for each.
@@ -67,7 +73,7 @@ func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Pl
 }
 
 func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
-	v := &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: chime.Channel{ID: at.ChannelID, UID: at.UID}, site: s.site}
+	v := s.placeOf(app, ref, at)
 	m, found, err := store.Moderators.Get(tx, v.key(ref))
 	if err != nil || !found {
 		return err
@@ -75,20 +81,16 @@ func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Place)
 	return v.removeModerator(tx, m, s.now())
 }
 
-// removeModerator deletes a moderator role.
-func (v *Visit) removeModerator(tx store.Tx, m chime.Moderator, now chime.Millis) error {
-	if _, err := tx.Append(v.note(chime.EventDeleteModerator, now, m.Ref)); err != nil {
+func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
+	v := s.placeOf(app, ref, at)
+	b, found, err := store.Bans.Get(tx, v.key(ref))
+	if err != nil || !found {
 		return err
 	}
-	for _, err := range []error{
-		store.Moderators.Delete(tx, v.key(m.Ref)),
-		store.ModeratorsInOrder.Delete(tx, v.Prefix().Num(m.Order).Str(string(m.Ref))),
-		store.ModeratedBy.Delete(tx, v.placeKey(m.Ref, m.Order)),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	_, err := store.AddCount(tx, store.K(v.Actor.App, v.Channel.UID, "moderators"), -1)
-	return err
+	return v.removeBan(tx, b, s.now())
+}
+
+// placeOf is a channel of somebody's list without what only its record knows.
+func (s *Service) placeOf(app string, ref chime.Ref, at chime.Place) *Visit {
+	return &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: chime.Channel{ID: at.ChannelID, UID: at.UID}, site: s.site}
 }

@@ -11,53 +11,78 @@ import (
 	"github.com/carillon-chat/carillon/internal/servicetest"
 )
 
-// The matrix of spec 3.2 for the operations that are built. Each row is tried on four
-// channels: PUBLIC and PRIVATE, each UNRESTRICTED and RESTRICTED. Cells: Y allowed, N refused
-// with ForbiddenException, U allowed on UNRESTRICTED channels alone, - does not arise, E an
-// exception named behind the row.
+// The matrix of spec 3.2 for standard channels. Each row is tried on four channels: PUBLIC and
+// PRIVATE, each UNRESTRICTED and RESTRICTED. Cells: Y allowed, N refused with
+// ForbiddenException, U allowed on UNRESTRICTED channels alone, P allowed on PUBLIC ones alone,
+// - does not arise.
 //
-// Callers: an admin and a moderator who are not members, a member, a hidden member, and
-// somebody who has no role, on a PUBLIC and on a PRIVATE channel.
+// Callers: an admin and a moderator who are not members, a member, a hidden member, somebody who
+// has no role, on a PUBLIC and on a PRIVATE channel, and somebody who is banned.
 const matrix = `
-operation                                       adm mod mem hid pub prv
-UpdateChannel                                   Y   Y   N   N   N   N
-DeleteChannel                                   Y   Y   N   N   N   N
-DescribeChannel                                 Y   Y   Y   Y   Y   N
-ListChannels PUBLIC                             Y   Y   Y   Y   Y   Y
-ListChannels PRIVATE                            Y   N   N   N   N   N
-ListChannelMembershipsForAppInstanceUser other  Y   N   N   N   N   N
-ListChannelMembershipsForAppInstanceUser self   Y   Y   Y   Y   Y   Y
-DescribeChannelMembershipForAppInstanceUser other Y N   N   N   N   N
-CreateChannelMembership self                    Y   Y   -   -   Y   N
-CreateChannelMembership other                   Y   Y   U   N   N   N
-CreateChannelMembership HIDDEN                  Y   Y   N   N   N   N
-BatchCreateChannelMembership other              Y   Y   U   N   N   N
-BatchCreateChannelMembership HIDDEN             Y   Y   N   N   N   N
-DescribeChannelMembership other                 Y   Y   Y   N   Y   N
-DescribeChannelMembership self                  -   -   Y   Y   -   -
-ListChannelMemberships DEFAULT                  Y   Y   Y   N   Y   N
-ListChannelMemberships HIDDEN                   Y   Y   N   N   N   N
-DeleteChannelMembership self                    Y   Y   Y   Y   -   -
-DeleteChannelMembership other                   Y   Y   U   N   N   N
-UpdateChannelReadMarker                         N   N   Y   Y   N   N
-SendChannelMessage                              N   N   Y   N   N   N
-GetChannelMessage                               Y   Y   Y   Y   Y   N
-ListChannelMessages                             Y   Y   Y   Y   Y   N
-UpdateChannelMessage other                      N   N   N   N   N   N
-RedactChannelMessage other                      Y   Y   N   N   N   N
-DeleteChannelMessage                            Y   N   N   N   N   N
-GetChannelMessageStatus other                   N   N   N   N   N   N
+operation                                       adm mod mem hid pub prv ban
+UpdateChannel                                   Y   Y   N   N   N   N   N
+DeleteChannel                                   Y   Y   N   N   N   N   N
+DescribeChannel                                 Y   Y   Y   Y   Y   N   P
+ListChannels PUBLIC                             Y   Y   Y   Y   Y   Y   Y
+ListChannels PRIVATE                            Y   N   N   N   N   N   N
+SearchChannels                                  Y   Y   Y   Y   Y   Y   Y
+ListChannelMembershipsForAppInstanceUser other  Y   N   N   N   N   N   N
+ListChannelMembershipsForAppInstanceUser self   Y   Y   Y   Y   Y   Y   Y
+DescribeChannelMembershipForAppInstanceUser other Y N   N   N   N   N   N
+DescribeChannelMembershipForAppInstanceUser self N  N   Y   Y   N   N   N
+ListChannelsModeratedByAppInstanceUser other    Y   N   N   N   N   N   N
+ListChannelsModeratedByAppInstanceUser self     Y   Y   Y   Y   Y   Y   Y
+DescribeChannelModeratedByAppInstanceUser owner Y   Y   Y   N   N   N   N
+DescribeChannelModeratedByAppInstanceUser self  N   Y   N   N   N   N   N
+CreateChannelMembership self                    Y   Y   -   -   Y   N   N
+CreateChannelMembership other                   Y   Y   U   N   N   N   N
+CreateChannelMembership HIDDEN                  Y   Y   N   N   N   N   N
+CreateChannelMembership ban                     N   N   N   N   N   N   N
+BatchCreateChannelMembership self               Y   Y   -   -   Y   N   N
+BatchCreateChannelMembership other              Y   Y   U   N   N   N   N
+BatchCreateChannelMembership HIDDEN             Y   Y   N   N   N   N   N
+DescribeChannelMembership other                 Y   Y   Y   N   Y   N   N
+DescribeChannelMembership self                  -   -   Y   Y   -   -   N
+ListChannelMemberships DEFAULT                  Y   Y   Y   N   Y   N   N
+ListChannelMemberships HIDDEN                   Y   Y   N   N   N   N   N
+DeleteChannelMembership self                    Y   Y   Y   Y   -   -   -
+DeleteChannelMembership other                   Y   Y   U   N   N   N   N
+GetChannelMembershipPreferences self            N   N   Y   Y   N   N   N
+GetChannelMembershipPreferences other           N   N   N   N   N   N   N
+PutChannelMembershipPreferences self            N   N   Y   Y   N   N   N
+PutChannelMembershipPreferences other           N   N   N   N   N   N   N
+UpdateChannelReadMarker                         N   N   Y   Y   N   N   N
+SendChannelMessage                              N   N   Y   N   N   N   N
+GetChannelMessage                               Y   Y   Y   Y   Y   N   N
+ListChannelMessages                             Y   Y   Y   Y   Y   N   N
+UpdateChannelMessage other                      N   N   N   N   N   N   N
+RedactChannelMessage other                      Y   Y   N   N   N   N   N
+DeleteChannelMessage                            Y   N   N   N   N   N   N
+GetChannelMessageStatus other                   N   N   N   N   N   N   N
+CreateChannelModerator new                      Y   Y   N   N   N   N   N
+CreateChannelModerator ban                      N   N   N   N   N   N   N
+DeleteChannelModerator owner                    Y   Y   N   N   N   N   N
+DescribeChannelModerator owner                  Y   Y   N   N   N   N   N
+ListChannelModerators                           Y   Y   N   N   N   N   N
+CreateChannelBan third                          Y   Y   N   N   N   N   N
+CreateChannelBan new                            Y   Y   N   N   N   N   N
+CreateChannelBan owner                          N   N   N   N   N   N   N
+CreateChannelBan adm                            N   N   N   N   N   N   N
+DeleteChannelBan ban                            Y   Y   N   N   N   N   N
+DescribeChannelBan ban                          Y   Y   N   N   N   N   N
+ListChannelBans                                 Y   Y   N   N   N   N   N
+PutChannelExpirationSettings                    Y   Y   N   N   N   N   N
 `
 
 func TestRoles(t *testing.T) {
 	for _, line := range strings.Split(strings.TrimSpace(matrix), "\n")[1:] {
 		cells := strings.Fields(line)
-		operation := strings.Join(cells[:len(cells)-6], " ")
+		operation := strings.Join(cells[:len(cells)-7], " ")
 		t.Run(operation, func(t *testing.T) {
-			for i, caller := range []string{"adm", "mod", "mem", "hid", "pub", "prv"} {
+			for i, caller := range []string{"adm", "mod", "mem", "hid", "pub", "prv", "ban"} {
 				for _, mode := range []messaging.ChannelMode{messaging.ChannelModeUnrestricted, messaging.ChannelModeRestricted} {
 					for _, privacy := range []messaging.ChannelPrivacy{messaging.ChannelPrivacyPublic, messaging.ChannelPrivacyPrivate} {
-						tryRole(t, operation, caller, mode, privacy, cells[len(cells)-6+i])
+						tryRole(t, operation, caller, mode, privacy, cells[len(cells)-7+i])
 					}
 				}
 			}
@@ -71,7 +96,7 @@ func tryRole(t *testing.T, operation, caller string, mode messaging.ChannelMode,
 		return
 	}
 	want := "ok"
-	if cell == "N" || cell == "U" && mode == messaging.ChannelModeRestricted {
+	if cell == "N" || cell == "U" && mode == messaging.ChannelModeRestricted || cell == "P" && !public {
 		want = "Forbidden"
 	}
 	w := stage(t, mode, privacy)
@@ -89,13 +114,14 @@ type staged struct {
 
 // stage is one channel with everybody of the matrix around it; "owner" sent a message in it.
 func stage(t *testing.T, mode messaging.ChannelMode, privacy messaging.ChannelPrivacy) *staged {
-	w := &staged{World: servicetest.New(t, "owner", "adm", "mod", "mem", "hid", "pub", "prv", "new", "third")}
+	w := &staged{World: servicetest.New(t, "owner", "adm", "mod", "mem", "hid", "pub", "prv", "ban", "new", "third")}
 	w.MakeAdmin("adm")
 	w.AddChannel("owner", "c", func(r *messaging.CreateChannelRequest) {
 		r.Mode, r.Privacy = mode, privacy
 		r.MemberARNs, r.ModeratorARNs = w.Users("mem", "third"), w.Users("mod")
 	})
 	w.AddMember("owner", "c", "hid", messaging.ChannelMembershipTypeHidden)
+	w.Ban("owner", "c", "ban")
 	w.messageID = w.Send(w.Text("owner", "c", messageSent))
 	return w
 }
@@ -104,16 +130,19 @@ func call(w *staged, operation, caller string) (err error) {
 	ctx, c, me := context.Background(), w.Channel("c"), w.User(caller)
 	name, variant, _ := strings.Cut(operation, " ")
 	target := w.User("third")
-	if variant == "self" {
+	switch variant {
+	case "self":
 		target = me
+	case "owner", "new", "adm", "ban":
+		target = w.User(variant)
 	}
 	kind := messaging.ChannelMembershipTypeDefault
 	if variant == "HIDDEN" {
 		kind = messaging.ChannelMembershipTypeHidden
 	}
 	joining := w.User("new")
-	if variant == "self" {
-		joining = me
+	if variant == "self" || variant == "ban" {
+		joining = target
 	}
 	switch name {
 	case "UpdateChannel":
@@ -133,6 +162,35 @@ func call(w *staged, operation, caller string) (err error) {
 		_, err = w.Channels.CreateChannelMembership(ctx, &messaging.CreateChannelMembershipRequest{ChannelARN: c, MemberARN: joining, Type: kind, ChimeBearer: me})
 	case "BatchCreateChannelMembership":
 		_, err = w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{ChannelARN: c, MemberARNs: []string{joining}, Type: kind, ChimeBearer: me})
+	case "SearchChannels":
+		fields := []messaging.SearchField{{Key: messaging.SearchFieldKeyMembers, Operator: messaging.SearchFieldOperatorIncludes, Values: []string{target}}}
+		_, err = w.Channels.SearchChannels(ctx, &messaging.SearchChannelsRequest{Fields: fields, ChimeBearer: &me})
+	case "ListChannelsModeratedByAppInstanceUser":
+		_, err = w.Channels.ListChannelsModeratedByAppInstanceUser(ctx, &messaging.ListChannelsModeratedByAppInstanceUserRequest{AppInstanceUserARN: &target, ChimeBearer: me})
+	case "DescribeChannelModeratedByAppInstanceUser":
+		_, err = w.Channels.DescribeChannelModeratedByAppInstanceUser(ctx, &messaging.DescribeChannelModeratedByAppInstanceUserRequest{ChannelARN: c, AppInstanceUserARN: target, ChimeBearer: me})
+	case "GetChannelMembershipPreferences":
+		_, err = w.Channels.GetChannelMembershipPreferences(ctx, &messaging.GetChannelMembershipPreferencesRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
+	case "PutChannelMembershipPreferences":
+		_, err = w.Channels.PutChannelMembershipPreferences(ctx, &messaging.PutChannelMembershipPreferencesRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
+	case "CreateChannelModerator":
+		_, err = w.Channels.CreateChannelModerator(ctx, &messaging.CreateChannelModeratorRequest{ChannelARN: c, ChannelModeratorARN: target, ChimeBearer: me})
+	case "DeleteChannelModerator":
+		_, err = w.Channels.DeleteChannelModerator(ctx, &messaging.DeleteChannelModeratorRequest{ChannelARN: c, ChannelModeratorARN: target, ChimeBearer: me})
+	case "DescribeChannelModerator":
+		_, err = w.Channels.DescribeChannelModerator(ctx, &messaging.DescribeChannelModeratorRequest{ChannelARN: c, ChannelModeratorARN: target, ChimeBearer: me})
+	case "ListChannelModerators":
+		_, err = w.Channels.ListChannelModerators(ctx, &messaging.ListChannelModeratorsRequest{ChannelARN: c, ChimeBearer: me})
+	case "CreateChannelBan":
+		_, err = w.Channels.CreateChannelBan(ctx, &messaging.CreateChannelBanRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
+	case "DeleteChannelBan":
+		_, err = w.Channels.DeleteChannelBan(ctx, &messaging.DeleteChannelBanRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
+	case "DescribeChannelBan":
+		_, err = w.Channels.DescribeChannelBan(ctx, &messaging.DescribeChannelBanRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
+	case "ListChannelBans":
+		_, err = w.Channels.ListChannelBans(ctx, &messaging.ListChannelBansRequest{ChannelARN: c, ChimeBearer: me})
+	case "PutChannelExpirationSettings":
+		_, err = w.Channels.PutChannelExpirationSettings(ctx, &messaging.PutChannelExpirationSettingsRequest{ChannelARN: c, ChimeBearer: &me})
 	case "DescribeChannelMembership":
 		_, err = w.Channels.DescribeChannelMembership(ctx, &messaging.DescribeChannelMembershipRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
 	case "ListChannelMemberships":

@@ -15,6 +15,7 @@ type Visit struct {
 	Channel    chime.Channel
 	Membership *chime.Membership // nil: not a member
 	Moderator  bool
+	Banned     bool // and neither member nor manager
 
 	site chime.Site
 }
@@ -51,7 +52,12 @@ func Enter(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, 
 	} else if found {
 		v.Membership = &m
 	}
-	v.Moderator, err = store.Moderators.Has(r, v.key(actor.Ref))
+	if v.Moderator, err = store.Moderators.Has(r, v.key(actor.Ref)); err != nil {
+		return nil, err
+	}
+	if v.Membership == nil && !v.Manages() { // a ban ends the membership, so members need no look
+		v.Banned, err = v.bans(r, actor.Ref)
+	}
 	return v, err
 }
 
@@ -99,11 +105,16 @@ func (v *Visit) Hidden() bool {
 	return v.Membership != nil && hidden(v.Membership.Type) && !v.Manages()
 }
 
-// MayRead: describe the channel, read its messages. Everybody on a PUBLIC channel, who has a
-// role on a PRIVATE one.
+// MayRead: see the members of the channel and its messages. Everybody but the banned on a PUBLIC
+// channel, who has a role on a PRIVATE one.
 func (v *Visit) MayRead() bool {
-	return v.Manages() || v.Membership != nil || v.Channel.Privacy == messaging.ChannelPrivacyPublic
+	return v.Manages() || v.Membership != nil || v.public() && !v.Banned
 }
+
+// mayDescribe: the banned may still describe a PUBLIC channel (rule c).
+func (v *Visit) mayDescribe() bool { return v.MayRead() || v.public() }
+
+func (v *Visit) public() bool { return v.Channel.Privacy == messaging.ChannelPrivacyPublic }
 
 // mayReadMembers: hidden members see nobody but themselves (rule l).
 func (v *Visit) mayReadMembers() bool { return v.MayRead() && !v.Hidden() }
@@ -116,7 +127,7 @@ func (v *Visit) mayAdd(ref chime.Ref, kind messaging.ChannelMembershipType) bool
 	case hidden(kind):
 		return false
 	case ref == v.Actor.Ref:
-		return v.Membership != nil || v.Channel.Privacy == messaging.ChannelPrivacyPublic
+		return v.MayRead()
 	default:
 		return v.Member() && v.Channel.Mode == messaging.ChannelModeUnrestricted
 	}
@@ -149,6 +160,19 @@ func (v *Visit) Identity(r store.Reader, ref chime.Ref) (*messaging.Identity, er
 		return nil, err
 	}
 	return &messaging.Identity{ARN: v.RefARN(ref), Name: name}, nil
+}
+
+// parse reads the member of a request that names a user or bot of the app instance, who need
+// not exist any more.
+func (v *Visit) parse(member, arn string) (chime.Ref, error) {
+	res, err := v.site.ParseIdentity(member, arn)
+	if err != nil {
+		return "", err
+	}
+	if res.App != v.Actor.App {
+		return "", api.Forbidden("%s and ChannelArn belong to different app instances", member)
+	}
+	return res.Ref(), nil
 }
 
 // find reads the member of a request that names a user or bot. One that does not exist or is

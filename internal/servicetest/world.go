@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand"
 	"strings"
 	"testing"
@@ -31,7 +32,8 @@ type World struct {
 	Store    store.Store
 	Site     chime.Site
 	Now      time.Time
-	App      string // ARN
+	Random   io.Reader // of all services
+	App      string    // ARN
 	Identity *identity.Service
 	Channels *channel.Service
 	Messages *message.Service
@@ -56,14 +58,14 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 		t: t, Store: st, Site: chime.Site{Region: "us-east-1", Account: "000000000000"},
 		Now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
 	}
-	now := func() time.Time { return w.Now }
 	random := rand.New(rand.NewSource(1))
-	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: now, Random: random, Limits: channel.DefaultLimits()})
-	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: now, Random: random})
-	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: now, Random: random, Limits: flow.DefaultLimits()})
-	w.Exports = export.New(st, w.Site, now)
+	w.Random = random
+	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: channel.DefaultLimits()})
+	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
+	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: flow.DefaultLimits()})
+	w.Exports = export.New(st, w.Site, w.Clock)
 	w.Identity = identity.New(identity.Options{
-		Store: st, Site: w.Site, Now: now, Random: random, Limits: identity.DefaultLimits(), Users: w.Channels,
+		Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: identity.DefaultLimits(), Users: w.Channels,
 	})
 	created, err := w.Identity.CreateAppInstance(context.Background(), &identityapi.CreateAppInstanceRequest{Name: "test", ClientRequestToken: w.Token()})
 	if err != nil {
@@ -78,6 +80,9 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	}
 	return w
 }
+
+// Clock tells what time it is in the world.
+func (w *World) Clock() time.Time { return w.Now }
 
 func (w *World) position() (p uint64) {
 	w.t.Helper()
@@ -159,6 +164,28 @@ func (w *World) AddMember(by, channelID, id string, kind messaging.ChannelMember
 	}
 }
 
+// Ban bans a user, as somebody who may do so.
+func (w *World) Ban(by, channelID, id string) {
+	w.t.Helper()
+	_, err := w.Channels.CreateChannelBan(context.Background(), &messaging.CreateChannelBanRequest{
+		ChannelARN: w.Channel(channelID), MemberARN: w.User(id), ChimeBearer: w.User(by),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// MakeModerator gives a user the role of moderator, as somebody who may do so.
+func (w *World) MakeModerator(by, channelID, id string) {
+	w.t.Helper()
+	_, err := w.Channels.CreateChannelModerator(context.Background(), &messaging.CreateChannelModeratorRequest{
+		ChannelARN: w.Channel(channelID), ChannelModeratorARN: w.User(id), ChimeBearer: w.User(by),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // Text is a request for an ordinary message.
 func (w *World) Text(by, channelID, content string) *messaging.SendChannelMessageRequest {
 	return &messaging.SendChannelMessageRequest{
@@ -181,6 +208,17 @@ func (w *World) Send(req *messaging.SendChannelMessageRequest) string {
 // what is told about it.
 func (w *World) Events() []string {
 	w.t.Helper()
+	return w.events(func(e *chime.Event) bool { return e.MessageType != "" })
+}
+
+// Log is as Events, with the events of the log alone: type and whom each is about.
+func (w *World) Log() []string {
+	w.t.Helper()
+	return w.events(func(*chime.Event) bool { return true })
+}
+
+func (w *World) events(wanted func(*chime.Event) bool) []string {
+	w.t.Helper()
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
 	var lines []string
@@ -190,7 +228,7 @@ func (w *World) Events() []string {
 			return lines
 		}
 		for _, e := range events {
-			if e.MessageType != "" {
+			if wanted(e) {
 				lines = append(lines, w.line(e))
 			}
 		}
@@ -198,6 +236,9 @@ func (w *World) Events() []string {
 }
 
 func (w *World) line(e *chime.Event) string {
+	if e.MessageType == "" {
+		return w.changes(strings.TrimSpace(e.Type+" "+ids([]chime.Ref{e.Subject})), e)
+	}
 	to := "members"
 	if e.Only != nil {
 		to = ids(e.Only)
@@ -214,7 +255,11 @@ func (w *World) line(e *chime.Event) string {
 	for _, m := range p.Members {
 		about += m.Name + " "
 	}
-	line := strings.TrimSpace(fmt.Sprintf("%s to %s: %s", e.Type, to, about))
+	return w.changes(strings.TrimSpace(fmt.Sprintf("%s to %s: %s", e.Type, to, about)), e)
+}
+
+// changes adds to a line who joins and who leaves with the event.
+func (w *World) changes(line string, e *chime.Event) string {
 	if len(e.Join) > 0 {
 		line += " +" + ids(e.Join)
 	}

@@ -1,0 +1,192 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// CreateChannelBan keeps a user or bot out of the channel until the ban is deleted, and ends the
+// membership that it has. Admins and moderators cannot be banned (rule w). Sockets are told of
+// the end of the membership alone.
+func (s *Service) CreateChannelBan(ctx context.Context, req *messaging.CreateChannelBanRequest) (*messaging.CreateChannelBanResponse, error) {
+	resp := &messaging.CreateChannelBanResponse{ChannelARN: req.ChannelARN}
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		ref, err := v.find(tx, "MemberArn", req.MemberARN)
+		if err != nil {
+			return err
+		}
+		if err := v.refuseManager(tx, ref); err != nil {
+			return err
+		}
+		if banned, err := v.bans(tx, ref); err != nil {
+			return err
+		} else if banned {
+			return api.Conflict("MemberArn is banned already")
+		}
+		if err := s.ban(tx, v, ref, s.now()); err != nil {
+			return err
+		}
+		resp.Member, err = v.Identity(tx, ref)
+		return err
+	})
+	return resp, err
+}
+
+func (v *Visit) refuseManager(r store.Reader, ref chime.Ref) error {
+	manages, err := v.moderates(r, ref)
+	if err == nil && !manages {
+		manages, err = identity.IsAdmin(r, v.Actor.App, ref)
+	}
+	if err == nil && manages {
+		err = api.Forbidden("MemberArn is an admin or a moderator, who cannot be banned")
+	}
+	return err
+}
+
+func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
+	order, err := tx.Append(v.note(chime.EventCreateBan, now, ref))
+	if err != nil {
+		return err
+	}
+	b := chime.Ban{Ref: ref, CreatedBy: v.Actor.Ref, Created: now, Order: order}
+	for _, err := range []error{
+		store.Bans.Put(tx, v.key(ref), b),
+		store.BansInOrder.Put(tx, v.roleOrderKey(ref, order), ref),
+		store.BansOf.Put(tx, v.placeKey(ref, order), v.place()),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	m, found, err := v.MembershipOf(tx, ref)
+	if err != nil || !found {
+		return err
+	}
+	return v.removeMember(tx, m, now)
+}
+
+// bans tells whether somebody is banned from the channel.
+func (v *Visit) bans(r store.Reader, ref chime.Ref) (bool, error) {
+	return store.Bans.Has(r, v.key(ref))
+}
+
+// refuseBanned refuses to give a banned user or bot a role in the channel, whoever asks.
+func (v *Visit) refuseBanned(r store.Reader, member string, ref chime.Ref) error {
+	banned, err := v.bans(r, ref)
+	if err == nil && banned {
+		err = api.Forbidden("%s is banned from the channel", member)
+	}
+	return err
+}
+
+// DeleteChannelBan lifts a ban. The membership that it ended does not come back. Lifting one
+// that there is not is done already.
+func (s *Service) DeleteChannelBan(ctx context.Context, req *messaging.DeleteChannelBanRequest) (*messaging.DeleteChannelBanResponse, error) {
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		ref, err := v.parse("MemberArn", req.MemberARN)
+		if err != nil {
+			return err
+		}
+		b, found, err := store.Bans.Get(tx, v.key(ref))
+		if err != nil || !found {
+			return err
+		}
+		return v.removeBan(tx, b, s.now())
+	})
+	return nil, err
+}
+
+func (v *Visit) removeBan(tx store.Tx, b chime.Ban, now chime.Millis) error {
+	if _, err := tx.Append(v.note(chime.EventDeleteBan, now, b.Ref)); err != nil {
+		return err
+	}
+	for _, err := range []error{
+		store.Bans.Delete(tx, v.key(b.Ref)),
+		store.BansInOrder.Delete(tx, v.roleOrderKey(b.Ref, b.Order)),
+		store.BansOf.Delete(tx, v.placeKey(b.Ref, b.Order)),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeBans deletes every ban of a channel that goes away.
+func (v *Visit) removeBans(tx store.Tx) error {
+	var places []store.Key
+	err := store.Bans.Each(tx, store.Prefix(v.Prefix()), func(_ store.Key, b chime.Ban) (bool, error) {
+		places = append(places, v.placeKey(b.Ref, b.Order))
+		return true, nil
+	})
+	for i := 0; i < len(places) && err == nil; i++ {
+		err = store.BansOf.Delete(tx, places[i])
+	}
+	for _, failed := range []error{
+		err, store.Bans.DeletePrefix(tx, v.Prefix()), store.BansInOrder.DeletePrefix(tx, v.Prefix()),
+	} {
+		if failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
+
+// DescribeChannelBan answers one ban, to those who manage the channel.
+func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.DescribeChannelBanRequest) (*messaging.DescribeChannelBanResponse, error) {
+	resp := new(messaging.DescribeChannelBanResponse)
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		ref, err := v.parse("MemberArn", req.MemberARN)
+		if err != nil {
+			return err
+		}
+		b, found, err := store.Bans.Get(r, v.key(ref))
+		if err != nil {
+			return err
+		}
+		if !found {
+			return api.NotFound("MemberArn is not banned from the channel")
+		}
+		shown := &messaging.ChannelBan{ChannelARN: v.ARN(), CreatedTimestamp: b.Created.Optional()}
+		if shown.Member, err = v.Identity(r, b.Ref); err != nil {
+			return err
+		}
+		shown.CreatedBy, err = v.Identity(r, b.CreatedBy)
+		resp.ChannelBan = shown
+		return err
+	})
+	return resp, DeclaresNotFound(err)
+}
+
+// ListChannelBans lists the bans in the order in which they were made.
+func (s *Service) ListChannelBans(ctx context.Context, req *messaging.ListChannelBansRequest) (*messaging.ListChannelBansResponse, error) {
+	resp := &messaging.ListChannelBansResponse{ChannelARN: req.ChannelARN}
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		page := store.NewPage("ListChannelBans "+v.Channel.UID, req.MaxResults, req.NextToken)
+		var err error
+		resp.ChannelBans, resp.NextToken, err = store.List(r, store.BansInOrder, store.Prefix(v.Prefix()), page,
+			func(ref chime.Ref) (messaging.ChannelBanSummary, bool, error) {
+				member, err := v.Identity(r, ref)
+				return messaging.ChannelBanSummary{Member: member}, true, err
+			})
+		return err
+	})
+	return resp, err
+}

@@ -1,0 +1,46 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// PutChannelExpirationSettings says when the channel deletes itself; without settings it does
+// not. Those who may update the channel may do so (rule x), and sockets are not told.
+func (s *Service) PutChannelExpirationSettings(ctx context.Context, req *messaging.PutChannelExpirationSettingsRequest) (*messaging.PutChannelExpirationSettingsResponse, error) {
+	if req.ChimeBearer == nil {
+		return nil, errNoBearer
+	}
+	err := s.update(ctx, *req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		v.Channel.Expiration = newExpiration(req.ExpirationSettings)
+		if _, err := tx.Append(v.note(chime.EventUpdateExpiration, s.now(), v.Actor.Ref)); err != nil {
+			return err
+		}
+		return v.save(tx)
+	})
+	return &messaging.PutChannelExpirationSettingsResponse{ChannelARN: req.ChannelARN, ExpirationSettings: req.ExpirationSettings}, err
+}
+
+// errNoBearer: two operations need a bearer that their model calls optional (spec 2.3).
+var errNoBearer error = api.BadRequest("ChimeBearer", "is required")
+
+func newExpiration(e *messaging.ExpirationSettings) *chime.Expiration {
+	if e == nil {
+		return nil
+	}
+	return &chime.Expiration{Days: e.ExpirationDays, Criterion: string(e.ExpirationCriterion)}
+}
+
+func showExpiration(e *chime.Expiration) *messaging.ExpirationSettings {
+	if e == nil {
+		return nil
+	}
+	return &messaging.ExpirationSettings{ExpirationDays: e.Days, ExpirationCriterion: messaging.ExpirationCriterion(e.Criterion)}
+}

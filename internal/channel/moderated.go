@@ -1,0 +1,66 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// ListChannelsModeratedByAppInstanceUser lists the channels that the caller moderates, or for
+// admins those of anybody in the app instance (rule g).
+func (s *Service) ListChannelsModeratedByAppInstanceUser(ctx context.Context, req *messaging.ListChannelsModeratedByAppInstanceUserRequest) (*messaging.ListChannelsModeratedByAppInstanceUserResponse, error) {
+	resp := new(messaging.ListChannelsModeratedByAppInstanceUserResponse)
+	err := s.store.View(ctx, func(r store.Reader) error {
+		actor, err := identity.ResolveBearer(r, s.site, req.ChimeBearer)
+		if err != nil {
+			return err
+		}
+		ref, err := s.subject(r, actor, req.AppInstanceUserARN)
+		if err != nil {
+			return err
+		}
+		list := store.Prefix(store.K(actor.App, string(ref)))
+		page := store.NewPage("ListChannelsModeratedByAppInstanceUser "+actor.App+" "+string(ref), req.MaxResults, req.NextToken)
+		resp.Channels, resp.NextToken, err = store.List(r, store.ModeratedBy, list, page,
+			func(at chime.Place) (shown messaging.ChannelModeratedByAppInstanceUserSummary, ok bool, err error) {
+				c, found, err := store.Channels.Get(r, store.K(actor.App, at.ChannelID))
+				if err != nil || !found || c.UID != at.UID {
+					return shown, false, err
+				}
+				summary, err := s.summaryFor(r, actor, c)
+				return messaging.ChannelModeratedByAppInstanceUserSummary{ChannelSummary: &summary}, true, err
+			})
+		return err
+	})
+	return resp, err
+}
+
+// DescribeChannelModeratedByAppInstanceUser answers a channel that the user moderates. Managers
+// and members may ask about anybody, others about themselves (rule h).
+func (s *Service) DescribeChannelModeratedByAppInstanceUser(ctx context.Context, req *messaging.DescribeChannelModeratedByAppInstanceUserRequest) (*messaging.DescribeChannelModeratedByAppInstanceUserResponse, error) {
+	resp := new(messaging.DescribeChannelModeratedByAppInstanceUserResponse)
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+		ref, err := v.parse("AppInstanceUserArn", req.AppInstanceUserARN)
+		if err != nil {
+			return err
+		}
+		if err := require(v.Manages() || v.Member() || v.MayRead() && ref == v.Actor.Ref); err != nil {
+			return err
+		}
+		moderates, err := v.moderates(r, ref)
+		if err != nil {
+			return err
+		}
+		if !moderates {
+			return api.Forbidden("AppInstanceUserArn is not a moderator of the channel")
+		}
+		summary, err := v.summary(r)
+		resp.Channel = &messaging.ChannelModeratedByAppInstanceUserSummary{ChannelSummary: &summary}
+		return err
+	})
+	return resp, err
+}

@@ -1,0 +1,158 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// CreateChannelModerator makes a user or bot a moderator, which need not be a member (rule v).
+// Sockets are not told.
+func (s *Service) CreateChannelModerator(ctx context.Context, req *messaging.CreateChannelModeratorRequest) (*messaging.CreateChannelModeratorResponse, error) {
+	resp := &messaging.CreateChannelModeratorResponse{ChannelARN: req.ChannelARN}
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		ref, err := v.find(tx, "ChannelModeratorArn", req.ChannelModeratorARN)
+		if err != nil {
+			return err
+		}
+		if err := v.refuseBanned(tx, "ChannelModeratorArn", ref); err != nil {
+			return err
+		}
+		if moderates, err := v.moderates(tx, ref); err != nil {
+			return err
+		} else if moderates {
+			return api.Conflict("ChannelModeratorArn is a moderator of the channel already")
+		}
+		if err := s.addModerator(tx, v, ref, s.now()); err != nil {
+			return err
+		}
+		resp.ChannelModerator, err = v.Identity(tx, ref)
+		return err
+	})
+	return resp, err
+}
+
+// moderates tells whether somebody has the role of moderator, which admins need not.
+func (v *Visit) moderates(r store.Reader, ref chime.Ref) (bool, error) {
+	return store.Moderators.Has(r, v.key(ref))
+}
+
+func (s *Service) addModerator(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
+	if err := s.count(tx, v.moderatorsCount(), s.limits.ModeratorsPerChannel, "moderators per channel"); err != nil {
+		return err
+	}
+	m := chime.Moderator{Ref: ref, CreatedBy: v.Actor.Ref, Created: now}
+	order, err := tx.Append(v.note(chime.EventCreateModerator, now, ref))
+	if err != nil {
+		return err
+	}
+	m.Order = order
+	if err := store.Moderators.Put(tx, v.key(ref), m); err != nil {
+		return err
+	}
+	if err := store.ModeratorsInOrder.Put(tx, v.roleOrderKey(ref, order), ref); err != nil {
+		return err
+	}
+	return store.ModeratedBy.Put(tx, v.placeKey(ref, order), v.place())
+}
+
+func (v *Visit) moderatorsCount() store.Key {
+	return store.K(v.Actor.App, v.Channel.UID, "moderators")
+}
+
+// roleOrderKey is the place of a moderator or a ban in the channel's list.
+func (v *Visit) roleOrderKey(ref chime.Ref, order uint64) store.Key {
+	return v.Prefix().Num(order).Str(string(ref))
+}
+
+// DeleteChannelModerator takes the role away, also from the last moderator or from oneself.
+// Taking away one that nobody has is done already.
+func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.DeleteChannelModeratorRequest) (*messaging.DeleteChannelModeratorResponse, error) {
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		ref, err := v.parse("ChannelModeratorArn", req.ChannelModeratorARN)
+		if err != nil {
+			return err
+		}
+		m, found, err := store.Moderators.Get(tx, v.key(ref))
+		if err != nil || !found {
+			return err
+		}
+		return v.removeModerator(tx, m, s.now())
+	})
+	return nil, err
+}
+
+// removeModerator deletes a moderator role.
+func (v *Visit) removeModerator(tx store.Tx, m chime.Moderator, now chime.Millis) error {
+	if _, err := tx.Append(v.note(chime.EventDeleteModerator, now, m.Ref)); err != nil {
+		return err
+	}
+	for _, err := range []error{
+		store.Moderators.Delete(tx, v.key(m.Ref)),
+		store.ModeratorsInOrder.Delete(tx, v.roleOrderKey(m.Ref, m.Order)),
+		store.ModeratedBy.Delete(tx, v.placeKey(m.Ref, m.Order)),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	_, err := store.AddCount(tx, v.moderatorsCount(), -1)
+	return err
+}
+
+// DescribeChannelModerator answers one moderator, to those who manage the channel.
+func (s *Service) DescribeChannelModerator(ctx context.Context, req *messaging.DescribeChannelModeratorRequest) (*messaging.DescribeChannelModeratorResponse, error) {
+	resp := new(messaging.DescribeChannelModeratorResponse)
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		ref, err := v.parse("ChannelModeratorArn", req.ChannelModeratorARN)
+		if err != nil {
+			return err
+		}
+		m, found, err := store.Moderators.Get(r, v.key(ref))
+		if err != nil {
+			return err
+		}
+		if !found {
+			return api.NotFound("ChannelModeratorArn is not a moderator of the channel")
+		}
+		shown := &messaging.ChannelModerator{ChannelARN: v.ARN(), CreatedTimestamp: m.Created.Optional()}
+		if shown.Moderator, err = v.Identity(r, m.Ref); err != nil {
+			return err
+		}
+		shown.CreatedBy, err = v.Identity(r, m.CreatedBy)
+		resp.ChannelModerator = shown
+		return err
+	})
+	return resp, DeclaresNotFound(err)
+}
+
+// ListChannelModerators lists the moderators in the order in which they got the role.
+func (s *Service) ListChannelModerators(ctx context.Context, req *messaging.ListChannelModeratorsRequest) (*messaging.ListChannelModeratorsResponse, error) {
+	resp := &messaging.ListChannelModeratorsResponse{ChannelARN: req.ChannelARN}
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		page := store.NewPage("ListChannelModerators "+v.Channel.UID, req.MaxResults, req.NextToken)
+		var err error
+		resp.ChannelModerators, resp.NextToken, err = store.List(r, store.ModeratorsInOrder, store.Prefix(v.Prefix()), page,
+			func(ref chime.Ref) (messaging.ChannelModeratorSummary, bool, error) {
+				moderator, err := v.Identity(r, ref)
+				return messaging.ChannelModeratorSummary{Moderator: moderator}, true, err
+			})
+		return err
+	})
+	return resp, err
+}
