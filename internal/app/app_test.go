@@ -3,7 +3,6 @@ package app_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go/aws"
-	"github.com/aws/aws-sdk-go/aws/awserr"
 	"github.com/aws/aws-sdk-go/aws/credentials"
 	"github.com/aws/aws-sdk-go/service/chimesdkidentity"
 	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
@@ -51,16 +49,6 @@ func TestDevServesAWSClientsOverBothKinds(t *testing.T) {
 				t.Errorf("endpoint: %v %v", endpoint, err)
 			}
 		})
-	}
-}
-
-func TestWhatIsNotBuiltSaysSo(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
-	_, err := chimesdkidentity.New(n.session(t, "http", n.rootKeys())).ListAppInstanceBots(
-		&chimesdkidentity.ListAppInstanceBotsInput{AppInstanceArn: &n.Seeded().AppInstanceARN})
-	var failed awserr.RequestFailure
-	if !errors.As(err, &failed) || failed.StatusCode() != 503 || !strings.Contains(failed.Message(), "ListAppInstanceBots") {
-		t.Errorf("%v", err)
 	}
 }
 

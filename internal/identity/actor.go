@@ -68,7 +68,8 @@ func IsAdmin(r store.Reader, app string, ref chime.Ref) (bool, error) {
 // profile is the one place that knows where each kind of identity is kept.
 func profile(r store.Reader, app string, ref chime.Ref) (name string, found bool, err error) {
 	if !ref.IsUser() {
-		return "", false, nil
+		bot, found, err := store.Bots.Get(r, store.K(app, ref.ID()))
+		return bot.Name, found, err
 	}
 	user, found, err := store.Users.Get(r, store.K(app, ref.ID()))
 	return user.Name, found, err

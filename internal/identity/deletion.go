@@ -12,11 +12,11 @@ import (
 // Kinds of task. They are stored.
 const (
 	taskDeleteAppInstance = "delete app instance"
-	taskDeleteUser        = "delete user"
+	taskDeleteUser        = "delete user" // or bot
 )
 
-// taskKey is where the deletion of a user is noted, or that of the app instance when ref is
-// empty, which sorts before those of its users.
+// taskKey is where the deletion of a user or bot is noted, or that of the app instance when ref
+// is empty, which sorts before those under it.
 func taskKey(app string, ref chime.Ref) store.Key { return store.K(app, string(ref)) }
 
 // begin notes work that goes on after this transaction.
@@ -90,7 +90,7 @@ func (s *Service) Resume(ctx context.Context) error {
 		return err
 	}
 	var failed []error
-	var gone string // app instance whose users' tasks go with it
+	var gone string // app instance whose other tasks go with it
 	for _, task := range tasks {
 		if task.App == gone {
 			continue

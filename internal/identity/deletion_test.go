@@ -234,7 +234,7 @@ func TestDeletedAppInstanceLeavesNothing(t *testing.T) {
 			w.t.Errorf("events %q", got)
 		}
 		for _, table := range w.left(id(app)) {
-			if table <= store.Counts.ID {
+			if table <= store.Streams.ID {
 				w.t.Errorf("table %d still holds something of it", table)
 			}
 		}
@@ -281,7 +281,7 @@ func TestAppInstanceIsGoneFromTheFirstCommit(t *testing.T) {
 		w.restart()
 		ok(w.t, w.Resume(context.Background()))
 		for _, table := range w.left(res.App) {
-			if table <= store.Counts.ID {
+			if table <= store.Streams.ID {
 				w.t.Errorf("table %d still holds something of it", table)
 			}
 		}

@@ -173,6 +173,37 @@ func userRequest(app, id string) *wire.CreateAppInstanceUserRequest {
 	return &wire.CreateAppInstanceUserRequest{AppInstanceARN: app, AppInstanceUserID: id, Name: "Name of " + id}
 }
 
+func (w *world) bot(app, name string) string {
+	w.t.Helper()
+	resp, err := w.CreateAppInstanceBot(context.Background(), botRequest(app, name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp.AppInstanceBotARN
+}
+
+const alias = "arn:aws:lex:us-east-1:000000000000:bot-alias/ABCDEFGHIJ/KLMNOPQRST"
+
+func botRequest(app, name string) *wire.CreateAppInstanceBotRequest {
+	return &wire.CreateAppInstanceBotRequest{
+		AppInstanceARN: app, Name: &name,
+		Configuration: &wire.Configuration{Lex: &wire.LexConfiguration{LexBotAliasARN: alias, LocaleID: ptr("en_US")}},
+	}
+}
+
+func (w *world) deleteBot(bot string) error {
+	_, err := w.DeleteAppInstanceBot(context.Background(), &wire.DeleteAppInstanceBotRequest{AppInstanceBotARN: bot})
+	return err
+}
+
+func (w *world) describeBot(bot string) (*wire.AppInstanceBot, error) {
+	resp, err := w.DescribeAppInstanceBot(context.Background(), &wire.DescribeAppInstanceBotRequest{AppInstanceBotARN: bot})
+	if err != nil {
+		return nil, err
+	}
+	return resp.AppInstanceBot, nil
+}
+
 func (w *world) admin(app, user string) {
 	w.t.Helper()
 	_, err := w.CreateAppInstanceAdmin(context.Background(), &wire.CreateAppInstanceAdminRequest{AppInstanceARN: app, AppInstanceAdminARN: user})

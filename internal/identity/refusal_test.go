@@ -69,11 +69,46 @@ func TestAppInstanceArnIsChecked(t *testing.T) {
 			{"DeleteAppInstanceAdmin", "AppInstanceArn", func(arn string) error {
 				return of(w.DeleteAppInstanceAdmin, wire.DeleteAppInstanceAdminRequest{AppInstanceARN: arn, AppInstanceAdminARN: under(arn, alice)})
 			}},
+			{"CreateAppInstanceBot", "AppInstanceArn", func(arn string) error {
+				return of(w.CreateAppInstanceBot, *botRequest(arn, "bot"))
+			}},
+			{"ListAppInstanceBots", "AppInstanceArn", func(arn string) error {
+				return of(w.ListAppInstanceBots, wire.ListAppInstanceBotsRequest{AppInstanceARN: arn})
+			}},
+			{"GetAppInstanceRetentionSettings", "AppInstanceArn", func(arn string) error {
+				return of(w.GetAppInstanceRetentionSettings, wire.GetAppInstanceRetentionSettingsRequest{AppInstanceARN: arn})
+			}},
+			{"PutAppInstanceRetentionSettings", "AppInstanceArn", func(arn string) error { return w.retain(arn, 1) }},
 		}
 		arns := append(w.badARNs(app, alice, app+"/channel/c"),
 			bad{"unknown", site.AppInstanceARN("unknown"), "ForbiddenException"},
 			bad{"deleted", gone, "ForbiddenException"})
 		w.refuseAll(operations, arns)
+	})
+}
+
+func TestBotArnIsChecked(t *testing.T) {
+	onEachEngine(t, func(w *world) {
+		app := w.app("app")
+		bot := w.bot(app, "bot")
+		gone := w.app("gone")
+		inGone := w.bot(gone, "bot")
+		ok(w.t, w.deleteApp(gone))
+		operations := []operation{
+			{"DescribeAppInstanceBot", "AppInstanceBotArn", func(arn string) error {
+				return of(w.DescribeAppInstanceBot, wire.DescribeAppInstanceBotRequest{AppInstanceBotARN: arn})
+			}},
+			{"UpdateAppInstanceBot", "AppInstanceBotArn", func(arn string) error {
+				return of(w.UpdateAppInstanceBot, wire.UpdateAppInstanceBotRequest{AppInstanceBotARN: arn, Name: ptr("x"), Metadata: ptr("")})
+			}},
+			{"DeleteAppInstanceBot", "AppInstanceBotArn", w.deleteBot},
+		}
+		w.refuseAll(operations, append(w.badARNs(bot, app, app+"/channel/c", app+"/user/alice"),
+			bad{"in an unknown app instance", site.RefARN("unknown", "bot/b"), "ForbiddenException"},
+			bad{"in a deleted app instance", inGone, "ForbiddenException"}))
+		nobody := app + "/bot/nobody"
+		w.refuseAll(operations[:1], []bad{{"nobody", nobody, "NotFoundException"}})
+		w.refuseAll(operations[1:], []bad{{"nobody", nobody, "ForbiddenException"}})
 	})
 }
 
@@ -100,6 +135,22 @@ func TestUserArnIsChecked(t *testing.T) {
 				return of(w.UpdateAppInstanceUser, wire.UpdateAppInstanceUserRequest{AppInstanceUserARN: arn, Name: "x", Metadata: ptr("")})
 			}},
 			{"DeleteAppInstanceUser", "AppInstanceUserArn", w.deleteUser},
+			{"PutAppInstanceUserExpirationSettings", "AppInstanceUserArn", func(arn string) error {
+				return of(w.PutAppInstanceUserExpirationSettings, wire.PutAppInstanceUserExpirationSettingsRequest{AppInstanceUserARN: arn})
+			}},
+			{"RegisterAppInstanceUserEndpoint", "AppInstanceUserArn", func(arn string) error {
+				return of(w.RegisterAppInstanceUserEndpoint, *deviceRequest(arn, "phone"))
+			}},
+			{"DescribeAppInstanceUserEndpoint", "AppInstanceUserArn", func(arn string) error {
+				return of(w.DescribeAppInstanceUserEndpoint, wire.DescribeAppInstanceUserEndpointRequest{AppInstanceUserARN: arn, EndpointID: "e"})
+			}},
+			{"UpdateAppInstanceUserEndpoint", "AppInstanceUserArn", func(arn string) error {
+				return of(w.UpdateAppInstanceUserEndpoint, wire.UpdateAppInstanceUserEndpointRequest{AppInstanceUserARN: arn, EndpointID: "e"})
+			}},
+			{"ListAppInstanceUserEndpoints", "AppInstanceUserArn", func(arn string) error {
+				return of(w.ListAppInstanceUserEndpoints, wire.ListAppInstanceUserEndpointsRequest{AppInstanceUserARN: arn})
+			}},
+			{"DeregisterAppInstanceUserEndpoint", "AppInstanceUserArn", func(arn string) error { return w.deregister(arn, "e") }},
 		}
 		common := append(w.badARNs(alice, app, app+"/channel/c"),
 			bad{"in an unknown app instance", site.RefARN("unknown", "user/alice"), "ForbiddenException"},

@@ -1,4 +1,5 @@
-// Package identity keeps app instances, their users and admins, and the tags of every resource.
+// Package identity keeps app instances with their retention settings, their users, bots and
+// admins, the devices of users, and the tags of every resource.
 //
 // It promises:
 //
@@ -6,6 +7,8 @@
 //     events and page exactly.
 //   - A deletion takes effect with its first commit: the ARN is refused from then on and an
 //     unfinished removal of what belonged to it is taken up again by a repeated call or Resume.
+//   - Tokens of devices are secrets: they are in the record of the endpoint and in the answer that
+//     describes it, and in no event, key or message.
 //   - The id of a deleted user is free at once, and whoever takes it inherits nothing but the
 //     names that old messages show.
 //
@@ -31,7 +34,7 @@ type Options struct {
 	Store  store.Store
 	Site   chime.Site
 	Limits Limits
-	// Users removes what other services keep about a deleted user.
+	// Users removes what other services keep about a deleted user or bot.
 	Users UserCascade
 	// TokenWindow is how long a client request token is remembered; zero means ten minutes.
 	TokenWindow time.Duration
@@ -41,7 +44,7 @@ type Options struct {
 	Random io.Reader
 }
 
-// UserCascade removes what belongs to a user outside of this package.
+// UserCascade removes what belongs to a user or bot outside of this package.
 type UserCascade interface {
 	// RemoveUser removes the memberships, moderator roles and whatever else a deleted user or
 	// bot took before the position of the log, and appends the events that tell of it, in
@@ -55,11 +58,12 @@ type Limits struct {
 	AppInstances int // of the service
 	Users        int // of one app instance
 	Admins       int // of one app instance
+	Endpoints    int // of one user
 }
 
 // DefaultLimits are ten times what AWS grants at first.
 func DefaultLimits() Limits {
-	return Limits{AppInstances: 1000, Users: 1_000_000, Admins: 1000}
+	return Limits{AppInstances: 1000, Users: 1_000_000, Admins: 1000, Endpoints: 100}
 }
 
 // Service answers the operations of the identity API. It is safe for concurrent use.

@@ -95,7 +95,7 @@ func requireResource(r store.Reader, res chime.Resource) error {
 		case chime.KindChannel:
 			found, err = store.Channels.Has(r, store.K(res.App, res.ID))
 		case chime.KindChannelFlow:
-			found = false
+			found, err = store.Flows.Has(r, store.K(res.App, res.ID))
 		}
 	}
 	if err == nil && !found {

@@ -146,6 +146,34 @@ func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateApp
 	return &wire.UpdateAppInstanceUserResponse{AppInstanceUserARN: s.site.RefARN(res.App, res.Ref())}, nil
 }
 
+// PutAppInstanceUserExpirationSettings replaces the settings, or removes them when none are
+// given.
+func (s *Service) PutAppInstanceUserExpirationSettings(ctx context.Context, req *wire.PutAppInstanceUserExpirationSettingsRequest) (*wire.PutAppInstanceUserExpirationSettingsResponse, error) {
+	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	err = s.store.Update(ctx, func(tx store.Tx) error {
+		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
+		if err != nil {
+			return err
+		}
+		user.Expiration = expirationOf(req.ExpirationSettings)
+		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
+			return err
+		}
+		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventPutUserExpiration, App: res.App, Subject: res.Ref()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.PutAppInstanceUserExpirationSettingsResponse{
+		AppInstanceUserARN: s.site.RefARN(res.App, res.Ref()), ExpirationSettings: req.ExpirationSettings,
+	}, nil
+}
+
 // ListAppInstanceUsers lists in order of creation.
 func (s *Service) ListAppInstanceUsers(ctx context.Context, req *wire.ListAppInstanceUsersRequest) (*wire.ListAppInstanceUsersResponse, error) {
 	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
@@ -192,8 +220,6 @@ func (s *Service) DeleteAppInstanceUser(ctx context.Context, req *wire.DeleteApp
 	return nil, s.finish(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
 }
 
-// deleteUser removes all that this package keeps about the user but its name, and leaves the
-// rest as a task.
 func (s *Service) deleteUser(tx store.Tx, res chime.Resource, now chime.Millis) (chime.Task, error) {
 	app, ref := res.App, res.Ref()
 	if err := requireApp(tx, "AppInstanceUserArn", app); err != nil {
@@ -206,13 +232,26 @@ func (s *Service) deleteUser(tx store.Tx, res chime.Resource, now chime.Millis) 
 	if !found {
 		return unfinished(tx, app, ref, noUser("AppInstanceUserArn"))
 	}
-	if err := s.deleteAdmin(tx, app, ref, now); err != nil {
-		return chime.Task{}, err
-	}
 	if err := removeUserRecords(tx, app, user); err != nil {
 		return chime.Task{}, err
 	}
-	position, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteUser, App: app, Subject: ref})
+	return s.leave(tx, res, user.Name, chime.EventDeleteUser, now)
+}
+
+// leave removes what a user or bot has in this package besides its records, keeps its name for
+// what it wrote, and leaves the rest as a task.
+func (s *Service) leave(tx store.Tx, res chime.Resource, name, event string, now chime.Millis) (chime.Task, error) {
+	app, ref := res.App, res.Ref()
+	if err := s.deleteAdmin(tx, app, ref, now); err != nil {
+		return chime.Task{}, err
+	}
+	if err := DeleteTags(tx, res); err != nil {
+		return chime.Task{}, err
+	}
+	if err := store.FormerNames.Put(tx, store.K(app, string(ref)), name); err != nil {
+		return chime.Task{}, err
+	}
+	position, err := tx.Append(chime.Event{Time: now, Type: event, App: app, Subject: ref})
 	if err != nil {
 		return chime.Task{}, err
 	}
@@ -220,16 +259,13 @@ func (s *Service) deleteUser(tx store.Tx, res chime.Resource, now chime.Millis) 
 }
 
 func removeUserRecords(tx store.Tx, app string, user chime.User) error {
-	if err := DeleteTags(tx, chime.Resource{App: app, Kind: chime.KindUser, ID: user.ID}); err != nil {
+	if err := removeEndpoints(tx, app, chime.UserRef(user.ID)); err != nil {
 		return err
 	}
 	if err := (counter{app, countUsers}).remove(tx); err != nil {
 		return err
 	}
 	if err := store.UsersInOrder.Delete(tx, store.K(app).Num(user.Order)); err != nil {
-		return err
-	}
-	if err := store.FormerNames.Put(tx, store.K(app, string(chime.UserRef(user.ID))), user.Name); err != nil {
 		return err
 	}
 	return store.Users.Delete(tx, store.K(app, user.ID))

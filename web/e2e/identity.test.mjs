@@ -75,8 +75,8 @@ test("tags are set, listed, removed", async () => {
 
 test("errors have their classes", async () => {
   await assert.rejects(client.createAppInstance({ Name: "" }), (e) => e instanceof sdk.BadRequestException && /Name/.test(e.message));
-  const unbuilt = server.identity({ maxAttempts: 1 }).listAppInstanceBots({ AppInstanceArn });
-  await assert.rejects(unbuilt, (e) => e instanceof sdk.ServiceUnavailableException && /ListAppInstanceBots/.test(e.message));
+  const missing = client.describeAppInstanceBot({ AppInstanceBotArn: `${AppInstanceArn}/bot/none` });
+  await assert.rejects(missing, (e) => e instanceof sdk.NotFoundException && /AppInstanceBotArn/.test(e.message));
 });
 
 test("an app instance is deleted", async () => {
