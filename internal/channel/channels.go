@@ -221,12 +221,24 @@ func (v *Visit) summary(r store.Reader) (messaging.ChannelSummary, error) {
 }
 
 // lastMessage is the time of the latest persistent message that the caller may see: one to
-// everybody, or a targeted one to or from it.
+// everybody, or a targeted one to or from it. Of an elastic channel a member sees its own
+// sub-channel, everybody else the whole.
 func (v *Visit) lastMessage(r store.Reader) (chime.Millis, error) {
-	activity, _, err := store.Activities.Get(r, v.Prefix())
+	where := v.Prefix()
+	if v.Membership != nil && v.Membership.Sub != "" && !v.Manages() {
+		where = where.Str(v.Membership.Sub)
+	}
+	activity, _, err := store.Activities.Get(r, where)
 	last := activity.LastMessage
-	if v.Membership != nil {
-		last = max(last, v.Membership.LastTargeted)
+	if v.Membership == nil || err != nil {
+		return last, err
+	}
+	if v.Membership.Sub == "" || !v.Manages() {
+		return max(last, v.Membership.LastTargeted), nil
+	}
+	all, err := v.membershipsOf(r, v.Actor.Ref)
+	for _, m := range all {
+		last = max(last, m.LastTargeted)
 	}
 	return last, err
 }

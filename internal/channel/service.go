@@ -81,21 +81,16 @@ func (s *Service) update(ctx context.Context, bearer, channelARN string, f func(
 	})
 }
 
-// DeclaresNotFound turns the refusal of a missing channel into the NotFoundException that some
-// operations declare (spec 10.5).
+// DeclaresNotFound turns the refusal of a missing channel or sub-channel into the
+// NotFoundException that some operations declare (spec 10.5).
 func DeclaresNotFound(err error) error {
-	if errors.Is(err, errNoChannel) {
+	switch {
+	case errors.Is(err, errNoChannel):
 		return api.NotFound("the channel does not exist")
+	case errors.Is(err, errNoSubChannel):
+		return api.NotFound("the sub-channel does not exist")
 	}
 	return err
-}
-
-// RefuseSubChannel refuses a SubChannelId: only elastic channels have sub-channels.
-func RefuseSubChannel(id *string) error {
-	if id != nil {
-		return api.BadRequest("SubChannelId", "must be absent: the channel is not elastic")
-	}
-	return nil
 }
 
 // event is the start of every event of a channel that sockets carry.

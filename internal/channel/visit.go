@@ -16,6 +16,9 @@ type Visit struct {
 	Membership *chime.Membership // nil: not a member
 	Moderator  bool
 	Banned     bool // and neither member nor manager
+	// Sub is the sub-channel that the call is about, of an elastic channel and after EnterSub
+	// alone. Membership is then the one of this sub-channel; without Sub it is any of them.
+	Sub string
 
 	site chime.Site
 }
@@ -84,14 +87,30 @@ func (v *Visit) resource() chime.Resource {
 	return chime.Resource{App: v.Actor.App, Kind: chime.KindChannel, ID: v.Channel.ID}
 }
 
-// MembershipOf reads somebody's membership of this channel.
+// MembershipOf reads somebody's membership of this channel, or of the sub-channel that the visit
+// is about.
 func (v *Visit) MembershipOf(r store.Reader, ref chime.Ref) (chime.Membership, bool, error) {
-	return store.Memberships.Get(r, v.key(ref))
+	if v.Channel.Elastic != nil && v.Sub == "" {
+		all, err := v.membershipsOf(r, ref)
+		if err != nil || len(all) == 0 {
+			return chime.Membership{}, false, err
+		}
+		return all[0], true, nil
+	}
+	return store.Memberships.Get(r, v.memberKey(ref, v.Sub))
 }
 
 // SaveMembership writes a changed membership of this channel.
 func (v *Visit) SaveMembership(tx store.Tx, m chime.Membership) error {
-	return store.Memberships.Put(tx, v.key(m.Ref), m)
+	return store.Memberships.Put(tx, v.memberKey(m.Ref, m.Sub), m)
+}
+
+// memberKey is the place of a membership; sub is empty on standard channels.
+func (v *Visit) memberKey(ref chime.Ref, sub string) store.Key {
+	if sub == "" {
+		return v.key(ref)
+	}
+	return v.key(ref).Str(sub)
 }
 
 // Manages: admins and moderators run the channel.

@@ -13,7 +13,9 @@ import (
 // UpdateChannelMessage edits the caller's own message. Metadata and ContentType stay when they
 // are absent.
 func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.UpdateChannelMessageRequest) (*messaging.UpdateChannelMessageResponse, error) {
+	var sub string
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+		sub = v.Sub
 		m, found, err := find(tx, v, req.MessageID)
 		if err != nil {
 			return err
@@ -21,7 +23,7 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 		if !found {
 			return errNoMessage
 		}
-		if m.Sender != v.Actor.Ref || !v.Manages() && !v.Member() {
+		if m.Sender != v.Actor.Ref || !v.MayEditOwn() {
 			return errForbidden
 		}
 		if m.Redacted {
@@ -34,7 +36,7 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 	})
 	return &messaging.UpdateChannelMessageResponse{
 		ChannelARN: req.ChannelARN, MessageID: req.MessageID,
-		Status: &messaging.ChannelMessageStatusStructure{Value: messaging.ChannelMessageStatusSent},
+		Status: &messaging.ChannelMessageStatusStructure{Value: messaging.ChannelMessageStatusSent}, SubChannelID: sub,
 	}, err
 }
 
@@ -72,7 +74,9 @@ func save(tx store.Tx, kind string, v *channel.Visit, m *chime.Message) error {
 // RedactChannelMessage takes the content out of a message: the sender of its own, moderators
 // and admins of any that they see. Redacting again changes nothing.
 func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.RedactChannelMessageRequest) (*messaging.RedactChannelMessageResponse, error) {
+	var sub string
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+		sub = v.Sub
 		if !v.Manages() && !v.Member() {
 			return errForbidden
 		}
@@ -93,7 +97,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		strip(&m)
 		return save(tx, chime.EventRedactMessage, v, &m)
 	})
-	return &messaging.RedactChannelMessageResponse{ChannelARN: req.ChannelARN, MessageID: req.MessageID}, err
+	return &messaging.RedactChannelMessageResponse{ChannelARN: req.ChannelARN, MessageID: req.MessageID, SubChannelID: sub}, err
 }
 
 // strip removes what the sender wrote; ContentType and Target stay.

@@ -64,6 +64,7 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 		if !v.MayRead() {
 			return errForbidden
 		}
+		resp.SubChannelID = v.Sub
 		history := history(v, req)
 		scope := fmt.Sprintf("ListChannelMessages %s %v %x %x", v.Channel.UID, history.Reverse, history.From, history.To)
 		senders := senders{r: r, v: v}
@@ -82,14 +83,14 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 
 // history is the range of messages that a list asks for. Message ids begin with their time.
 func history(v *channel.Visit, req *messaging.ListChannelMessagesRequest) store.Range {
-	rng := store.Prefix(v.Prefix())
+	rng := store.Prefix(v.History())
 	rng.Reverse = req.SortOrder != messaging.SortOrderAscending
 	if req.NotBefore != nil {
 		ceiling := req.NotBefore.Add(time.Millisecond - 1)
-		rng.From = v.Prefix().Str(chime.FirstMessageID(chime.At(ceiling)))
+		rng.From = v.History().Str(chime.FirstMessageID(chime.At(ceiling)))
 	}
 	if req.NotAfter != nil {
-		rng.To = v.Prefix().Str(chime.FirstMessageID(chime.At(*req.NotAfter) + 1))
+		rng.To = v.History().Str(chime.FirstMessageID(chime.At(*req.NotAfter) + 1))
 	}
 	return rng
 }

@@ -25,10 +25,14 @@ func (s *Service) SendChannelMessage(ctx context.Context, req *messaging.SendCha
 	if err != nil {
 		return nil, err
 	}
-	return &messaging.SendChannelMessageResponse{
+	resp := &messaging.SendChannelMessageResponse{
 		ChannelARN: req.ChannelARN, MessageID: id,
 		Status: &messaging.ChannelMessageStatusStructure{Value: messaging.ChannelMessageStatusSent},
-	}, nil
+	}
+	if req.SubChannelID != nil {
+		resp.SubChannelID = *req.SubChannelID
+	}
+	return resp, nil
 }
 
 // checkSend applies the rules that the model does not hold.
@@ -52,7 +56,7 @@ func checkSend(req *messaging.SendChannelMessageRequest) error {
 func newMessage(v *channel.Visit, req *messaging.SendChannelMessageRequest) chime.Message {
 	m := chime.Message{
 		Sender: v.Actor.Ref, Type: req.Type, Persistence: req.Persistence, Content: req.Content,
-		Status: messaging.ChannelMessageStatusSent,
+		Status: messaging.ChannelMessageStatusSent, Sub: v.Sub,
 	}
 	if req.Metadata != nil {
 		m.Metadata = *req.Metadata
@@ -104,13 +108,21 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 		return "", err
 	}
 	err = s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
-		if !v.Member() {
-			return errForbidden
+		if err := maySend(v, req); err != nil {
+			return err
 		}
 		id, err = call.Do(tx, func() (string, error) { return s.write(tx, v, req) })
 		return err
 	})
 	return id, err
+}
+
+// maySend: a DEFAULT member may, of an elastic channel in a sub-channel that it names.
+func maySend(v *channel.Visit, req *messaging.SendChannelMessageRequest) error {
+	if !v.Member() {
+		return errForbidden
+	}
+	return v.RequireSub(req.SubChannelID)
 }
 
 // scope tells tokens apart. The channel's ARN stands for its place: the UID is not known
@@ -129,7 +141,7 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if err != nil {
 		return "", err
 	}
-	activity, _, err := store.Activities.Get(tx, v.Prefix())
+	activity, _, err := store.Activities.Get(tx, v.History())
 	if err != nil {
 		return "", err
 	}
@@ -141,10 +153,14 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	}
 	if m.Target == "" {
 		activity.LastMessage = m.Created
-	} else if err := markTargeted(tx, v, target, m.Created); err != nil {
+		err = v.Touch(tx, m.Created)
+	} else {
+		err = markTargeted(tx, v, target, m.Created)
+	}
+	if err != nil {
 		return "", err
 	}
-	if err := store.Activities.Put(tx, v.Prefix(), activity); err != nil {
+	if err := store.Activities.Put(tx, v.History(), activity); err != nil {
 		return "", err
 	}
 	if err := store.Messages.Put(tx, key(v, m.ID), m); err != nil {
@@ -174,8 +190,8 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 	var m chime.Message
 	var e chime.Event
 	err = s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
-		if !v.Member() {
-			return errForbidden
+		if err := maySend(v, req); err != nil {
+			return err
 		}
 		m = newMessage(v, req)
 		if _, err := s.aim(r, v, req, &m); err != nil {

@@ -45,7 +45,7 @@ func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 // view runs f on one moment, for a caller on a channel.
 func (s *Service) view(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
 	return s.store.View(ctx, func(r store.Reader) error {
-		v, err := enter(r, s.site, bearer, channelARN, sub)
+		v, err := channel.EnterSub(r, s.site, bearer, channelARN, sub)
 		if err != nil {
 			return err
 		}
@@ -56,20 +56,12 @@ func (s *Service) view(ctx context.Context, bearer, channelARN string, sub *stri
 // update runs f as a transaction, for a caller on a channel.
 func (s *Service) update(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
 	return s.store.Update(ctx, func(tx store.Tx) error {
-		v, err := enter(tx, s.site, bearer, channelARN, sub)
+		v, err := channel.EnterSub(tx, s.site, bearer, channelARN, sub)
 		if err != nil {
 			return err
 		}
 		return f(tx, v)
 	})
-}
-
-func enter(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*channel.Visit, error) {
-	v, err := channel.Enter(r, site, bearer, channelARN)
-	if err != nil {
-		return nil, err
-	}
-	return v, channel.RefuseSubChannel(sub)
 }
 
 // errNoMessage is what most operations answer for a message that does not exist, or that the
@@ -84,7 +76,7 @@ func find(r store.Reader, v *channel.Visit, id string) (chime.Message, bool, err
 	return m, found && sees(v, &m), err
 }
 
-func key(v *channel.Visit, id string) store.Key { return v.Prefix().Str(id) }
+func key(v *channel.Visit, id string) store.Key { return v.History().Str(id) }
 
 // sees: a targeted message exists for its sender and its target alone (rule r).
 func sees(v *channel.Visit, m *chime.Message) bool {
@@ -100,7 +92,7 @@ func appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chime.Message, s
 // event tells of a message to the members, or of a targeted one to the two whom it concerns.
 func event(kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) chime.Event {
 	e := chime.Event{
-		Type: kind, Time: m.Updated, App: v.Actor.App, Channel: v.Channel.UID,
+		Type: kind, Time: m.Updated, App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub,
 		MessageType: string(m.Type), Payload: whole(v, m, sender).AppendJSON(nil, api.ISO),
 	}
 	if m.Target != "" {

@@ -14,7 +14,7 @@ func whole(v *channel.Visit, m *chime.Message, sender *messaging.Identity) *mess
 		CreatedTimestamp: m.Created.Optional(), LastEditedTimestamp: m.Edited.Optional(),
 		LastUpdatedTimestamp: m.Updated.Optional(), Sender: sender, Redacted: m.Redacted,
 		Persistence: m.Persistence, Status: status(m), MessageAttributes: attributes(m),
-		ContentType: m.ContentType, Target: target(v, m),
+		ContentType: m.ContentType, Target: target(v, m), SubChannelID: m.Sub,
 	}
 }
 

@@ -1,0 +1,109 @@
+package channel
+
+import (
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// errNoSubChannel is what most operations answer for a sub-channel that does not exist.
+var errNoSubChannel error = api.Forbidden("SubChannelId does not name a sub-channel that you may use")
+
+// EnterSub is Enter for a call about messages, which are kept by sub-channel when the channel is
+// elastic (spec 5.5, 6.8). A member means its own sub-channel, by name or without; who manages
+// the channel or only reads it names any that exists. Who may not read the channel is refused
+// before a word about sub-channels.
+func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*Visit, error) {
+	v, err := Enter(r, site, bearer, channelARN)
+	if err != nil {
+		return nil, err
+	}
+	if err := require(v.MayRead()); err != nil {
+		return nil, err
+	}
+	if v.Channel.Elastic == nil {
+		return v, RefuseSubChannel(sub)
+	}
+	if v.Membership != nil && !v.Manages() {
+		v.Sub = v.Membership.Sub
+		return v, require(sub == nil || *sub == v.Sub)
+	}
+	if err := v.RequireSub(sub); err != nil {
+		return nil, err
+	}
+	return v, v.enterSub(r, *sub)
+}
+
+// enterSub makes a visit be about one sub-channel.
+func (v *Visit) enterSub(r store.Reader, sub string) error {
+	if err := v.requireSubChannel(r, sub); err != nil {
+		return err
+	}
+	v.Sub, v.Membership = sub, nil
+	m, found, err := v.MembershipOf(r, v.Actor.Ref)
+	if found {
+		v.Membership = &m
+	}
+	return err
+}
+
+// RequireSub refuses a call about an elastic channel that names no sub-channel.
+func (v *Visit) RequireSub(id *string) error {
+	if id == nil && v.Channel.Elastic != nil {
+		return api.BadRequest("SubChannelId", "is required: the channel is elastic")
+	}
+	return nil
+}
+
+// RefuseSubChannel refuses a SubChannelId: only elastic channels have sub-channels.
+func RefuseSubChannel(id *string) error {
+	if id != nil {
+		return api.BadRequest("SubChannelId", "must be absent: the channel is not elastic")
+	}
+	return nil
+}
+
+func (v *Visit) requireSubChannel(r store.Reader, id string) error {
+	found, err := store.SubChannels.Has(r, v.Prefix().Str(id))
+	if err == nil && !found {
+		err = errNoSubChannel
+	}
+	return err
+}
+
+// History is what the keys of the messages begin with that the visit is about, and the key of
+// their Activity.
+func (v *Visit) History() store.Key {
+	if v.Sub == "" {
+		return v.Prefix()
+	}
+	return v.Prefix().Str(v.Sub)
+}
+
+// Touch moves the last message time of an elastic channel as a whole. That of what History
+// names is the caller's to move.
+func (v *Visit) Touch(tx store.Tx, at chime.Millis) error {
+	if v.Sub == "" {
+		return nil
+	}
+	whole, _, err := store.Activities.Get(tx, v.Prefix())
+	if err != nil {
+		return err
+	}
+	whole.LastMessage = max(whole.LastMessage, at)
+	return store.Activities.Put(tx, v.Prefix(), whole)
+}
+
+// MayEditOwn: change a message that the caller sent. On an elastic channel this takes being in
+// the message's sub-channel still.
+func (v *Visit) MayEditOwn() bool { return v.Member() || v.Manages() && v.Channel.Elastic == nil }
+
+// membershipsOf reads all memberships that somebody has in the channel: at most one unless it
+// is a moderator of an elastic channel.
+func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Membership, err error) {
+	err = store.Memberships.Each(r, store.Prefix(v.key(ref)), func(_ store.Key, m chime.Membership) (bool, error) {
+		all = append(all, m)
+		return true, nil
+	})
+	return all, err
+}
