@@ -1,0 +1,62 @@
+package account
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+
+	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	"github.com/carillon-chat/carillon/internal/iam"
+)
+
+// The most characters of documents, white space not counted, as AWS's quotas are.
+const (
+	maxTrust      = 2048
+	maxUserInline = 2048  // all of one user together
+	maxRoleInline = 10240 // all of one role together
+	maxManaged    = 6144
+)
+
+// size is the length that quotas count.
+func size(document string) (n int) {
+	for _, r := range document {
+		if !unicode.IsSpace(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// checkPolicy refuses a document that the engine does not understand whole.
+func checkPolicy(document string) error {
+	_, err := iam.Parse([]byte(document))
+	return malformed(err)
+}
+
+// checkTrust does so for the trust policy of a role, and bounds its size.
+func checkTrust(document string) error {
+	if size(document) > maxTrust {
+		return quota("ACLSizePerRole", maxTrust)
+	}
+	_, err := iam.ParseTrust([]byte(document))
+	return malformed(err)
+}
+
+func checkManaged(document string) error {
+	if size(document) > maxManaged {
+		return quota("PolicySize", maxManaged)
+	}
+	return checkPolicy(document)
+}
+
+func malformed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return wire.MalformedPolicyDocumentException.Errorf("%s", err.Error())
+}
+
+// escaped is a document as answers carry it: percent-encoded as RFC 3986 says.
+func escaped(document string) string {
+	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
+}
