@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/iam"
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -18,6 +19,15 @@ const (
 	seedApp         = "dev"
 	seedChannel     = "general"
 	seedChannelName = "General"
+	seedRole        = "dev"
+)
+
+// seedTrust lets whoever the account allows assume the role of dev mode; seedPolicy is what the
+// role may do.
+const (
+	seedTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},` +
+		`"Action":["sts:AssumeRole","sts:TagSession"]}]}`
+	seedPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"chime:*","Resource":"*"}]}`
 )
 
 var seedUsers = []struct{ id, name string }{{"alice", "Alice"}, {"bob", "Bob"}}
@@ -27,16 +37,17 @@ type Seeded struct {
 	AppInstanceARN string
 	UserARNs       []string
 	ChannelARN     string
+	RoleARN        string
 }
 
-// seed provides the app instance, users and channel of dev mode through the services. What is
+// seed provides the app instance, users, channel and role of dev mode through the services. What is
 // there already is left as it is, also when somebody changed it.
 func (a *App) seed(ctx context.Context) error {
 	if a.cfg.Mode != config.Dev {
 		return nil
 	}
 	seeded := new(Seeded)
-	for _, step := range []func(context.Context, *services) error{seeded.app, seeded.users, seeded.channel} {
+	for _, step := range []func(context.Context, *services) error{seeded.app, seeded.users, seeded.channel, seeded.role} {
 		if err := step(ctx, a.services); err != nil {
 			return fmt.Errorf("seed: %w", err)
 		}
@@ -105,9 +116,29 @@ func (d *Seeded) channel(ctx context.Context, s *services) error {
 	return nil
 }
 
+// role is made once and then left as it is found.
+func (d *Seeded) role(ctx context.Context, s *services) error {
+	made, err := s.account.CreateRole(ctx, &iam.CreateRoleRequest{
+		RoleName: seedRole, AssumeRolePolicyDocument: fmt.Sprintf(seedTrust, s.site.Account),
+	})
+	if err == nil {
+		d.RoleARN = made.Role.ARN
+		_, err = s.account.PutRolePolicy(ctx, &iam.PutRolePolicyRequest{RoleName: seedRole, PolicyName: seedRole, PolicyDocument: seedPolicy})
+		return err
+	}
+	if !isConflict(err) {
+		return err
+	}
+	found, err := s.account.GetRole(ctx, &iam.GetRoleRequest{RoleName: seedRole})
+	if err == nil {
+		d.RoleARN = found.Role.ARN
+	}
+	return err
+}
+
 func isConflict(err error) bool {
 	var answer *api.Error
-	return errors.As(err, &answer) && answer.Type == api.ConflictException.Type
+	return errors.As(err, &answer) && (answer.Type == api.ConflictException.Type || answer.Type == iam.EntityAlreadyExistsException.Type)
 }
 
 // devConsole tells the chat page about the seeded app instance.

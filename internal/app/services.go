@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/carillon-chat/carillon/internal/access"
+	"github.com/carillon-chat/carillon/internal/account"
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
@@ -31,6 +32,7 @@ type services struct {
 	site     chime.Site
 	keyring  *keyring.Keyring
 	access   *access.Service
+	account  *account.Service
 	identity *identity.Service
 	channels *channels
 	messages *messages
@@ -59,6 +61,10 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.account = account.New(account.Options{
+		Store: a.store, Site: site, Keyring: s.keyring, Limits: account.DefaultLimits(),
+		Caller: accountCaller, Changed: s.access.Forget, Now: now, Random: random,
+	})
 	s.channels = channel.New(channel.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: channel.DefaultLimits(), TokenWindow: cfg.TokenWindow,
 	})
@@ -85,6 +91,18 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		return err
 	}
 	return a.addBackground(ctx)
+}
+
+// accountCaller is who calls IAM, as far as IAM knows such people.
+func accountCaller(ctx context.Context) account.Caller {
+	p, ok := access.PrincipalFrom(ctx)
+	switch {
+	case !ok:
+		return account.Caller{}
+	case p.Kind == access.User || p.Kind == access.UserSession:
+		return account.Caller{User: p.Name, Root: p.IsRoot()}
+	}
+	return account.Caller{Root: p.Kind == access.Root}
 }
 
 // addBackground adds the actors that work on the log.
@@ -136,7 +154,7 @@ func (s *services) operations() []api.Operation {
 		}),
 		identityapi.Operations(s.identity),
 		sts.Operations(sts.Unbuilt{}),
-		iam.Operations(iam.Unbuilt{}),
+		iam.Operations(s.account),
 		cognito.Operations(cognito.Unbuilt{}),
 	)
 }
