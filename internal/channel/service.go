@@ -66,7 +66,7 @@ func (s *Service) view(ctx context.Context, bearer, channelARN string, f func(st
 		if err != nil {
 			return err
 		}
-		return f(r, v)
+		return v.Conceal(f(r, v))
 	})
 }
 
@@ -77,7 +77,7 @@ func (s *Service) update(ctx context.Context, bearer, channelARN string, f func(
 		if err != nil {
 			return err
 		}
-		return f(tx, v)
+		return v.Conceal(f(tx, v))
 	})
 }
 

@@ -18,7 +18,7 @@ func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *s
 	if err != nil {
 		return nil, err
 	}
-	if err := require(v.MayRead()); err != nil {
+	if err := v.Conceal(require(v.MayRead())); err != nil {
 		return nil, err
 	}
 	if v.Channel.Elastic == nil {

@@ -1,6 +1,8 @@
 package channel
 
 import (
+	"errors"
+
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -25,6 +27,10 @@ type Visit struct {
 
 // errNoChannel is what most operations answer for a channel that does not exist (spec 10.5).
 var errNoChannel error = api.Forbidden("ChannelArn does not name a channel that you may use")
+
+// errConcealed says the same of a channel that exists, to those who may not know that it does. It
+// never becomes a NotFoundException.
+var errConcealed error = api.Forbidden("ChannelArn does not name a channel that you may use")
 
 var errForbidden error = api.Forbidden("you are not allowed to do this in the channel")
 
@@ -132,6 +138,16 @@ func (v *Visit) MayRead() bool {
 
 // mayDescribe: the banned may still describe a PUBLIC channel (rule c).
 func (v *Visit) mayDescribe() bool { return v.MayRead() || v.public() }
+
+// Conceal replaces whatever refuses a call by the words for a channel that does not exist, where
+// the caller may not know that this one does: what was wrong with the call would tell.
+func (v *Visit) Conceal(err error) error {
+	var refusal *api.Error
+	if v.mayDescribe() || !errors.As(err, &refusal) {
+		return err
+	}
+	return errConcealed
+}
 
 func (v *Visit) public() bool { return v.Channel.Privacy == messaging.ChannelPrivacyPublic }
 

@@ -49,7 +49,7 @@ func (s *Service) view(ctx context.Context, bearer, channelARN string, sub *stri
 		if err != nil {
 			return err
 		}
-		return f(r, v)
+		return v.Conceal(f(r, v))
 	})
 }
 
@@ -60,7 +60,7 @@ func (s *Service) update(ctx context.Context, bearer, channelARN string, sub *st
 		if err != nil {
 			return err
 		}
-		return f(tx, v)
+		return v.Conceal(f(tx, v))
 	})
 }
 
