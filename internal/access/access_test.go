@@ -27,6 +27,7 @@ type fixture struct {
 	*access.Service
 	store store.Store
 	now   time.Time
+	ids   int
 }
 
 func newFixture(t testing.TB, change ...func(*access.Options)) *fixture {
@@ -79,7 +80,6 @@ func TestUserSessionIsLimitedToItsUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operation := func(name string) *api.Operation { return &api.Operation{SigningName: "chime", Name: name} }
 	for _, tc := range []struct {
 		name    string
 		op      string
@@ -95,7 +95,7 @@ func TestUserSessionIsLimitedToItsUser(t *testing.T) {
 		{"create an admin", "CreateAppInstanceAdmin", &identity.CreateAppInstanceAdminRequest{AppInstanceARN: app, AppInstanceAdminARN: app + "/user/ann"}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := f.Authorize(t.Context(), p, operation(tc.op), tc.req, access.Source{})
+			err := f.Authorize(t.Context(), p, operation("chime", tc.op), tc.req, access.Source{})
 			var refused *api.Error
 			if tc.allowed != (err == nil) || err != nil && (!errors.As(err, &refused) || refused.Type != "AccessDeniedException") {
 				t.Errorf("got %v, allowed should be %v", err, tc.allowed)
@@ -110,7 +110,7 @@ func TestRootMayDoEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Authorize(t.Context(), p, &api.Operation{SigningName: "chime", Name: "CreateAppInstance"}, &identity.CreateAppInstanceRequest{}, access.Source{}); err != nil {
+	if err := f.Authorize(t.Context(), p, operation("chime", "CreateAppInstance"), &identity.CreateAppInstanceRequest{}, access.Source{}); err != nil {
 		t.Error(err)
 	}
 }

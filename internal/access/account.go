@@ -9,6 +9,12 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
+// tagActions are needed besides by operations of IAM that are given tags.
+var tagActions = map[string]string{
+	"CreateUser": "iam:TagUser", "CreateRole": "iam:TagRole", "CreatePolicy": "iam:TagPolicy",
+	"CreateOpenIDConnectProvider": "iam:TagOpenIDConnectProvider",
+}
+
 // accountNeed is what an operation of IAM needs permission for: its action on the user, role,
 // policy or provider that it names, on the caller's own user when it names none, and on * when
 // it lists or simulates.

@@ -74,7 +74,7 @@ func (s *Service) Authorize(ctx context.Context, p *Principal, op *api.Operation
 		if err != nil {
 			return err
 		}
-		if !d.Allowed {
+		if d.Explicit || !d.Allowed && !needs[i].elsewhere {
 			return denied(p, d)
 		}
 	}

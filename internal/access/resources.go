@@ -6,12 +6,15 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/api/sts"
 )
 
 // need is one thing that a call needs permission for: an action on a resource. With or, a policy
-// may allow it on either resource, and a deny on one of them refuses it.
+// may allow it on either resource, and a deny on one of them refuses it. With elsewhere, it may be
+// allowed elsewhere, and only a deny refuses it here.
 type need struct {
 	action, arn, or string
+	elsewhere       bool
 }
 
 // part is a resource that a request names, or that it would make.
@@ -100,10 +103,18 @@ func (s *Service) needs(ctx context.Context, list []need, p *Principal, op *api.
 		return s.chimeNeeds(list, op, req)
 	case "iam":
 		n, err := s.accountNeed(ctx, p, op, req)
-		return append(list, n), err
+		list = append(list, n)
+		if tag := tagActions[op.Name]; tag != "" && len(requestTags(req)) > 0 {
+			list = append(list, need{action: tag, arn: n.arn})
+		}
+		return list, err
 	case "sts":
-		if arn := req.Member("RoleArn"); arn != "" {
-			return append(list, need{action: "sts:" + op.Name, arn: arn}), nil
+		if r, ok := req.(*sts.AssumeRoleRequest); ok {
+			list = append(list, need{action: "sts:AssumeRole", arn: r.RoleARN})
+			if len(r.Tags) > 0 { // the role's trust policy allows it
+				list = append(list, need{action: "sts:TagSession", arn: r.RoleARN, elsewhere: true})
+			}
+			return list, nil
 		}
 	}
 	return append(list, need{action: op.SigningName + ":" + op.Name, arn: "*"}), nil
