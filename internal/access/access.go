@@ -28,7 +28,8 @@ type Options struct {
 	Random              io.Reader
 	// PresignGrace is how long after its end a presigned URL still opens (zero: one minute).
 	PresignGrace time.Duration
-	// Explain adds to the refusal of a signature what the server computed.
+	// Explain adds to the refusal of a signature what the server computed, and to an explanation
+	// the text of the statement that denied.
 	Explain bool
 }
 
@@ -42,6 +43,7 @@ type Service struct {
 	now        func() time.Time
 	random     io.Reader
 	verifier   *sigv4.Verifier
+	explain    bool
 
 	generation atomic.Uint64 // of what the account holds; Forget begins a new one
 	serial     atomic.Uint64 // of the latest principal
@@ -68,7 +70,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keyring: o.Keyring, site: o.Site, rootSecret: o.RootSecretAccessKey,
-		now: o.Now, random: o.Random, verifier: verifier,
+		now: o.Now, random: o.Random, verifier: verifier, explain: o.Explain,
 		known: newCache[known](knownSets), granted: newCache[granted](grantedSets),
 	}
 	if s.chatPolicy, err = chatPolicy(o.Site); err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/app/bothtls"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/awshttp"
@@ -97,7 +98,9 @@ func (a *App) router(sockets http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := console.Options{PublicHost: a.publicHost, Hosts: a.ownHosts(), Log: a.deps.Log}
+	options := console.Options{
+		PublicHost: a.publicHost, Hosts: a.ownHosts(), Explainer: a.services.access, Secure: isSecure, Log: a.deps.Log,
+	}
 	if a.seeded != nil {
 		dev := devConsole{a.services, a.seeded.AppInstanceARN}
 		options.Dev = &console.Dev{Region: a.cfg.Region, AppInstanceARN: a.seeded.AppInstanceARN, Users: dev, Issuer: dev}
@@ -108,7 +111,7 @@ func (a *App) router(sockets http.Handler) (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.EscapedPath(); {
-		case path == "/connect":
+		case path == access.ConnectTarget:
 			sockets.ServeHTTP(w, r)
 		case console.Owns(path):
 			pages.ServeHTTP(w, r)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/awshttp"
@@ -204,5 +205,67 @@ func TestUndeclaredErrorsAreFound(t *testing.T) {
 	f.do(send("x")).expect(t, 404, "NotFoundException", "NotFound")
 	if logs := f.logs.String(); !strings.Contains(logs, "level=WARN") || !strings.Contains(logs, "NotFoundException") {
 		t.Errorf("logs: %s", logs)
+	}
+}
+
+// A refused signature names its step and, in dev mode, what the server computed, in the form of
+// each protocol.
+func TestRefusedSignaturesAreExplainedInEveryProtocol(t *testing.T) {
+	for name, r := range map[string]func() *http.Request{
+		"REST":  func() *http.Request { return send("x") },
+		"query": func() *http.Request { return form("sts", "Action=GetCallerIdentity&Version=2011-06-15") },
+		"JSON":  func() *http.Request { return target("x", "AWSCognitoIdentityService.Nothing", "{}") },
+	} {
+		for _, explain := range []bool{true, false} {
+			f := newFixture(t, nil, func(o *awshttp.Options) { o.Explain = explain })
+			f.gate.verify = func(*sigv4.Request) error {
+				return &sigv4.Error{Code: sigv4.CodeInvalid, Status: 403, Step: sigv4.StepSignature, Message: "wrong",
+					CanonicalRequest: "CANONICAL", StringToSign: "STRINGTOSIGN"}
+			}
+			a := f.do(r())
+			if a.status != 403 || !strings.Contains(a.body, "at the step") || !strings.Contains(a.body, "signature") {
+				t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+			if strings.Contains(a.body, "CANONICAL") != explain || strings.Contains(a.body, "STRINGTOSIGN") != explain {
+				t.Errorf("%s, explain %v: %s", name, explain, a.body)
+			}
+			if !strings.Contains(f.logs.String(), "step=signature") {
+				t.Errorf("%s: the log does not name the step: %s", name, f.logs.String())
+			}
+		}
+	}
+}
+
+// Services of the account learn who calls and from where; those of every message do without.
+func TestWhoCallsIsInTheContext(t *testing.T) {
+	for name, test := range map[string]struct {
+		r      func() *http.Request
+		signed bool
+		known  bool
+	}{
+		"chime": {func() *http.Request { return send("x") }, false, false},
+		"sts":   {func() *http.Request { return form("sts", "Action=GetCallerIdentity&Version=2011-06-15") }, true, true},
+		"unsigned": {func() *http.Request {
+			return target("", "AWSCognitoIdentityService.GetId", `{"IdentityPoolId":"us-east-1:a"}`)
+		}, false, true},
+	} {
+		called := false
+		f := newFixture(t, func(ctx context.Context, op *api.Operation, _ api.Request) (api.Response, error) {
+			called = true
+			if p, signed := access.PrincipalFrom(ctx); signed != test.signed || signed && p.AccessKeyID != "AKIDEXAMPLE" {
+				t.Errorf("%s: principal %+v", name, p)
+			}
+			from := access.SourceFrom(ctx)
+			if known := from.Remote != ""; known != test.known || known && (!from.Secure || from.UserAgent != "browser" || from.IP().String() != "192.0.2.1") {
+				t.Errorf("%s: source %+v", name, from)
+			}
+			return nil, api.Forbidden("enough")
+		}, func(o *awshttp.Options) { o.Secure = func(*http.Request) bool { return true } })
+		r := test.r()
+		r.Header.Set("User-Agent", "browser")
+		f.do(r)
+		if !called {
+			t.Errorf("%s was not called", name)
+		}
 	}
 }

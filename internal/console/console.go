@@ -19,6 +19,10 @@ type Options struct {
 	// Hosts are all host[:port] that pages of this server are opened under, PublicHost
 	// included, in lower case.
 	Hosts []string
+	// Explainer explains what becomes of connect requests, in every mode.
+	Explainer Explainer
+	// Secure reports whether a request came over TLS.
+	Secure func(*http.Request) bool
 	// Dev is what dev mode has to tell the page; nil outside dev mode.
 	Dev *Dev
 	// Log takes the failures that an answer does not tell.
@@ -36,11 +40,14 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	json := exchange{o}
+	json, explain := exchange{o}, explanation{o}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, JSONPath) {
+		switch {
+		case r.URL.Path == explainPath:
+			explain.ServeHTTP(w, r)
+		case strings.HasPrefix(r.URL.Path, JSONPath):
 			json.ServeHTTP(w, r)
-		} else {
+		default:
 			page.ServeHTTP(w, r)
 		}
 	}), nil

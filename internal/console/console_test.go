@@ -46,6 +46,7 @@ func newConsole(t *testing.T, change func(*console.Options)) http.Handler {
 	t.Helper()
 	o := console.Options{
 		PublicHost: host, Hosts: []string{host, "127.0.0.1:24463", "[::1]:24463"}, Log: slog.New(slog.DiscardHandler),
+		Explainer: new(explainer), Secure: plaintext,
 		Dev: &console.Dev{Region: "us-east-1", AppInstanceARN: app, Users: backend{}, Issuer: backend{}},
 	}
 	if change != nil {

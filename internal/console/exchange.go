@@ -82,16 +82,7 @@ type exchange struct{ Options }
 
 func (e exchange) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply, err := e.answer(r)
-	if err != nil {
-		e.refuse(w, err)
-		return
-	}
-	body, err := json.Marshal(reply)
-	if err != nil {
-		e.refuse(w, err)
-		return
-	}
-	write(w, http.StatusOK, body)
+	e.respond(w, reply, err)
 }
 
 func (e exchange) answer(r *http.Request) (any, error) {
@@ -167,11 +158,24 @@ func (e exchange) credentials(r *http.Request) (any, error) {
 	}, nil
 }
 
+// respond answers the reply, unless there is an error.
+func (o Options) respond(w http.ResponseWriter, reply any, err error) {
+	var body []byte
+	if err == nil {
+		body, err = json.Marshal(reply)
+	}
+	if err != nil {
+		o.refuse(w, err)
+		return
+	}
+	write(w, http.StatusOK, body)
+}
+
 // refuse answers the error; what is not meant for the caller becomes a plain 500.
-func (e exchange) refuse(w http.ResponseWriter, err error) {
+func (o Options) refuse(w http.ResponseWriter, err error) {
 	var answer *api.Error
 	if !errors.As(err, &answer) {
-		e.Log.Error("console", "error", err)
+		o.Log.Error("console", "error", err)
 		answer = api.ServiceFailure("the server failed; its log tells why")
 	}
 	w.Header().Set("X-Amzn-ErrorType", answer.Type)
