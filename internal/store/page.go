@@ -21,6 +21,9 @@ type Page struct {
 	Token string
 	// Limit is the most items of a page, at least 1.
 	Limit int
+	// Floor, when set, is the first key that there is still. It may move between pages: what
+	// lies below is left out, and a token that leads there is good none the less.
+	Floor Key
 }
 
 // DefaultPage is how many items a page has when the caller does not say (spec 12.1).
@@ -48,6 +51,11 @@ func List[V, T any](r Reader, t Table[V], rng Range, p Page, keep func(V) (item 
 	rng, err = p.resume(rng)
 	if err != nil {
 		return nil, "", err
+	}
+	if bytes.Compare(rng.From, p.Floor) < 0 {
+		if rng.From = p.Floor; len(rng.To) > 0 && bytes.Compare(rng.From, rng.To) >= 0 {
+			return nil, "", nil
+		}
 	}
 	var last Key
 	err = t.Each(r, rng, func(key Key, record V) (bool, error) {

@@ -149,6 +149,40 @@ func pageTokens(t *testing.T, h Harness) {
 	}
 }
 
+// floorsMove: a list that loses its beginning between two pages leaves it out and refuses no
+// token.
+func floorsMove(t *testing.T, h Harness) {
+	s := h.open(t)
+	putItems(t, s, 1, 2, 3, 4, 5, 6)
+	for _, tc := range []struct {
+		reverse bool
+		floor   uint64 // of the second page; the first has two items
+		want    []uint64
+	}{
+		{false, 0, []uint64{3, 4, 5, 6}},
+		{false, 3, []uint64{3, 4, 5, 6}},
+		{false, 5, []uint64{5, 6}},
+		{false, 7, nil},
+		{true, 0, []uint64{4, 3, 2, 1}},
+		{true, 3, []uint64{4, 3}},
+		{true, 4, []uint64{4}},
+		{true, 5, nil},
+		{true, 7, nil},
+	} {
+		_, token, err := page(s, store.Page{Scope: "a", Limit: 2}, tc.reverse, every)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, next, err := page(s, store.Page{Scope: "a", Limit: 9, Token: token, Floor: store.K("list").Num(tc.floor)}, tc.reverse, every)
+		if err != nil || next != "" || !slices.Equal(got, tc.want) {
+			t.Errorf("reverse %v, floor %d: %d, %q, %v, want %d", tc.reverse, tc.floor, got, next, err, tc.want)
+		}
+	}
+	if got, _, err := page(s, store.Page{Scope: "a", Limit: 9, Floor: store.K("a")}, false, every); err != nil || len(got) != 6 {
+		t.Errorf("a floor below the list: %d, %v", got, err)
+	}
+}
+
 // forgedTokensStayInside: whoever knows how tokens are made reads nothing that the list does
 // not hold.
 func forgedTokensStayInside(t *testing.T, h Harness) {

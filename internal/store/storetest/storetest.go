@@ -54,6 +54,7 @@ var suite = []struct {
 	{"Close", closing},
 	{"PagesAreExact", pagesAreExact},
 	{"PageTokens", pageTokens},
+	{"FloorsMove", floorsMove},
 	{"ForgedTokensStayInside", forgedTokensStayInside},
 	{"Reopen", reopen},
 	{"ReopenTrimmed", reopenTrimmed},
