@@ -69,7 +69,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Store: a.store, Site: site, Now: now, Random: random, Limits: channel.DefaultLimits(), TokenWindow: cfg.TokenWindow,
 	})
 	s.messages = message.New(message.Options{
-		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow,
+		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow, Log: a.deps.Log,
 	})
 	s.flows = flow.New(flow.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: flow.DefaultLimits(), TokenWindow: cfg.TokenWindow,

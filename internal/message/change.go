@@ -13,10 +13,10 @@ import (
 // UpdateChannelMessage edits the caller's own message. Metadata and ContentType stay when they
 // are absent.
 func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.UpdateChannelMessageRequest) (*messaging.UpdateChannelMessageResponse, error) {
-	var sub string
+	var sub, flow string
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		sub = v.Sub
-		m, found, err := find(tx, v, req.MessageID)
+		m, found, err := s.find(tx, v, req.MessageID)
 		if err != nil {
 			return err
 		}
@@ -26,18 +26,36 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 		if m.Sender != v.Actor.Ref || !v.MayEditOwn() {
 			return errForbidden
 		}
+		if err := changeable(&m); err != nil {
+			return err
+		}
 		if m.Redacted {
 			return api.Conflict("the message is redacted")
 		}
 		if err := edit(&m, req, s.now()); err != nil {
 			return err
 		}
+		if flow = flowFor(v, m.Type); flow != "" {
+			return revise(tx, v, &m)
+		}
 		return save(tx, chime.EventUpdateMessage, v, &m)
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.warnOfFlow(ctx, req.ChannelARN, flow)
 	return &messaging.UpdateChannelMessageResponse{
-		ChannelARN: req.ChannelARN, MessageID: req.MessageID,
-		Status: &messaging.ChannelMessageStatusStructure{Value: messaging.ChannelMessageStatusSent}, SubChannelID: sub,
-	}, err
+		ChannelARN: req.ChannelARN, MessageID: req.MessageID, SubChannelID: sub,
+		Status: firstStatus(flow != ""),
+	}, nil
+}
+
+// changeable refuses to change a message that was not sent, which only its sender can ask for.
+func changeable(m *chime.Message) error {
+	if !sent(m) {
+		return api.Conflict("the message has the status %s", m.Status)
+	}
+	return nil
 }
 
 func edit(m *chime.Message, req *messaging.UpdateChannelMessageRequest, now chime.Millis) error {
@@ -80,7 +98,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		if !v.Manages() && !v.Member() {
 			return errForbidden
 		}
-		m, found, err := find(tx, v, req.MessageID)
+		m, found, err := s.find(tx, v, req.MessageID)
 		if err != nil {
 			return err
 		}
@@ -89,6 +107,9 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		}
 		if m.Sender != v.Actor.Ref && !v.Manages() {
 			return errForbidden
+		}
+		if err := changeable(&m); err != nil {
+			return err
 		}
 		if m.Redacted {
 			return nil
@@ -103,8 +124,9 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 // strip removes what the sender wrote; ContentType and Target stay.
 func strip(m *chime.Message) { m.Content, m.Metadata, m.Attributes, m.Push = "", "", nil, nil }
 
-// DeleteChannelMessage removes a message for good. Only admins may, also a targeted message
-// that they cannot see. Deleting one that is gone is done already.
+// DeleteChannelMessage removes a message for good. Only admins may, also a message that they
+// cannot see: a targeted one, one that a flow failed, one past its retention. Deleting one that
+// is gone is done already.
 func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.DeleteChannelMessageRequest) (*messaging.DeleteChannelMessageResponse, error) {
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		if !v.Actor.Admin {

@@ -19,7 +19,7 @@ func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChann
 		if !v.MayRead() {
 			return errForbidden
 		}
-		m, found, err := find(r, v, req.MessageID)
+		m, found, err := s.find(r, v, req.MessageID)
 		if err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.Ge
 		if !v.MayRead() {
 			return errForbidden
 		}
-		m, found, err := find(r, v, req.MessageID)
+		m, found, err := s.find(r, v, req.MessageID)
 		if err != nil {
 			return err
 		}
@@ -67,8 +67,12 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 		resp.SubChannelID = v.Sub
 		history := history(v, req)
 		scope := fmt.Sprintf("ListChannelMessages %s %v %x %x", v.Channel.UID, history.Reverse, history.From, history.To)
+		page := store.NewPage(scope, req.MaxResults, req.NextToken)
+		if page.Floor, err = s.floor(r, v); err != nil {
+			return err
+		}
 		senders := senders{r: r, v: v}
-		resp.ChannelMessages, resp.NextToken, err = store.List(r, store.Messages, history, store.NewPage(scope, req.MaxResults, req.NextToken),
+		resp.ChannelMessages, resp.NextToken, err = store.List(r, store.Messages, history, page,
 			func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
 				if !sees(v, &m) {
 					return messaging.ChannelMessageSummary{}, false, nil

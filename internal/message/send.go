@@ -21,13 +21,12 @@ func (s *Service) SendChannelMessage(ctx context.Context, req *messaging.SendCha
 	if req.Persistence == messaging.ChannelMessagePersistenceTypeNonPersistent {
 		send = s.sendLive
 	}
-	id, err := send(ctx, req)
+	answer, err := send(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &messaging.SendChannelMessageResponse{
-		ChannelARN: req.ChannelARN, MessageID: id,
-		Status: &messaging.ChannelMessageStatusStructure{Value: messaging.ChannelMessageStatusSent},
+		ChannelARN: req.ChannelARN, MessageID: answer.id, Status: firstStatus(answer.pending),
 	}
 	if req.SubChannelID != nil {
 		resp.SubChannelID = *req.SubChannelID
@@ -102,19 +101,36 @@ func (s *Service) aim(r store.Reader, v *channel.Visit, req *messaging.SendChann
 	return target, nil
 }
 
-func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannelMessageRequest) (id string, err error) {
+func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannelMessageRequest) (receipt, error) {
 	call, err := s.tokens.Call(s.now(), scope(req), req)
 	if err != nil {
-		return "", err
+		return receipt{}, err
 	}
+	var done sending
 	err = s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+		done = sending{}
 		if err := maySend(v, req); err != nil {
 			return err
 		}
-		id, err = call.Do(tx, func() (string, error) { return s.write(tx, v, req) })
+		done.answer, err = call.Do(tx, func() (string, error) {
+			done.flow = flowFor(v, req.Type)
+			id, err := s.write(tx, v, req)
+			return receipt{id, done.flow != ""}.String(), err
+		})
 		return err
 	})
-	return id, err
+	if err != nil {
+		return receipt{}, err
+	}
+	s.warnOfFlow(ctx, req.ChannelARN, done.flow)
+	return parseReceipt(done.answer), nil
+}
+
+// sending is what is known of a message when it is on its way.
+type sending struct {
+	answer string        // the receipt as text
+	flow   string        // that the message entered now, not when the call is repeated
+	events []chime.Event // of a message that is not persistent
 }
 
 // maySend: a DEFAULT member may, of an elastic channel in a sub-channel that it names.
@@ -151,13 +167,13 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if m.ID, err = chime.NewMessageID(s.random, m.Created, activity.Position); err != nil {
 		return "", err
 	}
-	if m.Target == "" {
-		activity.LastMessage = m.Created
-		err = v.Touch(tx, m.Created)
-	} else {
-		err = markTargeted(tx, v, target, m.Created)
+	told := chime.EventCreateMessage
+	if flowFor(v, m.Type) != "" {
+		if told, err = creation.write(tx, v, &m, v.Self()); err != nil {
+			return "", err
+		}
 	}
-	if err != nil {
+	if err := markLatest(tx, v, target, &m, &activity); err != nil {
 		return "", err
 	}
 	if err := store.Activities.Put(tx, v.History(), activity); err != nil {
@@ -166,7 +182,19 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if err := store.Messages.Put(tx, key(v, m.ID), m); err != nil {
 		return "", err
 	}
-	return m.ID, appendEvent(tx, chime.EventCreateMessage, v, &m, v.Self())
+	return m.ID, appendEvent(tx, told, v, &m, v.Self())
+}
+
+// markLatest moves the last message time of those who see the message.
+func markLatest(tx store.Tx, v *channel.Visit, target chime.Membership, m *chime.Message, activity *chime.Activity) error {
+	switch {
+	case !sent(m):
+		return nil
+	case m.Target == "":
+		activity.LastMessage = m.Created
+		return v.Touch(tx, m.Created)
+	}
+	return markTargeted(tx, v, target, m.Created)
 }
 
 // markTargeted moves the last message time of the two who see a targeted message.
@@ -182,18 +210,17 @@ func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chi
 
 // sendLive announces a message that is not persistent. It reaches those who are connected and
 // is written nowhere.
-func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessageRequest) (id string, err error) {
+func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessageRequest) (receipt, error) {
 	call, err := s.tokens.Call(s.now(), scope(req), req)
 	if err != nil {
-		return "", err
+		return receipt{}, err
 	}
-	var m chime.Message
-	var e chime.Event
+	var done sending
 	err = s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
 		if err := maySend(v, req); err != nil {
 			return err
 		}
-		m = newMessage(v, req)
+		m := newMessage(v, req)
 		if _, err := s.aim(r, v, req, &m); err != nil {
 			return err
 		}
@@ -202,16 +229,36 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 		if m.ID, err = chime.NewMessageID(s.random, m.Created, 0); err != nil {
 			return err
 		}
-		e = event(chime.EventCreateMessage, v, &m, v.Self())
-		e.Ephemeral = true
-		return nil
+		done.flow = flowFor(v, m.Type)
+		done.answer = receipt{m.ID, done.flow != ""}.String()
+		done.events, err = liveEvents(r, v, &m)
+		return err
 	})
 	if err != nil {
-		return "", err
+		return receipt{}, err
 	}
-	id, repeated, err := s.live.Do(&call, m.ID)
+	answer, repeated, err := s.live.Do(&call, done.answer)
 	if err == nil && !repeated {
-		s.store.Announce(e)
+		s.store.Announce(done.events...)
+		s.warnOfFlow(ctx, req.ChannelARN, done.flow)
 	}
-	return id, err
+	return parseReceipt(answer), err
+}
+
+// liveEvents tell of a message that is not persistent.
+func liveEvents(r store.Reader, v *channel.Visit, m *chime.Message) ([]chime.Event, error) {
+	told := chime.EventCreateMessage
+	var events []chime.Event
+	if flowFor(v, m.Type) != "" {
+		pending, outcome, err := creation.pass(r, v, m, v.Self())
+		if err != nil {
+			return nil, err
+		}
+		events, told = append(events, pending), outcome
+	}
+	events = append(events, event(told, v, m, v.Self()))
+	for i := range events {
+		events[i].Ephemeral = true
+	}
+	return events, nil
 }

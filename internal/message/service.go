@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
@@ -20,6 +21,7 @@ type Options struct {
 	Now         func() time.Time
 	Random      io.Reader
 	TokenWindow time.Duration // how long a client request token is remembered; zero: 10 minutes
+	Log         *slog.Logger  // nil: nothing is logged
 }
 
 // Service answers the operations on messages.
@@ -30,12 +32,16 @@ type Service struct {
 	random io.Reader
 	tokens idempotency.Tokens
 	live   idempotency.Recent // tokens of messages that are not persistent
+	log    *slog.Logger
 }
 
 // New makes a Service.
 func New(o Options) *Service {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	return &Service{
-		store: o.Store, site: o.Site, clock: o.Now, random: o.Random,
+		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, log: o.Log,
 		tokens: idempotency.Tokens{Window: o.TokenWindow},
 	}
 }
@@ -71,16 +77,21 @@ var errNoMessage error = api.Forbidden("MessageId does not name a message that y
 var errForbidden error = api.Forbidden("you are not allowed to do this in the channel")
 
 // find reads a message of the channel as far as the caller can see it.
-func find(r store.Reader, v *channel.Visit, id string) (chime.Message, bool, error) {
+func (s *Service) find(r store.Reader, v *channel.Visit, id string) (chime.Message, bool, error) {
 	m, found, err := store.Messages.Get(r, key(v, id))
-	return m, found && sees(v, &m), err
+	if err != nil || !found || !sees(v, &m) {
+		return m, false, err
+	}
+	oldest, err := s.oldest(r, v)
+	return m, m.Created >= oldest, err
 }
 
 func key(v *channel.Visit, id string) store.Key { return v.History().Str(id) }
 
-// sees: a targeted message exists for its sender and its target alone (rule r).
+// sees: a targeted message exists for its sender and its target alone, and one that is not sent
+// for its sender (rules q, r).
 func sees(v *channel.Visit, m *chime.Message) bool {
-	return m.Target == "" || m.Target == v.Actor.Ref || m.Sender == v.Actor.Ref
+	return m.Sender == v.Actor.Ref || sent(m) && (m.Target == "" || m.Target == v.Actor.Ref)
 }
 
 // appendEvent puts the event of a message at the end of the log.
@@ -89,13 +100,17 @@ func appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chime.Message, s
 	return err
 }
 
-// event tells of a message to the members, or of a targeted one to the two whom it concerns.
+// event tells of a message to the members, of a targeted one to the two whom it concerns, and of
+// one that is not sent to its sender.
 func event(kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) chime.Event {
 	e := chime.Event{
 		Type: kind, Time: m.Updated, App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub,
 		MessageType: string(m.Type), Payload: whole(v, m, sender).AppendJSON(nil, api.ISO),
 	}
-	if m.Target != "" {
+	switch {
+	case !sent(m):
+		e.Only = []chime.Ref{m.Sender}
+	case m.Target != "":
 		e.Only = []chime.Ref{m.Sender, m.Target}
 	}
 	return e

@@ -29,7 +29,7 @@ func summary(v *channel.Visit, m *chime.Message, sender *messaging.Identity) mes
 }
 
 func status(m *chime.Message) *messaging.ChannelMessageStatusStructure {
-	return &messaging.ChannelMessageStatusStructure{Value: m.Status}
+	return &messaging.ChannelMessageStatusStructure{Value: m.Status, Detail: m.Detail}
 }
 
 func attributes(m *chime.Message) map[string]messaging.MessageAttributeValue {

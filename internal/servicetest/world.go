@@ -247,6 +247,7 @@ func (w *World) line(e *chime.Event) string {
 		Content, Name string
 		Member        struct{ Name string }
 		Members       []struct{ Name string }
+		Status        struct{ Value string }
 	}
 	if err := json.Unmarshal(e.Payload, &p); err != nil {
 		w.t.Fatalf("the payload of %s is not JSON: %s", e.Type, e.Payload)
@@ -255,7 +256,11 @@ func (w *World) line(e *chime.Event) string {
 	for _, m := range p.Members {
 		about += m.Name + " "
 	}
-	return w.changes(strings.TrimSpace(fmt.Sprintf("%s to %s: %s", e.Type, to, about)), e)
+	line := strings.TrimSpace(fmt.Sprintf("%s to %s: %s", e.Type, to, about))
+	if p.Status.Value != "" && p.Status.Value != string(messaging.ChannelMessageStatusSent) {
+		line += " (" + p.Status.Value + ")"
+	}
+	return w.changes(line, e)
 }
 
 // changes adds to a line who joins and who leaves with the event.
