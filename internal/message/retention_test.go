@@ -5,10 +5,9 @@ import (
 	"testing"
 	"time"
 
+	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
-	"github.com/carillon-chat/carillon/internal/store"
 )
 
 const day = 24 * time.Hour
@@ -16,17 +15,13 @@ const day = 24 * time.Hour
 // retain sets for how many days messages can be seen; 0 is for ever.
 func retain(t *testing.T, w *servicetest.World, days int) {
 	t.Helper()
-	err := w.Store.Update(ctx, func(tx store.Tx) error {
-		key := store.K(strings.TrimPrefix(w.App, w.Site.AppInstanceARN("")))
-		app, _, err := store.AppInstances.Get(tx, key)
-		if err != nil {
-			return err
-		}
-		app.Retention = nil
-		if days > 0 {
-			app.Retention = &chime.Retention{Days: days}
-		}
-		return store.AppInstances.Put(tx, key, app)
+	settings := new(identityapi.ChannelRetentionSettings)
+	if days > 0 {
+		settings.RetentionDays = &days
+	}
+	_, err := w.Identity.PutAppInstanceRetentionSettings(ctx, &identityapi.PutAppInstanceRetentionSettingsRequest{
+		AppInstanceARN:               w.App,
+		AppInstanceRetentionSettings: &identityapi.AppInstanceRetentionSettings{ChannelRetentionSettings: settings},
 	})
 	if err != nil {
 		t.Fatal(err)
