@@ -59,7 +59,7 @@ func Run(ctx context.Context, p Program) int {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.dev(), p.serve(), p.config(), p.version())
+	root.AddCommand(p.dev(), p.serve(), p.config(), p.policy(), p.version())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitClean

@@ -1,0 +1,232 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/iam"
+)
+
+func (p Program) policy() *cobra.Command {
+	group := &cobra.Command{Use: "policy", Short: "Ask what IAM policies allow", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	group.AddCommand(p.simulate())
+	return group
+}
+
+// question is what simulate is asked.
+type question struct {
+	as                 string
+	actions, resources []string
+	context            []entry
+}
+
+// entry is one condition key with its values.
+type entry struct {
+	key    string
+	values []string
+}
+
+// outcome is the answer for one action on one resource.
+type outcome struct {
+	action, resource string
+	decision         string // allowed, explicitDeny or implicitDeny
+	limit            string // layer that had no allow
+	policy           string // that decided; empty when none did
+	index            int    // of the statement, from 1
+	statement        string // its text
+	missing          []string
+}
+
+func (o outcome) allowed() bool { return o.decision == decisionAllowed }
+
+// Decisions, as IAM's API calls them.
+const (
+	decisionAllowed  = "allowed"
+	decisionExplicit = "explicitDeny"
+	decisionImplicit = "implicitDeny"
+)
+
+func (p Program) simulate() *cobra.Command {
+	c := &cobra.Command{
+		Use: "simulate", Short: "Print what a policy decides, and the statement that decided", Args: noArguments,
+		Long: `Print whether a principal may do an action on a resource, and the statement that decided. The
+running server is asked what it has stored for the user or role; with --policy the documents in
+files decide, without a server. The exit status is 1 when anything is denied.
+
+The server is found and the call signed with the settings of the server (its listen address and
+root keys), or with those of carillon dev where they are not set.`,
+		Example: `  carillon policy simulate --as arn:aws:iam::000000000000:role/chat --action chime:SendChannelMessage \
+    --resource arn:aws:chime:us-east-1:000000000000:app-instance/A/user/ann --context aws:PrincipalTag/UserUUID=ann
+  carillon policy simulate --policy chat.json --action chime:Connect --resource '*'`,
+	}
+	var q question
+	var pairs, files []string
+	var endpoint, file string
+	var dev bool
+	f := c.Flags()
+	f.StringVar(&q.as, "as", "", "ARN of the user, role or role session whose stored policies decide.")
+	f.StringArrayVar(&q.actions, "action", nil, "Action, such as chime:SendChannelMessage. May be repeated.")
+	f.StringArrayVar(&q.resources, "resource", []string{"*"}, "ARN that the action is done to. May be repeated.")
+	f.StringArrayVar(&pairs, "context", nil, "Value of a condition key, as key=value. May be repeated, also for one key.")
+	f.StringArrayVar(&files, "policy", nil, "File with a policy document that decides instead of the server. May be repeated.")
+	f.StringVar(&endpoint, "endpoint", "", "URL of the server. Default: http and the address of the setting listen.")
+	f.StringVar(&file, "config", "", "Path of a YAML file with settings.")
+	f.BoolVar(&dev, "dev", false, "Take the settings of carillon dev, whatever else is set.")
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if err := q.check(pairs, len(files) > 0); err != nil {
+			return usageError{err}
+		}
+		var answers []outcome
+		if len(files) > 0 {
+			answers, err = simulateFiles(q, files)
+		} else {
+			var cfg config.Config
+			if cfg, err = p.settingsOfServer(file, dev); err == nil {
+				answers, err = simulateStored(c.Context(), cfg, endpoint, q)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return printOutcomes(p.Stdout, answers)
+	}
+	return c
+}
+
+// check completes the question, or says how the command was called wrongly.
+func (q *question) check(pairs []string, local bool) error {
+	switch {
+	case len(q.actions) == 0:
+		return errors.New("--action is missing")
+	case q.as == "" && !local:
+		return errors.New("--as is missing; only with --policy it may be")
+	}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return fmt.Errorf("--context %q is not of the form key=value", pair)
+		}
+		i := 0
+		for i < len(q.context) && !strings.EqualFold(q.context[i].key, key) {
+			i++
+		}
+		if i == len(q.context) {
+			q.context = append(q.context, entry{key: key})
+		}
+		q.context[i].values = append(q.context[i].values, value)
+	}
+	return nil
+}
+
+// settingsOfServer reads the settings that the server was started with. Without keys of one's own
+// they are those of dev mode.
+func (p Program) settingsOfServer(file string, dev bool) (config.Config, error) {
+	if dev {
+		return config.Load(config.Dev, config.Sources{})
+	}
+	return config.Load(config.Dev, config.Sources{File: file, Environ: p.Environ})
+}
+
+// Lookup makes the question's values an iam.Context.
+func (q *question) Lookup(key string) (values []string, found, steady bool) {
+	for _, e := range q.context {
+		if strings.EqualFold(e.key, key) {
+			return e.values, true, false
+		}
+	}
+	if key == "aws:principalarn" && q.as != "" {
+		return []string{q.as}, true, false
+	}
+	return nil, false, false
+}
+
+func simulateFiles(q question, files []string) (answers []outcome, err error) {
+	var set iam.Set
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		d, err := iam.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		set.Identity = append(set.Identity, iam.Policy{Name: name, Document: d})
+	}
+	for _, action := range q.actions {
+		for _, resource := range q.resources {
+			d := set.Decide(iam.Question{Action: action, Resource: resource, Context: &q})
+			o := outcome{action: action, resource: resource, decision: decisionImplicit, missing: d.Missing}
+			switch {
+			case d.Allowed:
+				o.decision = decisionAllowed
+			case d.Explicit:
+				o.decision = decisionExplicit
+			}
+			if d.Statement != nil {
+				o.policy, o.index, o.statement = d.Policy, d.Index+1, d.Statement.JSON()
+			}
+			answers = append(answers, o)
+		}
+	}
+	return answers, nil
+}
+
+// printOutcomes prints the answers, and is an error when one is a denial.
+func printOutcomes(w io.Writer, answers []outcome) error {
+	var b strings.Builder
+	denied := 0
+	for i, o := range answers {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		word := "allowed"
+		if !o.allowed() {
+			word, denied = "denied", denied+1
+		}
+		fmt.Fprintf(&b, "%s: %s on %s\n", word, o.action, o.resource)
+		switch {
+		case o.policy != "":
+			fmt.Fprintf(&b, "  by statement %d of %s:\n", o.index, o.policy)
+			b.WriteString("  " + strings.ReplaceAll(o.statement, "\n", "\n  ") + "\n")
+		case o.limit != "":
+			fmt.Fprintf(&b, "  because no statement of the %s allows it\n", o.limit)
+		default:
+			b.WriteString("  because no statement allows it\n")
+		}
+		if len(o.missing) > 0 && !o.allowed() {
+			fmt.Fprintf(&b, "  asked for, and not given with --context: %s\n", strings.Join(o.missing, ", "))
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	if denied > 0 {
+		return fmt.Errorf("denied: %d of %d", denied, len(answers))
+	}
+	return nil
+}
+
+// simulateStored asks the server what it has stored for the principal.
+func simulateStored(ctx context.Context, cfg config.Config, endpoint string, q question) ([]outcome, error) {
+	client, err := newIAMClient(cfg, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if q.as == "arn:aws:iam::"+cfg.Account+":root" {
+		return nil, errors.New("the root of the account may do everything; no policy decides about it")
+	}
+	who, err := client.entity(ctx, q.as)
+	if err != nil {
+		return nil, err
+	}
+	return client.simulate(ctx, who, q)
+}
