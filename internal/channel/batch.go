@@ -32,8 +32,9 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 	if err != nil {
 		return nil, err
 	}
-	added := &messaging.BatchChannelMemberships{InvitedBy: inviter, Type: kind, ChannelARN: v.ARN()}
-	resp := &messaging.BatchCreateChannelMembershipResponse{BatchChannelMemberships: added}
+	// Lists that end up empty are answered all the same, for callers who go through them unasked.
+	added := &messaging.BatchChannelMemberships{InvitedBy: inviter, Type: kind, Members: []messaging.Identity{}, ChannelARN: v.ARN()}
+	resp := &messaging.BatchCreateChannelMembershipResponse{BatchChannelMemberships: added, Errors: []messaging.BatchCreateChannelMembershipError{}}
 	refs, err := v.batchMembers(tx, kind, arns, resp)
 	if err != nil || len(refs) == 0 {
 		return resp, err

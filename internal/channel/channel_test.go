@@ -271,7 +271,7 @@ func TestBatch(t *testing.T) {
 	resp, err = w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{
 		ChannelARN: w.Channel("c"), ChimeBearer: w.User("ann"), MemberARNs: w.Users("dee"),
 	})
-	if err != nil || len(resp.Errors) != 1 || len(resp.BatchChannelMemberships.Members) != 0 {
+	if err != nil || len(resp.Errors) != 1 || resp.BatchChannelMemberships.Members == nil || len(resp.BatchChannelMemberships.Members) != 0 {
 		t.Errorf("nobody new: %+v, %v", resp, err)
 	}
 	expect(t, "no event when nobody was added", w.Events(), nil)
