@@ -1,26 +1,16 @@
 // The published SDKs in a page of another origin: no adapter, wss and https only.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { extname, join, normalize } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { Browser } from "./lib/browser.mjs";
-import { eventually, Server, work } from "./lib/server.mjs";
+import { eventually, Server } from "./lib/server.mjs";
+import { Site } from "./lib/site.mjs";
 
 const server = new Server();
 const browser = new Browser();
-const types = { ".html": "text/html", ".js": "text/javascript" };
-const site = createServer(async (request, response) => {
-  const path = normalize(new URL(request.url, "http://page").pathname);
-  const file = join(work, "pages", path === "/" ? "index.html" : path);
-  const body = await readFile(file).catch(() => undefined);
-  response.writeHead(body ? 200 : 404, { "content-type": types[extname(file)] ?? "text/plain" }).end(body);
-});
-let origin;
+const site = new Site();
 
 before(async () => {
-  await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
-  origin = `http://127.0.0.1:${site.address().port}`;
+  await site.start();
   await server.start();
   await browser.start();
   const user = (id) => ({ AppInstanceArn: server.appArn, AppInstanceUserId: id, Name: id });
@@ -28,16 +18,16 @@ before(async () => {
 });
 after(async () => {
   await browser.stop();
-  site.close();
+  site.stop();
   await server.stop();
 });
 afterEach(() => browser.assertQuiet());
 
 async function open() {
-  const page = await browser.page([new URL(origin).host, new URL(server.https).host]);
+  const page = await browser.page([site.host, new URL(server.https).host]);
   page.sockets = [];
   page.on("websocket", (socket) => page.sockets.push(socket.url()));
-  await page.goto(origin);
+  await page.goto(site.origin);
   await page.waitForFunction(() => "sdk" in window);
   return page;
 }

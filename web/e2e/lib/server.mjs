@@ -16,10 +16,16 @@ export class Server {
   data = mkdtempSync(join(work, "data-"));
   #listen = "127.0.0.1:0";
   #child;
+  #settings;
+
+  /** Settings are those of `carillon dev`, without the dashes of their flags. */
+  constructor(settings = {}) {
+    this.#settings = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  }
 
   /** Starts `carillon dev`, after a stop or kill on the same port and data. */
   async start() {
-    const flags = ["--listen", this.#listen, "--ops-listen", "127.0.0.1:0", "--data", this.data];
+    const flags = ["--listen", this.#listen, "--ops-listen", "127.0.0.1:0", "--data", this.data, ...this.#settings];
     const child = spawn(join(work, "carillon"), ["dev", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     let log = "";

@@ -1,6 +1,8 @@
 // A page that has nothing but the published SDKs, for tests to drive.
+import * as identity from "@aws-sdk/client-chime-sdk-identity";
 import * as messaging from "@aws-sdk/client-chime-sdk-messaging";
 import { ConsoleLogger, DefaultMessagingSession, LogLevel, MessagingSessionConfiguration } from "amazon-chime-sdk-js";
+import { runFile } from "../lib/cases.mjs";
 
 /** Starts a session as the SDK is, and keeps what it tells in `window.seen`. */
 async function session(userArn, settings, endpointUrl) {
@@ -37,4 +39,17 @@ async function call(settings, command, input) {
   }
 }
 
-window.sdk = { session, call };
+/** A file of conformance/cases; `settings` are those of the clients, by server. */
+function cases(file, words, settings) {
+  const clients = {};
+  for (const [name, { host, ...server }] of Object.entries(settings)) {
+    clients[name] = {
+      host,
+      identity: { sdk: identity, client: new identity.ChimeSDKIdentityClient(server) },
+      messaging: { sdk: messaging, client: new messaging.ChimeSDKMessagingClient(server) },
+    };
+  }
+  return runFile(file, words, clients);
+}
+
+window.sdk = { session, call, cases };
