@@ -2,6 +2,7 @@ package iam
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -56,7 +57,7 @@ func (c *Condition) compile(variables bool) error {
 		return fmt.Errorf("the condition operator %q: Null can have no IfExists, ForAllValues or ForAnyValue", c.Operator)
 	}
 	if i := strings.IndexByte(c.Key, ':'); i <= 0 || i == len(c.Key)-1 || strings.ContainsAny(c.Key, "*?${}") {
-		return fmt.Errorf("the condition key %q of %s is none", c.Key, c.Operator)
+		return fmt.Errorf("the condition key %q of %s is no prefix and name, like aws:username", c.Key, c.Operator)
 	}
 	c.key = strings.ToLower(c.Key)
 	for _, text := range c.Values {
@@ -68,9 +69,9 @@ func (c *Condition) compile(variables bool) error {
 }
 
 func (c *Condition) compileValue(text string, variables bool) error {
-	if c.operator.compare != nil {
-		t, err := compileTemplate(text, variables, c.operator.wild)
-		if err == nil && c.operator.arn && len(t.rest) == 0 {
+	if how := c.operator.text; how != noText {
+		t, err := compileTemplate(text, variables, how.wild())
+		if err == nil && how == likeARN && len(t.rest) == 0 {
 			err = checkARNPattern(t.text)
 		}
 		c.texts = append(c.texts, t)
@@ -85,7 +86,8 @@ func (c *Condition) compileValue(text string, variables bool) error {
 func (e *evaluation) condition(c *Condition) bool {
 	values, found := e.lookup(c.key)
 	if c.operator.null {
-		return c.checks[0].holds(boolText(!found || len(values) == 0)) || len(c.checks) > 1 && c.checks[1].holds(boolText(!found || len(values) == 0))
+		fits, _ := e.fits(c, strconv.FormatBool(!found || len(values) == 0))
+		return fits
 	}
 	if !found || len(values) == 0 || c.set != noSet && allEmpty(values) {
 		return c.ifExists || c.set == forAllValues || c.set == noSet && c.operator.negated
@@ -116,7 +118,7 @@ func (e *evaluation) fits(c *Condition, value string) (fits, resolved bool) {
 		var space [256]byte
 		pattern, ok := e.expand(&c.texts[i], space[:0])
 		resolved = resolved && ok
-		if ok && c.operator.compare(pattern, value) {
+		if ok && c.operator.text.compare(pattern, value) {
 			return true, resolved
 		}
 	}
@@ -136,11 +138,4 @@ func allEmpty(values []string) bool {
 		}
 	}
 	return true
-}
-
-func boolText(b bool) string {
-	if b {
-		return "true"
-	}
-	return "false"
 }

@@ -49,7 +49,6 @@ type Statement struct {
 	text      string
 	actions   actionSet
 	resources []template
-	named     []string // principals, as normalPrincipal and kinds make them
 }
 
 // JSON gives the statement as it was written.

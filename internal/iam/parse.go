@@ -31,7 +31,7 @@ func parse(text []byte, k kind) (*Document, error) {
 	}
 	doc := &Document{}
 	if err := doc.read(newReader(text)); err != nil {
-		return nil, fmt.Errorf("the policy cannot be read: %w", err)
+		return nil, err
 	}
 	if v := doc.Version; v != "" && v != Version2012 && v != Version2008 {
 		return nil, fmt.Errorf("the policy's Version is %q, neither %s nor %s", v, Version2012, Version2008)
@@ -47,7 +47,7 @@ func parse(text []byte, k kind) (*Document, error) {
 			err = fmt.Errorf("the Sid %q is that of another statement too", s.Sid)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("statement %d of the policy: %w", i+1, err)
+			return nil, fmt.Errorf("statement %d: %w", i+1, err)
 		}
 		sids[s.Sid] = true
 	}
@@ -55,7 +55,7 @@ func parse(text []byte, k kind) (*Document, error) {
 }
 
 func (d *Document) read(r *reader) error {
-	err := r.object("the document", func(name string) (err error) {
+	err := r.object("the policy", func(name string) (err error) {
 		switch name {
 		case "Version":
 			d.Version, err = r.string(name)
@@ -74,7 +74,7 @@ func (d *Document) read(r *reader) error {
 				return nil
 			})
 		default:
-			err = fmt.Errorf("the element %q is unknown", name)
+			err = fmt.Errorf("the element %q of the policy is unknown", name)
 		}
 		return err
 	})
@@ -191,9 +191,17 @@ func (s *Statement) compileResources(variables bool) error {
 	return nil
 }
 
-// isResource lets through what can match an ARN: what begins as one, or with a wildcard or variable.
+// isResource lets through what can match an ARN.
 func isResource(text string, variables bool) bool {
-	return strings.HasPrefix(text, "arn:") || strings.HasPrefix(text, "*") || variables && strings.HasPrefix(text, "${")
+	wild := strings.ContainsAny(text, "*?") || variables && strings.Contains(text, "${")
+	switch {
+	case strings.HasPrefix(text, "arn:"):
+		return wild || strings.Count(text, ":") >= 5
+	case strings.HasPrefix(text, "*"):
+		return true
+	default:
+		return variables && strings.HasPrefix(text, "${")
+	}
 }
 
 // oneOf makes sure that exactly one of two elements is there.

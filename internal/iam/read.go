@@ -25,11 +25,15 @@ func syntax(err error) error {
 	var at *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &at) && errors.Is(err, jsontext.ErrDuplicateName):
-		return fmt.Errorf("the element %q comes twice in %q", at.JSONPointer.LastToken(), at.JSONPointer.Parent())
+		where := string(at.JSONPointer.Parent())
+		if where == "" {
+			where = "the policy"
+		}
+		return fmt.Errorf("%q comes twice in %s", at.JSONPointer.LastToken(), where)
 	case errors.As(err, &at):
-		return fmt.Errorf("not valid JSON at byte %d: %w", at.ByteOffset, at.Err)
+		return fmt.Errorf("the policy is not valid JSON at byte %d: %w", at.ByteOffset, at.Err)
 	default:
-		return fmt.Errorf("not valid JSON: %w", err)
+		return fmt.Errorf("the policy is not valid JSON: %w", err)
 	}
 }
 
@@ -144,7 +148,7 @@ func (r *reader) offset() int { return int(r.dec.InputOffset()) }
 // end makes sure that nothing follows.
 func (r *reader) end() error {
 	if _, err := r.dec.ReadToken(); err == nil {
-		return errors.New("something follows the document")
+		return errors.New("something follows the policy")
 	} else if err != io.EOF {
 		return syntax(err)
 	}

@@ -84,7 +84,7 @@ func readVariable(text string) (v variable, escape, rest string, err error) {
 		return v, name, text[end+1:], nil
 	}
 	if i := strings.IndexByte(name, ':'); i <= 0 || i == len(name)-1 || strings.ContainsAny(name, "${*?'\"") {
-		return v, "", "", fmt.Errorf("has the variable %q, which is no condition key", name)
+		return v, "", "", fmt.Errorf("has the variable %q, which is no prefix and name, like aws:username", name)
 	}
 	v.name, v.key = name, strings.ToLower(name)
 	if text[end] == '}' {
