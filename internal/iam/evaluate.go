@@ -31,17 +31,18 @@ type Set struct {
 // It does not change the Set and allocates nothing for policies without conditions.
 func (s *Set) Decide(q Question) Decision {
 	e := evaluation{q: q, steady: true}
-	e.lower = appendLower(e.space[:0], q.Action)
+	var space [actionSpace]byte
+	lower := appendLower(space[:0], q.Action)
 
-	identity := e.layer(s.Identity)
+	identity := e.layer(s.Identity, lower)
 	if identity.effect == Deny {
 		return e.decision(identity, "")
 	}
-	boundary := e.layer(s.Boundary)
+	boundary := e.layer(s.Boundary, lower)
 	if boundary.effect == Deny {
 		return e.decision(boundary, "")
 	}
-	session := e.layer(s.Session)
+	session := e.layer(s.Session, lower)
 	switch {
 	case session.effect == Deny:
 		return e.decision(session, "")
@@ -59,20 +60,22 @@ func (s *Set) Decide(q Question) Decision {
 // role. It says nothing about what the principal's own policies allow.
 func (d *Document) Trusts(q Question) Decision {
 	e := evaluation{q: q, steady: true, trust: true}
-	e.lower = appendLower(e.space[:0], q.Action)
-	v := e.layer([]Policy{{Name: "role trust policy", Document: d}})
+	var space [actionSpace]byte
+	lower := appendLower(space[:0], q.Action)
+	v := e.layer([]Policy{{Name: "role trust policy", Document: d}}, lower)
 	if v.effect == "" {
 		return e.decision(v, LimitTrust)
 	}
 	return e.decision(v, "")
 }
 
+// actionSpace is enough, in bytes, for the longest action there is; more of them is no fault.
+const actionSpace = 96
+
 // evaluation is the state of answering one question.
 type evaluation struct {
 	q       Question
 	trust   bool
-	lower   []byte // the action in lower case
-	space   [96]byte
 	steady  bool
 	missing []string
 }
@@ -85,14 +88,16 @@ type verdict struct {
 	by     *Statement
 }
 
-func (e *evaluation) layer(policies []Policy) (v verdict) {
+// layer takes the action in lower case. It is no part of the evaluation, whose contents the
+// compiler must believe to be kept by the context that it asks; so it stays on the stack.
+func (e *evaluation) layer(policies []Policy, lower []byte) (v verdict) {
 	for _, p := range policies {
 		if p.Document == nil {
 			continue
 		}
 		for i := range p.Document.Statements {
 			s := &p.Document.Statements[i]
-			if v.effect != "" && s.Effect == Allow || !e.matches(s) {
+			if v.effect != "" && s.Effect == Allow || !e.matches(s, lower) {
 				continue
 			}
 			v = verdict{s.Effect, p.Name, i, s}
@@ -113,8 +118,8 @@ func (e *evaluation) decision(v verdict, limit string) Decision {
 	}
 }
 
-func (e *evaluation) matches(s *Statement) bool {
-	if !s.actions.matches(e.lower) {
+func (e *evaluation) matches(s *Statement, lower []byte) bool {
+	if !s.actions.matches(lower) {
 		return false
 	}
 	if e.trust && !e.principal(s) || !e.trust && !e.resource(s) {

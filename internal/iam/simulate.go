@@ -27,7 +27,8 @@ type Match struct {
 // the order of the text. Decide stops where the answer is known; a simulation shows them all.
 func (s *Set) Matches(q Question) []Match {
 	e := evaluation{q: q, steady: true}
-	e.lower = appendLower(e.space[:0], q.Action)
+	var space [actionSpace]byte
+	lower := appendLower(space[:0], q.Action)
 	var list []Match
 	for layer, policies := range [][]Policy{s.Identity, s.Boundary, s.Session} {
 		for _, p := range policies {
@@ -35,7 +36,7 @@ func (s *Set) Matches(q Question) []Match {
 				continue
 			}
 			for i := range p.Document.Statements {
-				if st := &p.Document.Statements[i]; e.matches(st) {
+				if st := &p.Document.Statements[i]; e.matches(st, lower) {
 					list = append(list, Match{Layer(layer), p.Name, st, i})
 				}
 			}
