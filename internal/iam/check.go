@@ -139,5 +139,5 @@ func readNetwork(text string) (check, error) {
 	if err != nil {
 		return nil, errors.New("is no IP address or CIDR block")
 	}
-	return networkCheck(prefix.Masked()), nil
+	return networkCheck(prefix), nil
 }
