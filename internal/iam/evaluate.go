@@ -2,9 +2,10 @@ package iam
 
 // Context gives the values of condition keys and variables.
 type Context interface {
-	// Lookup finds a key, given in lower case ("aws:principaltag/useruuid"). Steady says that the
-	// answer cannot change while the principal lives, so that a decision that asked for nothing
-	// else may be kept.
+	// Lookup finds a key, given in lower case with the name of a tag in it
+	// ("aws:principaltag/useruuid"). Steady says that the answer, found or not, cannot change while
+	// the principal lives, so that a decision that asked for nothing else may be kept. The values
+	// are only read.
 	Lookup(key string) (values []string, found, steady bool)
 }
 
@@ -28,7 +29,8 @@ type Set struct {
 
 // Decide answers the question. A matching Deny anywhere refuses; otherwise an identity policy
 // must allow, and so must the boundary and the session policies if the principal has them.
-// It does not change the Set and allocates nothing for policies without conditions.
+// It does not change the Set and allocates nothing, unless a condition key is missing or a
+// variable's value is long.
 func (s *Set) Decide(q Question) Decision {
 	e := evaluation{q: q, steady: true}
 	var space [actionSpace]byte
@@ -57,7 +59,8 @@ func (s *Set) Decide(q Question) Decision {
 }
 
 // Trusts answers the question of a trust policy: may the principal perform an action of sts on the
-// role. It says nothing about what the principal's own policies allow.
+// role. It says nothing about what the principal's own policies allow. Whoever must know whether
+// the policy names the principal itself or only its account asks with only some of the names.
 func (d *Document) Trusts(q Question) Decision {
 	e := evaluation{q: q, steady: true, trust: true}
 	var space [actionSpace]byte

@@ -60,7 +60,7 @@ func (d *Document) read(r *reader) error {
 		case "Version":
 			d.Version, err = r.string(name)
 			if err == nil && d.Version == "" {
-				err = errors.New("Version is empty")
+				err = errors.New("the policy's Version is empty")
 			}
 		case "Id":
 			d.ID, err = r.string(name)
@@ -167,9 +167,9 @@ func (s *Statement) checkSid(k kind) error {
 func (s *Statement) compileResources(variables bool) error {
 	switch {
 	case s.Principals != nil:
-		return errors.New("Principal belongs in trust policies only")
+		return errors.New("it has Principal, which belongs in trust policies only")
 	case s.NotPrincipals != nil:
-		return errors.New("NotPrincipal belongs in trust policies only")
+		return errors.New("it has NotPrincipal, which belongs in trust policies only")
 	}
 	if err := oneOf("Resource", s.Resources != nil, "NotResource", s.NotResources != nil); err != nil {
 		return err

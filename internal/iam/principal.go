@@ -48,9 +48,9 @@ func (r *reader) principals(element string) (*Principals, error) {
 func (s *Statement) compilePrincipals() error {
 	switch {
 	case s.Resources != nil:
-		return errors.New("Resource has no place in a trust policy")
+		return errors.New("it has Resource, which has no place in a trust policy")
 	case s.NotResources != nil:
-		return errors.New("NotResource has no place in a trust policy")
+		return errors.New("it has NotResource, which has no place in a trust policy")
 	}
 	if err := oneOf("Principal", s.Principals != nil, "NotPrincipal", s.NotPrincipals != nil); err != nil {
 		return err

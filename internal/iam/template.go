@@ -139,5 +139,5 @@ func (e *evaluation) matchResource(t *template) (matched, resolved bool) {
 	}
 	var space [256]byte
 	pattern, ok := e.expand(t, space[:0])
-	return ok && match(pattern, resource), ok
+	return ok && match(pattern[t.literal:], resource[t.literal:]), ok
 }
