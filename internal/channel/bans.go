@@ -66,11 +66,11 @@ func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) er
 			return err
 		}
 	}
-	m, found, err := v.MembershipOf(tx, ref)
-	if err != nil || !found {
+	memberships, err := v.membershipsOf(tx, ref)
+	if err != nil {
 		return err
 	}
-	return v.removeMember(tx, m, now)
+	return s.removeMembers(tx, v, ref, memberships, now)
 }
 
 // bans tells whether somebody is banned from the channel.

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"errors"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
@@ -18,16 +19,13 @@ func (s *Service) BatchCreateChannelMembership(ctx context.Context, req *messagi
 	}
 	var resp *messaging.BatchCreateChannelMembershipResponse
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
-		if err := RefuseSubChannel(req.SubChannelID); err != nil {
-			return err
-		}
-		resp, err = s.batch(tx, v, kind, req.MemberARNs)
+		resp, err = s.batch(tx, v, kind, req.MemberARNs, req.SubChannelID)
 		return err
 	})
 	return resp, DeclaresNotFound(err)
 }
 
-func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipType, arns []string) (*messaging.BatchCreateChannelMembershipResponse, error) {
+func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipType, arns []string, sub *string) (*messaging.BatchCreateChannelMembershipResponse, error) {
 	inviter, err := v.Identity(tx, v.Actor.Ref)
 	if err != nil {
 		return nil, err
@@ -36,7 +34,13 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 	added := &messaging.BatchChannelMemberships{InvitedBy: inviter, Type: kind, Members: []messaging.Identity{}, ChannelARN: v.ARN()}
 	resp := &messaging.BatchCreateChannelMembershipResponse{BatchChannelMemberships: added, Errors: []messaging.BatchCreateChannelMembershipError{}}
 	refs, err := v.batchMembers(tx, kind, arns, resp)
-	if err != nil || len(refs) == 0 {
+	if err != nil {
+		return resp, err
+	}
+	if v.Channel.Elastic != nil {
+		return resp, s.batchElastic(tx, v, kind, refs, sub, resp)
+	}
+	if err := RefuseSubChannel(sub); err != nil || len(refs) == 0 {
 		return resp, err
 	}
 	now := s.now()
@@ -57,6 +61,47 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 		err = s.saveNewMember(tx, v, v.newMembership(refs[i], kind, now), order)
 	}
 	return resp, err
+}
+
+// batchElastic adds the members of a batch to an elastic channel one by one, each with an event
+// of its own for the sub-channel that it comes to. Those for whom there is no room are listed in
+// Errors.
+func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMembershipType, refs []chime.Ref, sub *string, resp *messaging.BatchCreateChannelMembershipResponse) error {
+	if hidden(kind) {
+		return errHiddenElastic
+	}
+	if sub != nil {
+		if err := v.requireSubChannel(tx, *sub); err != nil {
+			return err
+		}
+		resp.BatchChannelMemberships.SubChannelID = *sub
+	}
+	for _, ref := range refs {
+		m := v.newMembership(ref, kind, s.now())
+		var refused *api.Error
+		if err := s.admit(tx, v, &m, sub); errors.As(err, &refused) {
+			resp.Errors = append(resp.Errors, messaging.BatchCreateChannelMembershipError{
+				MemberARN: v.RefARN(ref), ErrorCode: messaging.ErrorCode(refused.Code), ErrorMessage: refused.Message,
+			})
+			continue
+		} else if err != nil {
+			return err
+		}
+		e, err := v.membershipEvent(tx, chime.EventCreateMembership, m, m.Created)
+		if err != nil {
+			return err
+		}
+		e.Join = []chime.Ref{ref}
+		if err := s.addMember(tx, v, m, e); err != nil {
+			return err
+		}
+		member, err := v.Identity(tx, ref)
+		if err != nil {
+			return err
+		}
+		resp.BatchChannelMemberships.Members = append(resp.BatchChannelMemberships.Members, *member)
+	}
+	return nil
 }
 
 // batchMembers decides who can be added, and lists the others in the response. A caller who
@@ -107,6 +152,9 @@ func (v *Visit) refusal(r store.Reader, arn string, res chime.Resource, may bool
 		return nil, err
 	} else if banned {
 		return because(messaging.ErrorCodeForbidden, "this is banned from the channel"), nil
+	}
+	if v.Channel.Elastic != nil {
+		return nil, nil // admit tells, by sub-channel
 	}
 	if _, found, err := v.MembershipOf(r, res.Ref()); err != nil || !found {
 		return nil, err

@@ -3,6 +3,7 @@ package channel_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -81,9 +82,18 @@ func TestCreateChannelRefusals(t *testing.T) {
 		"app is a channel":     {func(r *messaging.CreateChannelRequest) { r.AppInstanceARN = w.Channel("taken") }, "BadRequest"},
 		"another app instance": {func(r *messaging.CreateChannelRequest) { r.AppInstanceARN = w.App + "0" }, "Forbidden"},
 		"unknown bearer":       {func(r *messaging.CreateChannelRequest) { r.ChimeBearer = w.User("nobody") }, "Forbidden"},
-		"elastic": {func(r *messaging.CreateChannelRequest) {
-			r.ElasticChannelConfiguration = &messaging.ElasticChannelConfiguration{MaximumSubChannels: 2, TargetMembershipsPerSubChannel: 2, MinimumMembershipPercentage: 1}
-		}, "ServiceUnavailable"},
+		"elastic and UNRESTRICTED": {func(r *messaging.CreateChannelRequest) {
+			servicetest.Elastic(2, 2, 1)(r)
+			r.Mode = messaging.ChannelModeUnrestricted
+		}, "BadRequest"},
+		"elastic with members": {func(r *messaging.CreateChannelRequest) {
+			servicetest.Elastic(2, 2, 1)(r)
+			r.MemberARNs = w.Users("ann")
+		}, "BadRequest"},
+		"elastic for more than a million":       {servicetest.Elastic(1000, 1001, 1), "BadRequest"},
+		"elastic for more than can be counted":  {servicetest.Elastic(math.MaxInt, math.MaxInt, 1), "BadRequest"},
+		"elastic of more than 1000":             {servicetest.Elastic(1001, 2, 1), "ResourceLimitExceeded"},
+		"elastic with parts of more than 10000": {servicetest.Elastic(2, 10_001, 1), "ResourceLimitExceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := &messaging.CreateChannelRequest{AppInstanceARN: w.App, Name: "n", ChimeBearer: w.User("ann"), ClientRequestToken: w.Token()}

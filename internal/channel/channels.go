@@ -33,6 +33,9 @@ func (s *Service) UpdateChannel(ctx context.Context, req *messaging.UpdateChanne
 			return nil
 		}
 		c := &v.Channel
+		if c.Elastic != nil && req.Mode == messaging.ChannelModeUnrestricted {
+			return api.BadRequest("Mode", "must be RESTRICTED: the channel is elastic")
+		}
 		if req.Name != nil {
 			c.Name = *req.Name
 		}
@@ -100,6 +103,8 @@ func (v *Visit) remove(tx store.Tx) error {
 		store.Moderators.DeletePrefix(tx, prefix),
 		store.ModeratorsInOrder.DeletePrefix(tx, prefix),
 		store.Messages.DeletePrefix(tx, prefix),
+		store.SubChannels.DeletePrefix(tx, prefix),
+		store.SubChannelsInOrder.DeletePrefix(tx, prefix),
 		store.Counts.DeletePrefix(tx, prefix),
 		v.unlinkFlow(tx),
 		identity.DeleteTags(tx, v.resource()),
@@ -108,9 +113,18 @@ func (v *Visit) remove(tx store.Tx) error {
 			return err
 		}
 	}
-	_, err := store.AddCount(tx, store.K(v.Actor.App, "channels"), -1)
+	if v.Channel.Elastic != nil {
+		if _, err := store.AddCount(tx, v.elasticCount(), -1); err != nil {
+			return err
+		}
+	}
+	_, err := store.AddCount(tx, v.channelsCount(), -1)
 	return err
 }
+
+func (v *Visit) channelsCount() store.Key { return store.K(v.Actor.App, "channels") }
+
+func (v *Visit) elasticCount() store.Key { return store.K(v.Actor.App, "elastic channels") }
 
 // removePlaces takes the channel off the lists of its members and moderators.
 func (v *Visit) removePlaces(tx store.Tx) error {
@@ -205,6 +219,7 @@ func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
 		CreatedTimestamp: v.Channel.Created.Optional(), LastUpdatedTimestamp: v.Channel.Updated.Optional(),
 		LastMessageTimestamp: last.Optional(),
 	}
+	c.ElasticChannelConfiguration = showElastic(v.Channel.Elastic)
 	c.ExpirationSettings = showExpiration(v.Channel.Expiration)
 	if v.Channel.Flow != "" {
 		c.ChannelFlowARN = v.site.ChannelFlowARN(v.Actor.App, v.Channel.Flow)

@@ -12,15 +12,15 @@ import (
 )
 
 // CreateChannel makes a channel with its first members and moderators, all or nothing (spec
-// 6.1). The creator becomes member and moderator. Each initial member is told of its own
-// membership; nobody is told of the others.
+// 6.1). The creator becomes member and moderator, of an elastic channel moderator alone. Each
+// initial member is told of its own membership; nobody is told of the others.
 func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChannelRequest) (*messaging.CreateChannelResponse, error) {
 	at, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
 	if err != nil {
 		return nil, err
 	}
-	if req.ElasticChannelConfiguration != nil {
-		return nil, api.ServiceUnavailable("CreateChannel with ElasticChannelConfiguration is not built yet")
+	if err := s.checkElastic(req); err != nil {
+		return nil, err
 	}
 	call, err := s.tokens.Call(s.now(), idempotency.Scope{
 		Operation: "CreateChannel", App: at.App, Bearer: chime.Ref(req.ChimeBearer), Token: req.ClientRequestToken,
@@ -68,7 +68,12 @@ func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chi
 		ID: id, UID: uid, Name: req.Name, Mode: req.Mode, Privacy: req.Privacy,
 		CreatedBy: creator, Created: now, Updated: now,
 	}
-	if c.Mode == "" {
+	c.Elastic = newElastic(req.ElasticChannelConfiguration)
+	switch {
+	case c.Mode != "":
+	case c.Elastic != nil:
+		c.Mode = messaging.ChannelModeRestricted
+	default:
 		c.Mode = messaging.ChannelModeUnrestricted
 	}
 	if c.Privacy == "" {
@@ -98,7 +103,7 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 	if err != nil {
 		return err
 	}
-	if err := s.count(tx, store.K(v.Actor.App, "channels"), s.limits.ChannelsPerApp, "channels per app instance"); err != nil {
+	if err := s.countChannel(tx, v); err != nil {
 		return err
 	}
 	created := v.note(chime.EventCreateChannel, v.Channel.Created, v.Actor.Ref)
@@ -119,7 +124,20 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 			return err
 		}
 	}
+	if v.Channel.Elastic != nil { // its creator is a moderator and no member
+		_, err := s.addSubChannel(tx, v, v.Channel.Created)
+		return err
+	}
 	return s.addFirstMembers(tx, v, members)
+}
+
+func (s *Service) countChannel(tx store.Tx, v *Visit) error {
+	if v.Channel.Elastic != nil {
+		if err := s.count(tx, v.elasticCount(), s.limits.ElasticChannelsPerApp, "elastic channels per app instance"); err != nil {
+			return err
+		}
+	}
+	return s.count(tx, v.channelsCount(), s.limits.ChannelsPerApp, "channels per app instance")
 }
 
 // orderKey is the channel's place in the lists of channels.

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
@@ -14,9 +15,6 @@ import (
 func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.CreateChannelMembershipRequest) (*messaging.CreateChannelMembershipResponse, error) {
 	resp := &messaging.CreateChannelMembershipResponse{ChannelARN: req.ChannelARN}
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
-		if err := RefuseSubChannel(req.SubChannelID); err != nil {
-			return err
-		}
 		ref, err := v.find(tx, "MemberArn", req.MemberARN)
 		if err != nil {
 			return err
@@ -27,12 +25,10 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 		if err := v.refuseBanned(tx, "MemberArn", ref); err != nil {
 			return err
 		}
-		if _, found, err := v.MembershipOf(tx, ref); err != nil {
-			return err
-		} else if found {
-			return api.Conflict("MemberArn is a member of the channel already")
-		}
 		m := v.newMembership(ref, req.Type, s.now())
+		if err := s.admit(tx, v, &m, req.SubChannelID); err != nil {
+			return err
+		}
 		e, err := v.membershipEvent(tx, chime.EventCreateMembership, m, m.Created)
 		if err != nil {
 			return err
@@ -44,116 +40,17 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 		if err := s.addMember(tx, v, m, e); err != nil {
 			return err
 		}
+		resp.SubChannelID = m.Sub
 		resp.Member, err = v.Identity(tx, ref)
 		return err
 	})
 	return resp, DeclaresNotFound(err)
 }
 
-func (v *Visit) newMembership(ref chime.Ref, kind messaging.ChannelMembershipType, now chime.Millis) chime.Membership {
-	return chime.Membership{Ref: ref, Type: kind, InvitedBy: v.Actor.Ref, Created: now, Updated: now}
-}
-
-// addMember writes a membership together with the event that tells of it.
-func (s *Service) addMember(tx store.Tx, v *Visit, m chime.Membership, e chime.Event) error {
-	order, err := tx.Append(e)
-	if err != nil {
-		return err
-	}
-	return s.saveNewMember(tx, v, m, order)
-}
-
-func (s *Service) saveNewMember(tx store.Tx, v *Visit, m chime.Membership, order uint64) error {
-	if err := s.count(tx, v.membersCount(), s.limits.MembersPerChannel, "members per channel"); err != nil {
-		return err
-	}
-	if err := s.count(tx, v.membershipsCount(m.Ref), s.limits.MembershipsPerUser, "memberships per user"); err != nil {
-		return err
-	}
-	m.Order = order
-	if err := v.SaveMembership(tx, m); err != nil {
-		return err
-	}
-	if err := store.MembersInOrder.Put(tx, v.memberOrderKey(m), m.Ref); err != nil {
-		return err
-	}
-	return store.MembershipsOf.Put(tx, v.placeKey(m.Ref, order), v.place())
-}
-
-func (v *Visit) membersCount() store.Key { return store.K(v.Actor.App, v.Channel.UID, "members") }
-
-func (v *Visit) membershipsCount(ref chime.Ref) store.Key {
-	return store.K(v.Actor.App, string(ref), "memberships")
-}
-
-// memberOrderKey is the place of a membership in the channel's list of its type.
-func (v *Visit) memberOrderKey(m chime.Membership) store.Key {
-	return store.K(v.Actor.App, v.Channel.UID, string(m.Type)).Num(m.Order).Str(string(m.Ref))
-}
-
-// membershipEvent tells of one membership.
-func (v *Visit) membershipEvent(r store.Reader, kind string, m chime.Membership, now chime.Millis) (chime.Event, error) {
-	shown, err := v.showMembership(r, m)
-	if err != nil {
-		return chime.Event{}, err
-	}
-	return v.event(kind, now, shown.AppendJSON(nil, api.ISO)), nil
-}
-
-func (v *Visit) showMembership(r store.Reader, m chime.Membership) (*messaging.ChannelMembership, error) {
-	member, err := v.Identity(r, m.Ref)
-	if err != nil {
-		return nil, err
-	}
-	inviter, err := v.Identity(r, m.InvitedBy)
-	return &messaging.ChannelMembership{
-		InvitedBy: inviter, Type: m.Type, Member: member, ChannelARN: v.ARN(),
-		CreatedTimestamp: m.Created.Optional(), LastUpdatedTimestamp: m.Updated.Optional(),
-	}, err
-}
-
-// narrow limits the event of a hidden membership to the hidden member and to the members who
-// manage the channel (spec 3.5).
-func (v *Visit) narrow(r store.Reader, e *chime.Event, kind messaging.ChannelMembershipType, about ...chime.Ref) error {
-	if !hidden(kind) {
-		return nil
-	}
-	managers, err := v.memberManagers(r)
-	e.Only = append(managers, about...)
-	return err
-}
-
-// memberManagers are the members who are moderators of the channel or admins.
-func (v *Visit) memberManagers(r store.Reader) ([]chime.Ref, error) {
-	var candidates, managers []chime.Ref
-	collect := func(ref chime.Ref) { candidates = append(candidates, ref) }
-	err := store.Moderators.Each(r, store.Prefix(v.Prefix()), func(_ store.Key, m chime.Moderator) (bool, error) {
-		collect(m.Ref)
-		return true, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	err = store.Admins.Each(r, store.Prefix(store.K(v.Actor.App)), func(_ store.Key, a chime.Admin) (bool, error) {
-		collect(a.Ref)
-		return true, nil
-	})
-	for i := 0; i < len(candidates) && err == nil; i++ {
-		var member bool
-		if member, err = store.Memberships.Has(r, v.key(candidates[i])); member {
-			managers = append(managers, candidates[i])
-		}
-	}
-	return managers, err
-}
-
 // DescribeChannelMembership answers one membership.
 func (s *Service) DescribeChannelMembership(ctx context.Context, req *messaging.DescribeChannelMembershipRequest) (*messaging.DescribeChannelMembershipResponse, error) {
 	resp := new(messaging.DescribeChannelMembershipResponse)
 	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
-		if err := RefuseSubChannel(req.SubChannelID); err != nil {
-			return err
-		}
 		res, err := s.site.ParseIdentity("MemberArn", req.MemberARN)
 		if err != nil {
 			return err
@@ -162,20 +59,40 @@ func (s *Service) DescribeChannelMembership(ctx context.Context, req *messaging.
 		if err := require(v.MayRead() && (own || v.mayReadMembers())); err != nil {
 			return err
 		}
-		m, found, err := v.MembershipOf(r, res.Ref())
+		memberships, err := v.named(r, res.Ref(), req.SubChannelID)
 		if err != nil {
 			return err
 		}
-		if !found || res.App != v.Actor.App || hidden(m.Type) && !own && !v.Manages() {
+		if len(memberships) == 0 || res.App != v.Actor.App || hidden(memberships[0].Type) && !own && !v.Manages() {
 			return api.NotFound("MemberArn is not a member of the channel")
 		}
-		resp.ChannelMembership, err = v.showMembership(r, m)
+		if len(memberships) > 1 {
+			return api.BadRequest("SubChannelId", "is required: MemberArn is a member of several sub-channels")
+		}
+		resp.ChannelMembership, err = v.showMembership(r, memberships[0])
 		return err
 	})
 	return resp, DeclaresNotFound(err)
 }
 
-// ListChannelMemberships lists the members of one type, DEFAULT unless asked otherwise.
+// named reads the memberships that a call means: that of the named sub-channel, or without one
+// all that the user or bot has.
+func (v *Visit) named(r store.Reader, ref chime.Ref, sub *string) ([]chime.Membership, error) {
+	if sub == nil {
+		return v.membershipsOf(r, ref)
+	}
+	if v.Channel.Elastic == nil {
+		return nil, RefuseSubChannel(sub)
+	}
+	m, found, err := store.Memberships.Get(r, v.memberKey(ref, *sub))
+	if err != nil || !found {
+		return nil, err
+	}
+	return []chime.Membership{m}, nil
+}
+
+// ListChannelMemberships lists the members of one type, DEFAULT unless asked otherwise, of the
+// channel or of one sub-channel.
 func (s *Service) ListChannelMemberships(ctx context.Context, req *messaging.ListChannelMembershipsRequest) (*messaging.ListChannelMembershipsResponse, error) {
 	resp := &messaging.ListChannelMembershipsResponse{ChannelARN: req.ChannelARN}
 	kind := req.Type
@@ -183,16 +100,22 @@ func (s *Service) ListChannelMemberships(ctx context.Context, req *messaging.Lis
 		kind = messaging.ChannelMembershipTypeDefault
 	}
 	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
-		if err := RefuseSubChannel(req.SubChannelID); err != nil {
-			return err
-		}
 		if err := require(v.mayReadMembers() && (v.Manages() || !hidden(kind))); err != nil {
 			return err
 		}
-		members := store.K(v.Actor.App, v.Channel.UID, string(kind))
-		scope := store.NewPage("ListChannelMemberships "+v.Channel.UID+" "+string(kind), req.MaxResults, req.NextToken)
+		if hidden(kind) && v.Channel.Elastic != nil {
+			return errHiddenElastic
+		}
+		list := v.Prefix().Str(string(kind))
+		if req.SubChannelID != nil {
+			if err := v.choose(r, req.SubChannelID); err != nil {
+				return err
+			}
+			list = v.subMembers(v.Sub)
+		}
+		page := store.NewPage(fmt.Sprintf("ListChannelMemberships %x", list), req.MaxResults, req.NextToken)
 		var err error
-		resp.ChannelMemberships, resp.NextToken, err = store.List(r, store.MembersInOrder, store.Prefix(members), scope,
+		resp.ChannelMemberships, resp.NextToken, err = store.List(r, store.MembersInOrder, store.Prefix(list), page,
 			func(ref chime.Ref) (messaging.ChannelMembershipSummary, bool, error) {
 				member, err := v.Identity(r, ref)
 				return messaging.ChannelMembershipSummary{Member: member}, true, err
@@ -203,12 +126,10 @@ func (s *Service) ListChannelMemberships(ctx context.Context, req *messaging.Lis
 }
 
 // DeleteChannelMembership ends a membership and tells the members and the removed one. Ending
-// one that does not exist is done already.
+// one that does not exist is done already. A moderator leaves the sub-channel that is named, or
+// all.
 func (s *Service) DeleteChannelMembership(ctx context.Context, req *messaging.DeleteChannelMembershipRequest) (*messaging.DeleteChannelMembershipResponse, error) {
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
-		if err := RefuseSubChannel(req.SubChannelID); err != nil {
-			return err
-		}
 		ref, err := v.parse("MemberArn", req.MemberARN)
 		if err != nil {
 			return err
@@ -216,43 +137,21 @@ func (s *Service) DeleteChannelMembership(ctx context.Context, req *messaging.De
 		if err := require(v.mayRemove(ref)); err != nil {
 			return err
 		}
-		m, found, err := v.MembershipOf(tx, ref)
-		if err != nil || !found {
+		if v.Channel.Elastic != nil && req.SubChannelID != nil {
+			if moderates, err := v.moderates(tx, ref); err != nil {
+				return err
+			} else if !moderates {
+				return refusePlacing(req.SubChannelID)
+			}
+		}
+		memberships, err := v.named(tx, ref, req.SubChannelID)
+		if err != nil || len(memberships) == 0 {
 			return err
 		}
-		if hidden(m.Type) && m.Ref != v.Actor.Ref && !v.Manages() {
+		if hidden(memberships[0].Type) && ref != v.Actor.Ref && !v.Manages() {
 			return nil // there is no such member as far as the caller can know
 		}
-		return v.removeMember(tx, m, s.now())
+		return s.removeMembers(tx, v, ref, memberships, s.now())
 	})
 	return nil, err
-}
-
-// removeMember deletes a membership together with the event that tells of it.
-func (v *Visit) removeMember(tx store.Tx, m chime.Membership, now chime.Millis) error {
-	e, err := v.membershipEvent(tx, chime.EventDeleteMembership, m, now)
-	if err != nil {
-		return err
-	}
-	e.Leave = []chime.Ref{m.Ref}
-	if err := v.narrow(tx, &e, m.Type, m.Ref); err != nil {
-		return err
-	}
-	if _, err := tx.Append(e); err != nil {
-		return err
-	}
-	if err := store.Memberships.Delete(tx, v.key(m.Ref)); err != nil {
-		return err
-	}
-	if err := store.MembersInOrder.Delete(tx, v.memberOrderKey(m)); err != nil {
-		return err
-	}
-	if err := store.MembershipsOf.Delete(tx, v.placeKey(m.Ref, m.Order)); err != nil {
-		return err
-	}
-	if _, err := store.AddCount(tx, v.membersCount(), -1); err != nil {
-		return err
-	}
-	_, err = store.AddCount(tx, v.membershipsCount(m.Ref), -1)
-	return err
 }

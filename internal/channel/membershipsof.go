@@ -64,7 +64,7 @@ func (s *Service) visitAt(r store.Reader, app string, ref chime.Ref, at chime.Pl
 	if err != nil || !found || c.UID != at.UID {
 		return nil, err
 	}
-	v := &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: c, site: s.site}
+	v := &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: c, Sub: at.Sub, site: s.site}
 	m, found, err := v.MembershipOf(r, ref)
 	if err != nil || !found {
 		return nil, err
@@ -80,6 +80,7 @@ func (v *Visit) membershipSummary(r store.Reader) (*messaging.ChannelMembershipF
 		ChannelSummary: &summary,
 		AppInstanceUserMembershipSummary: &messaging.AppInstanceUserMembershipSummary{
 			Type: v.Membership.Type, ReadMarkerTimestamp: v.Membership.ReadMarker.Optional(),
+			SubChannelID: v.Membership.Sub,
 		},
 	}, err
 }
@@ -110,6 +111,9 @@ func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Contex
 func (s *Service) UpdateChannelReadMarker(ctx context.Context, req *messaging.UpdateChannelReadMarkerRequest) (*messaging.UpdateChannelReadMarkerResponse, error) {
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Membership != nil); err != nil {
+			return err
+		}
+		if err := v.refuseElastic(); err != nil {
 			return err
 		}
 		m := *v.Membership

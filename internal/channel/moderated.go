@@ -51,6 +51,9 @@ func (s *Service) DescribeChannelModeratedByAppInstanceUser(ctx context.Context,
 		if err := require(v.Manages() || v.Member() || v.MayRead() && ref == v.Actor.Ref); err != nil {
 			return err
 		}
+		if err := v.refuseElastic(); err != nil {
+			return err
+		}
 		moderates, err := v.moderates(r, ref)
 		if err != nil {
 			return err

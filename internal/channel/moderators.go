@@ -10,7 +10,7 @@ import (
 )
 
 // CreateChannelModerator makes a user or bot a moderator, which need not be a member (rule v).
-// Sockets are not told.
+// Sockets are not told, but for the memberships of an elastic channel, which end.
 func (s *Service) CreateChannelModerator(ctx context.Context, req *messaging.CreateChannelModeratorRequest) (*messaging.CreateChannelModeratorResponse, error) {
 	resp := &messaging.CreateChannelModeratorResponse{ChannelARN: req.ChannelARN}
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
@@ -29,7 +29,11 @@ func (s *Service) CreateChannelModerator(ctx context.Context, req *messaging.Cre
 		} else if moderates {
 			return api.Conflict("ChannelModeratorArn is a moderator of the channel already")
 		}
-		if err := s.addModerator(tx, v, ref, s.now()); err != nil {
+		now := s.now()
+		if err := s.removeFromElastic(tx, v, ref, now); err != nil {
+			return err
+		}
+		if err := s.addModerator(tx, v, ref, now); err != nil {
 			return err
 		}
 		resp.ChannelModerator, err = v.Identity(tx, ref)
@@ -71,8 +75,8 @@ func (v *Visit) roleOrderKey(ref chime.Ref, order uint64) store.Key {
 	return v.Prefix().Num(order).Str(string(ref))
 }
 
-// DeleteChannelModerator takes the role away, also from the last moderator or from oneself.
-// Taking away one that nobody has is done already.
+// DeleteChannelModerator takes the role away, also from the last moderator or from oneself, and
+// with it the memberships of an elastic channel. Taking away one that nobody has is done already.
 func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.DeleteChannelModeratorRequest) (*messaging.DeleteChannelModeratorResponse, error) {
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
@@ -86,7 +90,11 @@ func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.Del
 		if err != nil || !found {
 			return err
 		}
-		return v.removeModerator(tx, m, s.now())
+		now := s.now()
+		if err := s.removeFromElastic(tx, v, ref, now); err != nil {
+			return err
+		}
+		return v.removeModerator(tx, m, now)
 	})
 	return nil, err
 }

@@ -46,13 +46,16 @@ func (s *Service) GetChannelMembershipPreferences(ctx context.Context, req *mess
 	return resp, err
 }
 
-// requireOwn refuses everybody but a member who names itself.
+// requireOwn refuses everybody but a member of a standard channel who names itself.
 func (v *Visit) requireOwn(memberARN string) error {
 	ref, err := v.parse("MemberArn", memberARN)
 	if err != nil {
 		return err
 	}
-	return require(v.Membership != nil && ref == v.Actor.Ref)
+	if err := require(v.Membership != nil && ref == v.Actor.Ref); err != nil {
+		return err
+	}
+	return v.refuseElastic()
 }
 
 // newPreferences is nil for the default, which pushes everything.

@@ -69,16 +69,22 @@ func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Pl
 	if err != nil || v == nil {
 		return err
 	}
-	return v.removeMember(tx, *v.Membership, s.now())
+	return s.removeMembers(tx, v, ref, []chime.Membership{*v.Membership}, s.now())
 }
 
 func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
-	v := s.placeOf(app, ref, at)
+	v, now := s.placeOf(app, ref, at), s.now()
 	m, found, err := store.Moderators.Get(tx, v.key(ref))
 	if err != nil || !found {
 		return err
 	}
-	return v.removeModerator(tx, m, s.now())
+	if v.Channel, found, err = store.Channels.Get(tx, store.K(app, at.ChannelID)); err != nil || !found || v.Channel.UID != at.UID {
+		return err
+	}
+	if err := s.removeFromElastic(tx, v, ref, now); err != nil { // before who moderates is forgotten
+		return err
+	}
+	return v.removeModerator(tx, m, now)
 }
 
 func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {

@@ -15,10 +15,13 @@ import (
 
 // Limits of spec 11.1. Zero is no limit.
 type Limits struct {
-	ChannelsPerApp       int
-	MembersPerChannel    int
-	MembershipsPerUser   int
-	ModeratorsPerChannel int
+	ChannelsPerApp        int
+	MembersPerChannel     int // of a standard channel
+	MembershipsPerUser    int
+	ModeratorsPerChannel  int
+	ElasticChannelsPerApp int
+	SubChannelsPerChannel int // that an elastic channel may ask for
+	MembersPerSubChannel  int // that an elastic channel may ask for
 }
 
 // DefaultLimits are ten times those of AWS.
@@ -26,6 +29,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		ChannelsPerApp: 100_000_000, MembersPerChannel: 100_000,
 		MembershipsPerUser: 200_000, ModeratorsPerChannel: 10_000,
+		ElasticChannelsPerApp: 10, SubChannelsPerChannel: 1000, MembersPerSubChannel: 10_000,
 	}
 }
 

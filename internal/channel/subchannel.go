@@ -1,7 +1,10 @@
 package channel
 
 import (
+	"context"
+
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -21,25 +24,25 @@ func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *s
 	if err := v.Conceal(require(v.MayRead())); err != nil {
 		return nil, err
 	}
+	return v, v.choose(r, sub)
+}
+
+// choose makes a visit be about the sub-channel that the call names or means.
+func (v *Visit) choose(r store.Reader, sub *string) error {
 	if v.Channel.Elastic == nil {
-		return v, RefuseSubChannel(sub)
+		return RefuseSubChannel(sub)
 	}
 	if v.Membership != nil && !v.Manages() {
 		v.Sub = v.Membership.Sub
-		return v, require(sub == nil || *sub == v.Sub)
+		return require(sub == nil || *sub == v.Sub)
 	}
 	if err := v.RequireSub(sub); err != nil {
-		return nil, err
-	}
-	return v, v.enterSub(r, *sub)
-}
-
-// enterSub makes a visit be about one sub-channel.
-func (v *Visit) enterSub(r store.Reader, sub string) error {
-	if err := v.requireSubChannel(r, sub); err != nil {
 		return err
 	}
-	v.Sub, v.Membership = sub, nil
+	if err := v.requireSubChannel(r, *sub); err != nil {
+		return err
+	}
+	v.Sub, v.Membership = *sub, nil
 	m, found, err := v.MembershipOf(r, v.Actor.Ref)
 	if found {
 		v.Membership = &m
@@ -59,6 +62,17 @@ func (v *Visit) RequireSub(id *string) error {
 func RefuseSubChannel(id *string) error {
 	if id != nil {
 		return api.BadRequest("SubChannelId", "must be absent: the channel is not elastic")
+	}
+	return nil
+}
+
+// errHiddenElastic: elastic channels have no hidden members (spec 3.4).
+var errHiddenElastic error = api.BadRequest("Type", "must be DEFAULT: the channel is elastic")
+
+// refuseElastic refuses a call that elastic channels do not support (spec 3.4).
+func (v *Visit) refuseElastic() error {
+	if v.Channel.Elastic != nil {
+		return api.BadRequest("ChannelArn", "must not name an elastic channel")
 	}
 	return nil
 }
@@ -106,4 +120,26 @@ func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Member
 		return true, nil
 	})
 	return all, err
+}
+
+// ListSubChannels lists the sub-channels of an elastic channel, oldest first. Moderators are not
+// counted as members.
+func (s *Service) ListSubChannels(ctx context.Context, req *messaging.ListSubChannelsRequest) (*messaging.ListSubChannelsResponse, error) {
+	resp := &messaging.ListSubChannelsResponse{ChannelARN: req.ChannelARN}
+	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
+		if err := require(v.Manages()); err != nil {
+			return err
+		}
+		if v.Channel.Elastic == nil {
+			return api.BadRequest("ChannelArn", "must name an elastic channel")
+		}
+		page := store.NewPage("ListSubChannels "+v.Channel.UID, req.MaxResults, req.NextToken)
+		resp.SubChannels, resp.NextToken, err = store.List(r, store.SubChannelsInOrder, store.Prefix(v.Prefix()), page,
+			func(id string) (messaging.SubChannelSummary, bool, error) {
+				sub, found, err := store.SubChannels.Get(r, v.Prefix().Str(id))
+				return messaging.SubChannelSummary{SubChannelID: id, MembershipCount: sub.Members}, found, err
+			})
+		return err
+	})
+	return resp, err
 }

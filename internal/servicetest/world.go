@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ type World struct {
 
 	cursor store.Cursor
 	tokens int
+	subs   []string // ids of sub-channels in the order in which they came up
 }
 
 // New makes a world with the given users over a fresh model store.
@@ -150,6 +152,15 @@ func (w *World) AddChannel(creator, id string, change ...func(*messaging.CreateC
 	}
 	if _, err := w.Channels.CreateChannel(context.Background(), req); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// Elastic changes the request for a channel to one for an elastic channel.
+func Elastic(subChannels, target, minimumPercent int) func(*messaging.CreateChannelRequest) {
+	return func(r *messaging.CreateChannelRequest) {
+		r.ElasticChannelConfiguration = &messaging.ElasticChannelConfiguration{
+			MaximumSubChannels: subChannels, TargetMembershipsPerSubChannel: target, MinimumMembershipPercentage: minimumPercent,
+		}
 	}
 }
 
@@ -263,15 +274,60 @@ func (w *World) line(e *chime.Event) string {
 	return w.changes(line, e)
 }
 
-// changes adds to a line who joins and who leaves with the event.
+// changes adds to a line in which sub-channel the event is, the first that was seen being s1,
+// and who joins and who leaves with it.
 func (w *World) changes(line string, e *chime.Event) string {
+	if e.Sub != "" {
+		line += " @" + w.SubName(e.Sub)
+	}
 	if len(e.Join) > 0 {
 		line += " +" + ids(e.Join)
 	}
 	if len(e.Leave) > 0 {
 		line += " -" + ids(e.Leave)
 	}
+	if e.Reason != "" {
+		line += " because " + e.Reason
+	}
 	return line
+}
+
+// SubName is a short name for a sub-channel: s1, s2 and so on, as they come up.
+func (w *World) SubName(id string) string {
+	i := slices.Index(w.subs, id)
+	if i < 0 {
+		i = len(w.subs)
+		w.subs = append(w.subs, id)
+	}
+	return fmt.Sprint("s", i+1)
+}
+
+// SubID is the id of the sub-channel of that name.
+func (w *World) SubID(name string) *string {
+	for _, id := range w.subs {
+		if w.SubName(id) == name {
+			return &id
+		}
+	}
+	w.t.Helper()
+	w.t.Fatalf("no sub-channel %s was seen", name)
+	return nil
+}
+
+// SubChannels lists the sub-channels of an elastic channel with their numbers of members, such
+// as "s1:4".
+func (w *World) SubChannels(by, channelID string) (list []string) {
+	w.t.Helper()
+	resp, err := w.Channels.ListSubChannels(context.Background(), &messaging.ListSubChannelsRequest{
+		ChannelARN: w.Channel(channelID), ChimeBearer: w.User(by),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, sub := range resp.SubChannels {
+		list = append(list, fmt.Sprint(w.SubName(sub.SubChannelID), ":", sub.MembershipCount))
+	}
+	return list
 }
 
 func ids(refs []chime.Ref) string {

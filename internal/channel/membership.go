@@ -1,0 +1,261 @@
+package channel
+
+import (
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+func (v *Visit) newMembership(ref chime.Ref, kind messaging.ChannelMembershipType, now chime.Millis) chime.Membership {
+	return chime.Membership{Ref: ref, Type: kind, InvitedBy: v.Actor.Ref, Created: now, Updated: now}
+}
+
+// admit decides where a new membership belongs, and refuses one that the channel has already
+// or cannot have. Members of an elastic channel are placed by the service, moderators say where.
+func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string) error {
+	if v.Channel.Elastic == nil {
+		if err := RefuseSubChannel(sub); err != nil {
+			return err
+		}
+		return v.refuseMember(tx, m.Ref, "")
+	}
+	if hidden(m.Type) {
+		return errHiddenElastic
+	}
+	moderates, err := v.moderates(tx, m.Ref)
+	if err != nil {
+		return err
+	}
+	if moderates {
+		if err := v.RequireSub(sub); err != nil {
+			return err
+		}
+		m.Sub = *sub
+		if err := v.requireSubChannel(tx, m.Sub); err != nil {
+			return err
+		}
+		return v.refuseMember(tx, m.Ref, m.Sub)
+	}
+	if err := refusePlacing(sub); err != nil {
+		return err
+	}
+	if err := v.refuseMember(tx, m.Ref, ""); err != nil {
+		return err
+	}
+	if m.Sub, err = s.place(tx, v, m.Created); err != nil {
+		return err
+	}
+	return v.countMember(tx, m.Sub, 1)
+}
+
+// refusePlacing refuses a SubChannelId for a member of an elastic channel who is no moderator.
+func refusePlacing(sub *string) error {
+	if sub != nil {
+		return api.BadRequest("SubChannelId", "must be absent: only moderators choose their sub-channels")
+	}
+	return nil
+}
+
+// refuseMember refuses somebody who is a member of the sub-channel, or of the channel at all
+// when none is named.
+func (v *Visit) refuseMember(r store.Reader, ref chime.Ref, sub string) error {
+	already := v
+	if sub != "" {
+		in := *v
+		in.Sub = sub
+		already = &in
+	}
+	_, found, err := already.MembershipOf(r, ref)
+	if err == nil && found {
+		err = api.Conflict("MemberArn is a member of the channel already")
+	}
+	return err
+}
+
+// addMember writes a membership together with the event that tells of it.
+func (s *Service) addMember(tx store.Tx, v *Visit, m chime.Membership, e chime.Event) error {
+	order, err := tx.Append(e)
+	if err != nil {
+		return err
+	}
+	return s.saveNewMember(tx, v, m, order)
+}
+
+func (s *Service) saveNewMember(tx store.Tx, v *Visit, m chime.Membership, order uint64) error {
+	limit := s.limits.MembersPerChannel
+	if v.Channel.Elastic != nil {
+		limit = 0 // sub-channels have limits of their own
+	}
+	if err := s.count(tx, v.membersCount(), limit, "members per channel"); err != nil {
+		return err
+	}
+	if err := s.count(tx, v.membershipsCount(m.Ref), s.limits.MembershipsPerUser, "memberships per user"); err != nil {
+		return err
+	}
+	m.Order = order
+	if err := store.MembersInOrder.Put(tx, v.memberOrderKey(m), m.Ref); err != nil {
+		return err
+	}
+	return v.indexMember(tx, m)
+}
+
+// indexMember writes a membership that is new, or new in its sub-channel, with what leads to it
+// there.
+func (v *Visit) indexMember(tx store.Tx, m chime.Membership) error {
+	if err := v.SaveMembership(tx, m); err != nil {
+		return err
+	}
+	if m.Sub != "" {
+		if err := store.MembersInOrder.Put(tx, v.subOrderKey(m), m.Ref); err != nil {
+			return err
+		}
+	}
+	at := v.place()
+	at.Sub = m.Sub
+	return store.MembershipsOf.Put(tx, v.placeKey(m.Ref, m.Order), at)
+}
+
+func (v *Visit) membersCount() store.Key { return store.K(v.Actor.App, v.Channel.UID, "members") }
+
+func (v *Visit) membershipsCount(ref chime.Ref) store.Key {
+	return store.K(v.Actor.App, string(ref), "memberships")
+}
+
+// memberOrderKey is the place of a membership in the channel's list of its type.
+func (v *Visit) memberOrderKey(m chime.Membership) store.Key {
+	return store.K(v.Actor.App, v.Channel.UID, string(m.Type)).Num(m.Order).Str(string(m.Ref))
+}
+
+// membershipEvent tells of one membership.
+func (v *Visit) membershipEvent(r store.Reader, kind string, m chime.Membership, now chime.Millis) (chime.Event, error) {
+	shown, err := v.showMembership(r, m)
+	if err != nil {
+		return chime.Event{}, err
+	}
+	e := v.event(kind, now, shown.AppendJSON(nil, api.ISO))
+	e.Sub = m.Sub
+	return e, nil
+}
+
+func (v *Visit) showMembership(r store.Reader, m chime.Membership) (*messaging.ChannelMembership, error) {
+	member, err := v.Identity(r, m.Ref)
+	if err != nil {
+		return nil, err
+	}
+	inviter, err := v.Identity(r, m.InvitedBy)
+	return &messaging.ChannelMembership{
+		InvitedBy: inviter, Type: m.Type, Member: member, ChannelARN: v.ARN(),
+		CreatedTimestamp: m.Created.Optional(), LastUpdatedTimestamp: m.Updated.Optional(),
+		SubChannelID: m.Sub,
+	}, err
+}
+
+// narrow limits the event of a hidden membership to the hidden member and to the members who
+// manage the channel (spec 3.5).
+func (v *Visit) narrow(r store.Reader, e *chime.Event, kind messaging.ChannelMembershipType, about ...chime.Ref) error {
+	if !hidden(kind) {
+		return nil
+	}
+	managers, err := v.memberManagers(r)
+	e.Only = append(managers, about...)
+	return err
+}
+
+// memberManagers are the members who are moderators of the channel or admins.
+func (v *Visit) memberManagers(r store.Reader) ([]chime.Ref, error) {
+	var candidates, managers []chime.Ref
+	collect := func(ref chime.Ref) { candidates = append(candidates, ref) }
+	err := store.Moderators.Each(r, store.Prefix(v.Prefix()), func(_ store.Key, m chime.Moderator) (bool, error) {
+		collect(m.Ref)
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = store.Admins.Each(r, store.Prefix(store.K(v.Actor.App)), func(_ store.Key, a chime.Admin) (bool, error) {
+		collect(a.Ref)
+		return true, nil
+	})
+	for i := 0; i < len(candidates) && err == nil; i++ {
+		var member bool
+		if member, err = store.Memberships.Has(r, v.key(candidates[i])); member {
+			managers = append(managers, candidates[i])
+		}
+	}
+	return managers, err
+}
+
+// removeMembers ends the memberships of one user or bot, each with its event, and balances what
+// they leave behind.
+func (s *Service) removeMembers(tx store.Tx, v *Visit, ref chime.Ref, memberships []chime.Membership, now chime.Millis) error {
+	for _, m := range memberships {
+		if err := v.removeMember(tx, m, now); err != nil {
+			return err
+		}
+	}
+	if v.Channel.Elastic == nil || len(memberships) == 0 {
+		return nil
+	}
+	if moderates, err := v.moderates(tx, ref); err != nil || moderates { // who are not counted
+		return err
+	}
+	for _, m := range memberships {
+		if err := v.countMember(tx, m.Sub, -1); err != nil {
+			return err
+		}
+	}
+	return s.scaleIn(tx, v, now)
+}
+
+// removeFromElastic ends all memberships that somebody has in an elastic channel, as a new role
+// or a ban does.
+func (s *Service) removeFromElastic(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
+	if v.Channel.Elastic == nil {
+		return nil
+	}
+	memberships, err := v.membershipsOf(tx, ref)
+	if err != nil {
+		return err
+	}
+	return s.removeMembers(tx, v, ref, memberships, now)
+}
+
+// removeMember deletes a membership together with the event that tells of it.
+func (v *Visit) removeMember(tx store.Tx, m chime.Membership, now chime.Millis) error {
+	e, err := v.membershipEvent(tx, chime.EventDeleteMembership, m, now)
+	if err != nil {
+		return err
+	}
+	e.Leave = []chime.Ref{m.Ref}
+	if err := v.narrow(tx, &e, m.Type, m.Ref); err != nil {
+		return err
+	}
+	return v.dropMember(tx, m, e)
+}
+
+// dropMember deletes a membership and appends the event that tells of it.
+func (v *Visit) dropMember(tx store.Tx, m chime.Membership, e chime.Event) error {
+	if _, err := tx.Append(e); err != nil {
+		return err
+	}
+	if err := store.Memberships.Delete(tx, v.memberKey(m.Ref, m.Sub)); err != nil {
+		return err
+	}
+	if err := store.MembersInOrder.Delete(tx, v.memberOrderKey(m)); err != nil {
+		return err
+	}
+	if m.Sub != "" {
+		if err := store.MembersInOrder.Delete(tx, v.subOrderKey(m)); err != nil {
+			return err
+		}
+	}
+	if err := store.MembershipsOf.Delete(tx, v.placeKey(m.Ref, m.Order)); err != nil {
+		return err
+	}
+	if _, err := store.AddCount(tx, v.membersCount(), -1); err != nil {
+		return err
+	}
+	_, err := store.AddCount(tx, v.membershipsCount(m.Ref), -1)
+	return err
+}
