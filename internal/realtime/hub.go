@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,17 +79,24 @@ type userKey struct {
 	user chime.Ref
 }
 
+// channelKey is a channel, or a sub-channel of an elastic one.
 type channelKey struct{ app, uid, sub string }
+
+// whole is the channel that a sub-channel belongs to.
+func (k channelKey) whole() channelKey { return channelKey{k.app, k.uid, ""} }
 
 // member is one online user. Its memberships are known once it is loaded.
 type member struct {
 	userKey
 	sessions []*Session
 	channels map[channelKey]struct{}
-	loaded   bool
-	ready    chan struct{}  // closed when loading ended
-	failed   error          // why it failed
-	pending  []*chime.Event // what came while it was loading
+	// subs are the sub-channels of elastic channels that the user is in, by the whole channel.
+	// Who is in any of them is in the whole channel too, once: its own events have no Sub.
+	subs    map[channelKey][]string
+	loaded  bool
+	ready   chan struct{}  // closed when loading ended
+	failed  error          // why it failed
+	pending []*chime.Event // what came while it was loading
 }
 
 // Stats counts what the hub did.
@@ -235,7 +243,7 @@ func (h *Hub) read(ctx context.Context, user userKey) (position uint64, channels
 		}
 		return store.MembershipsOf.Each(r, store.Prefix(store.K(user.app, string(user.user))),
 			func(_ store.Key, at chime.Place) (bool, error) {
-				channels = append(channels, channelKey{user.app, at.UID, ""})
+				channels = append(channels, channelKey{user.app, at.UID, at.Sub})
 				return true, nil
 			})
 	})
@@ -243,6 +251,40 @@ func (h *Hub) read(ctx context.Context, user userKey) (position uint64, channels
 }
 
 func (h *Hub) join(m *member, key channelKey) {
+	h.enlist(m, key)
+	if key.sub == "" {
+		return
+	}
+	whole := key.whole()
+	if m.subs == nil {
+		m.subs = make(map[channelKey][]string)
+	}
+	if !slices.Contains(m.subs[whole], key.sub) {
+		m.subs[whole] = append(m.subs[whole], key.sub)
+	}
+	h.enlist(m, whole)
+}
+
+// part takes a user off a channel, all its sub-channels included, or off one sub-channel.
+func (h *Hub) part(m *member, key channelKey) {
+	h.strike(m, key)
+	if m.subs == nil {
+		return
+	}
+	whole := key.whole()
+	left := slices.DeleteFunc(m.subs[whole], func(sub string) bool {
+		if key.sub == "" {
+			h.strike(m, channelKey{key.app, key.uid, sub})
+		}
+		return key.sub == "" || sub == key.sub
+	})
+	if m.subs[whole] = left; len(left) == 0 {
+		delete(m.subs, whole)
+		h.strike(m, whole)
+	}
+}
+
+func (h *Hub) enlist(m *member, key channelKey) {
 	online := h.channels[key]
 	if online == nil {
 		online = make(map[*member]struct{})
@@ -252,7 +294,7 @@ func (h *Hub) join(m *member, key channelKey) {
 	m.channels[key] = struct{}{}
 }
 
-func (h *Hub) part(m *member, key channelKey) {
+func (h *Hub) strike(m *member, key channelKey) {
 	delete(m.channels, key)
 	online := h.channels[key]
 	delete(online, m)

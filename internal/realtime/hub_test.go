@@ -113,12 +113,12 @@ func commitTo(tx store.Tx, events []chime.Event) error {
 			return err
 		}
 		for _, ref := range e.Join {
-			if err := store.MembershipsOf.Put(tx, store.K("A", string(ref), e.Channel), chime.Place{UID: e.Channel}); err != nil {
+			if err := store.MembershipsOf.Put(tx, store.K("A", string(ref), e.Channel, e.Sub), chime.Place{UID: e.Channel, Sub: e.Sub}); err != nil {
 				return err
 			}
 		}
 		for _, ref := range e.Leave {
-			if err := store.MembershipsOf.Delete(tx, store.K("A", string(ref), e.Channel)); err != nil {
+			if err := store.MembershipsOf.Delete(tx, store.K("A", string(ref), e.Channel, e.Sub)); err != nil {
 				return err
 			}
 		}
