@@ -74,17 +74,99 @@ ListChannelBans                                 Y   Y   N   N   N   N   N
 PutChannelExpirationSettings                    Y   Y   N   N   N   N   N
 `
 
+// The matrix for elastic channels, which are RESTRICTED and have no hidden members. Each row is
+// tried on a PUBLIC and a PRIVATE one. E is refused with BadRequestException: elastic channels
+// do not have that.
+//
+// Message operations name the sub-channel that "mem" and "third" are in, and moderators the one
+// that they join.
+const elasticMatrix = `
+operation                                       adm mod mem pub prv ban
+UpdateChannel                                   Y   Y   N   N   N   N
+DeleteChannel                                   Y   Y   N   N   N   N
+DescribeChannel                                 Y   Y   Y   Y   N   P
+ListChannels PUBLIC                             Y   Y   Y   Y   Y   Y
+ListChannels PRIVATE                            Y   N   N   N   N   N
+ListChannelMembershipsForAppInstanceUser other  Y   N   N   N   N   N
+ListChannelMembershipsForAppInstanceUser self   Y   Y   Y   Y   Y   Y
+DescribeChannelMembershipForAppInstanceUser other Y N   N   N   N   N
+DescribeChannelMembershipForAppInstanceUser self N  N   Y   N   N   N
+ListChannelsModeratedByAppInstanceUser other    Y   N   N   N   N   N
+ListChannelsModeratedByAppInstanceUser self     Y   Y   Y   Y   Y   Y
+DescribeChannelModeratedByAppInstanceUser owner E   E   E   N   N   N
+DescribeChannelModeratedByAppInstanceUser self  E   E   E   E   N   N
+CreateChannelMembership self                    Y   Y   -   Y   N   N
+CreateChannelMembership other                   Y   Y   N   N   N   N
+CreateChannelMembership HIDDEN                  E   E   N   N   N   N
+CreateChannelMembership ban                     N   N   N   N   N   N
+BatchCreateChannelMembership self               Y   Y   -   Y   N   N
+BatchCreateChannelMembership other              Y   Y   N   N   N   N
+BatchCreateChannelMembership HIDDEN             E   E   N   N   N   N
+DescribeChannelMembership other                 Y   Y   Y   Y   N   N
+DescribeChannelMembership self                  -   -   Y   -   -   N
+ListChannelMemberships DEFAULT                  Y   Y   Y   Y   N   N
+ListChannelMemberships HIDDEN                   E   E   N   N   N   N
+DeleteChannelMembership self                    Y   Y   Y   -   -   -
+DeleteChannelMembership other                   Y   Y   N   N   N   N
+GetChannelMembershipPreferences self            N   N   E   N   N   N
+PutChannelMembershipPreferences self            N   N   E   N   N   N
+UpdateChannelReadMarker                         N   N   E   N   N   N
+SendChannelMessage                              N   N   Y   N   N   N
+GetChannelMessage                               Y   Y   Y   Y   N   N
+ListChannelMessages                             Y   Y   Y   Y   N   N
+UpdateChannelMessage other                      N   N   N   N   N   N
+RedactChannelMessage other                      Y   Y   N   N   N   N
+DeleteChannelMessage                            Y   N   N   N   N   N
+GetChannelMessageStatus other                   N   N   N   N   N   N
+CreateChannelModerator new                      Y   Y   N   N   N   N
+CreateChannelModerator third                    Y   Y   N   N   N   N
+CreateChannelModerator ban                      N   N   N   N   N   N
+DeleteChannelModerator owner                    Y   Y   N   N   N   N
+DescribeChannelModerator owner                  Y   Y   N   N   N   N
+ListChannelModerators                           Y   Y   N   N   N   N
+CreateChannelBan third                          Y   Y   N   N   N   N
+CreateChannelBan owner                          N   N   N   N   N   N
+DeleteChannelBan ban                            Y   Y   N   N   N   N
+DescribeChannelBan ban                          Y   Y   N   N   N   N
+ListChannelBans                                 Y   Y   N   N   N   N
+PutChannelExpirationSettings                    Y   Y   N   N   N   N
+ListSubChannels                                 Y   Y   N   N   N   N
+`
+
 func TestRoles(t *testing.T) {
-	for _, line := range strings.Split(strings.TrimSpace(matrix), "\n")[1:] {
-		cells := strings.Fields(line)
-		operation := strings.Join(cells[:len(cells)-7], " ")
+	modes := []messaging.ChannelMode{messaging.ChannelModeUnrestricted, messaging.ChannelModeRestricted}
+	tryMatrix(t, matrix, func(t *testing.T, operation, caller, cell string) {
+		for _, mode := range modes {
+			for _, privacy := range privacies {
+				tryRole(t, operation, caller, mode, privacy, cell)
+			}
+		}
+	})
+}
+
+func TestRolesOnElasticChannels(t *testing.T) {
+	tryMatrix(t, elasticMatrix, func(t *testing.T, operation, caller, cell string) {
+		for _, privacy := range privacies {
+			tryRole(t, operation, caller, elasticMode, privacy, cell)
+		}
+	})
+}
+
+// elasticMode stands for an elastic channel.
+const elasticMode messaging.ChannelMode = "elastic"
+
+var privacies = []messaging.ChannelPrivacy{messaging.ChannelPrivacyPublic, messaging.ChannelPrivacyPrivate}
+
+// tryMatrix calls try for every cell. Its first line names the callers.
+func tryMatrix(t *testing.T, text string, try func(t *testing.T, operation, caller, cell string)) {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	callers := strings.Fields(lines[0])[1:]
+	for _, line := range lines[1:] {
+		words := strings.Fields(line)
+		operation, cells := strings.Join(words[:len(words)-len(callers)], " "), words[len(words)-len(callers):]
 		t.Run(operation, func(t *testing.T) {
-			for i, caller := range []string{"adm", "mod", "mem", "hid", "pub", "prv", "ban"} {
-				for _, mode := range []messaging.ChannelMode{messaging.ChannelModeUnrestricted, messaging.ChannelModeRestricted} {
-					for _, privacy := range []messaging.ChannelPrivacy{messaging.ChannelPrivacyPublic, messaging.ChannelPrivacyPrivate} {
-						tryRole(t, operation, caller, mode, privacy, cells[len(cells)-7+i])
-					}
-				}
+			for i, caller := range callers {
+				try(t, operation, caller, cells[i])
 			}
 		})
 	}
@@ -99,6 +181,9 @@ func tryRole(t *testing.T, operation, caller string, mode messaging.ChannelMode,
 	if cell == "N" || cell == "U" && mode == messaging.ChannelModeRestricted || cell == "P" && !public {
 		want = "Forbidden"
 	}
+	if cell == "E" {
+		want = "BadRequest"
+	}
 	w := stage(t, mode, privacy)
 	if got := servicetest.Outcome(call(w, operation, caller)); got != want {
 		t.Errorf("%s on a %s %s channel by %s: %s, want %s", operation, mode, privacy, caller, got, want)
@@ -110,19 +195,34 @@ const messageSent = "m"
 type staged struct {
 	*servicetest.World
 	messageID string
+	sub       *string // of an elastic channel
 }
 
-// stage is one channel with everybody of the matrix around it; "owner" sent a message in it.
+// stage is one channel with everybody of the matrix around it; "third" sent a message in it.
 func stage(t *testing.T, mode messaging.ChannelMode, privacy messaging.ChannelPrivacy) *staged {
 	w := &staged{World: servicetest.New(t, "owner", "adm", "mod", "mem", "hid", "pub", "prv", "ban", "new", "third")}
 	w.MakeAdmin("adm")
 	w.AddChannel("owner", "c", func(r *messaging.CreateChannelRequest) {
-		r.Mode, r.Privacy = mode, privacy
-		r.MemberARNs, r.ModeratorARNs = w.Users("mem", "third"), w.Users("mod")
+		r.Privacy, r.ModeratorARNs = privacy, w.Users("mod")
+		if mode == elasticMode {
+			servicetest.Elastic(2, 10, 10)(r)
+			return
+		}
+		r.Mode, r.MemberARNs = mode, w.Users("mem", "third")
 	})
-	w.AddMember("owner", "c", "hid", messaging.ChannelMembershipTypeHidden)
 	w.Ban("owner", "c", "ban")
-	w.messageID = w.Send(w.Text("owner", "c", messageSent))
+	text := w.Text("third", "c", messageSent)
+	if mode == elasticMode {
+		for _, member := range []string{"mem", "third"} {
+			w.AddMember("owner", "c", member, messaging.ChannelMembershipTypeDefault)
+		}
+		w.Events()
+		w.sub = w.SubID("s1")
+		text.SubChannelID = w.sub
+	} else {
+		w.AddMember("owner", "c", "hid", messaging.ChannelMembershipTypeHidden)
+	}
+	w.messageID = w.Send(text)
 	return w
 }
 
@@ -135,6 +235,10 @@ func call(w *staged, operation, caller string) (err error) {
 		target = me
 	case "owner", "new", "adm", "ban":
 		target = w.User(variant)
+	}
+	var place *string // where a new member says it goes
+	if variant == "self" && caller == "mod" {
+		place = w.sub
 	}
 	kind := messaging.ChannelMembershipTypeDefault
 	if variant == "HIDDEN" {
@@ -159,9 +263,9 @@ func call(w *staged, operation, caller string) (err error) {
 	case "DescribeChannelMembershipForAppInstanceUser":
 		_, err = w.Channels.DescribeChannelMembershipForAppInstanceUser(ctx, &messaging.DescribeChannelMembershipForAppInstanceUserRequest{ChannelARN: c, AppInstanceUserARN: target, ChimeBearer: me})
 	case "CreateChannelMembership":
-		_, err = w.Channels.CreateChannelMembership(ctx, &messaging.CreateChannelMembershipRequest{ChannelARN: c, MemberARN: joining, Type: kind, ChimeBearer: me})
+		_, err = w.Channels.CreateChannelMembership(ctx, &messaging.CreateChannelMembershipRequest{ChannelARN: c, MemberARN: joining, Type: kind, SubChannelID: place, ChimeBearer: me})
 	case "BatchCreateChannelMembership":
-		_, err = w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{ChannelARN: c, MemberARNs: []string{joining}, Type: kind, ChimeBearer: me})
+		_, err = w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{ChannelARN: c, MemberARNs: []string{joining}, Type: kind, SubChannelID: place, ChimeBearer: me})
 	case "SearchChannels":
 		fields := []messaging.SearchField{{Key: messaging.SearchFieldKeyMembers, Operator: messaging.SearchFieldOperatorIncludes, Values: []string{target}}}
 		_, err = w.Channels.SearchChannels(ctx, &messaging.SearchChannelsRequest{Fields: fields, ChimeBearer: &me})
@@ -189,6 +293,8 @@ func call(w *staged, operation, caller string) (err error) {
 		_, err = w.Channels.DescribeChannelBan(ctx, &messaging.DescribeChannelBanRequest{ChannelARN: c, MemberARN: target, ChimeBearer: me})
 	case "ListChannelBans":
 		_, err = w.Channels.ListChannelBans(ctx, &messaging.ListChannelBansRequest{ChannelARN: c, ChimeBearer: me})
+	case "ListSubChannels":
+		_, err = w.Channels.ListSubChannels(ctx, &messaging.ListSubChannelsRequest{ChannelARN: c, ChimeBearer: me})
 	case "PutChannelExpirationSettings":
 		_, err = w.Channels.PutChannelExpirationSettings(ctx, &messaging.PutChannelExpirationSettingsRequest{ChannelARN: c, ChimeBearer: &me})
 	case "DescribeChannelMembership":
@@ -200,19 +306,21 @@ func call(w *staged, operation, caller string) (err error) {
 	case "UpdateChannelReadMarker":
 		_, err = w.Channels.UpdateChannelReadMarker(ctx, &messaging.UpdateChannelReadMarkerRequest{ChannelARN: c, ChimeBearer: me})
 	case "SendChannelMessage":
-		_, err = w.Messages.SendChannelMessage(ctx, w.Text(caller, "c", "hello"))
+		text := w.Text(caller, "c", "hello")
+		text.SubChannelID = w.sub
+		_, err = w.Messages.SendChannelMessage(ctx, text)
 	case "GetChannelMessage":
-		_, err = w.Messages.GetChannelMessage(ctx, &messaging.GetChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, ChimeBearer: me})
+		_, err = w.Messages.GetChannelMessage(ctx, &messaging.GetChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, SubChannelID: w.sub, ChimeBearer: me})
 	case "ListChannelMessages":
-		_, err = w.Messages.ListChannelMessages(ctx, &messaging.ListChannelMessagesRequest{ChannelARN: c, ChimeBearer: me})
+		_, err = w.Messages.ListChannelMessages(ctx, &messaging.ListChannelMessagesRequest{ChannelARN: c, SubChannelID: w.sub, ChimeBearer: me})
 	case "UpdateChannelMessage":
-		_, err = w.Messages.UpdateChannelMessage(ctx, &messaging.UpdateChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, Content: "x", ChimeBearer: me})
+		_, err = w.Messages.UpdateChannelMessage(ctx, &messaging.UpdateChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, SubChannelID: w.sub, Content: "x", ChimeBearer: me})
 	case "RedactChannelMessage":
-		_, err = w.Messages.RedactChannelMessage(ctx, &messaging.RedactChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, ChimeBearer: me})
+		_, err = w.Messages.RedactChannelMessage(ctx, &messaging.RedactChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, SubChannelID: w.sub, ChimeBearer: me})
 	case "DeleteChannelMessage":
-		_, err = w.Messages.DeleteChannelMessage(ctx, &messaging.DeleteChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, ChimeBearer: me})
+		_, err = w.Messages.DeleteChannelMessage(ctx, &messaging.DeleteChannelMessageRequest{ChannelARN: c, MessageID: w.messageID, SubChannelID: w.sub, ChimeBearer: me})
 	case "GetChannelMessageStatus":
-		_, err = w.Messages.GetChannelMessageStatus(ctx, &messaging.GetChannelMessageStatusRequest{ChannelARN: c, MessageID: w.messageID, ChimeBearer: me})
+		_, err = w.Messages.GetChannelMessageStatus(ctx, &messaging.GetChannelMessageStatusRequest{ChannelARN: c, MessageID: w.messageID, SubChannelID: w.sub, ChimeBearer: me})
 	default:
 		return fmt.Errorf("the test does not know %s", name)
 	}
