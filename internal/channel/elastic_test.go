@@ -336,6 +336,9 @@ func TestElasticBatch(t *testing.T) {
 func TestDeletedUserLeavesElasticChannels(t *testing.T) {
 	w := crowd(t, 5) // s1: u1 u2 u3, s2: u4 u5
 	w.AddUser("mod")
+	for i := range 100 { // as many memberships as one transaction ends, before those here
+		w.AddChannel("ann", fmt.Sprint("old", i), func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users("mod") })
+	}
 	w.MakeModerator("ann", "c", "mod")
 	for _, sub := range []string{"s1", "s2"} {
 		join(w, "mod", "mod", w.SubID(sub))

@@ -1,0 +1,250 @@
+package channel_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/servicetest"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// balance is an elastic channel "c" of ann with a plain model of who is what in it, and the
+// roster of its sub-channels as a follower of the log has it.
+type balance struct {
+	*servicetest.World
+	rt                        *rapid.T
+	maximum, target, percent  int
+	member, moderator, banned map[string]bool
+	cursor                    store.Cursor
+	roster                    map[string]map[chime.Ref]bool // sub-channel -> who
+	subs                      map[string]bool
+}
+
+// TestBalance: whatever happens to an elastic channel, every member is in one sub-channel, none
+// has more members than the target nor, when another has room for them, fewer than the minimum;
+// and the events tell exactly what changed.
+func TestBalance(t *testing.T) {
+	users := make([]string, 12)
+	for i := range users {
+		users[i] = fmt.Sprint("u", i)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		b := &balance{
+			World: servicetest.New(t, append(users, "ann")...), rt: rt,
+			maximum: rapid.IntRange(2, 4).Draw(rt, "sub-channels"), target: rapid.IntRange(2, 5).Draw(rt, "target"),
+			percent: rapid.IntRange(1, 40).Draw(rt, "percent"),
+			member:  map[string]bool{}, moderator: map[string]bool{}, banned: map[string]bool{},
+			roster: map[string]map[chime.Ref]bool{}, subs: map[string]bool{},
+		}
+		var err error
+		if b.cursor, err = b.Store.Follow(0); err != nil {
+			rt.Fatal(err)
+		}
+		b.AddChannel("ann", "c", servicetest.Elastic(b.maximum, b.target, b.percent))
+		b.follow()
+		b.check(users)
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			b.step(rapid.SampledFrom(users).Draw(rt, "user"))
+			b.follow()
+			b.check(users)
+		}
+	})
+}
+
+// step does something with a user and compares how it went with the model.
+func (b *balance) step(u string) {
+	what := rapid.SampledFrom([]string{"join", "join", "join", "leave", "leave", "promote", "demote", "ban", "unban", "enter", "enter"}).Draw(b.rt, "what")
+	want, got := "ok", ""
+	c, arn, ann := b.Channel("c"), b.User(u), b.User("ann")
+	switch what {
+	case "join":
+		members := 0
+		for _, is := range b.member {
+			if is {
+				members++
+			}
+		}
+		switch {
+		case b.banned[u]:
+			want = "Forbidden"
+		case b.moderator[u]:
+			want = "BadRequest"
+		case b.member[u]:
+			want = "Conflict"
+		case members == b.maximum*b.target:
+			want = "ResourceLimitExceeded"
+		default:
+			b.member[u] = true
+		}
+		_, got = join(b.World, "ann", u, nil)
+	case "enter": // a moderator, any sub-channel
+		all := sortedKeys(b.subs)
+		sub := rapid.SampledFrom(all).Draw(b.rt, "sub-channel")
+		switch {
+		case b.banned[u]:
+			want = "Forbidden"
+		case !b.moderator[u]:
+			want = "BadRequest"
+		case b.roster[sub][chime.UserRef(u)]:
+			want = "Conflict"
+		}
+		_, got = join(b.World, "ann", u, &sub)
+	case "leave":
+		got = leave(b.World, u, u, nil)
+		if b.banned[u] {
+			want = "Forbidden"
+		}
+		b.member[u] = false
+	case "promote":
+		_, err := b.Channels.CreateChannelModerator(ctx, &messaging.CreateChannelModeratorRequest{ChannelARN: c, ChannelModeratorARN: arn, ChimeBearer: ann})
+		got = servicetest.Outcome(err)
+		switch {
+		case b.banned[u]:
+			want = "Forbidden"
+		case b.moderator[u]:
+			want = "Conflict"
+		default:
+			b.moderator[u], b.member[u] = true, false
+		}
+	case "demote":
+		_, err := b.Channels.DeleteChannelModerator(ctx, &messaging.DeleteChannelModeratorRequest{ChannelARN: c, ChannelModeratorARN: arn, ChimeBearer: ann})
+		got = servicetest.Outcome(err)
+		b.moderator[u] = false
+	case "ban":
+		_, err := b.Channels.CreateChannelBan(ctx, &messaging.CreateChannelBanRequest{ChannelARN: c, MemberARN: arn, ChimeBearer: ann})
+		got = servicetest.Outcome(err)
+		switch {
+		case b.moderator[u]:
+			want = "Forbidden"
+		case b.banned[u]:
+			want = "Conflict"
+		default:
+			b.banned[u], b.member[u] = true, false
+		}
+	case "unban":
+		_, err := b.Channels.DeleteChannelBan(ctx, &messaging.DeleteChannelBanRequest{ChannelARN: c, MemberARN: arn, ChimeBearer: ann})
+		got = servicetest.Outcome(err)
+		b.banned[u] = false
+	}
+	if got != want {
+		b.rt.Fatalf("%s of %s: %s, want %s", what, u, got, want)
+	}
+}
+
+// follow keeps the roster as the events say.
+func (b *balance) follow() {
+	done, cancel := context.WithCancel(ctx)
+	cancel()
+	for {
+		events, err := b.cursor.Next(done)
+		if err != nil {
+			return
+		}
+		for _, e := range events {
+			b.apply(e)
+		}
+	}
+}
+
+func (b *balance) apply(e *chime.Event) {
+	switch e.Type {
+	case chime.EventCreateSubChannel:
+		b.subs[e.Sub], b.roster[e.Sub] = true, map[chime.Ref]bool{}
+	case chime.EventDeleteSubChannel:
+		if len(b.roster[e.Sub]) > 0 {
+			b.rt.Fatalf("a sub-channel is deleted with %v in it", b.roster[e.Sub])
+		}
+		delete(b.subs, e.Sub)
+		delete(b.roster, e.Sub)
+	case chime.EventUpdateMembership:
+		if len(e.Join) != 1 || !slices.Equal(e.Only, e.Join) {
+			b.rt.Fatalf("a move of %v is told to %v", e.Join, e.Only)
+		}
+	}
+	for _, ref := range e.Join {
+		if !b.subs[e.Sub] || b.roster[e.Sub][ref] {
+			b.rt.Fatalf("%s: %s comes to where it is, or to nowhere", e.Type, ref)
+		}
+		b.roster[e.Sub][ref] = true
+	}
+	for _, ref := range e.Leave {
+		if !b.roster[e.Sub][ref] {
+			b.rt.Fatalf("%s: %s leaves where it is not", e.Type, ref)
+		}
+		delete(b.roster[e.Sub], ref)
+	}
+}
+
+// check compares what the API answers with the model and the roster.
+func (b *balance) check(users []string) {
+	resp, err := b.Channels.ListSubChannels(ctx, &messaging.ListSubChannelsRequest{ChannelARN: b.Channel("c"), ChimeBearer: b.User("ann")})
+	if err != nil {
+		b.rt.Fatal(err)
+	}
+	subs := resp.SubChannels
+	if len(subs) == 0 || len(subs) > b.maximum || len(subs) != len(b.subs) {
+		b.rt.Fatalf("%d sub-channels; %d by the events", len(subs), len(b.subs))
+	}
+	least := (b.target*b.percent + 99) / 100
+	for i, sub := range subs {
+		n := 0
+		for ref := range b.roster[sub.SubChannelID] {
+			if !b.moderator[ref.ID()] {
+				n++
+			}
+		}
+		if !b.subs[sub.SubChannelID] || sub.MembershipCount != n || n > b.target {
+			b.rt.Fatalf("a sub-channel says it has %d of %d members; %d by the events", sub.MembershipCount, b.target, n)
+		}
+		for j, other := range subs {
+			if i != j && n < least && other.MembershipCount+n <= b.target {
+				b.rt.Fatalf("%d members are fewer than %d though another has room: %v", n, least, subs)
+			}
+		}
+	}
+	total := 0
+	for _, u := range users {
+		total += b.checkUser(u)
+	}
+	if all := membersIn(b.World, "ann", nil); len(all) != total {
+		b.rt.Fatalf("%d members are listed, %d memberships", len(all), total)
+	}
+}
+
+// checkUser compares the memberships of a user with the roster and the model.
+func (b *balance) checkUser(u string) (n int) {
+	mine, err := b.Channels.ListChannelMembershipsForAppInstanceUser(ctx, &messaging.ListChannelMembershipsForAppInstanceUserRequest{ChimeBearer: b.User(u)})
+	if err != nil {
+		b.rt.Fatal(err)
+	}
+	for _, m := range mine.ChannelMemberships {
+		if sub := m.AppInstanceUserMembershipSummary.SubChannelID; !b.roster[sub][chime.UserRef(u)] {
+			b.rt.Fatalf("%s is in a sub-channel that it did not come to", u)
+		}
+	}
+	n = len(mine.ChannelMemberships)
+	inRoster := 0
+	for _, members := range b.roster {
+		if members[chime.UserRef(u)] {
+			inRoster++
+		}
+	}
+	if n != inRoster || b.member[u] && n != 1 || !b.member[u] && !b.moderator[u] && n != 0 {
+		b.rt.Fatalf("%s has %d memberships, %d by the events; member: %v", u, n, inRoster, b.member[u])
+	}
+	return n
+}
+
+func sortedKeys(m map[string]bool) (keys []string) {
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
