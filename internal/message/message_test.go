@@ -359,6 +359,41 @@ func TestTimeBounds(t *testing.T) {
 	}
 }
 
+// TestPageTokensBelongToOneList: a token works with the parameters that it was made with, and
+// the size of the page is none of them.
+func TestPageTokensBelongToOneList(t *testing.T) {
+	w := room(t)
+	w.AddChannel("ann", "other")
+	for i := range 4 {
+		w.Send(w.Text("ann", "c", fmt.Sprint(i)))
+		w.Send(w.Text("ann", "other", fmt.Sprint(i)))
+	}
+	_, token := history(w, "bob", func(r *messaging.ListChannelMessagesRequest) { r.MaxResults = ptr(1) })
+	for name, tc := range map[string]struct {
+		change func(*messaging.ListChannelMessagesRequest)
+		want   string
+	}{
+		"same list":       {func(r *messaging.ListChannelMessagesRequest) { r.MaxResults = ptr(1) }, "2"},
+		"larger page":     {func(r *messaging.ListChannelMessagesRequest) {}, "2 1 0"},
+		"empty token":     {func(r *messaging.ListChannelMessagesRequest) { r.NextToken = ptr("") }, "3 2 1 0"},
+		"other order":     {func(r *messaging.ListChannelMessagesRequest) { r.SortOrder = "ASCENDING" }, "BadRequest"},
+		"other lower end": {func(r *messaging.ListChannelMessagesRequest) { r.NotBefore = ptr(w.Now.Add(-time.Hour)) }, "BadRequest"},
+		"other upper end": {func(r *messaging.ListChannelMessagesRequest) { r.NotAfter = &w.Now }, "BadRequest"},
+		"other channel": {func(r *messaging.ListChannelMessagesRequest) {
+			r.ChannelARN, r.ChimeBearer = w.Channel("other"), w.User("ann")
+		}, "BadRequest"},
+		"no token of ours": {func(r *messaging.ListChannelMessagesRequest) { r.NextToken = ptr("bm8gdG9rZW4gb2Ygb3Vycw") }, "BadRequest"},
+	} {
+		got, _ := history(w, "bob", func(r *messaging.ListChannelMessagesRequest) {
+			r.NextToken = &token
+			tc.change(r)
+		})
+		if strings.Join(got, " ") != tc.want {
+			t.Errorf("%s: %v, want %s", name, got, tc.want)
+		}
+	}
+}
+
 // TestHistoryPages: whatever is sent and deleted between two pages, a page never repeats a
 // message and never leaves out one that was there all the time.
 func TestHistoryPages(t *testing.T) {
