@@ -70,6 +70,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	})
 	s.messages = message.New(message.Options{
 		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow, Log: a.deps.Log,
+		EmptyContent: cfg.EmptyContent,
 	})
 	s.flows = flow.New(flow.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: flow.DefaultLimits(), TokenWindow: cfg.TokenWindow,

@@ -41,6 +41,8 @@ type Config struct {
 	WSPingInterval       time.Duration `key:"ws-ping-interval" default:"30s" doc:"Time between pings to a WebSocket; two missed answers close it. 1s to 10m."`
 	WSConnectionsPerUser int           `key:"ws-connections-per-user" default:"10" doc:"WebSockets that one user may have open. 1 to 1000."`
 
+	EmptyContent bool `key:"empty-content" default:"false" doc:"Show redacted and deleted messages with an empty Content, for clients that cannot decode a message without one. Otherwise they have none."`
+
 	DrainTimeout time.Duration `key:"drain-timeout" default:"10s" doc:"How long a stop waits for requests that are under way. 100ms to 10m."`
 	LogLevel     string        `key:"log-level" default:"info" doc:"Least level that is logged: debug, info, warn or error."`
 	LogFormat    string        `key:"log-format" default:"text" doc:"Form of the log on standard error: text or json."`

@@ -36,9 +36,9 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 			return err
 		}
 		if flow = flowFor(v, m.Type); flow != "" {
-			return revise(tx, v, &m)
+			return s.revise(tx, v, &m)
 		}
-		return save(tx, chime.EventUpdateMessage, v, &m)
+		return s.save(tx, chime.EventUpdateMessage, v, &m)
 	})
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func edit(m *chime.Message, req *messaging.UpdateChannelMessageRequest, now chim
 }
 
 // save writes a changed message together with the event that tells of it.
-func save(tx store.Tx, kind string, v *channel.Visit, m *chime.Message) error {
+func (s *Service) save(tx store.Tx, kind string, v *channel.Visit, m *chime.Message) error {
 	sender, err := v.Identity(tx, m.Sender)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func save(tx store.Tx, kind string, v *channel.Visit, m *chime.Message) error {
 	if err := store.Messages.Put(tx, key(v, m.ID), *m); err != nil {
 		return err
 	}
-	return appendEvent(tx, kind, v, m, sender)
+	return s.appendEvent(tx, kind, v, m, sender)
 }
 
 // RedactChannelMessage takes the content out of a message: the sender of its own, moderators
@@ -116,7 +116,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		}
 		m.Redacted, m.Updated = true, max(s.now(), m.Updated)
 		strip(&m)
-		return save(tx, chime.EventRedactMessage, v, &m)
+		return s.save(tx, chime.EventRedactMessage, v, &m)
 	})
 	return &messaging.RedactChannelMessageResponse{ChannelARN: req.ChannelARN, MessageID: req.MessageID, SubChannelID: sub}, err
 }
@@ -145,7 +145,7 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 		}
 		m.Updated = max(s.now(), m.Updated)
 		strip(&m)
-		return appendEvent(tx, chime.EventDeleteMessage, v, &m, sender)
+		return s.appendEvent(tx, chime.EventDeleteMessage, v, &m, sender)
 	})
 	return nil, err
 }

@@ -36,12 +36,12 @@ func flowFor(v *channel.Visit, kind messaging.ChannelMessageType) string {
 	return v.Channel.Flow
 }
 
-// pass takes a message through the flow of the channel. It answers the event that tells the
+// invoke takes a message through the flow of the channel. It answers the event that tells the
 // sender that the message waits, and the type of the one that tells of the outcome, which is
 // now the status of the message.
-func (s stages) pass(r store.Reader, v *channel.Visit, m *chime.Message, sender *messaging.Identity) (pending chime.Event, outcome string, err error) {
+func (s *Service) invoke(r store.Reader, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to stages) (pending chime.Event, outcome string, err error) {
 	m.Status = messaging.ChannelMessageStatusPending
-	pending = event(s.pending, v, m, sender)
+	pending = s.event(to.pending, v, m, sender)
 	flow, _, err := store.Flows.Get(r, store.K(v.Actor.App, v.Channel.Flow))
 	if err != nil {
 		return pending, "", err
@@ -49,16 +49,16 @@ func (s stages) pass(r store.Reader, v *channel.Visit, m *chime.Message, sender 
 	for _, p := range flow.Processors {
 		if p.FallbackAction == messaging.FallbackActionAbort {
 			m.Status, m.Detail = messaging.ChannelMessageStatusFailed, detailFailed
-			return pending, s.failed, nil
+			return pending, to.failed, nil
 		}
 	}
 	m.Status = messaging.ChannelMessageStatusSent
-	return pending, s.sent, nil
+	return pending, to.sent, nil
 }
 
-// write is pass within a transaction, which tells the sender.
-func (s stages) write(tx store.Tx, v *channel.Visit, m *chime.Message, sender *messaging.Identity) (outcome string, err error) {
-	pending, outcome, err := s.pass(tx, v, m, sender)
+// pass is invoke within a transaction, in which the sender is told.
+func (s *Service) pass(tx store.Tx, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to stages) (outcome string, err error) {
+	pending, outcome, err := s.invoke(tx, v, m, sender, to)
 	if err == nil {
 		_, err = tx.Append(pending)
 	}
@@ -67,19 +67,19 @@ func (s stages) write(tx store.Tx, v *channel.Visit, m *chime.Message, sender *m
 
 // revise takes an edited message through the flow. Until it is sent, and for ever when it
 // fails, the old version is what there is.
-func revise(tx store.Tx, v *channel.Visit, edited *chime.Message) error {
+func (s *Service) revise(tx store.Tx, v *channel.Visit, edited *chime.Message) error {
 	sender, err := v.Identity(tx, edited.Sender)
 	if err != nil {
 		return err
 	}
-	outcome, err := revision.write(tx, v, edited, sender)
+	outcome, err := s.pass(tx, v, edited, sender, revision)
 	if err != nil {
 		return err
 	}
 	if sent(edited) {
-		return save(tx, outcome, v, edited)
+		return s.save(tx, outcome, v, edited)
 	}
-	return appendEvent(tx, outcome, v, edited, sender)
+	return s.appendEvent(tx, outcome, v, edited, sender)
 }
 
 // sent: everybody who may read the channel may know of the message. One that waits for a flow

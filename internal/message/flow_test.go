@@ -179,7 +179,7 @@ func TestEditsFollowTheFallbackActions(t *testing.T) {
 			for _, by := range []string{"bob", "cy"} {
 				m, _ := get(w, by, id)
 				edited := tc.content == "new"
-				if m.Content != tc.content || m.Status.Value != "SENT" || m.Status.Detail != "" || (m.LastEditedTimestamp != nil) != edited {
+				if *m.Content != tc.content || m.Status.Value != "SENT" || m.Status.Detail != "" || (m.LastEditedTimestamp != nil) != edited {
 					t.Errorf("%s gets %+v", by, m)
 				}
 			}

@@ -3,6 +3,7 @@ package message_test
 import (
 	"context"
 	"fmt"
+	"math/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -45,9 +49,17 @@ func history(w *servicetest.World, by string, change ...func(*messaging.ListChan
 		return []string{servicetest.Outcome(err)}, ""
 	}
 	for _, m := range resp.ChannelMessages {
-		contents = append(contents, m.Content)
+		contents = append(contents, text(m.Content))
 	}
 	return contents, resp.NextToken
+}
+
+// text is an optional text, empty when absent.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func get(w *servicetest.World, by, id string) (*messaging.ChannelMessage, string) {
@@ -65,7 +77,7 @@ func TestSentMessage(t *testing.T) {
 	if outcome != "ok" {
 		t.Fatal(outcome)
 	}
-	if m.Content != req.Content || m.Metadata != "{\n}" || m.ContentType != "text/plain" || m.Sender.Name != "ANN" || m.Redacted ||
+	if text(m.Content) != req.Content || m.Metadata != "{\n}" || m.ContentType != "text/plain" || m.Sender.Name != "ANN" || m.Redacted ||
 		m.Status.Value != messaging.ChannelMessageStatusSent || !slices.Equal(m.MessageAttributes["mention"].StringValues, []string{"Bob", "Cy"}) ||
 		!m.CreatedTimestamp.Equal(w.Now) || !m.LastUpdatedTimestamp.Equal(w.Now) || m.LastEditedTimestamp != nil ||
 		m.Persistence != messaging.ChannelMessagePersistenceTypePersistent || len(m.MessageID) != 64 {
@@ -252,7 +264,7 @@ func TestEdit(t *testing.T) {
 		}
 	}
 	m, _ := get(w, "cy", id)
-	if m.Content != "final" || m.Metadata != "m" || m.ContentType != "text/plain" || !m.CreatedTimestamp.Equal(sent) ||
+	if text(m.Content) != "final" || m.Metadata != "m" || m.ContentType != "text/plain" || !m.CreatedTimestamp.Equal(sent) ||
 		!m.LastEditedTimestamp.Equal(w.Now) || !m.LastUpdatedTimestamp.Equal(w.Now) {
 		t.Errorf("the message is %+v", m)
 	}
@@ -290,13 +302,60 @@ func TestRedact(t *testing.T) {
 		}
 	}
 	m, _ := get(w, "cy", id)
-	if !m.Redacted || m.Content != "" || m.Metadata != "" || m.MessageAttributes != nil || m.ContentType != "text/plain" || m.Sender.Name != "BOB" || m.LastEditedTimestamp != nil {
+	if !m.Redacted || m.Content != nil || m.Metadata != "" || m.MessageAttributes != nil || m.ContentType != "text/plain" || m.Sender.Name != "BOB" || m.LastEditedTimestamp != nil {
 		t.Errorf("the message is %+v", m)
 	}
 	expect(t, "events: one", w.Events(), []string{"REDACT_CHANNEL_MESSAGE to members:"})
 	_, err := w.Messages.UpdateChannelMessage(ctx, &messaging.UpdateChannelMessageRequest{ChannelARN: w.Channel("c"), MessageID: id, Content: "x", ChimeBearer: w.User("bob")})
 	if got := servicetest.Outcome(err); got != "Conflict" {
 		t.Errorf("editing a redacted message: %s", got)
+	}
+}
+
+// TestContentOfRedactedMessages: none, or an empty one where clients need it.
+func TestContentOfRedactedMessages(t *testing.T) {
+	for _, empty := range []bool{false, true} {
+		w := room(t)
+		w.Messages = message.New(message.Options{
+			Store: w.Store, Site: w.Site, Now: func() time.Time { return w.Now }, Random: rand.New(rand.NewSource(4)), EmptyContent: empty,
+		})
+		cursor, err := w.Store.Follow(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := w.Send(w.Text("bob", "c", "secret"))
+		if _, err := w.Messages.RedactChannelMessage(ctx, &messaging.RedactChannelMessageRequest{ChannelARN: w.Channel("c"), MessageID: id, ChimeBearer: w.User("bob")}); err != nil {
+			t.Fatal(err)
+		}
+		m, _ := get(w, "cy", id)
+		list, err := w.Messages.ListChannelMessages(ctx, &messaging.ListChannelMessagesRequest{ChannelARN: w.Channel("c"), ChimeBearer: w.User("cy")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Messages.DeleteChannelMessage(ctx, &messaging.DeleteChannelMessageRequest{ChannelARN: w.Channel("c"), MessageID: id, ChimeBearer: w.User("adm")}); err != nil {
+			t.Fatal(err)
+		}
+		shown := map[string]string{
+			"get": string(m.AppendJSON(nil, api.ISO)), "list": string(list.ChannelMessages[0].AppendJSON(nil, api.ISO)),
+		}
+		done, cancel := context.WithCancel(ctx)
+		cancel() // what is there is handed out all the same
+		for len(shown) < 4 {
+			events, err := cursor.Next(done)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				if e.Type == chime.EventRedactMessage || e.Type == chime.EventDeleteMessage {
+					shown[e.Type] = string(e.Payload)
+				}
+			}
+		}
+		for where, text := range shown {
+			if strings.Contains(text, `"Content":""`) != empty || strings.Contains(text, "secret") {
+				t.Errorf("empty %v: %s shows %s", empty, where, text)
+			}
+		}
 	}
 }
 

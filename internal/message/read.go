@@ -27,7 +27,7 @@ func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChann
 			return api.NotFound("the message does not exist")
 		}
 		sender, err := v.Identity(r, m.Sender)
-		resp.ChannelMessage = whole(v, &m, sender)
+		resp.ChannelMessage = s.whole(v, &m, sender)
 		return err
 	})
 	return resp, channel.DeclaresNotFound(err)
@@ -78,7 +78,7 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 					return messaging.ChannelMessageSummary{}, false, nil
 				}
 				sender, err := senders.show(m.Sender)
-				return summary(v, &m, sender), true, err
+				return s.summary(v, &m, sender), true, err
 			})
 		return err
 	})

@@ -169,7 +169,7 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	}
 	told := chime.EventCreateMessage
 	if flowFor(v, m.Type) != "" {
-		if told, err = creation.write(tx, v, &m, v.Self()); err != nil {
+		if told, err = s.pass(tx, v, &m, v.Self(), creation); err != nil {
 			return "", err
 		}
 	}
@@ -182,7 +182,7 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if err := store.Messages.Put(tx, key(v, m.ID), m); err != nil {
 		return "", err
 	}
-	return m.ID, appendEvent(tx, told, v, &m, v.Self())
+	return m.ID, s.appendEvent(tx, told, v, &m, v.Self())
 }
 
 // markLatest moves the last message time of those who see the message.
@@ -231,7 +231,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 		}
 		done.flow = flowFor(v, m.Type)
 		done.answer = receipt{m.ID, done.flow != ""}.String()
-		done.events, err = liveEvents(r, v, &m)
+		done.events, err = s.liveEvents(r, v, &m)
 		return err
 	})
 	if err != nil {
@@ -246,17 +246,17 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 }
 
 // liveEvents tell of a message that is not persistent.
-func liveEvents(r store.Reader, v *channel.Visit, m *chime.Message) ([]chime.Event, error) {
+func (s *Service) liveEvents(r store.Reader, v *channel.Visit, m *chime.Message) ([]chime.Event, error) {
 	told := chime.EventCreateMessage
 	var events []chime.Event
 	if flowFor(v, m.Type) != "" {
-		pending, outcome, err := creation.pass(r, v, m, v.Self())
+		pending, outcome, err := s.invoke(r, v, m, v.Self(), creation)
 		if err != nil {
 			return nil, err
 		}
 		events, told = append(events, pending), outcome
 	}
-	events = append(events, event(told, v, m, v.Self()))
+	events = append(events, s.event(told, v, m, v.Self()))
 	for i := range events {
 		events[i].Ephemeral = true
 	}

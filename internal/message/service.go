@@ -22,6 +22,9 @@ type Options struct {
 	Random      io.Reader
 	TokenWindow time.Duration // how long a client request token is remembered; zero: 10 minutes
 	Log         *slog.Logger  // nil: nothing is logged
+	// EmptyContent gives redacted and deleted messages an empty Content instead of none, for
+	// clients that cannot decode a message without one (spec 12.5, 57).
+	EmptyContent bool
 }
 
 // Service answers the operations on messages.
@@ -33,6 +36,8 @@ type Service struct {
 	tokens idempotency.Tokens
 	live   idempotency.Recent // tokens of messages that are not persistent
 	log    *slog.Logger
+
+	emptyContent bool
 }
 
 // New makes a Service.
@@ -41,7 +46,7 @@ func New(o Options) *Service {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, log: o.Log,
+		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, log: o.Log, emptyContent: o.EmptyContent,
 		tokens: idempotency.Tokens{Window: o.TokenWindow},
 	}
 }
@@ -95,17 +100,17 @@ func sees(v *channel.Visit, m *chime.Message) bool {
 }
 
 // appendEvent puts the event of a message at the end of the log.
-func appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) error {
-	_, err := tx.Append(event(kind, v, m, sender))
+func (s *Service) appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) error {
+	_, err := tx.Append(s.event(kind, v, m, sender))
 	return err
 }
 
 // event tells of a message to the members, of a targeted one to the two whom it concerns, and of
 // one that is not sent to its sender.
-func event(kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) chime.Event {
+func (s *Service) event(kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) chime.Event {
 	e := chime.Event{
 		Type: kind, Time: m.Updated, App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub,
-		MessageType: string(m.Type), Payload: whole(v, m, sender).AppendJSON(nil, api.ISO),
+		MessageType: string(m.Type), Payload: s.whole(v, m, sender).AppendJSON(nil, api.ISO),
 	}
 	switch {
 	case !sent(m):

@@ -8,24 +8,38 @@ import (
 
 // whole is a message as GetChannelMessage and the events show it. Status is always there:
 // clients read it without asking (spec 4.11).
-func whole(v *channel.Visit, m *chime.Message, sender *messaging.Identity) *messaging.ChannelMessage {
-	return &messaging.ChannelMessage{
-		ChannelARN: v.ARN(), MessageID: m.ID, Content: m.Content, Metadata: m.Metadata, Type: m.Type,
+func (s *Service) whole(v *channel.Visit, m *chime.Message, sender *messaging.Identity) *messaging.ChannelMessage {
+	shown := &struct { // the content lies with the message, to make one thing of two for the heap
+		messaging.ChannelMessage
+		content string
+	}{messaging.ChannelMessage{
+		ChannelARN: v.ARN(), MessageID: m.ID, Metadata: m.Metadata, Type: m.Type,
 		CreatedTimestamp: m.Created.Optional(), LastEditedTimestamp: m.Edited.Optional(),
 		LastUpdatedTimestamp: m.Updated.Optional(), Sender: sender, Redacted: m.Redacted,
 		Persistence: m.Persistence, Status: status(m), MessageAttributes: attributes(m),
 		ContentType: m.ContentType, Target: target(v, m), SubChannelID: m.Sub,
-	}
+	}, m.Content}
+	shown.Content = s.present(&shown.content)
+	return &shown.ChannelMessage
 }
 
 // summary is a message as lists show it.
-func summary(v *channel.Visit, m *chime.Message, sender *messaging.Identity) messaging.ChannelMessageSummary {
+func (s *Service) summary(v *channel.Visit, m *chime.Message, sender *messaging.Identity) messaging.ChannelMessageSummary {
+	content := m.Content
 	return messaging.ChannelMessageSummary{
-		MessageID: m.ID, Content: m.Content, Metadata: m.Metadata, Type: m.Type,
+		MessageID: m.ID, Content: s.present(&content), Metadata: m.Metadata, Type: m.Type,
 		CreatedTimestamp: m.Created.Optional(), LastEditedTimestamp: m.Edited.Optional(),
 		LastUpdatedTimestamp: m.Updated.Optional(), Sender: sender, Redacted: m.Redacted,
 		Status: status(m), MessageAttributes: attributes(m), ContentType: m.ContentType, Target: target(v, m),
 	}
+}
+
+// present is nil for the content of a message that has lost it.
+func (s *Service) present(content *string) *string {
+	if *content == "" && !s.emptyContent {
+		return nil
+	}
+	return content
 }
 
 func status(m *chime.Message) *messaging.ChannelMessageStatusStructure {

@@ -86,13 +86,19 @@ func (p *planner) planField(owner string, m model.Member) (*field, error) {
 	return f, err
 }
 
+// emptyOrAbsent are members of answers that have two ways to hold nothing, for
+// some clients take only one of them.
+var emptyOrAbsent = map[string]bool{"ChannelMessage.Content": true, "ChannelMessageSummary.Content": true}
+
 // plain reports whether a scalar is a plain value: required, or in an answer,
-// where empty means absent. A required string of a request that may be empty
+// where empty means absent as a rule. A required string of a request that may be empty
 // needs a pointer to tell its absence; a path label cannot be absent or empty.
 func (p *planner) plain(owner string, f *field) bool {
 	switch {
 	case f.shape.Type == "timestamp":
 		return f.member.Required
+	case emptyOrAbsent[owner+"."+f.Model]:
+		return false
 	case !p.in[owner]:
 		return true
 	case f.shape.Type == "string" && f.member.Location != "uri" && p.emptyAllowed(f.member.Shape):

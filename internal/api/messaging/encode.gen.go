@@ -298,8 +298,8 @@ func (v *ChannelMessage) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	if v.MessageID != "" {
 		b = api.AppendString(append(b, `,"MessageId":`...), v.MessageID)
 	}
-	if v.Content != "" {
-		b = api.AppendString(append(b, `,"Content":`...), v.Content)
+	if v.Content != nil {
+		b = api.AppendString(append(b, `,"Content":`...), *v.Content)
 	}
 	if v.Metadata != "" {
 		b = api.AppendString(append(b, `,"Metadata":`...), v.Metadata)
@@ -372,8 +372,8 @@ func (v *ChannelMessageSummary) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	if v.MessageID != "" {
 		b = api.AppendString(append(b, `,"MessageId":`...), v.MessageID)
 	}
-	if v.Content != "" {
-		b = api.AppendString(append(b, `,"Content":`...), v.Content)
+	if v.Content != nil {
+		b = api.AppendString(append(b, `,"Content":`...), *v.Content)
 	}
 	if v.Metadata != "" {
 		b = api.AppendString(append(b, `,"Metadata":`...), v.Metadata)

@@ -153,9 +153,9 @@ func TestQueryMembersAreNamedAsInTheModel(t *testing.T) {
 
 func message() *messaging.ChannelMessage {
 	at := time.Date(2021, 6, 3, 16, 26, 31, 13e6, time.UTC)
-	target := bearerARN
+	target, content := bearerARN, "héllo\n"
 	return &messaging.ChannelMessage{
-		ChannelARN: channelARN, MessageID: "9f", Content: "héllo\n", Metadata: "{}", Type: messaging.ChannelMessageTypeStandard,
+		ChannelARN: channelARN, MessageID: "9f", Content: &content, Metadata: "{}", Type: messaging.ChannelMessageTypeStandard,
 		CreatedTimestamp: &at, LastUpdatedTimestamp: &at, Sender: &messaging.Identity{ARN: bearerARN, Name: "Ann"},
 		Persistence: messaging.ChannelMessagePersistenceTypePersistent,
 		Status:      &messaging.ChannelMessageStatusStructure{Value: messaging.ChannelMessageStatusSent},

@@ -309,10 +309,10 @@ type ChannelMembershipSummary struct {
 
 // ChannelMessage is part of answers.
 type ChannelMessage struct {
-	ChannelARN           string // 5 to 1600 characters
-	MessageID            string // 1 to 128 characters
-	Content              string // 0 to 4096 bytes, sensitive
-	Metadata             string // 0 to 1024 bytes, sensitive
+	ChannelARN           string  // 5 to 1600 characters
+	MessageID            string  // 1 to 128 characters
+	Content              *string // 0 to 4096 bytes, sensitive
+	Metadata             string  // 0 to 1024 bytes, sensitive
 	Type                 ChannelMessageType
 	CreatedTimestamp     *time.Time
 	LastEditedTimestamp  *time.Time
@@ -346,9 +346,9 @@ type ChannelMessageStatusStructure struct {
 
 // ChannelMessageSummary is part of answers.
 type ChannelMessageSummary struct {
-	MessageID            string // 1 to 128 characters
-	Content              string // 0 to 4096 bytes, sensitive
-	Metadata             string // 0 to 1024 bytes, sensitive
+	MessageID            string  // 1 to 128 characters
+	Content              *string // 0 to 4096 bytes, sensitive
+	Metadata             string  // 0 to 1024 bytes, sensitive
 	Type                 ChannelMessageType
 	CreatedTimestamp     *time.Time
 	LastUpdatedTimestamp *time.Time
