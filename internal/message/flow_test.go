@@ -295,3 +295,46 @@ func TestHistoryWithFailedMessages(t *testing.T) {
 		}
 	}
 }
+
+// TestFlowsOfElasticChannels: a flow is that of all sub-channels, and what fails in one moves the
+// last message time of none.
+func TestFlowsOfElasticChannels(t *testing.T) {
+	w := halls(t)
+	last := func() *time.Time {
+		resp, err := w.Channels.DescribeChannel(ctx, &messaging.DescribeChannelRequest{ChannelARN: w.Channel("c"), ChimeBearer: w.User("adm")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Channel.LastMessageTimestamp
+	}
+	arn := addFlow(t, w, "ABORT")
+	failed, _ := sendTo(w, "d", "s2", "hello")
+	expect(t, "events of a flow that aborts", w.Events(), []string{
+		"PENDING_CREATE_CHANNEL_MESSAGE to d: hello (PENDING) @s2", "FAILED_CREATE_CHANNEL_MESSAGE to d: hello (FAILED) @s2",
+	})
+	if at := last(); at != nil {
+		t.Errorf("the last message was at %v", at)
+	}
+	for by, want := range map[string]string{"d": "hello", "e": ""} {
+		got, _ := history(w, by)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s lists %v, want %s", by, got, want)
+		}
+	}
+	if got := status(w, "d", failed.MessageID); got != "FAILED" {
+		t.Errorf("the status is %s", got)
+	}
+	_, err := w.Flows.UpdateChannelFlow(ctx, &messaging.UpdateChannelFlowRequest{ChannelFlowARN: arn, Name: "none aborts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, _ := sendTo(w, "a", "s1", "hello"); resp.Status.Value != "PENDING" || resp.SubChannelID != *w.SubID("s1") {
+		t.Errorf("the reply is %+v", resp)
+	}
+	expect(t, "events of a flow that goes on", w.Events(), []string{
+		"PENDING_CREATE_CHANNEL_MESSAGE to a: hello (PENDING) @s1", "CREATE_CHANNEL_MESSAGE to members: hello @s1",
+	})
+	if at := last(); at == nil || !at.Equal(w.Now) {
+		t.Errorf("the last message was at %v", at)
+	}
+}
