@@ -334,15 +334,16 @@ func TestFlowsOfChannels(t *testing.T) {
 // TestWhoChangesTheFlow is the matrix of spec 3.2 for both operations.
 func TestWhoChangesTheFlow(t *testing.T) {
 	for _, privacy := range []messaging.ChannelPrivacy{"PUBLIC", "PRIVATE"} {
-		w := servicetest.New(t, "owner", "adm", "mod", "mem", "hid", "out")
+		w := servicetest.New(t, "owner", "adm", "mod", "mem", "hid", "out", "ban")
 		w.MakeAdmin("adm")
 		w.AddChannel("owner", "c", func(r *messaging.CreateChannelRequest) {
 			r.Privacy, r.MemberARNs, r.ModeratorARNs = privacy, w.Users("mem"), w.Users("mod")
 		})
 		w.AddMember("owner", "c", "hid", messaging.ChannelMembershipTypeHidden)
+		w.Ban("owner", "c", "ban")
 		arn := create(t, w, "f")
 		for _, tc := range []struct{ by, want string }{
-			{"mem", "Forbidden"}, {"hid", "Forbidden"}, {"out", "Forbidden"}, {"nobody", "Forbidden"},
+			{"ban", "Forbidden"}, {"mem", "Forbidden"}, {"hid", "Forbidden"}, {"out", "Forbidden"}, {"nobody", "Forbidden"},
 			{"adm", "ok"}, {"mod", "ok"}, {"owner", "ok"},
 		} {
 			if got := associate(w, tc.by, "c", arn); got != tc.want {
