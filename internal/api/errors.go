@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Exception is a kind of error that a service declares: its name, the word it
@@ -38,6 +39,8 @@ type Error struct {
 	Status  int    // HTTP status
 	Message string // for the caller: clear, and without secrets
 	Member  string // path of the offending member; may be empty
+	// RetryAfter is how long to wait before trying again; zero says nothing.
+	RetryAfter time.Duration
 }
 
 // Error gives the type and the message, as SDKs print them.

@@ -27,7 +27,7 @@ var layers = []layer{
 		[]string{"pure", "contract"},
 		"a decorator fits every engine while it knows nothing but the contract"},
 	{"service", []string{"internal/idempotency", "internal/keyring", "internal/account", "internal/access", "internal/identity", "internal/channel", "internal/message",
-		"internal/flow", "internal/export", "internal/push", "internal/lifecycle", "internal/dispatch", "internal/realtime"},
+		"internal/flow", "internal/export", "internal/push", "internal/lifecycle", "internal/dispatch", "internal/realtime", "internal/throttle"},
 		[]string{"pure", "contract"},
 		"services hold the rules of the product; they run on any engine and behind any transport"},
 	{"transport", []string{"internal/awshttp", "internal/wsconn", "internal/console"},
