@@ -153,6 +153,8 @@ func (p Program) settings(c *cobra.Command, mode config.Mode) func() (config.Con
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if v, ok := f.Value.(*flag); ok && v.setting.Type == "switch" {
 			f.NoOptDefVal = "true"
+		} else if ok && v.setting.Detail {
+			f.Hidden = true // config docs has them
 		}
 	})
 	return func() (config.Config, error) {

@@ -47,6 +47,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("ws-ping-interval", within(c.WSPingInterval, time.Second, 10*time.Minute))
 	fault("ws-queue-bytes", within(c.WSQueueBytes, 64<<10, 64<<20))
 	fault("ws-connections-per-user", within(c.WSConnectionsPerUser, 1, 1000))
+	c.checkLimits(fault)
 	fault("log-level", oneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	fault("log-format", oneOf(c.LogFormat, "text", "json"))
 }

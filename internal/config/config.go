@@ -9,9 +9,12 @@ import (
 //	key      the setting's name
 //	default  its default, as it would be written in the environment
 //	dev      its default in dev mode, where that differs
+//	aws      its default with the limits of AWS, where that differs
 //	mode     "dev" for a setting that only dev mode knows
 //	flag     "-" for a setting without a flag
 //	doc      what it does, with units and limits
+//
+// A structure without a key is more settings.
 type Config struct {
 	Mode Mode
 
@@ -39,7 +42,11 @@ type Config struct {
 
 	WSQueueBytes         Size          `key:"ws-queue-bytes" default:"256KiB" doc:"Bytes that may wait for one slow WebSocket before it is closed. 64KiB to 64MiB."`
 	WSPingInterval       time.Duration `key:"ws-ping-interval" default:"30s" doc:"Time between pings to a WebSocket; two missed answers close it. 1s to 10m."`
-	WSConnectionsPerUser int           `key:"ws-connections-per-user" default:"10" doc:"WebSockets that one user may have open. 1 to 1000."`
+	WSConnectionsPerUser int           `key:"ws-connections-per-user" default:"100" aws:"10" doc:"WebSockets that one user may have open. 1 to 1000."`
+
+	Profile string `key:"limits" default:"relaxed" doc:"Numbers that the limits and rates below have unless set one by one: relaxed (ten times AWS's resources, no rates) or aws (AWS's own)."`
+	Limits  Limits
+	Rates   Rates
 
 	EmptyContent bool `key:"empty-content" default:"false" doc:"Show redacted and deleted messages with an empty Content, for clients that cannot decode a message without one. Otherwise they have none."`
 

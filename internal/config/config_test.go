@@ -45,7 +45,11 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		Region: "us-east-1", Account: "000000000000",
 		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
 		AllowedOrigins: []string{"*"}, PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour,
-		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSConnectionsPerUser: 10,
+		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSConnectionsPerUser: 100,
+		Profile: config.LimitsRelaxed, Limits: config.Limits{
+			AppInstances: 1000, Users: 1_000_000, Admins: 1000, Endpoints: 100, Channels: 100_000_000, Members: 100_000,
+			Memberships: 200_000, Moderators: 10_000, Elastic: 10, SubChannels: 1000, SubMembers: 10_000, Flows: 1000, Processors: 10,
+		},
 		DrainTimeout: 10 * time.Second, LogLevel: "info", LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, cfg, cmp.AllowUnexported(config.Secret{})); diff != "" {
@@ -164,6 +168,10 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "size", sources: flag("ws-queue-bytes", "many"), want: []string{"ws-queue-bytes", "256KiB"}},
 		{name: "size too small", sources: flag("ws-queue-bytes", "1B"), want: []string{"ws-queue-bytes", "between 64KiB and 64MiB"}},
 		{name: "number", sources: flag("ws-connections-per-user", "x"), want: []string{"ws-connections-per-user", "whole number"}},
+		{name: "limits", sources: flag("limits", "none"), want: []string{"limits", "relaxed, aws", `"none"`}},
+		{name: "limit below zero", sources: flag("limit-members-per-channel", "-1"), want: []string{"limit-members-per-channel", "between 0"}},
+		{name: "rate too high", sources: flag("rate-bearer", "1000001"), want: []string{"rate-bearer", "between 0 and 1000000"}},
+		{name: "fraction of a rate", sources: flag("rate-bearer", "0.5"), want: []string{"rate-bearer", "whole number"}},
 		{name: "switch", mode: config.Dev, sources: flag("fresh", "maybe"), want: []string{"fresh", "true or false"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -31,6 +31,9 @@ func (s Setting) markdown() string {
 	if s.dev != "" {
 		text += fmt.Sprintf("- default of `carillon dev`: `%s`\n", s.dev)
 	}
+	if s.AWS != "" {
+		text += fmt.Sprintf("- default with `limits: %s`: `%s`\n", LimitsAWS, s.AWS)
+	}
 	text += fmt.Sprintf("- environment: `%s`\n", EnvName(s.Key))
 	if !s.NoFlag {
 		text += fmt.Sprintf("- flag: `--%s`\n", s.Key)

@@ -53,6 +53,9 @@ func Load(mode Mode, sources Sources) (Config, error) {
 		e, ok := l.set[s.Key]
 		if !ok {
 			e.value = s.Default
+			if s.AWS != "" && l.set["limits"].value == LimitsAWS {
+				e.value = s.AWS
+			}
 		}
 		l.fault(s.Key, s.assign(&cfg, e.value))
 	}

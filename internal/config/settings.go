@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,11 +18,13 @@ type Setting struct {
 	Type    string // text, switch, number, time, size, list or secret
 	DevOnly bool   // only dev mode knows it
 	NoFlag  bool   // it cannot be given on the command line
-	field   int
+	AWS     string // default with the limits of AWS; empty where that is no other
+	Detail  bool   // one of many of a kind, which a short overview leaves out
+	field   []int
 	dev     string
 }
 
-var settings = describe(reflect.TypeFor[Config]())
+var settings = describe(reflect.TypeFor[Config](), nil)
 
 // Settings lists the settings that the mode knows, in the order of Config.
 func Settings(mode Mode) []Setting {
@@ -38,15 +41,18 @@ func Settings(mode Mode) []Setting {
 	return list
 }
 
-func describe(config reflect.Type) []Setting {
+// describe lists the fields of a structure that lies at a place of Config.
+func describe(structure reflect.Type, at []int) []Setting {
 	var list []Setting
-	for i := range config.NumField() {
-		f := config.Field(i)
-		if key := f.Tag.Get("key"); key != "" {
+	for i := range structure.NumField() {
+		f, place := structure.Field(i), append(slices.Clone(at), i)
+		if key := f.Tag.Get("key"); key == "" && f.Type.Kind() == reflect.Struct {
+			list = append(list, describe(f.Type, place)...)
+		} else if key != "" {
 			list = append(list, Setting{
 				Key: key, Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Type: typeName(f.Type),
 				DevOnly: f.Tag.Get("mode") == "dev", NoFlag: f.Tag.Get("flag") == "-",
-				field: i, dev: f.Tag.Get("dev"),
+				AWS: f.Tag.Get("aws"), Detail: at != nil, field: place, dev: f.Tag.Get("dev"),
 			})
 		}
 	}
@@ -74,7 +80,7 @@ func typeName(t reflect.Type) string {
 // assign reads the text into the setting's field.
 func (s Setting) assign(cfg *Config, text string) error {
 	var err error
-	switch field := reflect.ValueOf(cfg).Elem().Field(s.field).Addr().Interface().(type) {
+	switch field := reflect.ValueOf(cfg).Elem().FieldByIndex(s.field).Addr().Interface().(type) {
 	case *string:
 		*field = text
 	case *Secret:
@@ -104,7 +110,7 @@ func (s Setting) assign(cfg *Config, text string) error {
 // Value writes the setting's value in cfg as the environment would hold it. A secret gives
 // only "(secret)".
 func (s Setting) Value(cfg *Config) string {
-	switch value := reflect.ValueOf(cfg).Elem().Field(s.field).Interface().(type) {
+	switch value := reflect.ValueOf(cfg).Elem().FieldByIndex(s.field).Interface().(type) {
 	case []string:
 		return strings.Join(value, ",")
 	case time.Duration:
@@ -112,6 +118,11 @@ func (s Setting) Value(cfg *Config) string {
 	default:
 		return fmt.Sprint(value)
 	}
+}
+
+// number is the value of a setting that is a whole number.
+func (s Setting) number(cfg *Config) int {
+	return int(reflect.ValueOf(cfg).Elem().FieldByIndex(s.field).Int())
 }
 
 func splitList(text string) []string {
