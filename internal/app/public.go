@@ -42,7 +42,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 	}
 	sockets := wsconn.New(wsconn.Options{
 		Hub: wsconn.OnHub(a.services.hub), Authenticate: wsconn.Authenticator(a.services.access, isSecure),
-		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval,
+		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval, Limiter: a.services.limiter,
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
 	handler, err := a.router(sockets)
@@ -91,7 +91,7 @@ func isSecure(r *http.Request) bool {
 // redirect paths that the transports answer themselves.
 func (a *App) router(sockets http.Handler) (http.Handler, error) {
 	rest, err := awshttp.New(awshttp.Options{
-		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log,
+		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log, Limiter: a.services.limiter,
 		AllowedOrigins: a.cfg.AllowedOrigins, Explain: a.cfg.Mode == config.Dev, Secure: isSecure,
 		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(),
 	})

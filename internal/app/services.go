@@ -24,6 +24,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/lifecycle"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/throttle"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
 
@@ -41,6 +42,7 @@ type services struct {
 	endpoint *endpoints
 	tags     tags
 	hub      *realtime.Hub
+	limiter  *throttle.Limiter // nil without rates
 }
 
 func (a *App) buildServices(ctx context.Context) (err error) {
@@ -66,19 +68,19 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Caller: accountCaller, Changed: s.access.Forget, Now: now, Random: random,
 	})
 	s.channels = channel.New(channel.Options{
-		Store: a.store, Site: site, Now: now, Random: random, Limits: channel.DefaultLimits(), TokenWindow: cfg.TokenWindow,
+		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), TokenWindow: cfg.TokenWindow,
 	})
 	s.messages = message.New(message.Options{
 		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow, Log: a.deps.Log,
 		EmptyContent: cfg.EmptyContent,
 	})
 	s.flows = flow.New(flow.Options{
-		Store: a.store, Site: site, Now: now, Random: random, Limits: flow.DefaultLimits(), TokenWindow: cfg.TokenWindow,
+		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), TokenWindow: cfg.TokenWindow,
 	})
 	s.exports = export.New(a.store, site, now)
 	s.identity = identity.New(identity.Options{
 		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow,
-		Limits: identity.DefaultLimits(), Users: s.channels,
+		Limits: identityLimits(cfg.Limits), Users: s.channels,
 	})
 	s.tags = identity.NewMessagingTags(a.store, site)
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
@@ -86,6 +88,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Store: a.store, Frame: wsconn.TextFrame, Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
+	if s.limiter, err = a.buildLimiter(); err != nil {
+		return err
+	}
 	a.services = s
 	a.registry.MustRegister(sampler(a.sampleHub))
 	if err := s.identity.Resume(ctx); err != nil {

@@ -14,6 +14,9 @@ import (
 const (
 	headerRequestID = "X-Amzn-Requestid"
 	headerErrorType = "X-Amzn-Errortype"
+	// SDKs read the one or the other, or wait as long as they please (clients.md 3).
+	headerRetryAfter   = "Retry-After"       // whole seconds
+	headerRetryAfterMS = "X-Amz-Retry-After" // milliseconds
 )
 
 // Shared header values; nobody changes them.
@@ -35,6 +38,10 @@ func (t *transport) answer(x *exchange, err error) int {
 		if op.Protocol != api.Query {
 			h[headerErrorType] = []string{e.Type}
 		}
+		if e.RetryAfter > 0 {
+			h[headerRetryAfter] = []string{roundedUp(e.RetryAfter, time.Second)}
+			h[headerRetryAfterMS] = []string{roundedUp(e.RetryAfter, time.Millisecond)}
+		}
 		x.buf = op.AppendError(x.buf[:0], e, x.id)
 	}
 	if status == http.StatusNoContent {
@@ -46,6 +53,11 @@ func (t *transport) answer(x *exchange, err error) int {
 	x.w.WriteHeader(status)
 	_, _ = x.w.Write(x.buf) // a client that left meanwhile cannot be told
 	return status
+}
+
+// roundedUp is a positive duration in whole units, so that nobody comes back too early.
+func roundedUp(d, unit time.Duration) string {
+	return strconv.FormatInt(int64((d+unit-1)/unit), 10)
 }
 
 // observe logs an answer and counts it. Answers that are the server's fault

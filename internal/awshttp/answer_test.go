@@ -24,6 +24,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/throttle"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -302,4 +303,45 @@ func sendOver(server *httptest.Server, content string) error {
 		err = fmt.Errorf("sent %q, got %s", content, body)
 	}
 	return err
+}
+
+func TestAnswersSayWhenToComeBack(t *testing.T) {
+	for wait, want := range map[time.Duration][2]string{
+		0:                         {"", ""},
+		1:                         {"1", "1"},
+		time.Second:               {"1", "1000"},
+		1500*time.Millisecond + 1: {"2", "1501"},
+	} {
+		refusal := api.Throttled("slowly")
+		refusal.RetryAfter = wait
+		a := newFixture(t, answering(nil, refusal)).do(send("x"))
+		a.expect(t, 429, "ThrottledClientException", "slowly")
+		if got := [2]string{a.header.Get("Retry-After"), a.header.Get("x-amz-retry-after")}; got != want {
+			t.Errorf("%v: %q, want %q", wait, got, want)
+		}
+	}
+}
+
+func TestRatesAreForThoseWhomTheGateLetsIn(t *testing.T) {
+	limiter, err := throttle.New(throttle.Options{
+		Rates: map[string]int{"rate-bearer": 1}, Now: func() time.Time { return time.UnixMilli(0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, nil, func(o *awshttp.Options) { o.Limiter = limiter })
+	f.gate.authorize = func(*api.Operation, api.Request) error { return api.Forbidden("not you") }
+	for range 5 { // somebody else with the bearer of a user
+		f.do(send("x")).expect(t, 403, "ForbiddenException", "not you")
+	}
+	f.gate.authorize = nil
+	for range 5 { // no request that the model accepts
+		f.do(send("")).expect(t, 400, "BadRequestException", "Content")
+	}
+	f.do(send("x")).expect(t, 503, "ServiceUnavailableException", "SendChannelMessage")
+	f.do(send("x")).expect(t, 503, "ServiceUnavailableException", "SendChannelMessage")
+	f.do(send("x")).expect(t, 429, "ThrottledClientException", "rate-bearer")
+	if len(f.calls) != 2 {
+		t.Errorf("calls %q", f.calls)
+	}
 }

@@ -16,7 +16,7 @@ var (
 		"x-amz-target", "cache-control", // browser clients of Cognito identity
 		"x-amzn-trace-id",
 	}
-	corsExposed = []string{"x-amzn-ErrorType", "x-amzn-RequestId", "Date"}
+	corsExposed = []string{"x-amzn-ErrorType", "x-amzn-RequestId", "Date", "Retry-After", "x-amz-retry-after"}
 )
 
 const corsMaxAge = 86400 // seconds

@@ -89,7 +89,7 @@ func TestAnswersCanBeReadByPages(t *testing.T) {
 			t.Errorf("%s: %d %v", name, r.answer.status, h)
 		}
 		exposed := strings.ToLower(h.Get("Access-Control-Expose-Headers"))
-		for _, header := range []string{"x-amzn-errortype", "x-amzn-requestid", "date"} {
+		for _, header := range []string{"x-amzn-errortype", "x-amzn-requestid", "date", "retry-after", "x-amz-retry-after"} {
 			if !strings.Contains(exposed, header) {
 				t.Errorf("%s: %q does not expose %s", name, exposed, header)
 			}

@@ -106,6 +106,9 @@ func (t *transport) run(x *exchange) (err error) {
 			return err
 		}
 	}
+	if err := t.options.Limiter.Admit(ctx, x.op, req); err != nil {
+		return err
+	}
 	if x.op.SigningName != "chime" { // those go on without the cost of a context
 		ctx = access.WithCaller(ctx, x.principal, from)
 	}

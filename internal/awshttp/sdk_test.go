@@ -28,6 +28,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
+	"github.com/carillon-chat/carillon/internal/throttle"
 )
 
 // service is the transport behind the real gate, for AWS's own Go SDK.
@@ -164,4 +165,50 @@ func TestASessionOfAUserIsHeldToItsPolicy(t *testing.T) {
 		t.Errorf("as itself: %v", err)
 	}
 	expectCode(t, describe(appARN+"/user/other"), 403, "AccessDeniedException")
+}
+
+// TestTheSDKComesBackAfterAThrottle: the caller sees the typed exception when it does not retry,
+// and nothing of it when it does.
+func TestTheSDKComesBackAfterAThrottle(t *testing.T) {
+	now := time.UnixMilli(0)
+	limiter, err := throttle.New(throttle.Options{
+		Rates: map[string]int{"rate-describe-channel": 1}, Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	s := serve(t, func(context.Context, *api.Operation, api.Request) (api.Response, error) {
+		calls++
+		return new(messaging.DescribeChannelResponse), nil
+	}, func(o *awshttp.Options) { o.Limiter = limiter })
+	describe := func(change ...func(*aws.Config)) error {
+		_, err := sdkmessaging.New(s.session(change...)).DescribeChannel(&sdkmessaging.DescribeChannelInput{
+			ChannelArn: aws.String(channelARN), ChimeBearer: aws.String(userARN)})
+		return err
+	}
+	for range 2 {
+		if err := describe(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var throttled *sdkmessaging.ThrottledClientException
+	if err := describe(); !errors.As(err, &throttled) || throttled.StatusCode() != 429 ||
+		aws.StringValue(throttled.Code_) != "Throttled" || !strings.Contains(throttled.Message(), "rate-describe-channel is 1 call a second") {
+		t.Errorf("got %v, want a ThrottledClientException", err)
+	}
+	if calls != 2 {
+		t.Errorf("the service was called %d times", calls)
+	}
+	var waited []time.Duration
+	err = describe(func(c *aws.Config) {
+		c.MaxRetries = aws.Int(1)
+		c.SleepDelay = func(d time.Duration) {
+			waited = append(waited, d)
+			now = now.Add(d)
+		}
+	})
+	if err != nil || len(waited) != 1 || waited[0] < time.Second || calls != 3 {
+		t.Errorf("after waiting %v, %d calls: %v", waited, calls, err)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/throttle"
 )
 
 // Gate decides who calls and whether they may. access.Service is one.
@@ -36,6 +37,8 @@ type Options struct {
 	Gate       Gate            // required
 	Operations []api.Operation // of all services together, see routes
 	Log        *slog.Logger    // nil discards
+	// Limiter refuses calls that come too fast, once the gate has let them in; nil refuses none.
+	Limiter *throttle.Limiter
 
 	// MaxBody is the limit of a request body in bytes; zero means
 	// DefaultMaxBody. More is answered 413.

@@ -18,6 +18,7 @@ const (
 	CloseInternalError = 1011 // slow reader, internal error: clients reconnect
 	CloseRestart       = 1012 // shutdown: clients reconnect
 	CloseForbidden     = 4003 // kicked, replaced, over the limit: clients stay away
+	CloseThrottled     = 4005 // too many connections a second: clients reconnect
 	CloseUnauthorized  = 4401 // not authorised: clients stay away
 )
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/throttle"
 )
 
 // Hub is where an authorised socket becomes a session; OnHub makes one of a realtime.Hub.
@@ -54,6 +55,9 @@ type Options struct {
 	// Now is the clock by which credentials expire (default time.Now).
 	Now func() time.Time
 	Log *slog.Logger // default: no logs
+	// Limiter bounds the connections that one user opens in a second, successful ones alone;
+	// nil does not.
+	Limiter *throttle.Limiter
 
 	// PingInterval lies between two pings of a connection (default 30 s). Credentials expire
 	// with a thirtieth of it as precision.
@@ -188,10 +192,14 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 }
 
 func (s *Server) attach(ctx context.Context, g realtime.Grant, c *conn) (Session, *realtime.CloseError) {
+	if err := s.opts.Limiter.Connect(g.UserARN); err != nil {
+		return nil, &realtime.CloseError{Code: realtime.CloseThrottled, Reason: err.Error()}
+	}
 	session, err := s.opts.Hub.Attach(ctx, g, c)
 	if err == nil {
 		return session, nil
 	}
+	s.opts.Limiter.NotConnected(g.UserARN) // a client in a loop gets in once it may
 	var refused *realtime.CloseError
 	if !errors.As(err, &refused) {
 		s.opts.Log.Error("cannot attach session", "error", err, "user", g.UserARN)

@@ -8,13 +8,16 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/gobwas/ws"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/throttle"
 )
 
 func TestNotAnUpgrade(t *testing.T) {
@@ -83,6 +86,44 @@ func TestAcceptKey(t *testing.T) {
 	if got := acceptKey("dGhlIHNhbXBsZSBub25jZQ=="); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Error(got)
 	}
+}
+
+// TestConnectionsOfAUserAreRateLimited: two at once, then one a second; what the hub refuses
+// does not count, so a client in a loop gets in.
+func TestConnectionsOfAUserAreRateLimited(t *testing.T) {
+	var now atomic.Int64
+	limiter, err := throttle.New(throttle.Options{
+		Rates: map[string]int{"rate-connect": 1}, Now: func() time.Time { return time.Unix(now.Load(), 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := newFakeHub()
+	_, address := start(t, Options{Hub: hub, Limiter: limiter})
+	connects := func() {
+		t.Helper()
+		dial(t, address)
+		hub.session(t)
+	}
+	refused := func(code int, because string) {
+		t.Helper()
+		if reason := dial(t, address).wantClose(code); !strings.Contains(reason, because) {
+			t.Errorf("reason = %q, want %q", reason, because)
+		}
+	}
+	hub.err = &realtime.CloseError{Code: 4003, Reason: "the user already has 10 connections"}
+	for range 5 {
+		refused(4003, "10 connections")
+	}
+	hub.err = nil
+	connects()
+	connects()
+	for range 5 {
+		refused(4005, "rate-connect is 1 call a second for one user; try again in 1s")
+	}
+	now.Add(1)
+	connects()
+	refused(4005, "rate-connect")
 }
 
 func TestRefusedAfter101(t *testing.T) {
