@@ -40,11 +40,29 @@ type World struct {
 	Messages *message.Service
 	Flows    *flow.Service
 	Exports  *export.Service
+	API      messaging.Handler // the services together
 
 	cursor store.Cursor
 	tokens int
 	subs   []string // ids of sub-channels in the order in which they came up
 }
+
+// messagingAPI joins the services as the program does.
+type messagingAPI struct {
+	*channels
+	*messages
+	*flows
+	*exports
+	unbuilt
+}
+
+type (
+	channels = channel.Service
+	messages = message.Service
+	flows    = flow.Service
+	exports  = export.Service
+	unbuilt  struct{ messaging.Unbuilt }
+)
 
 // New makes a world with the given users over a fresh model store.
 func New(t testing.TB, users ...string) *World {
@@ -66,6 +84,7 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
 	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: flow.DefaultLimits()})
 	w.Exports = export.New(st, w.Site, w.Clock)
+	w.API = messagingAPI{channels: w.Channels, messages: w.Messages, flows: w.Flows, exports: w.Exports}
 	w.Identity = identity.New(identity.Options{
 		Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: identity.DefaultLimits(), Users: w.Channels,
 	})

@@ -1,0 +1,84 @@
+package servicetest_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/servicetest"
+)
+
+// row is one line of the matrix: a call, and how it ends for each caller.
+type row struct {
+	kind, call string
+	cells      map[string]string // by caller
+}
+
+// readMatrix reads testdata/roles.txt.
+func readMatrix(t *testing.T) (rows []row) {
+	text, err := os.ReadFile("testdata/roles.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kind string
+	var callers []string
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || words[0] == "#":
+		case words[0] == "standard" || words[0] == "elastic":
+			kind, callers = words[0], words[1:]
+		default:
+			cut := len(words) - len(callers)
+			r := row{kind: kind, call: strings.Join(words[:cut], " "), cells: map[string]string{}}
+			for i, caller := range callers {
+				r.cells[caller] = words[cut+i]
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+var outcomes = map[string]string{"Y": "ok", "N": "Forbidden", "F": "NotFound", "C": "Conflict", "B": "BadRequest"}
+
+// outcome is what a cell says of one channel.
+func outcome(t *testing.T, cell string, privacy messaging.ChannelPrivacy, mode messaging.ChannelMode) string {
+	switch {
+	case cell == "U" && mode == messaging.ChannelModeUnrestricted, cell == "P" && privacy == messaging.ChannelPrivacyPublic:
+		cell = "Y"
+	case cell == "U" || cell == "P":
+		cell = "N"
+	}
+	want, known := outcomes[cell]
+	if !known {
+		t.Fatalf("the matrix has a cell %q", cell)
+	}
+	return want
+}
+
+// TestRoles tries every cell of the matrix on a channel of its own.
+func TestRoles(t *testing.T) {
+	for _, r := range readMatrix(t) {
+		t.Run(r.kind+" "+r.call, func(t *testing.T) {
+			for caller, cell := range r.cells {
+				for _, privacy := range []messaging.ChannelPrivacy{messaging.ChannelPrivacyPublic, messaging.ChannelPrivacyPrivate} {
+					public := privacy == messaging.ChannelPrivacyPublic
+					if cell == "-" || caller == "pub" && !public || caller == "prv" && public {
+						continue
+					}
+					for _, mode := range []messaging.ChannelMode{messaging.ChannelModeUnrestricted, messaging.ChannelModeRestricted} {
+						if r.kind == "elastic" && mode == messaging.ChannelModeUnrestricted {
+							continue
+						}
+						s := newStage(t, r.kind == "elastic", privacy, mode)
+						if want, got := outcome(t, cell, privacy, mode), servicetest.Outcome(s.do(r.call, caller)); got != want {
+							t.Errorf("%s %s, %s: %s, want %s", privacy, mode, caller, got, want)
+						}
+					}
+				}
+			}
+		})
+	}
+}
