@@ -32,9 +32,6 @@ func (c counter) add(tx store.Tx, limit int) error {
 
 // remove counts one less.
 func (c counter) remove(tx store.Tx) error {
-	n, _, err := store.Counts.Get(tx, store.K(c.app, c.what))
-	if err != nil || n == 0 {
-		return err
-	}
-	return store.Counts.Put(tx, store.K(c.app, c.what), n-1)
+	_, err := store.AddCount(tx, store.K(c.app, c.what), -1)
+	return err
 }
