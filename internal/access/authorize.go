@@ -97,10 +97,12 @@ func (p *Principal) settled(op *api.Operation) (done bool, err error) {
 	return false, nil
 }
 
-// allowed reports whether the need is known to be allowed, whatever the request.
+// allowed reports whether the need is known to be allowed, whatever the request. Of a need that
+// has another resource to stand for its own that is never known: what was remembered of the one
+// says nothing of a deny on the other.
 func (s *Service) allowed(p *Principal, n *need) bool {
-	if p.all {
-		return true
+	if p.all || n.or != "" {
+		return p.all
 	}
 	return s.granted.find(s.grantHash(p, n.action, n.arn), func(g *granted) bool {
 		return g.principal == p.serial && g.action == n.action && g.resource == n.arn

@@ -175,6 +175,25 @@ func TestOnlySteadyDecisionsAreRemembered(t *testing.T) {
 	}
 }
 
+// What is remembered of a user's ARN does not hide that its app instance is denied.
+func TestADenyIsFoundBesideARememberedDecision(t *testing.T) {
+	f := newFixture(t)
+	f.role(t, "chat", `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"chime:*","Resource":"*"},
+		{"Effect":"Deny","Action":"chime:TagResource","Resource":"`+app+`"}]}`)
+	p := f.assume(t, "chat", access.SessionRequest{})
+	create := &identity.CreateAppInstanceUserRequest{AppInstanceARN: app, AppInstanceUserID: "new", Tags: []identity.Tag{{Key: "k"}}}
+	tag := &identity.TagResourceRequest{ResourceARN: app + "/user/new", Tags: create.Tags}
+	ask := func(req api.Request) error {
+		return f.Authorize(t.Context(), p, operationOf(req), req, access.Source{})
+	}
+	expect(t, ask(create), "AccessDeniedException", "explicit deny")
+	if err := ask(tag); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, ask(create), "AccessDeniedException", "explicit deny")
+}
+
 // A store that cannot be read refuses nothing and allows nothing: it is a failure of the server.
 func TestTagsThatCannotBeReadAreAFailure(t *testing.T) {
 	f := newFixture(t)
