@@ -35,11 +35,13 @@ func newPage[T any](scope string, marker *string, maxItems *int) (*page[T], erro
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(*marker)
 	if err != nil || len(raw) <= scopeHashLen || string(raw[:scopeHashLen]) != p.scopeHash() {
-		return nil, api.ValidationError.Errorf("Marker was not given by this list")
+		return nil, errMarker
 	}
 	p.after = string(raw[scopeHashLen:])
 	return p, nil
 }
+
+var errMarker error = api.ValidationError.Errorf("Marker was not given by this list")
 
 func (p *page[T]) scopeHash() string {
 	sum := sha256.Sum256([]byte(p.scope))

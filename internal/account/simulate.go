@@ -175,11 +175,16 @@ func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	place := func(i int) string { return fmt.Sprintf("%09d", i) }
-	for i := range len(a.actions) * len(a.resources) {
-		if place(i) <= p.after {
-			continue
+	place := func(i int) string { return fmt.Sprintf("%019d", i) }
+	begin, end := 0, len(a.actions)*len(a.resources)
+	if p.after != "" {
+		last, err := strconv.Atoi(p.after)
+		if err != nil || last < 0 || last >= end {
+			return nil, errMarker
 		}
+		begin = last + 1
+	}
+	for i := begin; i < end; i++ {
 		q := iam.Question{Action: a.actions[i/len(a.resources)], Resource: a.resources[i%len(a.resources)], Context: sim.values}
 		if !p.add(place(i), sim.decide(q)) {
 			break
