@@ -243,3 +243,42 @@ func TestBansGoWithChannelAndUser(t *testing.T) {
 		w.AddMember("bob", c, "bob", dflt)
 	}
 }
+
+// TestBotsHaveRoles: a bot calls, moderates, is a member and is banned as users are.
+func TestBotsHaveRoles(t *testing.T) {
+	w := servicetest.New(t, "ann", "bob")
+	w.AddChannel("ann", "c")
+	resp, err := w.Identity.CreateAppInstanceBot(ctx, &identityapi.CreateAppInstanceBotRequest{
+		AppInstanceARN: w.App, Name: ptr("ROBO"), ClientRequestToken: w.Token(),
+		Configuration: &identityapi.Configuration{Lex: &identityapi.LexConfiguration{
+			LexBotAliasARN: "arn:aws:lex:us-east-1:000000000000:bot-alias/AAAAAAAAAA/BBBBBBBBBB", LocaleID: ptr("en_US"),
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bot := resp.AppInstanceBotARN
+	if _, err := w.Channels.CreateChannelModerator(ctx, &messaging.CreateChannelModeratorRequest{ChannelARN: w.Channel("c"), ChannelModeratorARN: bot, ChimeBearer: w.User("ann")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Channels.CreateChannelMembership(ctx, &messaging.CreateChannelMembershipRequest{ChannelARN: w.Channel("c"), MemberARN: bot, Type: dflt, ChimeBearer: bot}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Channels.CreateChannelBan(ctx, &messaging.CreateChannelBanRequest{ChannelARN: w.Channel("c"), MemberARN: w.User("bob"), ChimeBearer: bot}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "moderators", moderators(t, w, "ann", 50), []string{"ANN", "ROBO"})
+	expect(t, "members", members(w, "ann", dflt), []string{"ANN", "ROBO"})
+	if _, err := w.Channels.DeleteChannelModerator(ctx, &messaging.DeleteChannelModeratorRequest{ChannelARN: w.Channel("c"), ChannelModeratorARN: bot, ChimeBearer: bot}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Channels.CreateChannelBan(ctx, &messaging.CreateChannelBanRequest{ChannelARN: w.Channel("c"), MemberARN: bot, ChimeBearer: w.User("ann")}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "bans", bans(t, w, "ann", 50), []string{"BOB", "ROBO"})
+	expect(t, "members", members(w, "ann", dflt), []string{"ANN"})
+	if _, err := w.Identity.DeleteAppInstanceBot(ctx, &identityapi.DeleteAppInstanceBotRequest{AppInstanceBotARN: bot}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "bans", bans(t, w, "ann", 50), []string{"BOB"})
+}

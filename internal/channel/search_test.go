@@ -47,6 +47,9 @@ func TestSearchChannels(t *testing.T) {
 	if _, err := w.Channels.DeleteChannel(ctx, &messaging.DeleteChannelRequest{ChannelARN: w.Channel("gone"), ChimeBearer: w.User("cy")}); err != nil {
 		t.Fatal(err)
 	}
+	w.AddChannel("ann", "elastic", servicetest.Elastic(2, 2, 1)) // which is never found
+	w.AddMember("ann", "elastic", "cy", dflt)
+	w.AddMember("ann", "elastic", "dee", dflt)
 	const equals, includes = messaging.SearchFieldOperatorEquals, messaging.SearchFieldOperatorIncludes
 	for _, tc := range []struct {
 		name, by string
@@ -62,6 +65,7 @@ func TestSearchChannels(t *testing.T) {
 		{"EQUALS and INCLUDES", "bob", []messaging.SearchField{field(w, equals, "bob", "cy"), field(w, includes, "cy")}, []string{"bc"}},
 		{"two EQUALS of other sizes", "bob", []messaging.SearchField{field(w, equals, "bob", "cy"), field(w, equals, "bob")}, nil},
 		{"two EQUALS of one size", "bob", []messaging.SearchField{field(w, equals, "bob", "cy"), field(w, equals, "bob", "ann")}, nil},
+		{"members of an elastic channel", "dee", []messaging.SearchField{field(w, includes, "cy")}, nil},
 		{"channels of others", "dee", []messaging.SearchField{field(w, includes, "bob")}, nil},
 		{"an admin finds all", "adm", []messaging.SearchField{field(w, includes, "bob")}, []string{"ab", "abc", "b", "bc", "ab+hid"}},
 		{"an admin finds exactly", "adm", []messaging.SearchField{field(w, equals, "ann", "bob")}, []string{"ab", "ab+hid"}},

@@ -1,7 +1,9 @@
 package channel
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
@@ -112,13 +114,14 @@ func (v *Visit) Touch(tx store.Tx, at chime.Millis) error {
 // the message's sub-channel still.
 func (v *Visit) MayEditOwn() bool { return v.Member() || v.Manages() && v.Channel.Elastic == nil }
 
-// membershipsOf reads all memberships that somebody has in the channel: at most one unless it
-// is a moderator of an elastic channel.
+// membershipsOf reads all memberships that somebody has in the channel, oldest first: at most
+// one unless it is a moderator of an elastic channel.
 func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Membership, err error) {
 	err = store.Memberships.Each(r, store.Prefix(v.key(ref)), func(_ store.Key, m chime.Membership) (bool, error) {
 		all = append(all, m)
 		return true, nil
 	})
+	slices.SortFunc(all, func(a, b chime.Membership) int { return cmp.Compare(a.Order, b.Order) })
 	return all, err
 }
 
