@@ -14,15 +14,7 @@ import (
 // anybody in the app instance.
 func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, req *messaging.ListChannelMembershipsForAppInstanceUserRequest) (*messaging.ListChannelMembershipsForAppInstanceUserResponse, error) {
 	resp := new(messaging.ListChannelMembershipsForAppInstanceUserResponse)
-	err := s.store.View(ctx, func(r store.Reader) error {
-		actor, err := identity.ResolveBearer(r, s.site, req.ChimeBearer)
-		if err != nil {
-			return err
-		}
-		ref, err := s.subject(r, actor, req.AppInstanceUserARN)
-		if err != nil {
-			return err
-		}
+	err := s.viewOf(ctx, req.ChimeBearer, req.AppInstanceUserARN, func(r store.Reader, actor identity.Actor, ref chime.Ref) (err error) {
 		list := store.Prefix(store.K(actor.App, string(ref)))
 		scope := store.NewPage("ListChannelMembershipsForAppInstanceUser "+actor.App+" "+string(ref), req.MaxResults, req.NextToken)
 		resp.ChannelMemberships, resp.NextToken, err = store.List(r, store.MembershipsOf, list, scope,
@@ -37,6 +29,21 @@ func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, 
 		return err
 	})
 	return resp, err
+}
+
+// viewOf runs f on one moment for a call about the user whom the ARN names, the caller without.
+func (s *Service) viewOf(ctx context.Context, bearer string, arn *string, f func(store.Reader, identity.Actor, chime.Ref) error) error {
+	return s.store.View(ctx, func(r store.Reader) error {
+		actor, err := identity.ResolveBearer(r, s.site, bearer)
+		if err != nil {
+			return err
+		}
+		ref, err := s.subject(r, actor, arn)
+		if err != nil {
+			return err
+		}
+		return f(r, actor, ref)
+	})
 }
 
 // subject is the user whom a ...ForAppInstanceUser call is about: the caller unless it names
@@ -58,10 +65,16 @@ func (s *Service) subject(r store.Reader, actor identity.Actor, arn *string) (ch
 	return findIdentity(r, s.site, actor.App, "AppInstanceUserArn", *arn)
 }
 
+// channelAt is the channel that a list leads to; found is false when that one is gone.
+func channelAt(r store.Reader, app string, at chime.Place) (c chime.Channel, found bool, err error) {
+	c, found, err = store.Channels.Get(r, store.K(app, at.ChannelID))
+	return c, found && c.UID == at.UID, err
+}
+
 // visitAt is what somebody is in a channel of its list, nil when that channel is gone.
 func (s *Service) visitAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (*Visit, error) {
-	c, found, err := store.Channels.Get(r, store.K(app, at.ChannelID))
-	if err != nil || !found || c.UID != at.UID {
+	c, found, err := channelAt(r, app, at)
+	if err != nil || !found {
 		return nil, err
 	}
 	v := &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: c, Sub: at.Sub, site: s.site}

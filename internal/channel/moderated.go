@@ -14,21 +14,13 @@ import (
 // admins those of anybody in the app instance (rule g).
 func (s *Service) ListChannelsModeratedByAppInstanceUser(ctx context.Context, req *messaging.ListChannelsModeratedByAppInstanceUserRequest) (*messaging.ListChannelsModeratedByAppInstanceUserResponse, error) {
 	resp := new(messaging.ListChannelsModeratedByAppInstanceUserResponse)
-	err := s.store.View(ctx, func(r store.Reader) error {
-		actor, err := identity.ResolveBearer(r, s.site, req.ChimeBearer)
-		if err != nil {
-			return err
-		}
-		ref, err := s.subject(r, actor, req.AppInstanceUserARN)
-		if err != nil {
-			return err
-		}
+	err := s.viewOf(ctx, req.ChimeBearer, req.AppInstanceUserARN, func(r store.Reader, actor identity.Actor, ref chime.Ref) (err error) {
 		list := store.Prefix(store.K(actor.App, string(ref)))
 		page := store.NewPage("ListChannelsModeratedByAppInstanceUser "+actor.App+" "+string(ref), req.MaxResults, req.NextToken)
 		resp.Channels, resp.NextToken, err = store.List(r, store.ModeratedBy, list, page,
 			func(at chime.Place) (shown messaging.ChannelModeratedByAppInstanceUserSummary, ok bool, err error) {
-				c, found, err := store.Channels.Get(r, store.K(actor.App, at.ChannelID))
-				if err != nil || !found || c.UID != at.UID {
+				c, found, err := channelAt(r, actor.App, at)
+				if err != nil || !found {
 					return shown, false, err
 				}
 				summary, err := s.summaryFor(r, actor, c)

@@ -78,7 +78,7 @@ func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Place)
 	if err != nil || !found {
 		return err
 	}
-	if v.Channel, found, err = store.Channels.Get(tx, store.K(app, at.ChannelID)); err != nil || !found || v.Channel.UID != at.UID {
+	if v.Channel, found, err = channelAt(tx, app, at); err != nil || !found {
 		return err
 	}
 	if err := s.removeFromElastic(tx, v, ref, now); err != nil { // before who moderates is forgotten

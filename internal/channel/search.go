@@ -37,8 +37,8 @@ func (s *Service) SearchChannels(ctx context.Context, req *messaging.SearchChann
 		page := store.NewPage(fmt.Sprintf("SearchChannels %s %s %s", actor.App, among, wanted.scope), req.MaxResults, req.NextToken)
 		resp.Channels, resp.NextToken, err = store.List(r, store.MembershipsOf, list, page,
 			func(at chime.Place) (shown messaging.ChannelSummary, ok bool, err error) {
-				c, found, err := store.Channels.Get(r, store.K(actor.App, at.ChannelID))
-				if err != nil || !found || c.UID != at.UID || c.Elastic != nil {
+				c, found, err := channelAt(r, actor.App, at)
+				if err != nil || !found || c.Elastic != nil {
 					return shown, false, err
 				}
 				v := &Visit{Actor: actor, Channel: c, site: s.site}
