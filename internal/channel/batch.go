@@ -87,12 +87,7 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 		} else if err != nil {
 			return err
 		}
-		e, err := v.membershipEvent(tx, chime.EventCreateMembership, m, m.Created)
-		if err != nil {
-			return err
-		}
-		e.Join = []chime.Ref{ref}
-		if err := s.addMember(tx, v, m, e); err != nil {
+		if err := s.welcome(tx, v, m); err != nil {
 			return err
 		}
 		member, err := v.Identity(tx, ref)

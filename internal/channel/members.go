@@ -29,15 +29,7 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 		if err := s.admit(tx, v, &m, req.SubChannelID); err != nil {
 			return err
 		}
-		e, err := v.membershipEvent(tx, chime.EventCreateMembership, m, m.Created)
-		if err != nil {
-			return err
-		}
-		e.Join = []chime.Ref{ref}
-		if err := v.narrow(tx, &e, m.Type, ref); err != nil {
-			return err
-		}
-		if err := s.addMember(tx, v, m, e); err != nil {
+		if err := s.welcome(tx, v, m); err != nil {
 			return err
 		}
 		resp.SubChannelID = m.Sub

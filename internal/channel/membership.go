@@ -11,14 +11,15 @@ func (v *Visit) newMembership(ref chime.Ref, kind messaging.ChannelMembershipTyp
 	return chime.Membership{Ref: ref, Type: kind, InvitedBy: v.Actor.Ref, Created: now, Updated: now}
 }
 
-// admit decides where a new membership belongs, and refuses one that the channel has already
-// or cannot have. Members of an elastic channel are placed by the service, moderators say where.
+// admit decides where a new membership belongs, and refuses, before it writes anything, one that
+// the channel has already or cannot have. Members of an elastic channel are placed by the
+// service, moderators say where.
 func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string) error {
 	if v.Channel.Elastic == nil {
 		if err := RefuseSubChannel(sub); err != nil {
 			return err
 		}
-		return v.refuseMember(tx, m.Ref, "")
+		return v.refuseMember(tx, m.Ref, nil)
 	}
 	if hidden(m.Type) {
 		return errHiddenElastic
@@ -35,12 +36,12 @@ func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string)
 		if err := v.requireSubChannel(tx, m.Sub); err != nil {
 			return err
 		}
-		return v.refuseMember(tx, m.Ref, m.Sub)
+		return v.refuseMember(tx, m.Ref, sub)
 	}
 	if err := refusePlacing(sub); err != nil {
 		return err
 	}
-	if err := v.refuseMember(tx, m.Ref, ""); err != nil {
+	if err := v.refuseMember(tx, m.Ref, nil); err != nil {
 		return err
 	}
 	if m.Sub, err = s.place(tx, v, m.Created); err != nil {
@@ -59,18 +60,25 @@ func refusePlacing(sub *string) error {
 
 // refuseMember refuses somebody who is a member of the sub-channel, or of the channel at all
 // when none is named.
-func (v *Visit) refuseMember(r store.Reader, ref chime.Ref, sub string) error {
-	already := v
-	if sub != "" {
-		in := *v
-		in.Sub = sub
-		already = &in
-	}
-	_, found, err := already.MembershipOf(r, ref)
-	if err == nil && found {
+func (v *Visit) refuseMember(r store.Reader, ref chime.Ref, sub *string) error {
+	memberships, err := v.named(r, ref, sub)
+	if err == nil && len(memberships) > 0 {
 		err = api.Conflict("MemberArn is a member of the channel already")
 	}
 	return err
+}
+
+// welcome writes a membership that was admitted and tells the members, the new one included.
+func (s *Service) welcome(tx store.Tx, v *Visit, m chime.Membership) error {
+	e, err := v.membershipEvent(tx, chime.EventCreateMembership, m, m.Created)
+	if err != nil {
+		return err
+	}
+	e.Join = []chime.Ref{m.Ref}
+	if err := v.narrow(tx, &e, m.Type, m.Ref); err != nil {
+		return err
+	}
+	return s.addMember(tx, v, m, e)
 }
 
 // addMember writes a membership together with the event that tells of it.

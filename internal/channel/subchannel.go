@@ -117,6 +117,13 @@ func (v *Visit) MayEditOwn() bool { return v.Member() || v.Manages() && v.Channe
 // membershipsOf reads all memberships that somebody has in the channel, oldest first: at most
 // one unless it is a moderator of an elastic channel.
 func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Membership, err error) {
+	if v.Channel.Elastic == nil {
+		m, found, err := store.Memberships.Get(r, v.key(ref))
+		if found {
+			all = []chime.Membership{m}
+		}
+		return all, err
+	}
 	err = store.Memberships.Each(r, store.Prefix(v.key(ref)), func(_ store.Key, m chime.Membership) (bool, error) {
 		all = append(all, m)
 		return true, nil
