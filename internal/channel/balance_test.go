@@ -2,6 +2,7 @@ package channel_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -165,6 +166,12 @@ func (b *balance) apply(e *chime.Event) {
 	case chime.EventUpdateMembership:
 		if len(e.Join) != 1 || !slices.Equal(e.Only, e.Join) {
 			b.rt.Fatalf("a move of %v is told to %v", e.Join, e.Only)
+		}
+	}
+	if e.MessageType != "" {
+		var shown struct{ SubChannelId string }
+		if err := json.Unmarshal(e.Payload, &shown); err != nil || shown.SubChannelId != e.Sub {
+			b.rt.Fatalf("%s in %s shows %s", e.Type, e.Sub, e.Payload)
 		}
 	}
 	for _, ref := range e.Join {

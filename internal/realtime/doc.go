@@ -9,6 +9,8 @@
 //   - Who is a member changes with the events themselves, in their order: a new member gets
 //     the event of its own joining and all that follow, a removed one its own removal and
 //     nothing after it.
+//   - Of an elastic channel a user gets what happens in its sub-channels and, once, what happens
+//     to the channel itself.
 //   - An event is encoded once and its bytes are shared by all receivers.
 //   - A receiver that does not read holds at most a bounded number of bytes; past it the
 //     session is closed with 1011 and a client reconnects. It never delays the others.
