@@ -53,7 +53,19 @@ func malformed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return wire.MalformedPolicyDocumentException.Errorf("%s", err.Error())
+	return wire.MalformedPolicyDocumentException.Errorf("%s", fault(err))
+}
+
+const maxFault = 500 // bytes
+
+// fault is what is wrong with a document, in a length that is good to read: the engine may quote
+// long parts of it.
+func fault(err error) string {
+	text := err.Error()
+	if len(text) > maxFault {
+		text = strings.ToValidUTF8(text[:maxFault], "") + "..."
+	}
+	return text
 }
 
 // escaped is a document as answers carry it: percent-encoded as RFC 3986 says.

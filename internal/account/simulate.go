@@ -142,7 +142,7 @@ func (sim *simulation) parse(member string, documents []string) ([]iam.Policy, e
 	for i, text := range documents {
 		doc, err := iam.Parse([]byte(text))
 		if err != nil {
-			return nil, invalid(fmt.Sprintf("%s.%d", member, i+1), "%s", err.Error())
+			return nil, invalid(fmt.Sprintf("%s.%d", member, i+1), "%s", fault(err))
 		}
 		name := member + "." + strconv.Itoa(i+1)
 		list = append(list, iam.Policy{Name: name, Document: doc})
