@@ -19,7 +19,7 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if _, err := exec.LookPath("aws"); err != nil {
-		t.Log("ATTENTION: the aws CLI is not installed; its script is NOT run")
+		t.Log("ATTENTION: the aws CLI is not installed; its scripts are NOT run")
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
