@@ -59,16 +59,20 @@ func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *wire.Creat
 	}, nil
 }
 
-// issuerOf is the URL of an issuer as it is kept: without https://.
+// issuerOf is the URL of an issuer as it is kept: without https://. One issuer has one spelling, so
+// that a policy that names its ARN cannot be evaded by another.
 func issuerOf(text string) (string, error) {
+	issuer, ok := strings.CutPrefix(text, "https://")
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Scheme != "https" || u.Hostname() == "":
+	case !ok || err != nil || u.Hostname() == "":
 		return "", invalid("Url", "must begin with https:// and name a host")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
+	case issuer != u.Host+u.EscapedPath():
 		return "", invalid("Url", "must hold nothing but a host and a path")
+	case u.Host != strings.ToLower(u.Host):
+		return "", invalid("Url", "must name the host in lower case")
 	}
-	return strings.ToLower(u.Host) + u.EscapedPath(), nil
+	return issuer, nil
 }
 
 // distinct leaves out what is repeated.

@@ -14,7 +14,7 @@ func TestProvider(t *testing.T) {
 	w := newWorld(t)
 	thumbprint := strings.Repeat("a", 40)
 	made := get[*iam.CreateOpenIDConnectProviderResponse](w, &iam.CreateOpenIDConnectProviderRequest{
-		URL: "https://Issuer.Example:8443/Realm/", ClientIDList: []string{"chat", "web", "chat"}, ThumbprintList: []string{thumbprint},
+		URL: "https://issuer.example:8443/Realm/", ClientIDList: []string{"chat", "web", "chat"}, ThumbprintList: []string{thumbprint},
 		Tags: []iam.Tag{{Key: "k", Value: p("v")}},
 	})
 	if made.OpenIDConnectProviderARN != account0+"oidc-provider/issuer.example:8443/Realm/" || len(made.Tags) != 1 {
@@ -46,7 +46,7 @@ func TestProvidersThatAreRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, url := range []string{
 		"a.example", "http://a.example", "https://", "https:///x", "https://:443", "https://u:p@a.example", "https://a.example?x=1", "https://a.example?",
-		"https://a.example#x", "https://a.example#", "https://a.example:port", "https:a.example",
+		"https://a.example#x", "https://a.example#", "https://a.example:port", "https:a.example", "https://A.example", "HTTPS://a.example", "https://a.example/%",
 	} {
 		w.refused(&iam.CreateOpenIDConnectProviderRequest{URL: url}, "InvalidInput")
 	}

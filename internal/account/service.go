@@ -12,9 +12,8 @@
 // Names are told apart without regard to case and shown as they were given, but for names of inline
 // policies, where case counts. Lists are in the order of their names and page exactly.
 //
-// The transport authorises iam:<operation> on the ARN of what the request names: user/, role/,
-// policy/ or oidc-provider/; on * for lists of all, CreateOpenIDConnectProvider's aside, and
-// SimulateCustomPolicy.
+// The gate authorises iam:<operation> on the ARN of what the request names or makes: user/, role/,
+// policy/ or oidc-provider/; on * for lists of all and SimulateCustomPolicy.
 package account
 
 import (
