@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/account"
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/iam"
+	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/keyring"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -59,7 +61,7 @@ func newLimited(t *testing.T, limits account.Limits) *world {
 		Store: st, Site: chime.Site{Region: "us-east-1", Account: "000000000000"}, Keyring: w.keys, Limits: limits,
 		Caller: func(context.Context) account.Caller { return w.caller }, Changed: func() { w.changes++ }, Now: now, Random: random,
 	})
-	for _, op := range iam.Operations(s) {
+	for _, op := range slices.Concat(iam.Operations(s), iamtools.Operations(s)) {
 		w.ops[op.Name] = op
 	}
 	return w
@@ -155,4 +157,9 @@ func (w *world) key(user string) *iam.AccessKey {
 func padded(n int) string {
 	const head, tail = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"chime:*","Resource":"arn:aws:chime:*:*:`, `"}}`
 	return head + strings.Repeat("a", n-len(head)-len(tail)) + tail
+}
+
+func (w *world) provider(url string) string {
+	w.t.Helper()
+	return get[*iam.CreateOpenIDConnectProviderResponse](w, &iam.CreateOpenIDConnectProviderRequest{URL: url}).OpenIDConnectProviderARN
 }

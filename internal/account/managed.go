@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -228,7 +227,6 @@ func (s *Service) changeManaged(ctx context.Context, arn string, f func(*chime.M
 		if err != nil {
 			return err
 		}
-		m.Versions = slices.Clone(m.Versions)
 		if err := f(&m.ManagedPolicy); err != nil {
 			return err
 		}

@@ -29,11 +29,11 @@ func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *wire.Creat
 	if err != nil {
 		return nil, err
 	}
-	if len(r.ClientIDList) > maxClientIDs {
-		return nil, quota("ClientIdsPerOpenIdConnectProvider", maxClientIDs)
+	if err := checkClientIDs(r.ClientIDList); err != nil {
+		return nil, err
 	}
-	if len(r.ThumbprintList) > maxThumbprints {
-		return nil, invalid("ThumbprintList", "must hold at most %d thumbprints", maxThumbprints)
+	if err := checkThumbprints(r.ThumbprintList); err != nil {
+		return nil, err
 	}
 	p := chime.OIDCProvider{
 		URL: issuer, ClientIDs: distinct(r.ClientIDList), Thumbprints: distinct(r.ThumbprintList), Created: s.now(), Tags: tags,
@@ -75,6 +75,20 @@ func issuerOf(text string) (string, error) {
 	return issuer, nil
 }
 
+func checkClientIDs(list []string) error {
+	if len(list) > maxClientIDs {
+		return quota("ClientIdsPerOpenIdConnectProvider", maxClientIDs)
+	}
+	return nil
+}
+
+func checkThumbprints(list []string) error {
+	if len(list) > maxThumbprints {
+		return invalid("ThumbprintList", "must hold at most %d thumbprints", maxThumbprints)
+	}
+	return nil
+}
+
 // distinct leaves out what is repeated.
 func distinct(list []string) (kept []string) {
 	for _, item := range list {
@@ -93,11 +107,7 @@ func (s *Service) GetOpenIDConnectProvider(ctx context.Context, r *wire.GetOpenI
 	}
 	var p chime.OIDCProvider
 	err = s.store.View(ctx, func(reader store.Reader) (err error) {
-		var found bool
-		p, found, err = store.OIDCProviders.Get(reader, store.K(issuer))
-		if err == nil && !found {
-			err = wire.NoSuchEntityException.Errorf("OpenIDConnect Provider not found for arn %s", r.OpenIDConnectProviderARN)
-		}
+		p, err = getProvider(reader, issuer)
 		return err
 	})
 	if err != nil {
@@ -106,6 +116,32 @@ func (s *Service) GetOpenIDConnectProvider(ctx context.Context, r *wire.GetOpenI
 	return &wire.GetOpenIDConnectProviderResponse{
 		URL: p.URL, ClientIDList: p.ClientIDs, ThumbprintList: p.Thumbprints, CreateDate: p.Created.Optional(), Tags: wireTags(p.Tags),
 	}, nil
+}
+
+func getProvider(r store.Reader, issuer string) (chime.OIDCProvider, error) {
+	p, found, err := store.OIDCProviders.Get(r, store.K(issuer))
+	if err == nil && !found {
+		err = wire.NoSuchEntityException.Errorf("The OIDC provider of https://%s cannot be found.", issuer)
+	}
+	return p, err
+}
+
+// changeProvider applies f to the stored provider.
+func (s *Service) changeProvider(ctx context.Context, arn string, f func(*chime.OIDCProvider) error) error {
+	issuer, err := s.parseProvider(arn)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, func(tx store.Tx) error {
+		p, err := getProvider(tx, issuer)
+		if err != nil {
+			return err
+		}
+		if err := f(&p); err != nil {
+			return err
+		}
+		return store.OIDCProviders.Put(tx, store.K(issuer), p)
+	})
 }
 
 // ListOpenIDConnectProviders lists all of them.

@@ -149,12 +149,17 @@ func getRole(r store.Reader, name string) (chime.Role, error) {
 
 // changeRole applies f to the stored role.
 func (s *Service) changeRole(ctx context.Context, name string, f func(*chime.Role) error) error {
+	return s.changeRoleIn(ctx, name, func(_ store.Tx, role *chime.Role) error { return f(role) })
+}
+
+// changeRoleIn does so for an f that needs the transaction.
+func (s *Service) changeRoleIn(ctx context.Context, name string, f func(store.Tx, *chime.Role) error) error {
 	return s.change(ctx, func(tx store.Tx) error {
 		role, err := getRole(tx, name)
 		if err != nil {
 			return err
 		}
-		if err := f(&role); err != nil {
+		if err := f(tx, &role); err != nil {
 			return err
 		}
 		return store.Roles.Put(tx, nameKey(name), role)

@@ -22,27 +22,16 @@ func (s *Service) TagRole(ctx context.Context, r *wire.TagRoleRequest) (*wire.Ta
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.changeRole(ctx, r.RoleName, func(role *chime.Role) error {
-		for _, tag := range added {
-			if i := indexTag(role.Tags, tag.Key); i >= 0 {
-				role.Tags[i] = tag
-			} else {
-				role.Tags = append(role.Tags, tag)
-			}
-		}
-		if len(role.Tags) > maxTags {
-			return quota("TagsPerRole", maxTags)
-		}
-		return nil
+	return nil, s.changeRole(ctx, r.RoleName, func(role *chime.Role) (err error) {
+		role.Tags, err = addTags(role.Tags, added, "TagsPerRole")
+		return err
 	})
 }
 
 // UntagRole removes tags from a role; keys without a tag do no harm.
 func (s *Service) UntagRole(ctx context.Context, r *wire.UntagRoleRequest) (*wire.UntagRoleResponse, error) {
 	return nil, s.changeRole(ctx, r.RoleName, func(role *chime.Role) error {
-		role.Tags = slices.DeleteFunc(role.Tags, func(tag chime.Tag) bool {
-			return slices.ContainsFunc(r.TagKeys, func(key string) bool { return strings.EqualFold(key, tag.Key) })
-		})
+		role.Tags = removeTags(role.Tags, r.TagKeys)
 		return nil
 	})
 }
@@ -64,10 +53,19 @@ func (s *Service) ListRoleTags(ctx context.Context, r *wire.ListRoleTagsRequest)
 	return &wire.ListRoleTagsResponse{Tags: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
+// tag is a tag of either part of the API.
+type tag interface {
+	~struct {
+		Key   string
+		Value *string
+	}
+}
+
 // newTags checks the tags that a request gives to an entity.
-func newTags(tags []wire.Tag) ([]chime.Tag, error) {
+func newTags[T tag](tags []T) ([]chime.Tag, error) {
 	var kept []chime.Tag
-	for _, tag := range tags {
+	for _, given := range tags {
+		tag := wire.Tag(given)
 		if len(tag.Key) >= len(reservedTag) && strings.EqualFold(tag.Key[:len(reservedTag)], reservedTag) {
 			return nil, invalid("Tags", "a Key must not begin with %s", reservedTag)
 		}
@@ -77,6 +75,27 @@ func newTags(tags []wire.Tag) ([]chime.Tag, error) {
 		kept = append(kept, chime.Tag{Key: tag.Key, Value: or(tag.Value, "")})
 	}
 	return kept, nil
+}
+
+// addTags is all with the tags added or replaced.
+func addTags(all, added []chime.Tag, quotaName string) ([]chime.Tag, error) {
+	for _, tag := range added {
+		if i := indexTag(all, tag.Key); i >= 0 {
+			all[i] = tag
+		} else {
+			all = append(all, tag)
+		}
+	}
+	if len(all) > maxTags {
+		return nil, quota(quotaName, maxTags)
+	}
+	return all, nil
+}
+
+func removeTags(all []chime.Tag, keys []string) []chime.Tag {
+	return slices.DeleteFunc(all, func(tag chime.Tag) bool {
+		return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(key, tag.Key) })
+	})
 }
 
 func indexTag(tags []chime.Tag, key string) int {

@@ -127,6 +127,20 @@ func getUser(r store.Reader, name string) (chime.AccountUser, error) {
 	return u, err
 }
 
+// changeUser applies f to the stored user, within the transaction.
+func (s *Service) changeUser(ctx context.Context, name string, f func(store.Tx, *chime.AccountUser) error) error {
+	return s.change(ctx, func(tx store.Tx) error {
+		u, err := getUser(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := f(tx, &u); err != nil {
+			return err
+		}
+		return store.AccountUsers.Put(tx, nameKey(name), u)
+	})
+}
+
 // userOrCaller is the user whom a request names or who makes it.
 func (s *Service) userOrCaller(ctx context.Context, name *string) (string, error) {
 	if name != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
+	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/api/sts"
@@ -161,6 +162,7 @@ func (s *services) operations() []api.Operation {
 		identityapi.Operations(s.identity),
 		sts.Operations(sts.Unbuilt{}),
 		iam.Operations(s.account),
+		iamtools.Operations(s.account),
 		cognito.Operations(cognito.Unbuilt{}),
 	)
 }

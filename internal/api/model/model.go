@@ -12,7 +12,7 @@ import (
 var files embed.FS
 
 // Services are the models in the order in which they are generated.
-var Services = []string{"chime-sdk-messaging", "chime-sdk-identity", "sts", "iam", "cognito-identity"}
+var Services = []string{"chime-sdk-messaging", "chime-sdk-identity", "sts", "iam", "iam-tools", "cognito-identity"}
 
 // Model is one API.
 type Model struct {
