@@ -7,6 +7,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/iam"
+	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	"github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/api/sts"
@@ -256,6 +257,12 @@ func requestTags(req api.Request) []chime.Tag {
 		return optional(r.Tags)
 	case *iam.TagRoleRequest:
 		return optional(r.Tags)
+	case *iamtools.TagUserRequest:
+		return optional(r.Tags)
+	case *iamtools.TagPolicyRequest:
+		return optional(r.Tags)
+	case *iamtools.TagOpenIDConnectProviderRequest:
+		return optional(r.Tags)
 	case *sts.AssumeRoleRequest:
 		return optional(r.Tags)
 	}
@@ -270,6 +277,12 @@ func requestTagKeys(req api.Request) values {
 	case *identity.UntagResourceRequest:
 		return r.TagKeys
 	case *iam.UntagRoleRequest:
+		return r.TagKeys
+	case *iamtools.UntagUserRequest:
+		return r.TagKeys
+	case *iamtools.UntagPolicyRequest:
+		return r.TagKeys
+	case *iamtools.UntagOpenIDConnectProviderRequest:
 		return r.TagKeys
 	}
 	var keys values
