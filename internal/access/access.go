@@ -48,6 +48,7 @@ type Service struct {
 	generation atomic.Uint64 // of what the account holds; Forget begins a new one
 	serial     atomic.Uint64 // of the latest principal
 	known      cache[known]
+	entities   cache[entity]
 	granted    cache[granted]
 	chatPolicy []iam.Policy
 }
@@ -71,7 +72,7 @@ func New(o Options) (*Service, error) {
 	s := &Service{
 		store: o.Store, keyring: o.Keyring, site: o.Site, rootSecret: o.RootSecretAccessKey,
 		now: o.Now, random: o.Random, verifier: verifier, explain: o.Explain,
-		known: newCache[known](knownSets), granted: newCache[granted](grantedSets),
+		known: newCache[known](knownSets), entities: newCache[entity](entitySets), granted: newCache[granted](grantedSets),
 	}
 	if s.chatPolicy, err = chatPolicy(o.Site); err != nil {
 		return nil, err
@@ -100,75 +101,79 @@ func (s *Service) SecretKey(ctx context.Context, accessKeyID, sessionToken strin
 	if sessionToken == "" && subtle.ConstantTimeCompare([]byte(accessKeyID), []byte(s.root.AccessKeyID)) == 1 {
 		return s.rootSecret, s.root, nil
 	}
-	name := sessionToken
-	if name == "" {
-		name = accessKeyID
+	name, temporary := sessionToken, true
+	if sessionToken == "" {
+		name, temporary = accessKeyID, false
 	}
-	hash := s.known.hash(name)
-	generation := s.generation.Load()
-	k := s.known.find(hash, func(k *known) bool { return k.generation == generation && k.name == name })
+	hash, generation := s.known.hash(name), s.generation.Load()
+	k := s.known.find(hash, func(k *known) bool {
+		return k.generation == generation && k.temporary == temporary && k.name == name
+	})
 	if k == nil {
-		found, err := s.lookUp(ctx, accessKeyID, sessionToken)
+		k = &known{name: strings.Clone(name), temporary: temporary, generation: generation}
+		var err error
+		if temporary {
+			err = s.lookUpSession(ctx, k, accessKeyID)
+		} else {
+			err = s.lookUpKey(ctx, k)
+		}
 		if err != nil {
 			return "", nil, err
 		}
-		// What was read before a Forget is stored as old.
-		found.generation, found.name = generation, strings.Clone(name)
-		k = &found
 		s.known.put(hash, k)
 	}
 	if k.principal.AccessKeyID != accessKeyID {
 		return "", nil, fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
 	}
-	if expires := k.principal.Expires; !expires.IsZero() && !s.now().Before(expires) {
+	if expires := k.principal.Expires; temporary && !s.now().Before(expires) {
 		return "", nil, sigv4.ErrExpiredToken
 	}
 	return k.secret, k.principal, nil
 }
 
-func (s *Service) lookUp(ctx context.Context, accessKeyID, sessionToken string) (known, error) {
-	if sessionToken == "" {
-		return s.lookUpKey(ctx, accessKeyID)
-	}
-	c, err := s.openToken(sessionToken)
+// lookUpSession completes what is known of a session token.
+func (s *Service) lookUpSession(ctx context.Context, k *known, accessKeyID string) error {
+	c, err := s.openToken(k.name)
 	if err != nil {
-		return known{}, err
+		return err
 	}
 	if c.AccessKeyID != accessKeyID {
-		return known{}, fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
+		return fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
 	}
 	if !s.now().Before(c.Expires.Time()) {
-		return known{}, sigv4.ErrExpiredToken
+		return sigv4.ErrExpiredToken
 	}
-	p, err := s.sessionPrincipal(ctx, c)
-	if err != nil {
-		return known{}, err
-	}
-	return known{secret: s.keyring.Secret(c.AccessKeyID), principal: p}, nil
+	k.secret = s.keyring.Secret(c.AccessKeyID)
+	k.principal, err = s.sessionPrincipal(ctx, k.generation, c)
+	return err
 }
 
-// lookUpKey finds the user of a long-term key.
-func (s *Service) lookUpKey(ctx context.Context, id string) (known, error) {
+// lookUpKey completes what is known of a long-term access key.
+func (s *Service) lookUpKey(ctx context.Context, k *known) error {
 	var key chime.AccessKey
-	var p *Principal
+	var found bool
 	err := s.store.View(ctx, func(r store.Reader) (err error) {
-		var found bool
-		if key, found, err = store.AccessKeys.Get(r, store.K(id)); err != nil {
-			return err
-		}
-		if !found || !key.Active {
-			return sigv4.ErrUnknownKey
-		}
-		p, err = s.userPrincipal(r, key.User)
+		key, found, err = store.AccessKeys.Get(r, store.K(k.name))
 		return err
 	})
 	if err != nil {
-		return known{}, err
+		return err
+	}
+	if !found || !key.Active {
+		return sigv4.ErrUnknownKey
+	}
+	user, err := s.entity(ctx, k.generation, chime.EntityUser, key.User)
+	if err != nil {
+		return err
+	}
+	if user == nil {
+		return sigv4.ErrUnknownKey
 	}
 	secret, err := s.keyring.Unseal(key.Secret, []byte(key.ID))
 	if err != nil {
-		return known{}, fmt.Errorf("secret of access key %s: %w", key.ID, err)
+		return fmt.Errorf("secret of access key %s: %w", key.ID, err)
 	}
-	p.AccessKeyID = key.ID
-	return known{secret: string(secret), principal: p}, nil
+	k.secret, k.principal = string(secret), s.userPrincipal(user)
+	k.principal.AccessKeyID = key.ID
+	return nil
 }

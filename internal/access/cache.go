@@ -40,22 +40,3 @@ func (c *cache[T]) put(hash uint64, entry *T) {
 		}
 	}
 }
-
-const (
-	knownSets   = 4 << 10  // 16,384 principals
-	grantedSets = 16 << 10 // 65,536 decisions, about 250 bytes each
-)
-
-// known is what was found out about an access key or session token.
-type known struct {
-	name       string // the key's id or the token
-	generation uint64
-	secret     string
-	principal  *Principal
-}
-
-// granted says that a principal was allowed an action on a resource, whatever the request.
-type granted struct {
-	principal        uint64 // serial
-	action, resource string
-}

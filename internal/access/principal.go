@@ -6,11 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carillon-chat/carillon/internal/account/policies"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/sigv4"
-	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // Kind is what a principal is.
@@ -106,46 +104,60 @@ func (s *Service) rootPrincipal() *Principal {
 	return &Principal{Kind: Root, ARN: arn, policyARN: arn, ID: s.site.Account, serial: s.newSerial(), all: true}
 }
 
-// userPrincipal is a stored user. One that does not exist is an unknown key: its keys went
-// before it.
-func (s *Service) userPrincipal(r store.Reader, name string) (*Principal, error) {
-	u, found, err := policies.LoadUser(r, s.site, name)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, sigv4.ErrUnknownKey
-	}
+func (s *Service) userPrincipal(u *entity) *Principal {
 	return &Principal{
-		Kind: User, ARN: u.ARN, policyARN: u.ARN, ID: u.ID, Name: u.Name, Tags: u.Tags, serial: s.newSerial(), set: u.Set,
-	}, nil
+		Kind: User, ARN: u.arn, policyARN: u.arn, ID: u.id, Name: u.name, Tags: u.tags, serial: s.newSerial(), set: u.set,
+	}
 }
 
-// sessionPrincipal is who the claims of a session token speak of.
-func (s *Service) sessionPrincipal(ctx context.Context, c claims) (p *Principal, err error) {
-	err = s.store.View(ctx, func(r store.Reader) error {
-		switch c.Kind {
-		case UserSession:
-			p, err = s.userSession(r, c)
-		case RoleSession:
-			p, err = s.roleSession(r, c)
-		case ChatSession:
-			p = s.chatSession(c)
-		default:
-			err = fmt.Errorf("%w: it is of an unknown kind", sigv4.ErrInvalidToken)
+// sessionPrincipal is who the claims of a session token speak of. A session ends with the user or
+// role that it was made for: another one of the same name has another id.
+func (s *Service) sessionPrincipal(ctx context.Context, generation uint64, c claims) (p *Principal, err error) {
+	switch {
+	case c.Kind == ChatSession:
+		p = s.chatSession(c)
+	case c.Kind == UserSession && c.Name == "":
+		p = s.rootPrincipal()
+	case c.Kind == UserSession:
+		user, err := s.holder(ctx, generation, chime.EntityUser, c)
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
-	if err != nil {
-		return nil, err
+		p = s.userPrincipal(user)
+	case c.Kind == RoleSession:
+		role, err := s.holder(ctx, generation, chime.EntityRole, c)
+		if err != nil {
+			return nil, err
+		}
+		p = s.roleSession(role, c)
+	default:
+		return nil, fmt.Errorf("%w: it is of an unknown kind", sigv4.ErrInvalidToken)
 	}
 	p.Kind, p.AccessKeyID = c.Kind, c.AccessKeyID
 	p.Issued, p.Expires = c.Issued.Time(), c.Expires.Time()
-	return p, s.narrow(p, c.Policies)
+	return p, p.narrow(c.Policies)
 }
 
-// narrow puts session policies over a principal.
-func (s *Service) narrow(p *Principal, documents []string) error {
+// holder is the user or role of a session.
+func (s *Service) holder(ctx context.Context, generation uint64, kind string, c claims) (*entity, error) {
+	e, err := s.entity(ctx, generation, kind, c.Name)
+	if err == nil && (e == nil || e.id != c.ID) {
+		err = sigv4.ErrOrphanToken
+	}
+	return e, err
+}
+
+func (s *Service) roleSession(role *entity, c claims) *Principal {
+	return &Principal{
+		ARN: s.assumedARN(role.name, c.SessionName), policyARN: role.arn, ID: role.id + ":" + c.SessionName,
+		Name: role.name, SessionName: c.SessionName,
+		Tags: over(role.tags, c.Tags), SessionTags: c.Tags, Transitive: c.Transitive,
+		serial: s.newSerial(), provider: c.Provider, claims: c.Federated, set: role.set,
+	}
+}
+
+// narrow puts session policies over the principal, whose set has none yet.
+func (p *Principal) narrow(documents []string) error {
 	for i, text := range documents {
 		d, err := iam.Parse([]byte(text))
 		if err != nil {
@@ -155,33 +167,6 @@ func (s *Service) narrow(p *Principal, documents []string) error {
 		p.set.HasSession = true
 	}
 	return nil
-}
-
-func (s *Service) userSession(r store.Reader, c claims) (*Principal, error) {
-	if c.Name == "" {
-		return s.rootPrincipal(), nil
-	}
-	p, err := s.userPrincipal(r, c.Name)
-	if err == sigv4.ErrUnknownKey || err == nil && p.ID != c.ID {
-		return nil, sigv4.ErrOrphanToken
-	}
-	return p, err
-}
-
-func (s *Service) roleSession(r store.Reader, c claims) (*Principal, error) {
-	role, found, err := policies.LoadRole(r, s.site, c.Name)
-	if err != nil {
-		return nil, err
-	}
-	if !found || role.ID != c.ID {
-		return nil, sigv4.ErrOrphanToken
-	}
-	return &Principal{
-		ARN: s.assumedARN(role.Name, c.SessionName), policyARN: role.ARN, ID: role.ID + ":" + c.SessionName,
-		Name: role.Name, SessionName: c.SessionName,
-		Tags: over(role.Tags, c.Tags), SessionTags: c.Tags, Transitive: c.Transitive,
-		serial: s.newSerial(), provider: c.Provider, claims: c.Federated, set: role.Set,
-	}, nil
 }
 
 func (s *Service) assumedARN(role, session string) string {

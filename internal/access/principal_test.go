@@ -105,6 +105,10 @@ func TestKeysOfUsers(t *testing.T) {
 	if _, err := f.verify(t, wrong); err == nil {
 		t.Error("a wrong secret is accepted")
 	}
+	token := c
+	token.SessionToken = c.AccessKeyID
+	_, err = f.verify(t, token)
+	refused(t, err, sigv4.CodeUnrecognized, "session token")
 	f.update(t, func(tx store.Tx) error { return store.AccessKeys.Delete(tx, store.K(c.AccessKeyID)) })
 	_, err = f.verify(t, c)
 	refused(t, err, sigv4.CodeUnrecognized, "does not know")
