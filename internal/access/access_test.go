@@ -52,6 +52,15 @@ func (f *fixture) issue(t testing.TB, user string) access.Credentials {
 // verify signs a request with the credentials and has it verified.
 func (f *fixture) verify(t testing.TB, c access.Credentials) (*access.Principal, error) {
 	t.Helper()
+	p, service, err := f.Verify(context.Background(), f.signed(t, c))
+	if err == nil && service != "chime" {
+		t.Errorf("signed for %q", service)
+	}
+	return p, err
+}
+
+func (f *fixture) signed(t testing.TB, c access.Credentials) *sigv4.Request {
+	t.Helper()
 	req, err := http.NewRequest("GET", "http://localhost/endpoints/messaging-session", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -67,11 +76,7 @@ func (f *fixture) verify(t testing.TB, c access.Credentials) (*access.Principal,
 		t.Fatal(err)
 	}
 	r := sigv4.FromHTTP(req, empty)
-	p, service, err := f.Verify(context.Background(), &r)
-	if err == nil && service != "chime" {
-		t.Errorf("signed for %q", service)
-	}
-	return p, err
+	return &r
 }
 
 func TestUserSessionIsLimitedToItsUser(t *testing.T) {
