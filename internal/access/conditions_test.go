@@ -226,3 +226,15 @@ func TestExtraConditionsGoFirst(t *testing.T) {
 		t.Error("nobody has a name")
 	}
 }
+
+// Two principals in one place of the cache do not get each other's decisions.
+func TestDecisionsBelongToTheirPrincipal(t *testing.T) {
+	f := newFixture(t)
+	f.role(t, "chat", allow(`"chime:*"`, `"*"`))
+	f.role(t, "nobody", allow(`"none:none"`, `"*"`))
+	if err := f.mayList(f.assume(t, "chat", access.SessionRequest{})); err != nil {
+		t.Fatal(err)
+	}
+	f.SkipSerials()
+	expect(t, f.mayList(f.assume(t, "nobody", access.SessionRequest{})), "AccessDeniedException")
+}
