@@ -46,7 +46,7 @@ func describeDev(b *strings.Builder, cfg config.Config, base string, seeded *app
 	}
 	fmt.Fprintf(b, "Channel:      %s\n", seeded.ChannelARN)
 	b.WriteString("\nFor the AWS CLI and SDKs (some read the one name of the region, some the other):\n\n")
-	for _, service := range []string{"CHIME_SDK_MESSAGING", "CHIME_SDK_IDENTITY", "STS"} {
+	for _, service := range []string{"CHIME_SDK_MESSAGING", "CHIME_SDK_IDENTITY", "STS", "IAM", "COGNITO_IDENTITY"} {
 		fmt.Fprintf(b, "  export AWS_ENDPOINT_URL_%s=%s\n", service, base)
 	}
 	fmt.Fprintf(b, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n  export AWS_ACCESS_KEY_ID=%[2]s\n", cfg.Region, cfg.RootAccessKeyID)
