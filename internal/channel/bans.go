@@ -41,14 +41,20 @@ func (s *Service) CreateChannelBan(ctx context.Context, req *messaging.CreateCha
 }
 
 func (v *Visit) refuseManager(r store.Reader, ref chime.Ref) error {
-	manages, err := v.moderates(r, ref)
-	if err == nil && !manages {
-		manages, err = identity.IsAdmin(r, v.Actor.App, ref)
-	}
+	manages, err := v.manages(r, ref)
 	if err == nil && manages {
 		err = api.Forbidden("MemberArn is an admin or a moderator, who cannot be banned")
 	}
 	return err
+}
+
+// manages tells of somebody what Manages does of the caller.
+func (v *Visit) manages(r store.Reader, ref chime.Ref) (bool, error) {
+	manages, err := v.moderates(r, ref)
+	if err != nil || manages {
+		return manages, err
+	}
+	return identity.IsAdmin(r, v.Actor.App, ref)
 }
 
 func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {

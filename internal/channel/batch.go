@@ -44,23 +44,66 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 		return resp, err
 	}
 	now := s.now()
-	for _, ref := range refs {
-		member, err := v.Identity(tx, ref)
-		if err != nil {
-			return nil, err
-		}
-		added.Members = append(added.Members, *member)
-	}
-	e := v.event(chime.EventBatchCreateMembership, now, added.AppendJSON(nil, api.ISO))
-	e.Join = refs
-	if err := v.narrow(tx, &e, kind, refs...); err != nil {
+	if added.Members, err = v.identities(tx, refs); err != nil {
 		return nil, err
 	}
-	order, err := tx.Append(e)
+	order, err := v.tellBatch(tx, added, kind, refs, now)
 	for i := 0; i < len(refs) && err == nil; i++ {
 		err = s.saveNewMember(tx, v, v.newMembership(refs[i], kind, now), order)
 	}
 	return resp, err
+}
+
+// tellBatch appends the event of a batch and answers its position. That of hidden members goes
+// to the members who manage the channel; a hidden member learns of itself alone (spec 3.5).
+func (v *Visit) tellBatch(tx store.Tx, added *messaging.BatchChannelMemberships, kind messaging.ChannelMembershipType, refs []chime.Ref, now chime.Millis) (order uint64, err error) {
+	if !hidden(kind) {
+		return v.appendBatch(tx, *added, refs, nil, now)
+	}
+	managers, err := v.memberManagers(tx)
+	if err != nil {
+		return 0, err
+	}
+	var joining []chime.Ref // who manage the channel themselves
+	for _, ref := range refs {
+		manages, err := v.manages(tx, ref)
+		if err != nil {
+			return 0, err
+		}
+		if manages {
+			joining = append(joining, ref)
+			continue
+		}
+		own := *added
+		if own.Members, err = v.identities(tx, []chime.Ref{ref}); err != nil {
+			return 0, err
+		}
+		if order, err = v.appendBatch(tx, own, []chime.Ref{ref}, []chime.Ref{ref}, now); err != nil {
+			return 0, err
+		}
+	}
+	if only := append(managers, joining...); len(only) > 0 {
+		return v.appendBatch(tx, *added, joining, only, now)
+	}
+	return order, nil
+}
+
+func (v *Visit) appendBatch(tx store.Tx, told messaging.BatchChannelMemberships, join, only []chime.Ref, now chime.Millis) (uint64, error) {
+	e := v.event(chime.EventBatchCreateMembership, now, told.AppendJSON(nil, api.ISO))
+	e.Join, e.Only = join, only
+	return tx.Append(e)
+}
+
+func (v *Visit) identities(r store.Reader, refs []chime.Ref) ([]messaging.Identity, error) {
+	list := make([]messaging.Identity, len(refs))
+	for i, ref := range refs {
+		shown, err := v.Identity(r, ref)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = *shown
+	}
+	return list, nil
 }
 
 // batchElastic adds the members of a batch to an elastic channel one by one, each with an event

@@ -293,6 +293,37 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+func TestAHiddenMemberOfABatchLearnsOfItselfAlone(t *testing.T) {
+	w := servicetest.New(t, "ann", "bob", "cy", "dee", "mod")
+	w.AddChannel("ann", "c", func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users("bob") })
+	w.MakeModerator("ann", "c", "mod")
+	add := func(users ...string) {
+		t.Helper()
+		w.Events()
+		_, err := w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{
+			ChannelARN: w.Channel("c"), ChimeBearer: w.User("ann"), Type: hidden, MemberARNs: w.Users(users...),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("cy", "mod", "dee")
+	expect(t, "events", w.Events(), []string{
+		"BATCH_CREATE_CHANNEL_MEMBERSHIP to cy: CY +cy",
+		"BATCH_CREATE_CHANNEL_MEMBERSHIP to dee: DEE +dee",
+		"BATCH_CREATE_CHANNEL_MEMBERSHIP to ann,mod: CY MOD DEE +mod",
+	})
+	expect(t, "hidden list", members(w, "ann", hidden), []string{"CY", "DEE", "MOD"})
+	w.MakeAdmin("bob")
+	for _, id := range []string{"ann", "mod", "bob", "cy"} { // nobody who manages is left
+		if _, err := w.Channels.DeleteChannelMembership(ctx, &messaging.DeleteChannelMembershipRequest{ChannelARN: w.Channel("c"), MemberARN: w.User(id), ChimeBearer: w.User("ann")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("cy")
+	expect(t, "events without managers", w.Events(), []string{"BATCH_CREATE_CHANNEL_MEMBERSHIP to cy: CY +cy"})
+}
+
 func TestMissingChannels(t *testing.T) {
 	w := servicetest.New(t, "ann", "bob")
 	w.AddChannel("ann", "secret", func(r *messaging.CreateChannelRequest) { r.Privacy = messaging.ChannelPrivacyPrivate })
