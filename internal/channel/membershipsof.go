@@ -23,7 +23,7 @@ func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, 
 				if err != nil || v == nil {
 					return messaging.ChannelMembershipForAppInstanceUserSummary{}, false, err
 				}
-				shown, err := v.membershipSummary(r)
+				shown, err := s.membershipSummary(r, actor, v)
 				return *shown, true, err
 			})
 		return err
@@ -86,14 +86,18 @@ func (s *Service) visitAt(r store.Reader, app string, ref chime.Ref, at chime.Pl
 	return v, nil
 }
 
-// membershipSummary shows the membership of the one who visits.
-func (v *Visit) membershipSummary(r store.Reader) (*messaging.ChannelMembershipForAppInstanceUserSummary, error) {
-	summary, err := v.summary(r)
+// membershipSummary shows a membership to the caller: the channel is as the caller sees it, also
+// when the membership is another's.
+func (s *Service) membershipSummary(r store.Reader, actor identity.Actor, theirs *Visit) (*messaging.ChannelMembershipForAppInstanceUserSummary, error) {
+	summary, err := theirs.summary(r)
+	if err == nil && actor.Ref != theirs.Actor.Ref {
+		summary, err = s.summaryFor(r, actor, theirs.Channel)
+	}
 	return &messaging.ChannelMembershipForAppInstanceUserSummary{
 		ChannelSummary: &summary,
 		AppInstanceUserMembershipSummary: &messaging.AppInstanceUserMembershipSummary{
-			Type: v.Membership.Type, ReadMarkerTimestamp: v.Membership.ReadMarker.Optional(),
-			SubChannelID: v.Membership.Sub,
+			Type: theirs.Membership.Type, ReadMarkerTimestamp: theirs.Membership.ReadMarker.Optional(),
+			SubChannelID: theirs.Membership.Sub,
 		},
 	}, err
 }
@@ -114,7 +118,7 @@ func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Contex
 		if theirs == nil {
 			return api.Forbidden("AppInstanceUserArn is not a member of the channel")
 		}
-		resp.ChannelMembership, err = theirs.membershipSummary(r)
+		resp.ChannelMembership, err = s.membershipSummary(r, v.Actor, theirs)
 		return err
 	})
 	return resp, err

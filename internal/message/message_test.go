@@ -225,6 +225,14 @@ func TestTargetedMessagesConcernTwo(t *testing.T) {
 			t.Errorf("%s sees the last message at %v, %v", user, resp.Channel.LastMessageTimestamp, err)
 		}
 	}
+	one, err := w.Channels.DescribeChannelMembershipForAppInstanceUser(ctx, &messaging.DescribeChannelMembershipForAppInstanceUserRequest{ChannelARN: w.Channel("c"), AppInstanceUserARN: w.User("bob"), ChimeBearer: w.User("adm")})
+	if err != nil || !one.ChannelMembership.ChannelSummary.LastMessageTimestamp.Equal(atAll) {
+		t.Errorf("an admin sees in bob's membership: %+v, %v", one, err)
+	}
+	list, err := w.Channels.ListChannelMembershipsForAppInstanceUser(ctx, &messaging.ListChannelMembershipsForAppInstanceUserRequest{AppInstanceUserARN: ptr(w.User("bob")), ChimeBearer: w.User("adm")})
+	if err != nil || !list.ChannelMemberships[0].ChannelSummary.LastMessageTimestamp.Equal(atAll) {
+		t.Errorf("an admin sees in bob's memberships: %+v, %v", list, err)
+	}
 	redact := func(by string) string {
 		_, err := w.Messages.RedactChannelMessage(ctx, &messaging.RedactChannelMessageRequest{ChannelARN: w.Channel("c"), MessageID: id, ChimeBearer: w.User(by)})
 		return servicetest.Outcome(err)
