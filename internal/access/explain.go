@@ -57,7 +57,10 @@ func (s *Service) ExplainConnect(ctx context.Context, signed *sigv4.Request, fro
 	}
 	var known bool
 	err = s.store.View(ctx, func(r store.Reader) (err error) {
-		known, err = store.Users.Has(r, store.K(c.App, c.User.ID()))
+		known, err = store.AppInstances.Has(r, store.K(c.App))
+		if err == nil && known {
+			known, err = store.Users.Has(r, store.K(c.App, c.User.ID()))
+		}
 		return err
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ func (h *Hub) deliver(e *chime.Event) {
 		frame := h.frame(e)
 		for _, s := range h.receivers {
 			if !s.push(frame) {
-				h.end(s, CloseInternalError, "slow consumer")
+				h.endSlow(s)
 			}
 		}
 		clear(h.receivers) // keep no closed session alive
@@ -117,8 +117,9 @@ func (h *Hub) kicked(e *chime.Event) []*Session {
 	return nil
 }
 
-// catchUp does for one member what deliver does for all.
-func (h *Hub) catchUp(m *member, e *chime.Event) {
+// catchUp does for one member what deliver does for all, and answers the sessions that have no
+// room for the event.
+func (h *Hub) catchUp(m *member, e *chime.Event) (slow []*Session) {
 	key := channelOf(e)
 	if slices.Contains(e.Join, m.user) {
 		h.join(m, key)
@@ -130,12 +131,15 @@ func (h *Hub) catchUp(m *member, e *chime.Event) {
 	if gets = gets || slices.Contains(e.Also, m.user); gets && e.MessageType != "" {
 		frame := h.frame(e)
 		for _, s := range m.sessions {
-			s.push(frame)
+			if !s.push(frame) {
+				slow = append(slow, s)
+			}
 		}
 	}
 	if e.Type == chime.EventDeleteChannel || slices.Contains(e.Leave, m.user) {
 		h.part(m, key)
 	}
+	return slow
 }
 
 // frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.

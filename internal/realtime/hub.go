@@ -201,7 +201,14 @@ func (h *Hub) enter(g Grant, s *Session) (m *member, replaced *Session, first bo
 // load reads the user's memberships and then lets it catch up with what happened meanwhile.
 func (h *Hub) load(ctx context.Context, m *member) {
 	position, channels, err := h.read(ctx, m.userKey)
+	for _, s := range h.enrol(m, position, channels, err) {
+		h.endSlow(s)
+	}
+}
 
+// enrol puts a user on the roster with the channels that it had at the position, and answers the
+// sessions whose queues are too short for what came meanwhile.
+func (h *Hub) enrol(m *member, position uint64, channels []channelKey, err error) (slow []*Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.loading, m)
@@ -211,7 +218,7 @@ func (h *Hub) load(ctx context.Context, m *member) {
 		if h.users[m.userKey] == m {
 			delete(h.users, m.userKey)
 		}
-		return
+		return nil
 	}
 	m.loaded = true
 	for _, key := range channels {
@@ -222,17 +229,22 @@ func (h *Hub) load(ctx context.Context, m *member) {
 	}
 	for _, e := range m.pending {
 		if e.Position > position || e.Ephemeral && e.Position == position {
-			h.catchUp(m, e)
+			slow = append(slow, h.catchUp(m, e)...)
 		}
 	}
 	m.pending = nil
 	h.forget(m)
+	return slow
 }
 
 // read finds the user's channels and the position of the log that they belong to.
 func (h *Hub) read(ctx context.Context, user userKey) (position uint64, channels []channelKey, err error) {
 	err = h.opts.Store.View(ctx, func(r store.Reader) error {
-		known, err := store.Users.Has(r, store.K(user.app, user.user.ID()))
+		// A deleted app instance keeps its users until they are removed in the background.
+		known, err := store.AppInstances.Has(r, store.K(user.app))
+		if err == nil && known {
+			known, err = store.Users.Has(r, store.K(user.app, user.user.ID()))
+		}
 		if err != nil {
 			return err
 		}
@@ -328,6 +340,9 @@ func (h *Hub) forget(m *member) {
 	}
 	delete(h.users, m.userKey)
 }
+
+// endSlow closes a session that would miss an event.
+func (h *Hub) endSlow(s *Session) { h.end(s, CloseInternalError, "slow consumer") }
 
 // end closes a session that the hub gave up.
 func (h *Hub) end(s *Session, code int, reason string) {

@@ -83,6 +83,9 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	}
 	w := &world{t: t, st: st, hub: New(o), cur: cur}
 	w.update(func(tx store.Tx) error {
+		if err := store.AppInstances.Put(tx, store.K("A"), chime.AppInstance{ID: "A"}); err != nil {
+			return err
+		}
 		for _, id := range []string{"ann", "bob", "cy"} {
 			if err := store.Users.Put(tx, store.K("A", id), chime.User{ID: id}); err != nil {
 				return err
@@ -305,6 +308,51 @@ func TestSlowReaderIsClosedAndTheOthersAreNot(t *testing.T) {
 	}
 	if got := len(bob.read(t)); got != 21 {
 		t.Errorf("the other got %d frames", got)
+	}
+}
+
+// late is a store in which something happens right after each View.
+type late struct {
+	store.Store
+	happens func()
+}
+
+func (l late) View(ctx context.Context, f func(store.Reader) error) error {
+	err := l.Store.View(ctx, f)
+	l.happens()
+	return err
+}
+
+// What comes while a user's channels are being read reaches the session, or the session ends:
+// nothing is left out in silence.
+func TestWhatDoesNotFitWhileAttachingClosesTheSession(t *testing.T) {
+	for n, fits := range map[int]bool{5: true, 20: false} {
+		var w *world
+		w = newWorld(t, func(o *Options) {
+			o.MaxQueueBytes = 2000
+			o.Store = late{o.Store, func() {
+				for i := range n {
+					w.commit(message("c", fmt.Sprintf("%0200d", i)))
+				}
+				w.deliver()
+			}}
+		})
+		w.commit(join("c", "ann"))
+		w.deliver()
+		s := w.attach("ann", "1")
+		if fits && (s.closed != nil || len(s.read(t)) != n+1) || !fits && (s.closed == nil || s.closed.Code != CloseInternalError) {
+			t.Errorf("%d messages: closed with %v, %d frames", n, s.closed, len(s.read(t)))
+		}
+	}
+}
+
+func TestNobodyAttachesToADeletedAppInstance(t *testing.T) {
+	w := newWorld(t)
+	w.update(func(tx store.Tx) error { return store.AppInstances.Delete(tx, store.K("A")) })
+	_, err := w.hub.Attach(context.Background(), Grant{App: "A", User: chime.UserRef("ann"), SessionID: "1"}, new(socket))
+	var refused *CloseError
+	if !errors.As(err, &refused) || refused.Code != CloseUnauthorized {
+		t.Errorf("got %v", err)
 	}
 }
 
