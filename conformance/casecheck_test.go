@@ -1,7 +1,9 @@
 package conformance
 
 import (
+	"cmp"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +38,7 @@ func TestCasesAreComplete(t *testing.T) {
 			}
 			c := &check{T: t, file: f, words: words, model: m, op: op}
 			c.names()
+			c.spelling(models)
 			c.errors()
 			c.repeats()
 			c.members(op.Output, "")
@@ -72,7 +75,10 @@ func (c *check) names() {
 			c.Errorf("the name %q is empty or not the only one", one.Name)
 		}
 		seen[one.Name] = true
-		if _, ok := c.words.Servers[one.Server]; one.Server != "" && !ok && one.Soon == "" {
+		if one.Steps != nil && !reflect.DeepEqual(one.step, step{}) {
+			c.Errorf("%s: words of a step stand beside the steps", one.Name)
+		}
+		if _, ok := c.words.Servers[one.Server]; one.Server != "" && !ok {
 			c.Errorf("%s: the vocabulary has no server %s", one.Name, one.Server)
 		}
 		if one.NewerThan != "" && one.NewerThan != "aws-sdk-go" {
@@ -84,12 +90,65 @@ func (c *check) names() {
 	}
 }
 
+// spelling wants members that answers have: what is spelt wrong is absent from every answer.
+func (c *check) spelling(models map[string]*model.Model) {
+	for i := range c.file.Cases {
+		for _, s := range c.file.Cases[i].all() {
+			name := cmp.Or(s.Call, c.file.operation)
+			m := c.model
+			for _, other := range models {
+				if m.Operations[name] == nil {
+					m = other
+				}
+			}
+			if op := m.Operations[name]; op == nil {
+				c.Errorf("%s: there is no operation %s", c.file.Cases[i].Name, name)
+			} else if unknown := unknownMember(m, op.Output, s.Expect); unknown != "" {
+				c.Errorf("%s: %s does not answer %s", c.file.Cases[i].Name, name, unknown)
+			}
+		}
+	}
+}
+
+// unknownMember is one that is expected of a structure that has no such member, or nothing.
+func unknownMember(m *model.Model, shape string, expect any) (unknown string) {
+	switch expect := expect.(type) {
+	case map[string]any:
+		s := m.Shapes[shape]
+		if s != nil && s.Type == "map" {
+			return ""
+		}
+		for name, inside := range expect {
+			i := -1
+			if s != nil {
+				i = slices.IndexFunc(s.Members, func(member model.Member) bool { return member.Name == name })
+			}
+			if i < 0 {
+				return name
+			}
+			if unknown = unknownMember(m, s.Members[i].Shape, inside); unknown != "" {
+				return unknown
+			}
+		}
+	case []any:
+		for _, item := range expect {
+			if unknown = unknownMember(m, string(m.Shapes[shape].Member), item); unknown != "" {
+				return unknown
+			}
+		}
+	}
+	return ""
+}
+
 // errors wants each declared error from a case, or its reason.
 func (c *check) errors() {
 	shown := map[string]bool{}
 	for _, s := range c.own(func(s step) bool { return s.Error != "" }) {
 		if c.words.Errors[s.Error] == 0 {
 			c.Errorf("the vocabulary has no error %s", s.Error)
+		}
+		if s.Error == "BadRequestException" && s.Says == "" {
+			c.Error("a case with BadRequestException does not say which member is bad")
 		}
 		shown[s.Error] = true
 	}
@@ -99,7 +158,7 @@ func (c *check) errors() {
 		switch {
 		case !shown[name] && reason == "" && c.words.Never[name] == "":
 			c.Errorf("no case shows %s, and not_provoked does not say why", name)
-		case shown[name] && (reason != "" || c.words.Never[name] != ""):
+		case shown[name] && reason != "":
 			c.Errorf("a case shows %s, which is said not to be provoked", name)
 		}
 	}

@@ -30,7 +30,6 @@ type testCase struct {
 	Given     []string
 	Server    string
 	NewerThan string `yaml:"newer_than"`
-	Soon      string // what the case waits for
 	Steps     []step
 	step      `yaml:",inline"` // of a case that is one step
 }
@@ -40,6 +39,7 @@ type step struct {
 	With        map[string]any
 	Expect      map[string]any
 	Error, Says string
+	Within      int
 	Save        map[string]string
 	Again       bool
 	Pages       *pages

@@ -6,7 +6,6 @@ export async function runFile(file, words, clients) {
   const wrong = {};
   await Promise.all(
     file.cases.map(async (one) => {
-      if (one.soon) return;
       const run = new Run(file, words, clients[one.server ?? "usual"]);
       await run.all(one).catch((error) => (wrong[one.name] = error.message));
       await run.forget();
@@ -75,8 +74,12 @@ class Run {
     return input;
   }
 
-  async refused({ call, error: name, says = "" }, input, where) {
-    const error = await this.call(call, input).then((answer) => fail(where, `it answers ${text(answer)}, want ${name}`), (e) => e);
+  async refused({ call, error: name, says = "", within = 1 }, input, where) {
+    let answer, error;
+    for (let n = 0; n < within && !error; n++) {
+      answer = await this.call(call, input).catch((e) => void (error = e));
+    }
+    if (!error) fail(where, `it answers ${text(answer)}, want ${name}`);
     const Class = this.services.find(({ sdk }) => sdk[`${call}Command`]).sdk[name];
     const status = error.$metadata?.httpStatusCode;
     if (error instanceof Class && error.name === name && status === this.words.errors[name] && error.message.includes(says)) return;
