@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +22,9 @@ func TestScripts(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
 		t.Log("ATTENTION: the aws CLI is not installed; its scripts are NOT run")
 	}
+	if ok, _ := condition("terraform"); !ok {
+		t.Log("ATTENTION: terraform is not installed, or TF_PLUGIN_DIR not set; its script is NOT run")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -28,10 +32,22 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			address, err := freeAddress()
 			env.Setenv("LISTEN", address)
+			env.Setenv("TF_PLUGIN_DIR", os.Getenv("TF_PLUGIN_DIR"))
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"welcomed": welcomed, "export": export},
+		Condition: condition,
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"welcomed": welcomed, "export": export},
 	})
+}
+
+// condition: terraform says that Terraform and its AWS provider are there. The provider is large
+// and comes from a registry, so whoever wants the script run names the folder that it is in.
+func condition(name string) (bool, error) {
+	if name != "terraform" {
+		return false, fmt.Errorf("there is no condition %q", name)
+	}
+	_, err := exec.LookPath("terraform")
+	return err == nil && os.Getenv("TF_PLUGIN_DIR") != "", nil
 }
 
 func freeAddress() (string, error) {

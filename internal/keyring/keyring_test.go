@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -341,5 +342,54 @@ func TestRotationIsNotTooFast(t *testing.T) {
 	defer st.Close()
 	if _, err := keyring.Open(context.Background(), keyring.Options{Store: st, RootSecret: "s", Rotate: time.Minute}); err == nil {
 		t.Error("more keys than numbers are allowed")
+	}
+}
+
+// Nodes that rotate at the same time agree in the end, and each opens what it sealed.
+func TestNodesAtTheSameTime(t *testing.T) {
+	c := newCluster(t)
+	var hours atomic.Int64
+	node := func() *keyring.Keyring {
+		k, err := keyring.Open(t.Context(), keyring.Options{
+			Store: c.store, RootSecret: "root-secret", Rotate: time.Hour,
+			Now: func() time.Time { return c.now.Add(time.Duration(hours.Load()) * time.Hour) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	nodes := []*keyring.Keyring{node(), node(), node()}
+	var running sync.WaitGroup
+	for i, k := range nodes {
+		running.Go(func() {
+			for range 20 {
+				hours.Add(1)
+				if err := k.Rotate(t.Context()); err != nil {
+					t.Error(err)
+				}
+				token, err := k.SealToken([]byte("text"))
+				if err != nil {
+					t.Error(err)
+				}
+				if _, err := nodes[(i+1)%len(nodes)].OpenToken(token); err != nil && !errors.Is(err, keyring.ErrToken) {
+					t.Error(err) // ErrToken: the other looked a moment ago and must wait
+				}
+				if _, err := k.OpenToken(token); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	for _, k := range nodes {
+		c.rotate(k)
+	}
+	for _, k := range nodes {
+		for _, other := range nodes {
+			if !c.opens(other, c.token(k, "text"), "text") {
+				t.Error("nodes disagree")
+			}
+		}
 	}
 }
