@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/sha256"
+	"regexp"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/identity"
@@ -55,6 +56,9 @@ func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire
 
 // endpointOf is what a registration asks for.
 func endpointOf(req *wire.RegisterAppInstanceUserEndpointRequest, id string, now chime.Millis) (chime.Endpoint, error) {
+	if !pinpointApp.MatchString(req.ResourceARN) {
+		return chime.Endpoint{}, api.BadRequest("ResourceArn", "is not the ARN of a Pinpoint application")
+	}
 	if req.EndpointAttributes.VoipDeviceToken != nil && req.Type == wire.AppInstanceUserEndpointTypeGcm {
 		return chime.Endpoint{}, api.BadRequest("EndpointAttributes.VoipDeviceToken", "is for endpoints of Type APNS and APNS_SANDBOX")
 	}
@@ -68,6 +72,9 @@ func endpointOf(req *wire.RegisterAppInstanceUserEndpointRequest, id string, now
 	}
 	return endpoint, nil
 }
+
+// pinpointApp is what AWS calls the applications that devices belong to, of any region and account.
+var pinpointApp = regexp.MustCompile(`^arn:aws:mobiletargeting:[a-z0-9-]+:[0-9]{12}:apps/[^/]+$`)
 
 // register keeps the endpoint under the id that its device has already, if it has one, and
 // answers that id.

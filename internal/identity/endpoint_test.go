@@ -295,3 +295,23 @@ func TestDeviceTokensStayInTheirRecord(t *testing.T) {
 		}))
 	})
 }
+
+func TestDevicesBelongToPinpointApplications(t *testing.T) {
+	onEachEngine(t, func(w *world) {
+		alice := w.user(w.app("app"), "alice")
+		for arn, allowed := range map[string]bool{
+			pinpoint: true, "arn:aws:mobiletargeting:eu-central-1:111111111111:apps/0a1b": true,
+			"arn:aws:lambda:us-east-1:000000000000:function:f": false, "arn:aws:mobiletargeting:us-east-1:000000000000:apps/": false,
+			"arn:aws:mobiletargeting:us-east-1:000000000000:apps/a/b": false, "arn:aws:mobiletargeting:us-east-1:000000000000:templates/a": false, alice: false,
+		} {
+			req := deviceRequest(alice, "device of "+arn)
+			req.ResourceARN = arn
+			_, err := w.RegisterAppInstanceUserEndpoint(context.Background(), req)
+			if allowed {
+				ok(w.t, err)
+				continue
+			}
+			refused(w.t, err, "BadRequestException", "ResourceArn")
+		}
+	})
+}
