@@ -3,6 +3,7 @@ package channel
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
@@ -33,7 +34,7 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 	// Lists that end up empty are answered all the same, for callers who go through them unasked.
 	added := &messaging.BatchChannelMemberships{InvitedBy: inviter, Type: kind, Members: []messaging.Identity{}, ChannelARN: v.ARN()}
 	resp := &messaging.BatchCreateChannelMembershipResponse{BatchChannelMemberships: added, Errors: []messaging.BatchCreateChannelMembershipError{}}
-	refs, err := v.batchMembers(tx, kind, arns, resp)
+	refs, err := s.batchMembers(tx, v, kind, arns, resp)
 	if err != nil {
 		return resp, err
 	}
@@ -144,7 +145,7 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 
 // batchMembers decides who can be added, and lists the others in the response. A caller who
 // may add nobody of the batch is refused.
-func (v *Visit) batchMembers(r store.Reader, kind messaging.ChannelMembershipType, arns []string, resp *messaging.BatchCreateChannelMembershipResponse) ([]chime.Ref, error) {
+func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arns []string, resp *messaging.BatchCreateChannelMembershipResponse) ([]chime.Ref, error) {
 	var refs []chime.Ref
 	seen := make(map[string]bool, len(arns))
 	allowed := false
@@ -159,7 +160,7 @@ func (v *Visit) batchMembers(r store.Reader, kind messaging.ChannelMembershipTyp
 		}
 		may := err == nil && v.mayAdd(res.Ref(), kind)
 		allowed = allowed || may
-		refusal, err := v.refusal(r, arn, res, may)
+		refusal, err := s.refusal(r, v, arn, res, may)
 		if err != nil {
 			return nil, err
 		}
@@ -173,7 +174,7 @@ func (v *Visit) batchMembers(r store.Reader, kind messaging.ChannelMembershipTyp
 }
 
 // refusal says why one member of a batch cannot be added, nil when it can.
-func (v *Visit) refusal(r store.Reader, arn string, res chime.Resource, may bool) (*messaging.BatchCreateChannelMembershipError, error) {
+func (s *Service) refusal(r store.Reader, v *Visit, arn string, res chime.Resource, may bool) (*messaging.BatchCreateChannelMembershipError, error) {
 	because := func(code messaging.ErrorCode, text string) *messaging.BatchCreateChannelMembershipError {
 		return &messaging.BatchCreateChannelMembershipError{MemberARN: arn, ErrorCode: code, ErrorMessage: text}
 	}
@@ -191,11 +192,16 @@ func (v *Visit) refusal(r store.Reader, arn string, res chime.Resource, may bool
 	} else if banned {
 		return because(messaging.ErrorCodeForbidden, "this is banned from the channel"), nil
 	}
-	if v.Channel.Elastic != nil {
-		return nil, nil // admit tells, by sub-channel
+	if v.Channel.Elastic == nil { // else admit tells, by sub-channel
+		if _, found, err := v.MembershipOf(r, res.Ref()); err != nil {
+			return nil, err
+		} else if found {
+			return because(messaging.ErrorCodeConflict, "this is a member of the channel already"), nil
+		}
 	}
-	if _, found, err := v.MembershipOf(r, res.Ref()); err != nil || !found {
-		return nil, err
+	n, _, err := store.Counts.Get(r, v.membershipsCount(res.Ref()))
+	if limit := s.limits.MembershipsPerUser; err == nil && limit > 0 && n >= uint64(limit) {
+		return because(messaging.ErrorCodeResourceLimitExceeded, fmt.Sprintf("the limit of %d memberships per user is reached", limit)), nil
 	}
-	return because(messaging.ErrorCodeConflict, "this is a member of the channel already"), nil
+	return nil, err
 }

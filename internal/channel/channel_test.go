@@ -11,6 +11,7 @@ import (
 
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 )
 
@@ -322,6 +323,33 @@ func TestAHiddenMemberOfABatchLearnsOfItselfAlone(t *testing.T) {
 	}
 	add("cy")
 	expect(t, "events without managers", w.Events(), []string{"BATCH_CREATE_CHANNEL_MEMBERSHIP to cy: CY +cy"})
+}
+
+func TestABatchPassesOverWhoHasTooManyMemberships(t *testing.T) {
+	w := servicetest.New(t, "ann", "bob", "cy", "dee")
+	few := channel.DefaultLimits()
+	few.MembershipsPerUser = 2
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: few})
+	w.AddChannel("bob", "b1")
+	w.AddChannel("bob", "b2")
+	w.AddChannel("ann", "c", func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users("dee") })
+	w.AddChannel("ann", "elastic", servicetest.Elastic(2, 2, 40))
+	w.AddChannel("dee", "d")
+	for _, id := range []string{"c", "elastic"} {
+		resp, err := w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{
+			ChannelARN: w.Channel(id), ChimeBearer: w.User("ann"), MemberARNs: w.Users("bob", "cy"),
+		})
+		if err != nil || len(resp.BatchChannelMemberships.Members) != 1 || len(resp.Errors) != 1 ||
+			resp.Errors[0].MemberARN != w.User("bob") || resp.Errors[0].ErrorCode != messaging.ErrorCodeResourceLimitExceeded {
+			t.Errorf("%s: %+v, %v", id, resp, err)
+		}
+	}
+	resp, err := w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{
+		ChannelARN: w.Channel("c"), ChimeBearer: w.User("ann"), MemberARNs: w.Users("dee"),
+	})
+	if err != nil || len(resp.Errors) != 1 || resp.Errors[0].ErrorCode != messaging.ErrorCodeConflict {
+		t.Errorf("a member: %+v, %v", resp, err)
+	}
 }
 
 func TestMissingChannels(t *testing.T) {
