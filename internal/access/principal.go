@@ -6,9 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carillon-chat/carillon/internal/account/policies"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // Kind is what a principal is.
@@ -135,7 +137,7 @@ func (s *Service) sessionPrincipal(ctx context.Context, generation uint64, c cla
 	}
 	p.Kind, p.AccessKeyID = c.Kind, c.AccessKeyID
 	p.Issued, p.Expires = c.Issued.Time(), c.Expires.Time()
-	return p, p.narrow(c.Policies)
+	return p, s.narrow(ctx, p, c.Policies)
 }
 
 // holder is the user or role of a session.
@@ -156,14 +158,26 @@ func (s *Service) roleSession(role *entity, c claims) *Principal {
 	}
 }
 
-// narrow puts session policies over the principal, whose set has none yet.
-func (p *Principal) narrow(documents []string) error {
-	for i, text := range documents {
-		d, err := iam.Parse([]byte(text))
+// narrow puts session policies over a principal, whose set has none yet: documents, and managed
+// policies by their ARNs as they are now. One that no longer exists allows nothing.
+func (s *Service) narrow(ctx context.Context, p *Principal, list []string) error {
+	for i, text := range list {
+		policy, found := iam.Policy{Name: fmt.Sprintf("session policy %d", i+1)}, true
+		var err error
+		if strings.HasPrefix(text, "arn:") {
+			err = s.store.View(ctx, func(r store.Reader) (err error) {
+				policy, found, err = policies.Document(r, s.site, text)
+				return err
+			})
+		} else {
+			policy.Document, err = iam.Parse([]byte(text))
+		}
 		if err != nil {
 			return fmt.Errorf("session policy %d: %w", i+1, err)
 		}
-		p.set.Session = append(p.set.Session, iam.Policy{Name: fmt.Sprintf("session policy %d", i+1), Document: d})
+		if found {
+			p.set.Session = append(p.set.Session, policy)
+		}
 		p.set.HasSession = true
 	}
 	return nil

@@ -33,7 +33,7 @@ type claims struct {
 	Expires     chime.Millis        `cbor:"7,keyasint"`
 	Tags        []chime.Tag         `cbor:"8,keyasint,omitempty"`
 	Transitive  []string            `cbor:"9,keyasint,omitempty"`
-	Policies    []string            `cbor:"10,keyasint,omitempty"` // documents
+	Policies    []string            `cbor:"10,keyasint,omitempty"` // documents, or ARNs of managed policies
 	Provider    string              `cbor:"11,keyasint,omitempty"`
 	Federated   map[string][]string `cbor:"12,keyasint,omitempty"`
 }
@@ -51,7 +51,8 @@ type SessionRequest struct {
 	Tags        []chime.Tag // of the session
 	Transitive  []string    // keys of Tags that chained sessions keep
 
-	// Policies are the session policies: documents that were parsed before. They only narrow.
+	// Policies are the session policies: documents that were parsed before, and ARNs of managed
+	// policies, which the session follows as they change. They only narrow.
 	Policies []string
 
 	// Provider is what aws:FederatedProvider says: the ARN of an OIDC provider, or

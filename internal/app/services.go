@@ -7,14 +7,15 @@ import (
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/account"
 	"github.com/carillon-chat/carillon/internal/api"
-	"github.com/carillon-chat/carillon/internal/api/cognito"
+	cognitoapi "github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
-	"github.com/carillon-chat/carillon/internal/api/sts"
+	stsapi "github.com/carillon-chat/carillon/internal/api/sts"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/cognito"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/dispatch"
 	"github.com/carillon-chat/carillon/internal/export"
@@ -24,7 +25,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/keyring"
 	"github.com/carillon-chat/carillon/internal/lifecycle"
 	"github.com/carillon-chat/carillon/internal/message"
+	"github.com/carillon-chat/carillon/internal/oidc"
 	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/sts"
 	"github.com/carillon-chat/carillon/internal/throttle"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
@@ -35,6 +38,8 @@ type services struct {
 	keyring  *keyring.Keyring
 	access   *access.Service
 	account  *account.Service
+	sts      *sts.Service
+	cognito  *cognito.Service
 	identity *identity.Service
 	channels *channels
 	messages *messages
@@ -66,8 +71,11 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 	s.account = account.New(account.Options{
 		Store: a.store, Site: site, Keyring: s.keyring, Limits: account.DefaultLimits(),
-		Caller: accountCaller, Changed: s.access.Forget, Now: now, Random: random,
+		Caller: accountCaller, Changed: s.forget, Now: now, Random: random,
 	})
+	if err := s.federate(a); err != nil {
+		return err
+	}
 	s.channels = channel.New(channel.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), TokenWindow: cfg.TokenWindow,
 	})
@@ -110,6 +118,31 @@ func accountCaller(ctx context.Context) account.Caller {
 		return account.Caller{User: p.Name, Root: p.IsRoot()}
 	}
 	return account.Caller{Root: p.Kind == access.Root}
+}
+
+// federate builds what gives out credentials.
+func (s *services) federate(a *App) error {
+	networks, err := a.cfg.OIDCNetworks()
+	if err != nil {
+		return err
+	}
+	own := &oidc.Own{URL: sts.CognitoURL, Key: s.keyring.IssuerKey}
+	verifier := oidc.New(oidc.Options{
+		Store: a.store, Now: a.deps.Now, AllowHTTP: a.cfg.OIDCAllowHTTP, Own: own, Log: a.deps.Log,
+		Client: oidc.NewClient(oidc.ClientOptions{AllowHTTP: a.cfg.OIDCAllowHTTP, AllowedNetworks: networks}),
+	})
+	s.sts = sts.New(sts.Options{Store: a.store, Site: s.site, Access: s.access, Verifier: verifier})
+	s.cognito = cognito.New(cognito.Options{
+		Store: a.store, Site: s.site, STS: s.sts, Verifier: verifier, Own: own,
+		Now: a.deps.Now, Random: a.deps.Random, GuestRate: a.cfg.CognitoGuestsPerSecond,
+	})
+	return nil
+}
+
+// forget makes everybody who remembers something of the account read it again.
+func (s *services) forget() {
+	s.access.Forget()
+	s.cognito.Forget()
 }
 
 // addBackground adds the actors that work on the log.
@@ -160,9 +193,9 @@ func (s *services) operations() []api.Operation {
 			endpoints: s.endpoint, tags: s.tags,
 		}),
 		identityapi.Operations(s.identity),
-		sts.Operations(sts.Unbuilt{}),
+		stsapi.Operations(s.sts),
 		iam.Operations(s.account),
 		iamtools.Operations(s.account),
-		cognito.Operations(cognito.Unbuilt{}),
+		cognitoapi.Operations(s.cognito),
 	)
 }

@@ -26,7 +26,8 @@ var layers = []layer{
 	{"decorator", []string{"internal/store/observed", "internal/store/faulty"},
 		[]string{"pure", "contract"},
 		"a decorator fits every engine while it knows nothing but the contract"},
-	{"service", []string{"internal/idempotency", "internal/keyring", "internal/account", "internal/access", "internal/identity", "internal/channel", "internal/message",
+	{"service", []string{"internal/idempotency", "internal/keyring", "internal/account", "internal/access", "internal/oidc", "internal/sts", "internal/cognito",
+		"internal/identity", "internal/channel", "internal/message",
 		"internal/flow", "internal/export", "internal/push", "internal/lifecycle", "internal/dispatch", "internal/realtime", "internal/throttle"},
 		[]string{"pure", "contract"},
 		"services hold the rules of the product; they run on any engine and behind any transport"},
@@ -69,6 +70,8 @@ var siblings = map[string]struct {
 		map[string][]string{
 			"internal/account":   {"internal/keyring"},
 			"internal/access":    {"internal/account/policies", "internal/keyring"},
+			"internal/sts":       {"internal/access", "internal/account/policies", "internal/oidc"},
+			"internal/cognito":   {"internal/sts", "internal/account/policies", "internal/oidc"},
 			"internal/identity":  {"internal/idempotency"},
 			"internal/channel":   {"internal/identity", "internal/idempotency"},
 			"internal/message":   {"internal/channel", "internal/identity", "internal/idempotency"},
@@ -103,6 +106,8 @@ var thirdParty = []struct {
 	{"github.com/gobwas/ws", []string{"internal/wsconn"}, "only the socket's transport speaks its protocol"},
 	{"github.com/spf13", []string{"internal/cli"}, "flags are read in one place"},
 	{"github.com/prometheus", []string{"internal/obs", "internal/app", "internal/store/observed"}, "services and transports count; metrics are collected where the parts are joined"},
+	{"github.com/coreos", []string{"internal/oidc"}, "tokens of others are believed in one place"},
+	{"github.com/go-jose", []string{"internal/oidc"}, "tokens of others are believed in one place"},
 	{"github.com/aws", nil, "AWS's own code is a peer in tests and no part of the server"},
 }
 

@@ -62,15 +62,15 @@ func unknownOperation(status int, message string) error {
 // Undeclared reports whether an operation answered an error that its model
 // does not declare, which typed clients cannot catch by name. One is on
 // purpose: DescribeAppInstanceUser says that a user does not exist (spec
-// 10.5), because applications rely on it. ValidationError is nowhere declared
-// in the query protocol. Faults of the server may come from
+// 10.5), because applications rely on it. ValidationError and AccessDenied are
+// nowhere declared in the query protocol. Faults of the server may come from
 // every operation of the protocols that do not model them.
 func Undeclared(op *api.Operation, err error) bool {
 	e, ok := errors.AsType[*api.Error](err)
 	switch {
 	case !ok || op.Declares(e.Type):
 		return false
-	case op.Protocol == api.Query && e.Type == api.ValidationError.Type:
+	case op.Protocol == api.Query && (e.Type == api.ValidationError.Type || e.Code == "AccessDenied"):
 		return false
 	case op.Name == "DescribeAppInstanceUser" && e.Type == api.NotFoundException.Type:
 		return false

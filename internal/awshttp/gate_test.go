@@ -192,6 +192,8 @@ func TestUndeclaredErrorsAreFound(t *testing.T) {
 		{"GetMessagingSessionEndpoint", api.BadRequest("", "x"), true},
 		{"GetCallerIdentity", api.ServiceUnavailable("x"), false},
 		{"GetUser", api.NotFound("x"), true},
+		{"AssumeRole", api.ValidationError.Errorf("x"), false},
+		{"AssumeRole", &api.Error{Type: "AccessDeniedException", Code: "AccessDenied", Status: 403}, false},
 		{"DescribeChannel", context.Canceled, false},
 		{"DescribeChannel", nil, false},
 	} {

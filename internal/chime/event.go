@@ -59,7 +59,8 @@ const (
 	EventCreateFlow       = "CREATE_CHANNEL_FLOW"
 	EventUpdateFlow       = "UPDATE_CHANNEL_FLOW"
 	EventDeleteFlow       = "DELETE_CHANNEL_FLOW"
-	EventUpdateAccount    = "UPDATE_ACCOUNT" // any change of IAM: what is known of principals is old
+	EventUpdateAccount    = "UPDATE_ACCOUNT"    // any change of IAM: what is known of principals is old
+	EventPutPoolIdentity  = "PUT_POOL_IDENTITY" // of Cognito: made, or given a login
 )
 
 // ReasonSubChannelDeleted is the one x-amz-chime-event-reason there is: balancing deleted a

@@ -39,6 +39,9 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("tls-key", when(c.TLSCert != "" && c.TLSKey == "", "must be set when tls-cert is"))
 	fault("tls-cert", when(c.TLSCert == "" && c.TLSKey != "", "must be set when tls-key is"))
 	fault("allowed-origins", checkOrigins(c.AllowedOrigins))
+	_, err := c.OIDCNetworks()
+	fault("oidc-allowed-networks", err)
+	fault("cognito-guests-per-second", within(c.CognitoGuestsPerSecond, 0, 100_000))
 
 	fault("presign-grace", within(c.PresignGrace, 0, 15*time.Minute))
 	fault("token-window", within(c.TokenWindow, time.Minute, 24*time.Hour))
@@ -129,6 +132,19 @@ func checkOrigins(origins []string) error {
 		}
 	}
 	return nil
+}
+
+// OIDCNetworks reads the setting oidc-allowed-networks.
+func (c *Config) OIDCNetworks() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range c.OIDCAllowedNetworks {
+		network, err := netip.ParsePrefix(text)
+		if err != nil || network != network.Masked() {
+			return nil, fmt.Errorf("must hold networks such as 10.1.0.0/16, not %q", text)
+		}
+		list = append(list, network)
+	}
+	return list, nil
 }
 
 func within[T interface {

@@ -32,6 +32,10 @@ type Config struct {
 
 	RootSecretAccessKeyPrevious Secret `key:"root-secret-access-key-previous" flag:"-" doc:"Former secret of the root access key, for the first start after it was changed: the stored keys are sealed under it. It signs nothing, and may be removed afterwards."`
 
+	OIDCAllowHTTP          bool     `key:"oidc-allow-http" default:"false" doc:"Accept web identity tokens of issuers on this machine that speak plain HTTP (http://localhost, http://127.0.0.1, http://[::1]), for tests. IAM knows such a provider by the same URL with https://."`
+	OIDCAllowedNetworks    []string `key:"oidc-allowed-networks" doc:"Networks in which issuers of web identity tokens may be reached although they are not public: a list such as 10.1.0.0/16,fd00::/8. Others are never connected to, whatever their names resolve to."`
+	CognitoGuestsPerSecond int      `key:"cognito-guests-per-second" default:"50" doc:"Identities that GetId makes in a second for callers without a login, of all pools together. 0 makes none; at most 100000."`
+
 	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 

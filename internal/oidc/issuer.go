@@ -43,9 +43,9 @@ type fetched struct {
 	at   time.Time
 }
 
-// maxIssuers bounds what is kept. IAM has at most 100 providers; the rest is of those that were
+// maxIssuers bounds what is kept. IAM has no more providers by default; the rest is of those that were
 // removed.
-const maxIssuers = 200
+const maxIssuers = 1000
 
 // keysOf gives the keys of an issuer, with the wanted one among them if the issuer has it. Its
 // error means that the issuer did not answer as it should.

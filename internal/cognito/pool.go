@@ -1,0 +1,123 @@
+package cognito
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/carillon-chat/carillon/internal/account/policies"
+	wire "github.com/carillon-chat/carillon/internal/api/cognito"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/sts"
+)
+
+// pools are the roles of each pool, as they were in one generation.
+type pools struct {
+	generation uint64
+	roles      map[string][]chime.Role
+}
+
+// pool gives the roles that name the pool; none means that there is no such pool.
+func (s *Service) pool(ctx context.Context, id string) ([]chime.Role, error) {
+	if known := s.known.Load(); known != nil && known.generation == s.generation.Load() {
+		return known.roles[id], nil
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	// What was read before a Forget is stored as old.
+	read := &pools{generation: s.generation.Load(), roles: map[string][]chime.Role{}}
+	if known := s.known.Load(); known != nil && known.generation == read.generation {
+		return known.roles[id], nil
+	}
+	err := s.options.Store.View(ctx, func(r store.Reader) error {
+		return store.Roles.Each(r, store.Range{}, func(_ store.Key, role chime.Role) (bool, error) {
+			for _, pool := range poolsOf(role.Trust) {
+				read.roles[pool] = append(read.roles[pool], role)
+			}
+			return true, nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.known.Store(read)
+	return read.roles[id], nil
+}
+
+const audience = sts.Cognito + ":aud"
+
+// poolsOf are the pools that a trust policy names. Which callers it accepts is asked later, of the
+// policy as a whole.
+func poolsOf(trust string) (list []string) {
+	if !strings.Contains(trust, sts.Cognito) {
+		return nil
+	}
+	document, err := iam.ParseTrust([]byte(trust))
+	if err != nil {
+		return nil
+	}
+	for _, statement := range document.Statements {
+		if statement.Effect != iam.Allow || statement.Principals == nil || !slices.Contains(statement.Principals.Federated, sts.Cognito) {
+			continue
+		}
+		for _, c := range statement.Conditions {
+			if !strings.EqualFold(c.Key, audience) || !strings.HasSuffix(strings.ToLower(c.Operator), "stringequals") {
+				continue
+			}
+			for _, pool := range c.Values {
+				if !slices.Contains(list, pool) {
+					list = append(list, pool)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// fitting are the roles that trust the caller.
+func (s *Service) fitting(ctx context.Context, roles []chime.Role, who caller) (list []chime.Role) {
+	login := who.login()
+	for _, role := range roles {
+		if s.options.STS.Trusts(ctx, role, login) {
+			list = append(list, role)
+		}
+	}
+	return list
+}
+
+// usable refuses a caller whom no role trusts.
+func (s *Service) usable(ctx context.Context, roles []chime.Role, who caller) error {
+	switch {
+	case len(s.fitting(ctx, roles, who)) > 0:
+		return nil
+	case len(who.logins) == 0:
+		return wire.NotAuthorizedException.Errorf("Unauthenticated access is not supported for this identity pool.")
+	}
+	return wire.NotAuthorizedException.Errorf("No role of the identity pool trusts this login.")
+}
+
+// choose gives the one role that trusts the caller, or that which the caller picks of several.
+func (s *Service) choose(ctx context.Context, roles []chime.Role, who caller, custom *string) (chime.Role, error) {
+	if err := s.usable(ctx, roles, who); err != nil {
+		return chime.Role{}, err
+	}
+	fitting := s.fitting(ctx, roles, who)
+	var names []string
+	for _, role := range fitting {
+		arn := policies.RoleARN(s.options.Site, role)
+		if custom != nil && *custom == arn {
+			return role, nil
+		}
+		names = append(names, arn)
+	}
+	switch {
+	case custom != nil:
+		return chime.Role{}, wire.NotAuthorizedException.Errorf("The role of CustomRoleArn does not trust this identity.")
+	case len(fitting) > 1:
+		return chime.Role{}, wire.InvalidIdentityPoolConfigurationException.Errorf(
+			"Several roles trust this identity, so CustomRoleArn has to name one: %s.", strings.Join(names, ", "))
+	}
+	return fitting[0], nil
+}

@@ -1,0 +1,179 @@
+package sts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/carillon-chat/carillon/internal/access"
+	wire "github.com/carillon-chat/carillon/internal/api/sts"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam"
+)
+
+// AssumeRole gives the caller a session of a role that trusts it.
+func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*wire.AssumeRoleResponse, error) {
+	p, ok := access.PrincipalFrom(ctx)
+	if !ok {
+		return nil, errNobody
+	}
+	if err := noMFA(r.SerialNumber, r.TokenCode); err != nil {
+		return nil, err
+	}
+	if len(r.ProvidedContexts) > 0 {
+		return nil, invalid("ProvidedContexts", "is not supported")
+	}
+	tags, transitive, err := chained(p, r)
+	if err != nil {
+		return nil, err
+	}
+	role, found, err := s.role(ctx, r.RoleARN)
+	if err != nil {
+		return nil, err
+	}
+	a := assumption{
+		service: s, role: role, arn: r.RoleARN, action: "sts:AssumeRole", by: iam.Principal{AWS: s.names(p)},
+		conditions: s.access.Conditions(ctx, p, r, access.SourceFrom(ctx)),
+	}
+	source, err := a.sourceIdentity(r.SourceIdentity)
+	if err != nil {
+		return nil, err
+	}
+	a.keys("sts:transitivetagkeys", r.TransitiveTagKeys)
+	if !found || !a.trusted(len(tags) > 0, r.SourceIdentity != nil) {
+		return nil, accessDenied("User: %s is not authorized to perform: %s on resource: %s because no role trust policy allows the %s action",
+			p.ARN, a.action, r.RoleARN, a.action)
+	}
+	if a.request, err = s.session(ctx, role, r.RoleSessionName, r.DurationSeconds, r.Policy, r.PolicyARNs); err != nil {
+		return nil, err
+	}
+	if p.Kind == access.RoleSession && a.request.Duration > chainedRole {
+		return nil, invalid("DurationSeconds", "is more than the hour that a role session may assume a further role for")
+	}
+	a.request.Tags, a.request.Transitive = tags, transitive
+	if source != "" {
+		a.request.Claims = map[string][]string{keySource: {source}}
+	}
+	issued, err := a.issue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.AssumeRoleResponse{
+		Credentials: credentials(issued), AssumedRoleUser: &wire.AssumedRoleUser{AssumedRoleID: issued.ID, ARN: issued.ARN},
+		PackedPolicySize: issued.Packed, SourceIdentity: source,
+	}, nil
+}
+
+// names are those by which a trust policy may call the principal. The account itself stands for
+// everybody in it: their own policies, which were asked already, say who may.
+func (s *Service) names(p *access.Principal) []string {
+	return []string{p.ARN, p.RoleARN(), s.site.Account}
+}
+
+// assumption is a role on its way to being assumed.
+type assumption struct {
+	service    *Service
+	role       chime.Role
+	arn        string // of the role
+	action     string
+	by         iam.Principal
+	conditions *access.Conditions
+	request    access.SessionRequest
+}
+
+// keys adds a condition key of this call, unless it has no value.
+func (a *assumption) keys(name string, values []string) {
+	if a.conditions.Extra == nil {
+		a.conditions.Extra = map[string][]string{}
+	}
+	if len(values) > 0 {
+		a.conditions.Extra[name] = values
+	}
+}
+
+// trusted asks the role's trust policy for the action, and for what comes with it. A policy that
+// is not understood trusts nobody.
+func (a *assumption) trusted(tagged, named bool) bool {
+	trust, err := iam.ParseTrust([]byte(a.role.Trust))
+	if err != nil {
+		return false
+	}
+	for _, tag := range a.role.Tags {
+		a.keys("aws:resourcetag/"+lower(tag.Key), []string{tag.Value})
+		a.keys("iam:resourcetag/"+lower(tag.Key), []string{tag.Value})
+	}
+	allows := func(action string) bool {
+		return trust.Trusts(iam.Question{Action: action, Resource: a.arn, Context: a.conditions, Principal: a.by}).Allowed
+	}
+	return allows(a.action) && (!tagged || allows("sts:TagSession")) && (!named || allows("sts:SetSourceIdentity"))
+}
+
+// issue makes the credentials.
+func (a *assumption) issue(ctx context.Context) (access.Credentials, error) {
+	issued, err := a.service.access.Issue(ctx, a.request)
+	if e, tooLarge := errors.AsType[*access.PackedTooLargeError](err); tooLarge {
+		return issued, wire.PackedPolicyTooLargeException.Errorf("Packed policy consumes %d%% of allotted space, please use smaller policy.", e.Percent)
+	}
+	return issued, err
+}
+
+// session is the part of a session that every way of assuming a role has.
+func (s *Service) session(ctx context.Context, role chime.Role, name string, seconds *int, policy *string, managed []wire.PolicyDescriptorType) (access.SessionRequest, error) {
+	request := access.SessionRequest{Role: &role, SessionName: name}
+	var err error
+	if request.Duration, err = duration(role, seconds); err != nil {
+		return request, err
+	}
+	request.Policies, err = s.sessionPolicies(ctx, policy, managed)
+	return request, err
+}
+
+const maxSessionPolicies = 10 // managed ones of a session
+
+// sessionPolicies are the given document and the ARNs of managed policies, which the session
+// follows as they change.
+func (s *Service) sessionPolicies(ctx context.Context, document *string, managed []wire.PolicyDescriptorType) (list []string, err error) {
+	if document != nil {
+		if _, err := iam.Parse([]byte(*document)); err != nil {
+			return nil, wire.MalformedPolicyDocumentException.Errorf("Policy: %v", err)
+		}
+		list = append(list, *document)
+	}
+	if len(managed) > maxSessionPolicies {
+		return nil, invalid("PolicyArns", "has more than %d elements", maxSessionPolicies)
+	}
+	for i, m := range managed {
+		member := fmt.Sprintf("PolicyArns[%d].arn", i)
+		if m.ARN == nil {
+			return nil, invalid(member, "is required")
+		}
+		found, err := s.managedPolicy(ctx, *m.ARN)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return nil, invalid(member, "names no managed policy")
+		}
+		list = append(list, *m.ARN)
+	}
+	return list, nil
+}
+
+// keySource is the condition key of the name that a session keeps from role to role.
+const keySource = "aws:sourceidentity"
+
+// sourceIdentity is the name that the session gets: the one asked for, or the one that the caller
+// has, which cannot be replaced.
+func (a *assumption) sourceIdentity(asked *string) (string, error) {
+	has, _, _ := a.conditions.Lookup(keySource)
+	switch {
+	case asked == nil && len(has) == 1:
+		return has[0], nil
+	case asked == nil:
+		return "", nil
+	case len(has) == 1 && has[0] != *asked:
+		return "", accessDenied("SourceIdentity cannot be changed by a session that has one")
+	}
+	a.keys("sts:sourceidentity", []string{*asked})
+	return *asked, nil
+}

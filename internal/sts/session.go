@@ -1,0 +1,63 @@
+package sts
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/access"
+	wire "github.com/carillon-chat/carillon/internal/api/sts"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+var errNobody = errors.New("sts: a call without a principal")
+
+// GetCallerIdentity says who signed. No policy can refuse it.
+func (s *Service) GetCallerIdentity(ctx context.Context, _ *wire.GetCallerIdentityRequest) (*wire.GetCallerIdentityResponse, error) {
+	p, ok := access.PrincipalFrom(ctx)
+	if !ok {
+		return nil, errNobody
+	}
+	return &wire.GetCallerIdentityResponse{UserID: p.ID, Account: s.site.Account, ARN: p.ARN}, nil
+}
+
+// GetSessionToken gives a user, or the root, temporary credentials of its own. The transport
+// refused callers who have temporary ones already.
+func (s *Service) GetSessionToken(ctx context.Context, r *wire.GetSessionTokenRequest) (*wire.GetSessionTokenResponse, error) {
+	p, ok := access.PrincipalFrom(ctx)
+	if !ok {
+		return nil, errNobody
+	}
+	if p.Temporary() {
+		return nil, accessDenied("Cannot call GetSessionToken with session credentials")
+	}
+	if err := noMFA(r.SerialNumber, r.TokenCode); err != nil {
+		return nil, err
+	}
+	request := access.SessionRequest{Duration: defaultUser}
+	if r.DurationSeconds != nil {
+		request.Duration = time.Duration(*r.DurationSeconds) * time.Second
+	}
+	if p.IsRoot() {
+		request.Duration = min(request.Duration, rootUser)
+	} else if err := s.user(ctx, p.Name, &request); err != nil {
+		return nil, err
+	}
+	issued, err := s.access.Issue(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.GetSessionTokenResponse{Credentials: credentials(issued)}, nil
+}
+
+func (s *Service) user(ctx context.Context, name string, request *access.SessionRequest) error {
+	return s.store.View(ctx, func(r store.Reader) error {
+		u, found, err := store.AccountUsers.Get(r, store.K(strings.ToLower(name)))
+		if err == nil && !found { // deleted since it was verified
+			err = accessDenied("The user %s no longer exists", name)
+		}
+		request.User = &u
+		return err
+	})
+}
