@@ -130,7 +130,7 @@ func (s *Service) federated(ctx context.Context, role chime.Role, login Login, r
 // login issues the session of a login that is trusted.
 func (a *assumption) login(ctx context.Context, login Login) (access.Credentials, error) {
 	if err := checkTags(login.Tags); err != nil {
-		return access.Credentials{}, err
+		return access.Credentials{}, wire.IDPRejectedClaimException.Errorf("the session tags in the token: %s", err.Message)
 	}
 	for _, tag := range login.Tags {
 		if tag.Key == "" || utf8.RuneCountInString(tag.Key) > 128 || utf8.RuneCountInString(tag.Value) > 256 {
