@@ -60,6 +60,12 @@ func (l *logBuffer) String() string {
 // start runs a fresh program until the test ends. Flags are those of carillon dev.
 func start(t *testing.T, flags map[string]string) *node {
 	t.Helper()
+	return startWith(t, flags, app.Deps{})
+}
+
+// startWith does the same with a clock of the test's own.
+func startWith(t *testing.T, flags map[string]string, deps app.Deps) *node {
+	t.Helper()
 	all := map[string]string{"listen": "127.0.0.1:0", "ops-listen": "127.0.0.1:0", "data": filepath.Join(t.TempDir(), "data")}
 	for key, value := range flags {
 		all[key] = value
@@ -74,7 +80,8 @@ func start(t *testing.T, flags map[string]string) *node {
 	}
 	n := &node{cfg: cfg, log: new(logBuffer)}
 	log := slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: &level}))
-	if n.App, err = app.New(t.Context(), cfg, app.Deps{Log: log, Version: "test"}); err != nil {
+	deps.Log, deps.Version = log, "test"
+	if n.App, err = app.New(t.Context(), cfg, deps); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
