@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go/aws"
+	"github.com/aws/aws-sdk-go/aws/awserr"
 	"github.com/aws/aws-sdk-go/aws/credentials"
 	"github.com/aws/aws-sdk-go/aws/request"
 	"github.com/aws/aws-sdk-go/aws/session"
@@ -39,6 +41,15 @@ func (n *node) session(keys sigv4.Credentials) *session.Session {
 func (n *node) account() (*iam.IAM, *sts.STS) {
 	sess := n.session(n.rootKeys())
 	return iam.New(sess), sts.New(sess)
+}
+
+// refused checks that an error is the one of the code, as the SDK types it.
+func refused(t *testing.T, what string, err error, code string) {
+	t.Helper()
+	var typed awserr.Error
+	if !errors.As(err, &typed) || typed.Code() != code {
+		t.Errorf("%s: %v, want %s", what, err, code)
+	}
 }
 
 func stsKeys(c *sts.Credentials) sigv4.Credentials {

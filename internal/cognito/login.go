@@ -3,8 +3,8 @@ package cognito
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/cognito"
@@ -18,10 +18,10 @@ type caller struct {
 	logins   []*oidc.Identity // in the order of their providers
 }
 
-// prove verifies the token of each login.
+// prove verifies the token of each login, in the order of their providers.
 func (s *Service) prove(ctx context.Context, tokens map[string]string) (list []*oidc.Identity, err error) {
-	for provider, token := range tokens {
-		login, err := s.options.Verifier.Verify(ctx, token)
+	for _, provider := range slices.Sorted(maps.Keys(tokens)) {
+		login, err := s.options.Verifier.Verify(ctx, tokens[provider])
 		switch {
 		case errors.Is(err, oidc.ErrCommunication):
 			return nil, wire.ExternalServiceException.Errorf("%v", err)
@@ -34,7 +34,6 @@ func (s *Service) prove(ctx context.Context, tokens map[string]string) (list []*
 		}
 		list = append(list, login)
 	}
-	slices.SortFunc(list, func(a, b *oidc.Identity) int { return strings.Compare(a.Provider, b.Provider) })
 	return list, nil
 }
 
