@@ -2,6 +2,8 @@ package oidc_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -228,6 +230,29 @@ func TestAlgorithms(t *testing.T) {
 	// Without a key id, every key of the algorithm's type is tried.
 	f.accepted(t, oidctest.Sign(t, jose.RS256, rsaKey.Key, claims, nil))
 	f.accepted(t, oidctest.Sign(t, jose.ES256, ecKey.Key, claims, nil))
+}
+
+// A key verifies nothing that its issuer did not make it for.
+func TestKeysThatDoNotFit(t *testing.T) {
+	f := newFixture(t)
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := oidctest.RSAKey(t)
+	for _, k := range []jose.JSONWebKey{
+		{Key: key, KeyID: "to encrypt", Use: "enc"}, {Key: key, KeyID: "for another algorithm", Algorithm: "RS512"}, {Key: weak, KeyID: "weak"},
+	} {
+		f.Publish(k)
+	}
+	claims := map[string]any{"iss": f.URL, "sub": "s", "aud": "client-1", "iat": f.now.Unix(), "exp": f.now.Add(time.Hour).Unix()}
+	for id, private := range map[string]any{"to encrypt": key, "for another algorithm": key, "weak": weak} {
+		t.Run(id, func(t *testing.T) {
+			f.refused(t, oidctest.Sign(t, jose.RS256, private, claims, map[string]any{"kid": id}), oidc.ErrInvalid)
+			f.refused(t, oidctest.Sign(t, jose.RS256, private, claims, nil), oidc.ErrInvalid)
+		})
+	}
+	f.accepted(t, oidctest.Sign(t, jose.RS512, key, claims, map[string]any{"kid": "for another algorithm"}))
 }
 
 func TestOwnIssuer(t *testing.T) {

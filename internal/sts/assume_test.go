@@ -260,4 +260,7 @@ func TestSourceIdentity(t *testing.T) {
 	f.refused("another name", err, "AccessDenied")
 	_, err = f.tryAssume(root, as("eve"))
 	f.refused("a name that the role does not accept", err, "AccessDenied")
+	f.must(f.account.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "app", PolicyDocument: trust(byAccount, "")}))
+	_, err = f.tryAssume(root, as("ann"))
+	f.refused("a role that accepts no name", err, "AccessDenied")
 }

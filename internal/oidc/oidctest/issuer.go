@@ -94,9 +94,14 @@ func (i *Issuer) Provider() string {
 
 // AddKey publishes a key with which the issuer signs from now on.
 func (i *Issuer) AddKey(id string, private crypto.Signer) {
+	i.Publish(jose.JSONWebKey{Key: private, KeyID: id})
+}
+
+// Publish does the same with a key and what the issuer says of it.
+func (i *Issuer) Publish(key jose.JSONWebKey) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.keys = append(i.keys, jose.JSONWebKey{Key: private, KeyID: id})
+	i.keys = append(i.keys, key)
 }
 
 // Rotate takes back every key and publishes a new one.
