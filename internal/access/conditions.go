@@ -39,6 +39,14 @@ func (s *Service) Conditions(ctx context.Context, p *Principal, req api.Request,
 	return &Conditions{ctx: ctx, s: s, p: p, req: req, from: from}
 }
 
+// Decide answers whether the policies of the one who signed allow the action on the resource.
+func (c *Conditions) Decide(action, resource string) policy.Decision {
+	return c.ask(c.p, action, resource)
+}
+
+// Err is why a value could not be read, so that no decision that asked for it counts.
+func (c *Conditions) Err() error { return c.failed }
+
 // ask answers whether the principal may do the action on the resource.
 func (c *Conditions) ask(p *Principal, action, resource string) policy.Decision {
 	if p.all {

@@ -110,7 +110,9 @@ func (s *Service) needs(ctx context.Context, list []need, p *Principal, op *api.
 		return list, err
 	case "sts":
 		if r, ok := req.(*sts.AssumeRoleRequest); ok {
-			list = append(list, need{action: "sts:AssumeRole", arn: r.RoleARN})
+			// A role may trust the caller by name, which is enough where nothing limits the caller.
+			named := !p.set.HasBoundary && !p.set.HasSession
+			list = append(list, need{action: "sts:AssumeRole", arn: r.RoleARN, elsewhere: named})
 			if len(r.Tags) > 0 { // the role's trust policy allows it
 				list = append(list, need{action: "sts:TagSession", arn: r.RoleARN, elsewhere: true})
 			}

@@ -40,9 +40,8 @@ func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*w
 		return nil, err
 	}
 	a.keys("sts:transitivetagkeys", r.TransitiveTagKeys)
-	if !found || !a.trusted(len(tags) > 0, r.SourceIdentity != nil) {
-		return nil, accessDenied("User: %s is not authorized to perform: %s on resource: %s because no role trust policy allows the %s action",
-			p.ARN, a.action, r.RoleARN, a.action)
+	if err := a.admit(p, found, len(tags) > 0, r.SourceIdentity != nil); err != nil {
+		return nil, err
 	}
 	if a.request, err = s.session(ctx, role, r.RoleSessionName, r.DurationSeconds, r.Policy, r.PolicyARNs); err != nil {
 		return nil, err
@@ -64,8 +63,23 @@ func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*w
 	}, nil
 }
 
-// names are those by which a trust policy may call the principal. The account itself stands for
-// everybody in it: their own policies, which were asked already, say who may.
+// admit refuses a caller whom the role does not trust. A role that is not found trusts nobody.
+func (a *assumption) admit(p *access.Principal, found, tagged, named bool) error {
+	own := a.conditions.Decide(a.action, a.arn)
+	reason := "because no role trust policy allows the " + a.action + " action"
+	if !own.Allowed {
+		a.byName = []string{p.ARN, p.RoleARN()}
+		reason = own.Reason()
+	}
+	trusted := found && a.trusted(tagged, named)
+	if err := a.conditions.Err(); err != nil || trusted {
+		return err
+	}
+	return accessDenied("User: %s is not authorized to perform: %s on resource: %s %s", p.ARN, a.action, a.arn, reason)
+}
+
+// names are those by which a trust policy may call the principal. The account stands for everybody
+// in it whose own policies allow it.
 func (s *Service) names(p *access.Principal) []string {
 	return []string{p.ARN, p.RoleARN(), s.site.Account}
 }
@@ -77,6 +91,7 @@ type assumption struct {
 	arn        string // of the role
 	action     string
 	by         iam.Principal
+	byName     []string // when set, the trust policy has to allow the action to one of these names
 	conditions *access.Conditions
 	request    access.SessionRequest
 }
@@ -102,8 +117,12 @@ func (a *assumption) trusted(tagged, named bool) bool {
 		a.keys("aws:resourcetag/"+lower(tag.Key), []string{tag.Value})
 		a.keys("iam:resourcetag/"+lower(tag.Key), []string{tag.Value})
 	}
-	allows := func(action string) bool {
-		return trust.Trusts(iam.Question{Action: action, Resource: a.arn, Context: a.conditions, Principal: a.by}).Allowed
+	ask := func(action string, by iam.Principal) bool {
+		return trust.Trusts(iam.Question{Action: action, Resource: a.arn, Context: a.conditions, Principal: by}).Allowed
+	}
+	allows := func(action string) bool { return ask(action, a.by) }
+	if a.byName != nil && !ask(a.action, iam.Principal{AWS: a.byName}) {
+		return false
 	}
 	return allows(a.action) && (!tagged || allows("sts:TagSession")) && (!named || allows("sts:SetSourceIdentity"))
 }

@@ -90,6 +90,44 @@ func TestCallerNeedsItsOwnPermission(t *testing.T) {
 	}
 }
 
+// A role that names the caller needs no permission of the caller's own, as long as nothing denies
+// or limits it.
+func TestRoleThatNamesTheCaller(t *testing.T) {
+	const deny = `{"Effect":"Deny","Principal":{"AWS":"000000000000"},"Action":"sts:AssumeRole"}`
+	ann := trust(`"AWS":"arn:aws:iam::000000000000:user/ann"`, "")
+	for _, tc := range []struct {
+		name, trust string
+		policies    []string
+		boundary    string
+		allowed     bool
+	}{
+		{"by nothing else", ann, nil, "", true},
+		{"as everybody", trust(`"AWS":"*"`, ""), nil, "", true},
+		{"as one of the account", trust(byAccount, ""), nil, "", false},
+		{"but denies the account", strings.Replace(strings.Replace(ann, `"Statement":`, `"Statement":[`, 1), "}}", "},"+deny+"]}", 1), nil, "", false},
+		{"who is denied it", ann, []string{document("Deny", "sts:AssumeRole", "*")}, "", false},
+		{"who is limited", ann, nil, "arn:aws:iam::aws:policy/AmazonChimeFullAccess", false},
+		{"who is limited widely", ann, nil, "arn:aws:iam::aws:policy/AdministratorAccess", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.role(tc.trust)
+			by := f.user("ann", tc.policies...)
+			if tc.boundary != "" {
+				f.limit("ann", tc.boundary)
+			}
+			_, err := f.tryAssume(by)
+			if tc.allowed != (err == nil) {
+				t.Errorf("got %v, allowed should be %v", err, tc.allowed)
+			}
+			missing := func(r *wire.AssumeRoleRequest) { r.RoleARN += "-missing" }
+			if _, other := f.tryAssume(by, missing); err != nil && fmt.Sprint(err) != strings.Replace(fmt.Sprint(other), "-missing", "", 1) {
+				t.Errorf("a missing role is told by %v", other)
+			}
+		})
+	}
+}
+
 // Whether a role exists is not told to whom it does not trust.
 func TestMissingRoleLooksLikeOneThatDoesNotTrust(t *testing.T) {
 	f := newFixture(t)

@@ -1,9 +1,10 @@
 // Package sts gives out temporary credentials: AssumeRole, AssumeRoleWithWebIdentity and
 // GetSessionToken, and says who somebody is: GetCallerIdentity. It promises:
 //
-//   - A role is assumed only when its trust policy allows the caller to. For signed calls the
-//     caller's own policies were asked by the transport before; what a web identity proves is all
-//     that its caller needs.
+//   - A role is assumed only when its trust policy allows the caller to. One that trusts the whole
+//     account leaves it to the caller's own policies; one that names the caller needs nothing more,
+//     unless a permissions boundary or session policies limit the caller. A deny wins anywhere. What
+//     a web identity proves is all that its caller needs.
 //   - A role that does not exist is answered like one that does not trust the caller.
 //   - A session never lasts longer than its role allows, and one hour when a role session assumes
 //     a further role.

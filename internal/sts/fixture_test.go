@@ -163,6 +163,20 @@ func (f *fixture) user(name string, policies ...string) keys {
 	return keys{id: made.AccessKey.AccessKeyID}
 }
 
+// limit gives a user a permissions boundary.
+func (f *fixture) limit(name, policyARN string) {
+	f.t.Helper()
+	f.must(nil, f.store.Update(f.t.Context(), func(tx store.Tx) error {
+		u, _, err := store.AccountUsers.Get(tx, store.K(name))
+		if err != nil {
+			return err
+		}
+		u.Boundary = policyARN
+		return store.AccountUsers.Put(tx, store.K(name), u)
+	}))
+	f.access.Forget()
+}
+
 func (f *fixture) must(_ any, err error) {
 	f.t.Helper()
 	if err != nil {

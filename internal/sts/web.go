@@ -39,7 +39,11 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, r *wire.AssumeR
 	}
 	login := s.login(who)
 	a := s.federated(ctx, role, login, r)
-	if !found || !a.trusted(len(login.Tags) > 0, false) {
+	trusted := found && a.trusted(len(login.Tags) > 0, false)
+	if err := a.conditions.Err(); err != nil {
+		return nil, err
+	}
+	if !trusted {
 		return nil, accessDenied("Not authorized to perform %s", webIdentityAction)
 	}
 	if a.request, err = s.session(ctx, role, r.RoleSessionName, r.DurationSeconds, r.Policy, r.PolicyARNs); err != nil {
@@ -144,7 +148,8 @@ func (a *assumption) login(ctx context.Context, login Login) (access.Credentials
 
 // Trusts reports whether the role lets the login assume it by web identity.
 func (s *Service) Trusts(ctx context.Context, role chime.Role, login Login) bool {
-	return s.federated(ctx, role, login, nil).trusted(len(login.Tags) > 0, false)
+	a := s.federated(ctx, role, login, nil)
+	return a.trusted(len(login.Tags) > 0, false) && a.conditions.Err() == nil
 }
 
 // AssumeByLogin gives a login a session of a role. The caller has asked Trusts.
