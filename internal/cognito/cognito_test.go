@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/carillon-chat/carillon/internal/access"
-	"github.com/carillon-chat/carillon/internal/account"
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
@@ -22,12 +20,9 @@ import (
 	stsapi "github.com/carillon-chat/carillon/internal/api/sts"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/cognito"
-	"github.com/carillon-chat/carillon/internal/keyring"
-	"github.com/carillon-chat/carillon/internal/oidc"
 	"github.com/carillon-chat/carillon/internal/oidc/oidctest"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
-	"github.com/carillon-chat/carillon/internal/store/memstore"
 	"github.com/carillon-chat/carillon/internal/sts"
 )
 
@@ -41,40 +36,27 @@ const (
 // fixture is an account with identity pools.
 type fixture struct {
 	*cognito.Service
-	t       *testing.T
-	now     time.Time
-	store   store.Store
-	access  *access.Service
-	account *account.Service
-	sts     *sts.Service
+	*servicetest.Federation
+	t   *testing.T
+	now time.Time
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, now: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), store: memstore.New()}
-	t.Cleanup(func() { f.store.Close() })
-	site := chime.Site{Region: "us-east-1", Account: "000000000000"}
+	f := &fixture{t: t, now: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return f.now }
-	ring, err := keyring.Open(t.Context(), keyring.Options{Store: f.store, RootSecret: servicetest.RootSecretAccessKey, Now: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.access = servicetest.NewAccess(t, f.store, clock)
-	f.account = account.New(account.Options{Store: f.store, Site: site, Keyring: ring, Limits: account.DefaultLimits(), Now: clock,
-		Changed: func() { f.access.Forget(); f.Forget() }})
-	own := &oidc.Own{URL: sts.CognitoURL, Key: ring.IssuerKey}
-	verifier := oidc.New(oidc.Options{Store: f.store, Now: clock, AllowHTTP: true, Own: own,
-		Client: oidc.NewClient(oidc.ClientOptions{AllowHTTP: true, AllowedNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})})
-	f.sts = sts.New(sts.Options{Store: f.store, Site: site, Access: f.access, Verifier: verifier})
-	f.Service = cognito.New(cognito.Options{Store: f.store, Site: site, STS: f.sts, Verifier: verifier, Own: own, Now: clock, Random: rand.Reader, GuestRate: 5})
+	f.Federation = servicetest.NewFederation(t, clock)
+	f.Service = cognito.New(cognito.Options{Store: f.Store, Site: f.Site, STS: f.STS, Verifier: f.Verifier, Own: f.Own,
+		Now: clock, Random: rand.Reader, GuestRate: 5})
+	f.Changed = f.Forget
 	return f
 }
 
 // role makes a role for callers of a pool: "authenticated" or "unauthenticated" ones.
 func (f *fixture) role(name, pool, method string) {
 	f.t.Helper()
-	f.must(f.account.CreateRole(context.Background(), &iam.CreateRoleRequest{RoleName: name, AssumeRolePolicyDocument: trust(pool, method)}))
-	f.must(f.account.PutRolePolicy(context.Background(), &iam.PutRolePolicyRequest{RoleName: name, PolicyName: "p",
+	f.must(f.Account.CreateRole(context.Background(), &iam.CreateRoleRequest{RoleName: name, AssumeRolePolicyDocument: trust(pool, method)}))
+	f.must(f.Account.PutRolePolicy(context.Background(), &iam.PutRolePolicyRequest{RoleName: name, PolicyName: "p",
 		PolicyDocument: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"chime:*","Resource":[` +
 			`"arn:aws:chime:*:*:app-instance/A/user/${cognito-identity.amazonaws.com:sub}","arn:aws:chime:*:*:app-instance/A/channel/*"]}}`}))
 }
@@ -83,15 +65,6 @@ func trust(pool, method string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"cognito-identity.amazonaws.com"},` +
 		`"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"cognito-identity.amazonaws.com:aud":"` + pool + `"},` +
 		`"ForAnyValue:StringLike":{"cognito-identity.amazonaws.com:amr":"` + method + `"}}}}`
-}
-
-func (f *fixture) issuer() *oidctest.Issuer {
-	f.t.Helper()
-	issuer := oidctest.Start(f.t)
-	f.must(f.account.CreateOpenIDConnectProvider(context.Background(), &iam.CreateOpenIDConnectProviderRequest{
-		URL: "https://" + issuer.Provider(), ClientIDList: []string{"client-1"},
-	}))
-	return issuer
 }
 
 func (f *fixture) must(_ any, err error) {
@@ -137,18 +110,18 @@ func (f *fixture) credentials(id string, logins map[string]string) (*wire.Creden
 // maySend reports whether the session may send as the user.
 func (f *fixture) maySend(accessKeyID, token, user string) bool {
 	f.t.Helper()
-	_, found, err := f.access.SecretKey(f.t.Context(), accessKeyID, token)
+	_, found, err := f.Access.SecretKey(f.t.Context(), accessKeyID, token)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	const app = "arn:aws:chime:us-east-1:000000000000:app-instance/A"
-	return f.access.Authorize(f.t.Context(), found.(*access.Principal), &api.Operation{SigningName: "chime", Name: "SendChannelMessage"},
+	return f.Access.Authorize(f.t.Context(), found.(*access.Principal), &api.Operation{SigningName: "chime", Name: "SendChannelMessage"},
 		&messaging.SendChannelMessageRequest{ChimeBearer: app + "/user/" + user, ChannelARN: app + "/channel/c"}, access.Source{}) == nil
 }
 
 func (f *fixture) identities() (n int) {
 	f.t.Helper()
-	f.must(nil, f.store.View(f.t.Context(), func(r store.Reader) error {
+	f.must(nil, f.Store.View(f.t.Context(), func(r store.Reader) error {
 		return store.PoolIdentities.Each(r, store.Range{}, func(store.Key, chime.PoolIdentity) (bool, error) { n++; return true, nil })
 	}))
 	return n
@@ -171,7 +144,7 @@ func TestGuests(t *testing.T) {
 	if !c.Expiration.Equal(f.now.Add(time.Hour)) || c.SecretKey == "" {
 		t.Errorf("got %+v", c)
 	}
-	issuer := f.issuer()
+	issuer := f.Issuer()
 	_, err = f.GetId(t.Context(), &wire.GetIdInput{IdentityPoolID: pool, Logins: f.as("ann", issuer)})
 	f.refused("a login where there are only guests", err, wire.NotAuthorizedException)
 }
@@ -179,7 +152,7 @@ func TestGuests(t *testing.T) {
 func TestOneLoginHasOneIdentity(t *testing.T) {
 	f := newFixture(t)
 	f.role("users", pool, "authenticated")
-	issuer := f.issuer()
+	issuer := f.Issuer()
 	ann, bob := f.id(f.as("ann", issuer)), f.id(f.as("bob", issuer))
 	if again := f.id(f.as("ann", issuer)); again != ann || ann == bob {
 		t.Errorf("got %s and %s for ann, %s for bob", ann, again, bob)
@@ -209,7 +182,7 @@ func TestOneLoginHasOneIdentity(t *testing.T) {
 func TestLinkedLogins(t *testing.T) {
 	f := newFixture(t)
 	f.role("users", pool, "authenticated")
-	one, two := f.issuer(), f.issuer()
+	one, two := f.Issuer(), f.Issuer()
 	ann := f.id(f.as("ann", one))
 	if both := f.id(f.as("ann", one, two)); both != ann {
 		t.Errorf("both logins have %s, the first %s", both, ann)
@@ -235,7 +208,7 @@ func TestGuestBecomesAUser(t *testing.T) {
 	f := newFixture(t)
 	f.role("guests", pool, "unauthenticated")
 	f.role("users", pool, "authenticated")
-	issuer := f.issuer()
+	issuer := f.Issuer()
 	known := f.id(f.as("bob", issuer))
 	guest := f.id(nil)
 	_, err := f.credentials(guest, f.as("bob", issuer))
@@ -270,7 +243,7 @@ func TestPoolsAreWhatRolesSay(t *testing.T) {
 		"denied":         strings.Replace(trust(otherPool, "unauthenticated"), "Allow", "Deny", 1),
 		"another issuer": strings.Replace(trust(otherPool, "unauthenticated"), `"cognito-identity.amazonaws.com"`, `"arn:aws:iam::000000000000:oidc-provider/x.example"`, 1),
 	} {
-		f.must(f.account.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "guests", PolicyDocument: text}))
+		f.must(f.Account.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "guests", PolicyDocument: text}))
 		f.refused(what, get(otherPool), wire.ResourceNotFoundException)
 	}
 	if n := f.identities(); n != 1 {
@@ -285,7 +258,7 @@ func TestSeveralRoles(t *testing.T) {
 	f.role("one", pool, "authenticated")
 	f.role("two", pool, "authenticated")
 	f.role("other", otherPool, "authenticated")
-	issuer := f.issuer()
+	issuer := f.Issuer()
 	ann := f.id(f.as("ann", issuer))
 	get := func(role string) (*wire.GetCredentialsForIdentityResponse, error) {
 		in := &wire.GetCredentialsForIdentityInput{IdentityID: ann, Logins: f.as("ann", issuer)}
@@ -301,7 +274,7 @@ func TestSeveralRoles(t *testing.T) {
 	}
 	got, err := get("two")
 	f.must(got, err)
-	_, who, err := f.access.SecretKey(t.Context(), got.Credentials.AccessKeyID, got.Credentials.SessionToken)
+	_, who, err := f.Access.SecretKey(t.Context(), got.Credentials.AccessKeyID, got.Credentials.SessionToken)
 	f.must(who, err)
 	if arn := who.(*access.Principal).ARN; arn != "arn:aws:sts::000000000000:assumed-role/two/CognitoIdentityCredentials" {
 		t.Errorf("got %s", arn)
@@ -316,7 +289,7 @@ func TestLoginsThatAreRefused(t *testing.T) {
 	f := newFixture(t)
 	f.role("users", pool, "authenticated")
 	f.role("guests", pool, "unauthenticated")
-	issuer, other, stranger := f.issuer(), f.issuer(), oidctest.Start(t)
+	issuer, other, stranger := f.Issuer(), f.Issuer(), oidctest.Start(t)
 	guest := f.id(nil)
 	own, err := f.GetOpenIdToken(t.Context(), &wire.GetOpenIdTokenInput{IdentityID: guest})
 	f.must(own, err)
@@ -333,7 +306,7 @@ func TestLoginsThatAreRefused(t *testing.T) {
 		_, err := f.GetId(t.Context(), &wire.GetIdInput{IdentityPoolID: pool, Logins: logins})
 		f.refused(name, err, wire.NotAuthorizedException)
 	}
-	silent := f.issuer()
+	silent := f.Issuer()
 	silent.Serve = func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(500); return true }
 	_, err = f.GetId(t.Context(), &wire.GetIdInput{IdentityPoolID: pool, Logins: f.as("ann", silent)})
 	f.refused("an issuer that fails", err, wire.ExternalServiceException)
@@ -362,7 +335,7 @@ func TestGuestsAreMadeAtABoundedRate(t *testing.T) {
 	if n := made(); n != 10 {
 		t.Errorf("%d at once, want twice the rate", n)
 	}
-	f.id(f.as("ann", f.issuer())) // logins are not bounded
+	f.id(f.as("ann", f.Issuer())) // logins are not bounded
 	f.now = f.now.Add(time.Second)
 	if n := made(); n != 5 {
 		t.Errorf("%d in a second", n)
@@ -373,14 +346,14 @@ func TestTokenForAssumeRole(t *testing.T) {
 	f := newFixture(t)
 	f.role("guests", pool, "unauthenticated")
 	f.role("users", pool, "authenticated")
-	issuer := f.issuer()
+	issuer := f.Issuer()
 	ann := f.id(f.as("ann", issuer))
 	token, err := f.GetOpenIdToken(t.Context(), &wire.GetOpenIdTokenInput{IdentityID: ann, Logins: f.as("ann", issuer)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	assume := func(role string) (*stsapi.AssumeRoleWithWebIdentityResponse, error) {
-		return f.sts.AssumeRoleWithWebIdentity(t.Context(), &stsapi.AssumeRoleWithWebIdentityRequest{
+		return f.STS.AssumeRoleWithWebIdentity(t.Context(), &stsapi.AssumeRoleWithWebIdentityRequest{
 			RoleARN: "arn:aws:iam::000000000000:role/" + role, RoleSessionName: "s1", WebIdentityToken: token.Token,
 		})
 	}

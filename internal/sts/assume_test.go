@@ -173,11 +173,11 @@ func TestSessionDiesWithItsRole(t *testing.T) {
 	f := newFixture(t)
 	f.role(trust(byAccount, ""))
 	_, session := f.assume(root)
-	f.must(f.account.DeleteRolePolicy(context.Background(), &iam.DeleteRolePolicyRequest{RoleName: "app", PolicyName: "all"}))
+	f.must(f.Account.DeleteRolePolicy(context.Background(), &iam.DeleteRolePolicyRequest{RoleName: "app", PolicyName: "all"}))
 	if f.maySend(session, "ann", "c") {
 		t.Error("the session may do what its role may no longer")
 	}
-	f.must(f.account.DeleteRole(context.Background(), &iam.DeleteRoleRequest{RoleName: "app"}))
+	f.must(f.Account.DeleteRole(context.Background(), &iam.DeleteRoleRequest{RoleName: "app"}))
 	f.role(trust(byAccount, ""))
 	if _, err := f.call(session, "GetCallerIdentity", &wire.GetCallerIdentityRequest{}); err == nil {
 		t.Error("a role of the same name took the session over")
@@ -216,7 +216,7 @@ func TestSessionPoliciesNarrow(t *testing.T) {
 		t.Errorf("the session policy does not narrow, or uses %d%%", resp.PackedPolicySize)
 	}
 
-	made, err := f.account.CreatePolicy(context.Background(), &iam.CreatePolicyRequest{PolicyName: "Ann", PolicyDocument: send("*")})
+	made, err := f.Account.CreatePolicy(context.Background(), &iam.CreatePolicyRequest{PolicyName: "Ann", PolicyDocument: send("*")})
 	f.must(made, err)
 	_, managed := f.assume(root, func(r *wire.AssumeRoleRequest) {
 		r.PolicyARNs = []wire.PolicyDescriptorType{{ARN: &made.Policy.ARN}}
@@ -224,13 +224,13 @@ func TestSessionPoliciesNarrow(t *testing.T) {
 	if !f.maySend(managed, "bob", "c") {
 		t.Error("the managed policy allows nothing")
 	}
-	f.must(f.account.CreatePolicyVersion(context.Background(), &iam.CreatePolicyVersionRequest{
+	f.must(f.Account.CreatePolicyVersion(context.Background(), &iam.CreatePolicyVersionRequest{
 		PolicyARN: made.Policy.ARN, PolicyDocument: send("user/ann"), SetAsDefault: true}))
 	if f.maySend(managed, "bob", "c") {
 		t.Error("the session did not see that the managed policy changed")
 	}
-	f.must(f.account.DeletePolicyVersion(context.Background(), &iam.DeletePolicyVersionRequest{PolicyARN: made.Policy.ARN, VersionID: "v1"}))
-	f.must(f.account.DeletePolicy(context.Background(), &iam.DeletePolicyRequest{PolicyARN: made.Policy.ARN}))
+	f.must(f.Account.DeletePolicyVersion(context.Background(), &iam.DeletePolicyVersionRequest{PolicyARN: made.Policy.ARN, VersionID: "v1"}))
+	f.must(f.Account.DeletePolicy(context.Background(), &iam.DeletePolicyRequest{PolicyARN: made.Policy.ARN}))
 	if f.maySend(managed, "ann", "c") {
 		t.Error("a deleted session policy allows something")
 	}
@@ -298,7 +298,7 @@ func TestSourceIdentity(t *testing.T) {
 	f.refused("another name", err, "AccessDenied")
 	_, err = f.tryAssume(root, as("eve"))
 	f.refused("a name that the role does not accept", err, "AccessDenied")
-	f.must(f.account.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "app", PolicyDocument: trust(byAccount, "")}))
+	f.must(f.Account.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "app", PolicyDocument: trust(byAccount, "")}))
 	_, err = f.tryAssume(root, as("ann"))
 	f.refused("a role that accepts no name", err, "AccessDenied")
 }

@@ -5,26 +5,18 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/carillon-chat/carillon/internal/access"
-	"github.com/carillon-chat/carillon/internal/account"
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	wire "github.com/carillon-chat/carillon/internal/api/sts"
-	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/keyring"
-	"github.com/carillon-chat/carillon/internal/oidc"
-	"github.com/carillon-chat/carillon/internal/oidc/oidctest"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
-	"github.com/carillon-chat/carillon/internal/store/memstore"
-	"github.com/carillon-chat/carillon/internal/sts"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,15 +28,11 @@ const (
 
 // fixture is an account with its STS. Calls go through IAM as they do behind the transport.
 type fixture struct {
-	t       *testing.T
-	now     time.Time
-	store   store.Store
-	access  *access.Service
-	account *account.Service
-	sts     *sts.Service
-	own     *oidc.Own
-	table   []api.Operation
-	from    access.Source
+	*servicetest.Federation
+	t     *testing.T
+	now   time.Time
+	table []api.Operation
+	from  access.Source
 }
 
 // keys are credentials of a caller.
@@ -54,24 +42,9 @@ var root = keys{id: servicetest.RootAccessKeyID}
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, now: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), store: memstore.New()}
-	t.Cleanup(func() { f.store.Close() })
-	site := chime.Site{Region: "us-east-1", Account: accountID}
-	clock := func() time.Time { return f.now }
-	ring, err := keyring.Open(t.Context(), keyring.Options{Store: f.store, RootSecret: servicetest.RootSecretAccessKey, Now: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.access = servicetest.NewAccess(t, f.store, clock)
-	f.account = account.New(account.Options{
-		Store: f.store, Site: site, Keyring: ring, Limits: account.DefaultLimits(), Changed: f.access.Forget, Now: clock,
-	})
-	f.own = &oidc.Own{URL: sts.CognitoURL, Key: ring.IssuerKey}
-	f.sts = sts.New(sts.Options{Store: f.store, Site: site, Access: f.access, Verifier: oidc.New(oidc.Options{
-		Store: f.store, Now: clock, AllowHTTP: true, Own: f.own,
-		Client: oidc.NewClient(oidc.ClientOptions{AllowHTTP: true, AllowedNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}),
-	})})
-	f.table = append(wire.Operations(f.sts), append(iam.Operations(f.account), messaging.Operations(messaging.Unbuilt{})...)...)
+	f := &fixture{t: t, now: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)}
+	f.Federation = servicetest.NewFederation(t, func() time.Time { return f.now })
+	f.table = append(wire.Operations(f.STS), append(iam.Operations(f.Account), messaging.Operations(messaging.Unbuilt{})...)...)
 	return f
 }
 
@@ -85,12 +58,12 @@ func (f *fixture) call(by keys, name string, req api.Request) (api.Response, err
 		}
 		ctx := access.WithCaller(f.t.Context(), nil, f.from)
 		if !op.Unsigned {
-			_, found, err := f.access.SecretKey(ctx, by.id, by.token)
+			_, found, err := f.Access.SecretKey(ctx, by.id, by.token)
 			if err != nil {
 				return nil, err
 			}
 			p := found.(*access.Principal)
-			if err := f.access.Authorize(ctx, p, op, req, f.from); err != nil {
+			if err := f.Access.Authorize(ctx, p, op, req, f.from); err != nil {
 				return nil, err
 			}
 			ctx = access.WithCaller(ctx, p, f.from)
@@ -145,8 +118,8 @@ func (f *fixture) role(trust string, change ...func(*iam.CreateRoleRequest)) {
 	for _, apply := range change {
 		apply(req)
 	}
-	f.must(f.account.CreateRole(context.Background(), req))
-	f.must(f.account.PutRolePolicy(context.Background(), &iam.PutRolePolicyRequest{
+	f.must(f.Account.CreateRole(context.Background(), req))
+	f.must(f.Account.PutRolePolicy(context.Background(), &iam.PutRolePolicyRequest{
 		RoleName: req.RoleName, PolicyName: "all", PolicyDocument: document("Allow", "*", "*"),
 	}))
 }
@@ -154,11 +127,11 @@ func (f *fixture) role(trust string, change ...func(*iam.CreateRoleRequest)) {
 // user makes a user with a key, who may do what the policies say.
 func (f *fixture) user(name string, policies ...string) keys {
 	f.t.Helper()
-	f.must(f.account.CreateUser(context.Background(), &iam.CreateUserRequest{UserName: name, Tags: []iam.Tag{{Key: "Team", Value: p("blue")}}}))
+	f.must(f.Account.CreateUser(context.Background(), &iam.CreateUserRequest{UserName: name, Tags: []iam.Tag{{Key: "Team", Value: p("blue")}}}))
 	for i, policy := range policies {
-		f.must(f.account.PutUserPolicy(context.Background(), &iam.PutUserPolicyRequest{UserName: name, PolicyName: fmt.Sprint("p", i), PolicyDocument: policy}))
+		f.must(f.Account.PutUserPolicy(context.Background(), &iam.PutUserPolicyRequest{UserName: name, PolicyName: fmt.Sprint("p", i), PolicyDocument: policy}))
 	}
-	made, err := f.account.CreateAccessKey(context.Background(), &iam.CreateAccessKeyRequest{UserName: &name})
+	made, err := f.Account.CreateAccessKey(context.Background(), &iam.CreateAccessKeyRequest{UserName: &name})
 	f.must(made, err)
 	return keys{id: made.AccessKey.AccessKeyID}
 }
@@ -166,7 +139,7 @@ func (f *fixture) user(name string, policies ...string) keys {
 // limit gives a user a permissions boundary.
 func (f *fixture) limit(name, policyARN string) {
 	f.t.Helper()
-	f.must(nil, f.store.Update(f.t.Context(), func(tx store.Tx) error {
+	f.must(nil, f.Store.Update(f.t.Context(), func(tx store.Tx) error {
 		u, _, err := store.AccountUsers.Get(tx, store.K(name))
 		if err != nil {
 			return err
@@ -174,7 +147,7 @@ func (f *fixture) limit(name, policyARN string) {
 		u.Boundary = policyARN
 		return store.AccountUsers.Put(tx, store.K(name), u)
 	}))
-	f.access.Forget()
+	f.Access.Forget()
 }
 
 func (f *fixture) must(_ any, err error) {
@@ -190,16 +163,6 @@ func (f *fixture) refused(what string, err error, code string) {
 	if e, ok := errors.AsType[*api.Error](err); !ok || e.Code != code {
 		f.t.Errorf("%s: got %v, want %s", what, err, code)
 	}
-}
-
-// issuer is one that IAM knows.
-func (f *fixture) issuer() *oidctest.Issuer {
-	f.t.Helper()
-	issuer := oidctest.Start(f.t)
-	f.must(f.account.CreateOpenIDConnectProvider(context.Background(), &iam.CreateOpenIDConnectProviderRequest{
-		URL: "https://" + issuer.Provider(), ClientIDList: []string{"client-1"},
-	}))
-	return issuer
 }
 
 func document(effect, action, resource string) string {

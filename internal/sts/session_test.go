@@ -28,7 +28,7 @@ func TestCallerIdentity(t *testing.T) {
 	_, role := f.assume(root)
 	user, err := f.sessionToken(ann, nil)
 	f.must(user, err)
-	chat, err := f.access.IssueUserCredentials("A", chime.UserRef("carol"))
+	chat, err := f.Access.IssueUserCredentials("A", chime.UserRef("carol"))
 	f.must(chat, err)
 	for name, tc := range map[string]struct {
 		by      keys
@@ -97,8 +97,8 @@ func TestSessionDiesWithItsUser(t *testing.T) {
 	ann := f.user("ann")
 	made, err := f.sessionToken(ann, nil)
 	f.must(made, err)
-	f.must(f.account.DeleteAccessKey(context.Background(), &iam.DeleteAccessKeyRequest{UserName: p("ann"), AccessKeyID: ann.id}))
-	f.must(f.account.DeleteUser(context.Background(), &iam.DeleteUserRequest{UserName: "ann"}))
+	f.must(f.Account.DeleteAccessKey(context.Background(), &iam.DeleteAccessKeyRequest{UserName: p("ann"), AccessKeyID: ann.id}))
+	f.must(f.Account.DeleteUser(context.Background(), &iam.DeleteUserRequest{UserName: "ann"}))
 	f.user("ann")
 	if _, err := f.call(keysOf(made), "GetCallerIdentity", &wire.GetCallerIdentityRequest{}); err == nil {
 		t.Error("a user of the same name took the session over")

@@ -30,7 +30,7 @@ const ownUser = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action"
 func (f *fixture) ownRole(trust string, change ...func(*iam.CreateRoleRequest)) {
 	f.t.Helper()
 	f.role(trust, change...)
-	f.must(f.account.PutRolePolicy(f.t.Context(), &iam.PutRolePolicyRequest{RoleName: "app", PolicyName: "all", PolicyDocument: ownUser}))
+	f.must(f.Account.PutRolePolicy(f.t.Context(), &iam.PutRolePolicyRequest{RoleName: "app", PolicyName: "all", PolicyDocument: ownUser}))
 }
 
 func TestTagsFeedPolicyVariables(t *testing.T) {

@@ -32,9 +32,9 @@ func byIssuer(i *oidctest.Issuer) string {
 
 func TestWebIdentity(t *testing.T) {
 	f := newFixture(t)
-	issuer := f.issuer()
+	issuer := f.Issuer()
 	f.role(trust(byIssuer(issuer), `"StringEquals":{"`+issuer.Provider()+`:aud":"client-1"}`))
-	f.must(f.account.PutRolePolicy(t.Context(), &iam.PutRolePolicyRequest{RoleName: "app", PolicyName: "all",
+	f.must(f.Account.PutRolePolicy(t.Context(), &iam.PutRolePolicyRequest{RoleName: "app", PolicyName: "all",
 		PolicyDocument: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"chime:*","Resource":[` +
 			`"arn:aws:chime:*:*:app-instance/A/user/${` + issuer.Provider() + `:sub}","arn:aws:chime:*:*:app-instance/A/channel/*"]}}`}))
 	resp, err := f.web(issuer.Token(f.now, map[string]any{"sub": "ann-1"}))
@@ -53,7 +53,7 @@ func TestWebIdentity(t *testing.T) {
 
 func TestTrustOfWebIdentities(t *testing.T) {
 	f := newFixture(t)
-	issuer, other := f.issuer(), f.issuer()
+	issuer, other := f.Issuer(), f.Issuer()
 	name := issuer.Provider()
 	f.role(trust(byIssuer(issuer), ""))
 	for i, tc := range []struct {
@@ -76,7 +76,7 @@ func TestTrustOfWebIdentities(t *testing.T) {
 		{trust(byIssuer(issuer), `"StringEquals":{"sts:RoleSessionName":"s1"}`), nil, true},
 		{trust(byIssuer(issuer), `"StringEquals":{"aws:PrincipalTag/Team":"blue"}`), nil, false},
 	} {
-		f.must(f.account.UpdateAssumeRolePolicy(context.Background(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "app", PolicyDocument: tc.trust}))
+		f.must(f.Account.UpdateAssumeRolePolicy(context.Background(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "app", PolicyDocument: tc.trust}))
 		_, err := f.web(issuer.Token(f.now, tc.claims))
 		if tc.allowed != (err == nil) {
 			t.Errorf("%d: %s: got %v, allowed should be %v", i, tc.trust, err, tc.allowed)
@@ -90,7 +90,7 @@ func TestTrustOfWebIdentities(t *testing.T) {
 
 func TestWebIdentityTokensThatAreRefused(t *testing.T) {
 	f := newFixture(t)
-	issuer, stranger := f.issuer(), oidctest.Start(t)
+	issuer, stranger := f.Issuer(), oidctest.Start(t)
 	f.role(trust(byIssuer(issuer), ""))
 	for name, tc := range map[string]struct {
 		token string
@@ -108,7 +108,7 @@ func TestWebIdentityTokensThatAreRefused(t *testing.T) {
 		_, err := f.web(tc.token)
 		f.refused(name, err, tc.code)
 	}
-	silent := f.issuer()
+	silent := f.Issuer()
 	silent.Serve = func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(500); return true }
 	_, err := f.web(silent.Token(f.now, nil))
 	f.refused("an issuer that fails", err, "IDPCommunicationError")
@@ -124,7 +124,7 @@ func TestWebIdentityTokensThatAreRefused(t *testing.T) {
 
 func TestTagsOfWebIdentities(t *testing.T) {
 	f := newFixture(t)
-	issuer := f.issuer()
+	issuer := f.Issuer()
 	both := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{` + byIssuer(issuer) + `},"Action":["sts:AssumeRoleWithWebIdentity","sts:TagSession"]},` +
 		`{"Effect":"Allow","Principal":{` + byAccount + `},"Action":["sts:AssumeRole","sts:TagSession"]}]}`
 	f.ownRole(both)
@@ -141,7 +141,7 @@ func TestTagsOfWebIdentities(t *testing.T) {
 			t.Error("the tag of the token does not decide as whom the session acts")
 		}
 	}
-	f.must(f.account.UpdateAssumeRolePolicy(context.Background(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "app",
+	f.must(f.Account.UpdateAssumeRolePolicy(context.Background(), &iam.UpdateAssumeRolePolicyRequest{RoleName: "app",
 		PolicyDocument: strings.ReplaceAll(both, `,"sts:TagSession"`, "")}))
 	_, err = f.web(token)
 	f.refused("tags that the role does not accept", err, "AccessDenied")
@@ -152,7 +152,7 @@ func TestCognitoTokenIsAWebIdentity(t *testing.T) {
 	f.role(trust(`"Federated":"cognito-identity.amazonaws.com"`, `"StringEquals":{"cognito-identity.amazonaws.com:aud":"us-east-1:pool"},`+
 		`"ForAnyValue:StringLike":{"cognito-identity.amazonaws.com:amr":"authenticated"}`))
 	token := func(pool, method string) string {
-		token, err := f.own.Token(t.Context(), "us-east-1:ann", pool, []string{method}, f.now, 10*time.Minute)
+		token, err := f.Own.Token(t.Context(), "us-east-1:ann", pool, []string{method}, f.now, 10*time.Minute)
 		f.must(token, err)
 		return token
 	}
