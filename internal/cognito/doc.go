@@ -83,7 +83,7 @@ func (s *Service) GetId(ctx context.Context, r *wire.GetIdInput) (*wire.GetIdRes
 		return nil, err
 	}
 	// An identity that no role trusts would be of no use.
-	if err := s.usable(ctx, roles, caller{id, r.IdentityPoolID, logins}); err != nil {
+	if _, err := s.fitting(ctx, roles, caller{id, r.IdentityPoolID, logins}); err != nil {
 		return nil, err
 	}
 	if len(logins) == 0 && !s.guests.take() {

@@ -121,7 +121,7 @@ func (s *Service) admit(ctx context.Context, id string, tokens map[string]string
 	// A login for which no role of the pool exists is not worth a change.
 	roles, err := s.pool(ctx, record.Pool)
 	if err == nil {
-		err = s.usable(ctx, roles, who)
+		_, err = s.fitting(ctx, roles, who)
 	}
 	if err != nil {
 		return caller{}, err

@@ -76,34 +76,29 @@ func poolsOf(trust string) (list []string) {
 	return list
 }
 
-// fitting are the roles that trust the caller.
-func (s *Service) fitting(ctx context.Context, roles []chime.Role, who caller) (list []chime.Role) {
+// fitting are the roles that trust the caller. A caller whom none trusts is refused.
+func (s *Service) fitting(ctx context.Context, roles []chime.Role, who caller) (list []chime.Role, err error) {
 	login := who.login()
 	for _, role := range roles {
 		if s.options.STS.Trusts(ctx, role, login) {
 			list = append(list, role)
 		}
 	}
-	return list
-}
-
-// usable refuses a caller whom no role trusts.
-func (s *Service) usable(ctx context.Context, roles []chime.Role, who caller) error {
 	switch {
-	case len(s.fitting(ctx, roles, who)) > 0:
-		return nil
+	case len(list) > 0:
+		return list, nil
 	case len(who.logins) == 0:
-		return wire.NotAuthorizedException.Errorf("Unauthenticated access is not supported for this identity pool.")
+		return nil, wire.NotAuthorizedException.Errorf("Unauthenticated access is not supported for this identity pool.")
 	}
-	return wire.NotAuthorizedException.Errorf("No role of the identity pool trusts this login.")
+	return nil, wire.NotAuthorizedException.Errorf("No role of the identity pool trusts this login.")
 }
 
 // choose gives the one role that trusts the caller, or that which the caller picks of several.
 func (s *Service) choose(ctx context.Context, roles []chime.Role, who caller, custom *string) (chime.Role, error) {
-	if err := s.usable(ctx, roles, who); err != nil {
+	fitting, err := s.fitting(ctx, roles, who)
+	if err != nil {
 		return chime.Role{}, err
 	}
-	fitting := s.fitting(ctx, roles, who)
 	var names []string
 	for _, role := range fitting {
 		arn := policies.RoleARN(s.options.Site, role)
