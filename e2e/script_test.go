@@ -15,10 +15,7 @@ import (
 
 // TestScripts runs every script with the program first in PATH. $LISTEN is a free address.
 func TestScripts(t *testing.T) {
-	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "carillon"), "../cmd/carillon").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	bin := build(t)
 	if _, err := exec.LookPath("aws"); err != nil {
 		t.Log("ATTENTION: the aws CLI is not installed; its scripts are NOT run")
 	}
@@ -48,6 +45,16 @@ func condition(name string) (bool, error) {
 	}
 	_, err := exec.LookPath("terraform")
 	return err == nil && os.Getenv("TF_PLUGIN_DIR") != "", nil
+}
+
+// build puts the program into a folder of its own.
+func build(t *testing.T) string {
+	t.Helper()
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "carillon"), "../cmd/carillon").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bin
 }
 
 func freeAddress() (string, error) {
