@@ -1,10 +1,12 @@
 package servicetest_test
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
 
+	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 )
@@ -80,5 +82,34 @@ func TestRoles(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCallersWhoAreNobody: every operation on a channel refuses a bearer that does not exist,
+// one of another app instance, and one that is no user at all.
+func TestCallersWhoAreNobody(t *testing.T) {
+	w := servicetest.New(t, "mem")
+	w.AddChannel("mem", "c")
+	other, err := w.Identity.CreateAppInstance(context.Background(), &identityapi.CreateAppInstanceRequest{Name: "other", ClientRequestToken: w.Token()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := w.Identity.CreateAppInstanceUser(context.Background(), &identityapi.CreateAppInstanceUserRequest{
+		AppInstanceARN: other.AppInstanceARN, AppInstanceUserID: "mem", Name: "Stranger", ClientRequestToken: w.Token(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, bearer := range map[string]string{
+		"unknown":            w.User("nobody"),
+		"other app instance": stranger.AppInstanceUserARN,
+		"other account":      strings.Replace(w.User("mem"), "000000000000", "111122223333", 1),
+		"a channel":          w.Channel("c"),
+		"no ARN of ours":     "arn:aws:s3:::bucket",
+	} {
+		_, err := w.Channels.DescribeChannel(context.Background(), &messaging.DescribeChannelRequest{ChannelARN: w.Channel("c"), ChimeBearer: bearer})
+		if got := servicetest.Outcome(err); got != "Forbidden" {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

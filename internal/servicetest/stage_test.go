@@ -178,7 +178,7 @@ func (s *stage) memberCall(ctx context.Context, c attempt) (known bool, err erro
 		_, err = s.API.CreateChannelMembership(ctx, &messaging.CreateChannelMembershipRequest{ChannelARN: s.channel, MemberARN: c.subject, Type: c.kind, ChimeBearer: c.me, SubChannelID: moderatorsSub})
 	case "BatchCreateChannelMembership":
 		var resp *messaging.BatchCreateChannelMembershipResponse
-		resp, err = s.API.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{ChannelARN: s.channel, MemberARNs: []string{c.subject}, Type: c.kind, ChimeBearer: c.me})
+		resp, err = s.API.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{ChannelARN: s.channel, MemberARNs: []string{c.subject}, Type: c.kind, ChimeBearer: c.me, SubChannelID: moderatorsSub})
 		if err == nil && len(resp.Errors) > 0 {
 			err = errors.New("an entry in Errors")
 		}
