@@ -105,6 +105,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.identity.Resume(ctx); err != nil {
 		return err
 	}
+	if err := s.channels.Resume(ctx); err != nil {
+		return err
+	}
 	return a.addBackground(ctx)
 }
 

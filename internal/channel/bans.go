@@ -129,26 +129,6 @@ func (v *Visit) removeBan(tx store.Tx, b chime.Ban, now chime.Millis) error {
 	return nil
 }
 
-// removeBans deletes every ban of a channel that goes away.
-func (v *Visit) removeBans(tx store.Tx) error {
-	var places []store.Key
-	err := store.Bans.Each(tx, store.Prefix(v.Prefix()), func(_ store.Key, b chime.Ban) (bool, error) {
-		places = append(places, v.placeKey(b.Ref, b.Order))
-		return true, nil
-	})
-	for i := 0; i < len(places) && err == nil; i++ {
-		err = store.BansOf.Delete(tx, places[i])
-	}
-	for _, failed := range []error{
-		err, store.Bans.DeletePrefix(tx, v.Prefix()), store.BansInOrder.DeletePrefix(tx, v.Prefix()),
-	} {
-		if failed != nil {
-			return failed
-		}
-	}
-	return nil
-}
-
 // DescribeChannelBan answers one ban, to those who manage the channel.
 func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.DescribeChannelBanRequest) (*messaging.DescribeChannelBanResponse, error) {
 	resp := new(messaging.DescribeChannelBanResponse)

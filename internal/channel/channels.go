@@ -73,84 +73,28 @@ func (v *Visit) announce(tx store.Tx, kind string, now chime.Millis) error {
 
 // DeleteChannel removes the channel and all that belongs to it, and tells its members once.
 func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChannelRequest) (*messaging.DeleteChannelResponse, error) {
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	var app, uid string
+	var more bool
+	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
 		if err := v.announce(tx, chime.EventDeleteChannel, s.now()); err != nil {
 			return err
 		}
-		return v.remove(tx)
+		app, uid = v.Actor.App, v.Channel.UID
+		more, err = v.remove(tx)
+		return err
 	})
+	if err == nil && more {
+		err = s.removeRest(context.WithoutCancel(ctx), app, uid) // the client may leave, the work goes on
+	}
 	return nil, err
-}
-
-// remove deletes every record of the channel.
-func (v *Visit) remove(tx store.Tx) error {
-	if err := v.removePlaces(tx); err != nil {
-		return err
-	}
-	if err := v.removeBans(tx); err != nil {
-		return err
-	}
-	prefix := v.Prefix()
-	for _, err := range []error{
-		store.Channels.Delete(tx, store.K(v.Actor.App, v.Channel.ID)),
-		store.ChannelsInOrder.Delete(tx, v.orderKey()),
-		store.Activities.DeletePrefix(tx, prefix),
-		store.Memberships.DeletePrefix(tx, prefix),
-		store.MembersInOrder.DeletePrefix(tx, prefix),
-		store.Moderators.DeletePrefix(tx, prefix),
-		store.ModeratorsInOrder.DeletePrefix(tx, prefix),
-		store.Messages.DeletePrefix(tx, prefix),
-		store.SubChannels.DeletePrefix(tx, prefix),
-		store.SubChannelsInOrder.DeletePrefix(tx, prefix),
-		store.Counts.DeletePrefix(tx, prefix),
-		v.unlinkFlow(tx),
-		identity.DeleteTags(tx, v.resource()),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	if v.Channel.Elastic != nil {
-		if _, err := store.AddCount(tx, v.elasticCount(), -1); err != nil {
-			return err
-		}
-	}
-	_, err := store.AddCount(tx, v.channelsCount(), -1)
-	return err
 }
 
 func (v *Visit) channelsCount() store.Key { return store.K(v.Actor.App, "channels") }
 
 func (v *Visit) elasticCount() store.Key { return store.K(v.Actor.App, "elastic channels") }
-
-// removePlaces takes the channel off the lists of its members and moderators.
-func (v *Visit) removePlaces(tx store.Tx) error {
-	var places, moderated []store.Key
-	var members []chime.Ref
-	err := store.Memberships.Each(tx, store.Prefix(v.Prefix()), func(_ store.Key, m chime.Membership) (bool, error) {
-		places, members = append(places, v.placeKey(m.Ref, m.Order)), append(members, m.Ref)
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	err = store.Moderators.Each(tx, store.Prefix(v.Prefix()), func(_ store.Key, m chime.Moderator) (bool, error) {
-		moderated = append(moderated, v.placeKey(m.Ref, m.Order))
-		return true, nil
-	})
-	for i := 0; i < len(places) && err == nil; i++ {
-		if err = store.MembershipsOf.Delete(tx, places[i]); err == nil {
-			_, err = store.AddCount(tx, v.membershipsCount(members[i]), -1)
-		}
-	}
-	for i := 0; i < len(moderated) && err == nil; i++ {
-		err = store.ModeratedBy.Delete(tx, moderated[i])
-	}
-	return err
-}
 
 // ListChannels lists the public channels of the app instance, or for admins the private ones.
 func (s *Service) ListChannels(ctx context.Context, req *messaging.ListChannelsRequest) (*messaging.ListChannelsResponse, error) {

@@ -126,8 +126,10 @@ func (v *Visit) indexMember(tx store.Tx, m chime.Membership) error {
 
 func (v *Visit) membersCount() store.Key { return store.K(v.Actor.App, v.Channel.UID, "members") }
 
-func (v *Visit) membershipsCount(ref chime.Ref) store.Key {
-	return store.K(v.Actor.App, string(ref), "memberships")
+func (v *Visit) membershipsCount(ref chime.Ref) store.Key { return membershipsCount(v.Actor.App, ref) }
+
+func membershipsCount(app string, ref chime.Ref) store.Key {
+	return store.K(app, string(ref), "memberships")
 }
 
 // memberOrderKey is the place of a membership in the channel's list of its type.

@@ -66,7 +66,11 @@ func eachPlace(tx store.Tx, table store.Table[chime.Place], list store.Range, f 
 
 func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
 	v, err := s.visitAt(tx, app, ref, at)
-	if err != nil || v == nil {
+	if err != nil {
+		return err
+	}
+	if v == nil { // of a channel whose removal is not done, which counts what is still listed
+		_, err := store.AddCount(tx, membershipsCount(app, ref), -1)
 		return err
 	}
 	return s.removeMembers(tx, v, ref, []chime.Membership{*v.Membership}, s.now())

@@ -1,7 +1,10 @@
 package servicetest_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +13,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/faulty"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
 
 // left lists the keys of every table but the log, the client request tokens, which go by
@@ -204,5 +209,94 @@ func TestNothingIsLeftOfADeletedAppInstance(t *testing.T) {
 	}
 	if keys := left(t, w.Store); len(keys) > 0 {
 		t.Error(keys)
+	}
+}
+
+// A channel with many members goes in several commits. One that fails leaves the rest to a later
+// Resume, and what is done meanwhile to those who were members keeps their numbers right.
+func TestALargeChannelGoesInSteps(t *testing.T) {
+	var failing bool
+	updates := 0
+	st := faulty.New(memstore.New(), func(c faulty.Call) error {
+		if c.Op == faulty.Update {
+			if updates++; failing && updates == 3 {
+				return store.ErrUnavailable
+			}
+		}
+		return nil
+	})
+	t.Cleanup(func() { st.Close() })
+	w := servicetest.Over(t, st, "owner")
+	var guests []string
+	for i := range 1600 {
+		guests = append(guests, fmt.Sprint("guest", i))
+		w.AddUser(guests[i])
+	}
+	w.AddChannel(guests[1500], "other")
+	fill := func() {
+		w.AddChannel("owner", "large")
+		for i := 0; i < len(guests); i += 100 {
+			_, err := w.Channels.BatchCreateChannelMembership(t.Context(), &messaging.BatchCreateChannelMembershipRequest{
+				ChannelARN: w.Channel("large"), ChimeBearer: w.User("owner"), MemberARNs: w.Users(guests[i : i+100]...),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	remove := func() error {
+		_, err := w.Channels.DeleteChannel(t.Context(), &messaging.DeleteChannelRequest{ChannelARN: w.Channel("large"), ChimeBearer: w.User("owner")})
+		return err
+	}
+	before := left(t, st)
+	fill()
+	if err := remove(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, left(t, st)); diff != "" {
+		t.Error(diff)
+	}
+
+	fill()
+	failing, updates = true, 0
+	if err := remove(); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("got %v", err)
+	}
+	failing = false
+	if cmp.Equal(before, left(t, st)) {
+		t.Fatal("nothing was left to do")
+	}
+	gone := guests[999] // the last in the order of ids, so still on the lists
+	if _, err := w.Identity.DeleteAppInstanceUser(t.Context(), &identity.DeleteAppInstanceUserRequest{AppInstanceUserARN: w.User(gone)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range append(guests[990:999:999], guests[1500]) { // the latter alone is a member of something
+		resp, err := w.Channels.ListChannelMembershipsForAppInstanceUser(t.Context(), &messaging.ListChannelMembershipsForAppInstanceUserRequest{ChimeBearer: w.User(user)})
+		if err != nil || (len(resp.ChannelMemberships) == 1) != (user == guests[1500]) {
+			t.Errorf("%s is a member of %v, %v", user, resp.ChannelMemberships, err)
+		}
+	}
+	if err := remove(); servicetest.Outcome(err) != "Forbidden" {
+		t.Errorf("deleting it again: %v", err)
+	}
+	w.AddUser(gone)
+	w.AddMember(guests[1500], "other", gone, messaging.ChannelMembershipTypeDefault)
+	for range 2 {
+		if err := w.Channels.Resume(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.ContainsFunc(left(t, st), func(key string) bool { return strings.HasSuffix(key, " user/"+gone+" memberships]") }) {
+		t.Error("the user who came again has a membership that is not counted")
+	}
+	_, err := w.Channels.DeleteChannelMembership(t.Context(), &messaging.DeleteChannelMembershipRequest{ChannelARN: w.Channel("other"), MemberARN: w.User(gone), ChimeBearer: w.User(gone)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(keys []string) []string { // the user who came again has another place in the list of users
+		return slices.DeleteFunc(keys, func(key string) bool { return strings.HasPrefix(key, fmt.Sprint(store.UsersInOrder.ID, " ")) })
+	}
+	if diff := cmp.Diff(same(before), same(left(t, st))); diff != "" {
+		t.Error(diff)
 	}
 }

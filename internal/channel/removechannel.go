@@ -1,0 +1,161 @@
+package channel
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// A deleted channel is gone with one commit, but for its memberships, moderators and bans beyond
+// the first few hundred: there can be a million, and each is on a list of its own holder besides.
+// Those go in later commits. Until then the lists lead to a channel that is not there, and are
+// read as if they did not.
+
+const (
+	taskDeleteChannel = "delete channel" // it is stored
+	strikeBatch       = 500              // records in one transaction
+)
+
+// taskRef names a channel where tasks name a user or bot.
+const taskRef = "channel/"
+
+func taskKey(app, uid string) store.Key { return store.K(app, taskRef+uid) }
+
+// remove deletes the channel. When more than one batch of records is left, more reports that
+// removeRest has to follow.
+func (v *Visit) remove(tx store.Tx) (more bool, err error) {
+	prefix := v.Prefix()
+	for _, err := range []error{
+		store.Channels.Delete(tx, store.K(v.Actor.App, v.Channel.ID)),
+		store.ChannelsInOrder.Delete(tx, v.orderKey()),
+		store.Activities.DeletePrefix(tx, prefix),
+		store.MembersInOrder.DeletePrefix(tx, prefix),
+		store.ModeratorsInOrder.DeletePrefix(tx, prefix),
+		store.BansInOrder.DeletePrefix(tx, prefix),
+		store.Messages.DeletePrefix(tx, prefix),
+		store.SubChannels.DeletePrefix(tx, prefix),
+		store.SubChannelsInOrder.DeletePrefix(tx, prefix),
+		store.Counts.DeletePrefix(tx, prefix),
+		v.unlinkFlow(tx),
+		identity.DeleteTags(tx, v.resource()),
+	} {
+		if err != nil {
+			return false, err
+		}
+	}
+	if v.Channel.Elastic != nil {
+		if _, err := store.AddCount(tx, v.elasticCount(), -1); err != nil {
+			return false, err
+		}
+	}
+	if _, err := store.AddCount(tx, v.channelsCount(), -1); err != nil {
+		return false, err
+	}
+	for _, strike := range strikes {
+		next, err := strike(tx, v.Actor.App, v.Channel.UID, prefix)
+		if err != nil {
+			return false, err
+		}
+		more = more || next != nil
+	}
+	if more {
+		task := chime.Task{Kind: taskDeleteChannel, App: v.Actor.App, Ref: chime.Ref(taskRef + v.Channel.UID)}
+		err = store.Tasks.Put(tx, taskKey(v.Actor.App, v.Channel.UID), task)
+	}
+	return more, err
+}
+
+// removeRest does what remove left undone. It may be called again after a crash.
+func (s *Service) removeRest(ctx context.Context, app, uid string) error {
+	for _, strike := range strikes {
+		for from := store.K(app, uid); from != nil; {
+			var next store.Key
+			err := s.store.Update(ctx, func(tx store.Tx) (err error) {
+				next, err = strike(tx, app, uid, from)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			from = next
+		}
+	}
+	return s.store.Update(ctx, func(tx store.Tx) error { return store.Tasks.Delete(tx, taskKey(app, uid)) })
+}
+
+// Resume finishes the deletions of channels that a crash or a failure of the store left undone.
+func (s *Service) Resume(ctx context.Context) error {
+	var tasks []chime.Task
+	err := s.store.View(ctx, func(r store.Reader) error {
+		tasks = nil
+		return store.Tasks.Each(r, store.Range{}, func(_ store.Key, task chime.Task) (bool, error) {
+			if task.Kind == taskDeleteChannel {
+				tasks = append(tasks, task)
+			}
+			return true, nil
+		})
+	})
+	for i := 0; i < len(tasks) && err == nil; i++ {
+		err = s.removeRest(ctx, tasks[i].App, strings.TrimPrefix(string(tasks[i].Ref), taskRef))
+	}
+	return err
+}
+
+// strikes delete up to strikeBatch records of a channel from a key on, with their places on the
+// lists of their holders. Each answers the key to go on from, nil when nothing is left.
+var strikes = [...]func(tx store.Tx, app, uid string, from store.Key) (next store.Key, err error){
+	strikeMembers,
+	func(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
+		return strike(tx, app, uid, from, store.Moderators, func(m chime.Moderator) error {
+			return store.ModeratedBy.Delete(tx, placeKey(app, m.Ref, m.Order, uid))
+		})
+	},
+	func(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
+		return strike(tx, app, uid, from, store.Bans, func(b chime.Ban) error {
+			return store.BansOf.Delete(tx, placeKey(app, b.Ref, b.Order, uid))
+		})
+	},
+}
+
+func strikeMembers(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
+	return strike(tx, app, uid, from, store.Memberships, func(m chime.Membership) error {
+		place := placeKey(app, m.Ref, m.Order, uid)
+		listed, err := store.MembershipsOf.Has(tx, place)
+		if err != nil || !listed { // the user was deleted meanwhile, and counts no more
+			return err
+		}
+		if err := store.MembershipsOf.Delete(tx, place); err != nil {
+			return err
+		}
+		_, err = store.AddCount(tx, membershipsCount(app, m.Ref), -1)
+		return err
+	})
+}
+
+func strike[V any](tx store.Tx, app, uid string, from store.Key, table store.Table[V], unlist func(V) error) (next store.Key, err error) {
+	var keys []store.Key
+	var records []V
+	list := store.Prefix(store.K(app, uid))
+	if bytes.Compare(from, list.From) > 0 {
+		list.From = from
+	}
+	err = table.Each(tx, list, func(key store.Key, record V) (bool, error) {
+		if len(keys) == strikeBatch {
+			next = slices.Clone(key)
+			return false, nil
+		}
+		keys, records = append(keys, slices.Clone(key)), append(records, record)
+		return true, nil
+	})
+	for i := 0; i < len(keys) && err == nil; i++ {
+		if err = table.Delete(tx, keys[i]); err == nil {
+			err = unlist(records[i])
+		}
+	}
+	return next, err
+}
