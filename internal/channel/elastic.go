@@ -43,7 +43,7 @@ func fullest(subs []chime.SubChannel, e *chime.Elastic, room, except int) int {
 }
 
 // place finds room for one more member: in the fullest sub-channel that has any, to keep
-// conversations lively, or in a new one.
+// conversations lively. When none has, it divides the channel first.
 func (s *Service) place(tx store.Tx, v *Visit, now chime.Millis) (id string, err error) {
 	subs, err := v.subChannels(tx)
 	if err != nil {
@@ -55,16 +55,20 @@ func (s *Service) place(tx store.Tx, v *Visit, now chime.Millis) (id string, err
 	if len(subs) >= v.Channel.Elastic.MaximumSubChannels {
 		return "", api.ResourceLimitExceeded("all %d sub-channels of the channel are full", len(subs))
 	}
-	return s.scaleOut(tx, v, subs, now)
-}
-
-// scaleOut makes a sub-channel for a new member when all are full, and moves as many to it as
-// it needs to reach the minimum with the new one: evenly from all, the newest members first.
-func (s *Service) scaleOut(tx store.Tx, v *Visit, full []chime.SubChannel, now chime.Millis) (id string, err error) {
-	if id, err = s.addSubChannel(tx, v, now); err != nil {
+	if err := s.scaleOut(tx, v, subs, now); err != nil {
 		return "", err
 	}
-	moves := minimum(v.Channel.Elastic) - 1
+	return s.place(tx, v, now)
+}
+
+// scaleOut makes a sub-channel when all are full, and moves as many members to it as it needs to
+// reach the minimum: evenly from all, the newest first.
+func (s *Service) scaleOut(tx store.Tx, v *Visit, full []chime.SubChannel, now chime.Millis) error {
+	id, err := s.addSubChannel(tx, v, now)
+	if err != nil {
+		return err
+	}
+	moves := minimum(v.Channel.Elastic)
 	for i, sub := range full {
 		share := moves / len(full)
 		if i < moves%len(full) {
@@ -72,15 +76,15 @@ func (s *Service) scaleOut(tx store.Tx, v *Visit, full []chime.SubChannel, now c
 		}
 		newest, err := v.newestOf(tx, sub.ID, share)
 		if err != nil {
-			return "", err
+			return err
 		}
 		for _, m := range newest {
 			if err := v.move(tx, m, id, now); err != nil {
-				return "", err
+				return err
 			}
 		}
 	}
-	return id, nil
+	return nil
 }
 
 // addSubChannel makes an empty sub-channel.

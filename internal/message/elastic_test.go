@@ -14,7 +14,7 @@ func halls(t testing.TB) *servicetest.World {
 	w := servicetest.New(t, "ann", "a", "b", "c", "d", "e", "adm", "out")
 	w.MakeAdmin("adm")
 	w.AddChannel("ann", "c", servicetest.Elastic(3, 4, 40))
-	for _, u := range []string{"a", "b", "c", "d", "e"} {
+	for _, u := range []string{"a", "b", "d", "e", "c"} { // d and e, the newest, are moved for c
 		w.AddMember(u, "c", u, messaging.ChannelMembershipTypeDefault)
 	}
 	w.Events()

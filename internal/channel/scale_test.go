@@ -1,0 +1,137 @@
+package channel_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/servicetest"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// TestThirdMemberOverATargetOfTwo is check 16 of spec C.5: the third member divides the channel,
+// the moved one alone is told; and when the new sub-channel goes, its messages go with it, and a
+// moderator in it is told why.
+func TestThirdMemberOverATargetOfTwo(t *testing.T) {
+	w := servicetest.New(t, "ann", "u1", "u2", "u3")
+	w.AddChannel("ann", "c", servicetest.Elastic(2, 2, 40))
+	w.Log()
+	for _, u := range []string{"u1", "u2", "u3"} {
+		if _, outcome := join(w, "ann", u, nil); outcome != "ok" {
+			t.Fatal(u, outcome)
+		}
+	}
+	expect(t, "three join", w.Events(), []string{
+		"CREATE_CHANNEL_MEMBERSHIP to members: U1 @s1 +u1",
+		"CREATE_CHANNEL_MEMBERSHIP to members: U2 @s1 +u2",
+		"UPDATE_CHANNEL_MEMBERSHIP to u2: U2 @s2 +u2",
+		"CREATE_CHANNEL_MEMBERSHIP to members: U3 @s1 +u3",
+	})
+	expect(t, "divided", w.SubChannels("ann", "c"), []string{"s1:2", "s2:1"})
+
+	if _, outcome := join(w, "ann", "ann", w.SubID("s2")); outcome != "ok" {
+		t.Fatal(outcome)
+	}
+	w.Send(inSub(w, "u2", "s2", "gone with s2"))
+	w.Send(inSub(w, "u1", "s1", "kept"))
+	w.Events()
+	if got := leave(w, "u2", "u2", nil); got != "ok" {
+		t.Fatal(got)
+	}
+	expect(t, "u2 leaves", w.Events(), []string{
+		"DELETE_CHANNEL_MEMBERSHIP to members: U2 @s2 -u2",
+		"DELETE_CHANNEL_MEMBERSHIP to ann: ANN @s2 -ann because subchannel_DELETED",
+	})
+	expect(t, "one again", w.SubChannels("ann", "c"), []string{"s1:2"})
+	expect(t, "the moderator", places(t, w, "ann"), nil)
+	expect(t, "messages", stored(t, w), []string{"kept"})
+}
+
+// stored are the messages that the store has.
+func stored(t testing.TB, w *servicetest.World) (contents []string) {
+	err := w.Store.View(ctx, func(r store.Reader) error {
+		return store.Messages.Each(r, store.Range{}, func(_ store.Key, m chime.Message) (bool, error) {
+			contents = append(contents, m.Content)
+			return true, nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contents
+}
+
+// TestDivisionOfThree: two of three move, as the new sub-channel needs two, and it is then the
+// fullest with room. The one that stays is too few, and joins the others when one of them goes.
+func TestDivisionOfThree(t *testing.T) {
+	w := servicetest.New(t, "ann", "u1", "u2", "u3", "u4")
+	w.AddChannel("ann", "c", servicetest.Elastic(2, 3, 40))
+	for _, u := range []string{"u1", "u2", "u3", "u4"} {
+		if _, outcome := join(w, "ann", u, nil); outcome != "ok" {
+			t.Fatal(u, outcome)
+		}
+	}
+	w.Log()
+	expect(t, "divided", w.SubChannels("ann", "c"), []string{"s1:1", "s2:3"})
+	expect(t, "s1", membersIn(w, "ann", w.SubID("s1")), []string{"U1"})
+	if got := leave(w, "u4", "u4", nil); got != "ok" {
+		t.Fatal(got)
+	}
+	expect(t, "events", w.Events(), []string{
+		"DELETE_CHANNEL_MEMBERSHIP to members: U4 @s2 -u4", "UPDATE_CHANNEL_MEMBERSHIP to u1: U1 @s2 +u1"})
+	expect(t, "one again", w.SubChannels("ann", "c"), []string{"s2:3"})
+}
+
+// TestSmallTargets fills elastic channels one by one and empties them again, with every small
+// target and every minimum.
+func TestSmallTargets(t *testing.T) {
+	const most = 3 // sub-channels
+	for target := 2; target <= 5; target++ {
+		users := make([]string, most*target)
+		for i := range users {
+			users[i] = fmt.Sprint("u", i)
+		}
+		for percent := 1; percent <= 40; percent++ {
+			w := servicetest.New(t, append(users, "ann")...)
+			w.AddChannel("ann", "c", servicetest.Elastic(most, target, percent))
+			subs := 1
+			for i, u := range users {
+				if _, outcome := join(w, "ann", u, nil); outcome != "ok" {
+					t.Fatalf("target %d, %d %%: %s joins: %s", target, percent, u, outcome)
+				}
+				now := counts(t, w, target, percent)
+				if len(now) > subs && now[subs] < (target*percent+99)/100 || len(now) != i/target+1 {
+					t.Errorf("target %d, %d %%: after %d joined: %v", target, percent, i+1, now)
+				}
+				subs = len(now)
+			}
+			if percent%2 == 0 {
+				slices.Reverse(users) // who comes first does not always leave first
+			}
+			for _, u := range users {
+				if got := leave(w, "ann", u, nil); got != "ok" {
+					t.Fatalf("target %d, %d %%: %s leaves: %s", target, percent, u, got)
+				}
+				counts(t, w, target, percent)
+			}
+		}
+	}
+}
+
+// counts are the numbers of members of the sub-channels, oldest first, which are in balance.
+func counts(t testing.TB, w *servicetest.World, target, percent int) (members []int) {
+	t.Helper()
+	resp, err := w.Channels.ListSubChannels(ctx, &messaging.ListSubChannelsRequest{ChannelARN: w.Channel("c"), ChimeBearer: w.User("ann")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrong := unbalanced(resp.SubChannels, target, percent); wrong != "" {
+		t.Errorf("target %d, %d %%: %s", target, percent, wrong)
+	}
+	for _, sub := range resp.SubChannels {
+		members = append(members, sub.MembershipCount)
+	}
+	return members
+}
