@@ -2,7 +2,10 @@ package access
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +43,7 @@ type Service struct {
 	site       chime.Site
 	root       *Principal
 	rootSecret string
+	rootMark   string // of the root secret: sessions of the root die with it
 	now        func() time.Time
 	random     io.Reader
 	verifier   *sigv4.Verifier
@@ -77,9 +81,21 @@ func New(o Options) (*Service, error) {
 	if s.chatPolicy, err = chatPolicy(o.Site); err != nil {
 		return nil, err
 	}
+	if s.rootMark, err = markOf(o.RootSecretAccessKey); err != nil {
+		return nil, err
+	}
 	s.root = s.rootPrincipal()
 	s.root.AccessKeyID = o.RootAccessKeyID
 	return s, nil
+}
+
+// markOf tells one root secret from another and gives nothing of it away.
+func markOf(rootSecret string) (string, error) {
+	mark, err := hkdf.Key(sha256.New, []byte(rootSecret), nil, "carillon root sessions", 12)
+	if err != nil {
+		return "", fmt.Errorf("access: %w", err)
+	}
+	return base64.RawStdEncoding.EncodeToString(mark), nil
 }
 
 // Forget drops what is known of principals, so that the next request of each sees the account as

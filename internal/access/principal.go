@@ -113,13 +113,16 @@ func (s *Service) userPrincipal(u *entity) *Principal {
 }
 
 // sessionPrincipal is who the claims of a session token speak of. A session ends with the user or
-// role that it was made for: another one of the same name has another id.
+// role that it was made for: another one of the same name has another id, and the root another
+// mark with another secret.
 func (s *Service) sessionPrincipal(ctx context.Context, generation uint64, c claims) (p *Principal, err error) {
 	switch {
 	case c.Kind == ChatSession:
 		p = s.chatSession(c)
-	case c.Kind == UserSession && c.Name == "":
+	case c.Kind == UserSession && c.Name == "" && c.ID == s.rootMark:
 		p = s.rootPrincipal()
+	case c.Kind == UserSession && c.Name == "":
+		return nil, sigv4.ErrOrphanToken
 	case c.Kind == UserSession:
 		user, err := s.holder(ctx, generation, chime.EntityUser, c)
 		if err != nil {

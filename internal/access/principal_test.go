@@ -200,6 +200,19 @@ func TestASessionDiesWithItsUser(t *testing.T) {
 	refused(t, err, sigv4.CodeUnrecognized, "no longer exists")
 }
 
+// Whoever changes the root secret because somebody else has it wants the sessions gone as well.
+func TestASessionOfTheRootDiesWithItsSecret(t *testing.T) {
+	f := newFixture(t)
+	session, err := f.Issue(t.Context(), access.SessionRequest{Duration: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mustVerify(t, session)
+	f.Service = servicetest.NewAccess(t, f.store, f.clock, func(o *access.Options) { o.RootSecretAccessKey = "another-root-secret" })
+	_, err = f.verify(t, session)
+	refused(t, err, sigv4.CodeUnrecognized, "no longer exists")
+}
+
 // "Revoke active sessions" of AWS's console puts this policy on a role.
 func TestOlderSessionsCanBeRevoked(t *testing.T) {
 	f := newFixture(t)

@@ -27,7 +27,7 @@ type claims struct {
 	AccessKeyID string              `cbor:"1,keyasint"`
 	Kind        Kind                `cbor:"2,keyasint"`
 	Name        string              `cbor:"3,keyasint,omitempty"` // of the role or user; of a chat session, the user's ARN
-	ID          string              `cbor:"4,keyasint,omitempty"` // of the role or user
+	ID          string              `cbor:"4,keyasint,omitempty"` // of the role or user; the mark of the root secret
 	SessionName string              `cbor:"5,keyasint,omitempty"`
 	Issued      chime.Millis        `cbor:"6,keyasint"`
 	Expires     chime.Millis        `cbor:"7,keyasint"`
@@ -101,6 +101,8 @@ func (s *Service) Issue(_ context.Context, r SessionRequest) (Credentials, error
 	case r.User != nil:
 		c.Name, c.ID = r.User.Name, r.User.ID
 		result.ARN, result.ID = policies.UserARN(s.site, *r.User), c.ID
+	default:
+		c.ID = s.rootMark
 	}
 	return s.issue(c, r.Duration, result)
 }

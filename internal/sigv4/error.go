@@ -14,9 +14,9 @@ var (
 	// ErrInvalidToken means that the session token does not belong to the
 	// access key, is missing, or cannot be opened.
 	ErrInvalidToken = errors.New("invalid session token")
-	// ErrOrphanToken is an ErrInvalidToken whose role or user does not exist any
+	// ErrOrphanToken is an ErrInvalidToken whose role, user or root secret does not exist any
 	// more.
-	ErrOrphanToken = fmt.Errorf("%w: its role or user no longer exists", ErrInvalidToken)
+	ErrOrphanToken = fmt.Errorf("%w: its role, user or root secret no longer exists", ErrInvalidToken)
 	// ErrExpiredToken means that the session token was good and has expired.
 	ErrExpiredToken = errors.New("expired session token")
 )
@@ -86,7 +86,7 @@ func keyRefusal(err error) *Error {
 	case errors.Is(err, ErrUnknownKey):
 		refusal.Message = "this server does not know the access key of the request, or it is not active"
 	case errors.Is(err, ErrOrphanToken):
-		refusal.Message = "the role or user of the session no longer exists; get new credentials"
+		refusal.Message = "the role, user or root secret of the session no longer exists; get new credentials"
 	case errors.Is(err, ErrInvalidToken):
 		refusal.Message = "the session token of the request is missing or does not belong to its access key"
 	case errors.Is(err, ErrExpiredToken):
