@@ -13,8 +13,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 )
 
-// TestCompatibilityPage: docs/COMPATIBILITY.md has a row for every operation, and it says "not
-// yet" of exactly those that answer 503.
+// TestCompatibilityPage: docs/COMPATIBILITY.md has a row for every operation, which says "not yet"
+// of exactly those that answer 503, and for every error that one of them declares.
 func TestCompatibilityPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/COMPATIBILITY.md")
 	if err != nil {
@@ -31,21 +31,26 @@ func TestCompatibilityPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer node.Close()
-	sections := strings.Split(string(page), "\n## ")
+	section := func(title string) string {
+		_, after, _ := strings.Cut(string(page), "\n## "+title)
+		text, _, _ := strings.Cut(after, "\n## ")
+		return text
+	}
+	titles := map[string]string{"chime-sdk-messaging": "Messaging", "chime-sdk-identity": "Identity"}
 	for _, op := range node.services.operations() {
-		var section string
-		for _, s := range sections {
-			if title := map[string]string{"chime-sdk-messaging": "Messaging", "chime-sdk-identity": "Identity"}[op.Service]; title != "" && strings.HasPrefix(s, title) {
-				section = s
-			}
+		title, ofChime := titles[op.Service]
+		if !ofChime {
+			continue // STS, IAM and Cognito have a row each
 		}
-		if section == "" {
-			continue // STS, IAM and Cognito share one row
-		}
-		row := regexp.MustCompile(`(?m)^\| ` + op.Name + ` \| ([a-z ]+) \|`).FindStringSubmatch(section)
+		row := regexp.MustCompile(`(?m)^\| ` + op.Name + ` \| ([a-z ]+) \|`).FindStringSubmatch(section(title))
 		if row == nil {
 			t.Errorf("%s of %s has no row", op.Name, op.Service)
 			continue
+		}
+		for _, exception := range op.Errors {
+			if !strings.Contains(section("Errors"), "| "+exception+" |") {
+				t.Errorf("%s, which %s declares, has no row", exception, op.Name)
+			}
 		}
 		if built := isBuilt(t, op); built == (row[1] == "not yet") {
 			t.Errorf("the row of %s says %q; built: %v", op.Name, row[1], built)
