@@ -51,14 +51,16 @@ func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
 		return to
 	}
 	if e.Only != nil {
-		return h.sessionsOf(to, e.App, e.Only)
+		return h.sessionsOf(to, e)
 	}
 	online := h.channels[channelOf(e)]
 	for m := range online {
-		to = append(to, m.sessions...)
+		if m.follows(e) {
+			to = append(to, m.sessions...)
+		}
 	}
 	for _, ref := range e.Also {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.loaded {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) {
 			if _, twice := online[m]; !twice {
 				to = append(to, m.sessions...)
 			}
@@ -67,9 +69,10 @@ func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
 	return to
 }
 
-func (h *Hub) sessionsOf(to []*Session, app string, refs []chime.Ref) []*Session {
-	for i, ref := range refs {
-		if m := h.users[userKey{app, ref}]; m != nil && m.loaded && !slices.Contains(refs[:i], ref) {
+// sessionsOf collects the sessions of those whom alone the event is for.
+func (h *Hub) sessionsOf(to []*Session, e *chime.Event) []*Session {
+	for i, ref := range e.Only {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) && !slices.Contains(e.Only[:i], ref) {
 			to = append(to, m.sessions...)
 		}
 	}
@@ -78,7 +81,7 @@ func (h *Hub) sessionsOf(to []*Session, app string, refs []chime.Ref) []*Session
 
 func (h *Hub) joined(e *chime.Event) {
 	for _, ref := range e.Join {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.loaded {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) {
 			h.join(m, channelOf(e))
 		}
 	}
@@ -87,7 +90,7 @@ func (h *Hub) joined(e *chime.Event) {
 func (h *Hub) left(e *chime.Event) {
 	key := channelOf(e)
 	for _, ref := range e.Leave {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.loaded {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) {
 			h.part(m, key)
 		}
 	}
@@ -102,7 +105,7 @@ func (h *Hub) left(e *chime.Event) {
 func (h *Hub) kicked(e *chime.Event) []*Session {
 	switch e.Type {
 	case chime.EventDeleteUser:
-		if m := h.users[userKey{e.App, e.Subject}]; m != nil {
+		if m := h.users[userKey{e.App, e.Subject}]; m != nil && (!m.loaded || m.follows(e)) {
 			return slices.Clone(m.sessions)
 		}
 	case chime.EventDeleteAppInstance:

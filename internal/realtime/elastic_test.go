@@ -73,6 +73,20 @@ func TestMovedMember(t *testing.T) {
 	w.expect(cy, "MSG 3", "UPDATE_CHANNEL")
 }
 
+// TestMovesBeforeAttaching: events that were committed before a user attached, and are delivered
+// after, neither reach it nor put it back to where it was.
+func TestMovesBeforeAttaching(t *testing.T) {
+	w := newWorld(t)
+	w.commit(in("s1", join("c", "bob")), in("s2", join("c", "cy")))
+	w.commit(moved("c", "bob", "s1", "s2")...)
+	w.commit(in("s2", message("c", "1")))
+	w.commit(moved("c", "bob", "s2", "s1")...)
+	w.commit(in("s2", message("c", "2")), in("s1", message("c", "3")))
+	bob := w.attach("bob", "1")
+	w.commit(in("s2", message("c", "4")), in("s1", message("c", "5")))
+	w.expect(bob, "MSG 5")
+}
+
 func TestDetachForgetsSubChannels(t *testing.T) {
 	w := newWorld(t)
 	w.commit(in("s1", join("c", "ann")), in("s2", join("c", "ann")), join("d", "ann"))

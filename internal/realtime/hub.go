@@ -95,6 +95,7 @@ type member struct {
 	// Who is in any of them is in the whole channel too, once: its own events have no Sub.
 	subs    map[channelKey][]string
 	loaded  bool
+	since   uint64         // position of the log that the memberships were read at
 	ready   chan struct{}  // closed when loading ended
 	failed  error          // why it failed
 	pending []*chime.Event // what came while it was loading
@@ -220,7 +221,7 @@ func (h *Hub) enrol(m *member, position uint64, channels []channelKey, err error
 		}
 		return nil
 	}
-	m.loaded = true
+	m.loaded, m.since = true, position
 	for _, key := range channels {
 		h.join(m, key)
 	}
@@ -228,13 +229,20 @@ func (h *Hub) enrol(m *member, position uint64, channels []channelKey, err error
 		s.push(h.established())
 	}
 	for _, e := range m.pending {
-		if e.Position > position || e.Ephemeral && e.Position == position {
+		if m.follows(e) {
 			slow = append(slow, h.catchUp(m, e)...)
 		}
 	}
 	m.pending = nil
 	h.forget(m)
 	return slow
+}
+
+// follows reports whether the event comes after what the user's memberships were read at. One
+// that comes before is in them already, though it may be delivered later: to apply it would put
+// the user back into channels that it has left.
+func (m *member) follows(e *chime.Event) bool {
+	return m.loaded && (e.Position > m.since || e.Ephemeral && e.Position == m.since)
 }
 
 // read finds the user's channels and the position of the log that they belong to.
