@@ -20,14 +20,28 @@ import (
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
-// signer signs as the root of a node in dev mode.
-var signer = sigv4.Signer{
-	Credentials: sigv4.Credentials{AccessKeyID: config.DevAccessKeyID, SecretAccessKey: config.DevSecretAccessKey},
-	Scope:       sigv4.Scope{Region: "us-east-1", Service: "chime"},
+// root are the keys of a node in dev mode that may do everything.
+var root = keys{config.DevAccessKeyID, config.DevSecretAccessKey}
+
+// keys sign requests.
+type keys struct{ ID, Secret string }
+
+// signer signs for a service.
+func (k keys) signer(service string) sigv4.Signer {
+	return sigv4.Signer{
+		Credentials: sigv4.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret},
+		Scope:       sigv4.Scope{Region: "us-east-1", Service: service},
+	}
+}
+
+// sign signs a request for a service.
+func (k keys) sign(r *http.Request, service string, body []byte) error {
+	signer := k.signer(service)
+	return signer.Sign(r, sha256.Sum256(body), time.Now())
 }
 
 // signed makes a request of the messaging or identity API.
-func signed(ctx context.Context, base, method, path, bearer string, body []byte) (*http.Request, error) {
+func (k keys) signed(ctx context.Context, base, method, path, bearer string, body []byte) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -36,7 +50,7 @@ func signed(ctx context.Context, base, method, path, bearer string, body []byte)
 	if bearer != "" {
 		r.Header.Set("X-Amz-Chime-Bearer", bearer)
 	}
-	return r, signer.Sign(r, sha256.Sum256(body), time.Now())
+	return r, k.sign(r, "chime", body)
 }
 
 // api calls a node.
@@ -56,26 +70,29 @@ func (a *api) call(ctx context.Context, path, bearer string, in map[string]any, 
 	if err != nil {
 		return err
 	}
-	r, err := signed(ctx, a.base, http.MethodPost, path, bearer, body)
+	r, err := root.signed(ctx, a.base, http.MethodPost, path, bearer, body)
 	if err != nil {
 		return err
 	}
+	text, err := a.do(r)
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(text, out)
+}
+
+// do sends a signed request that has to succeed.
+func (a *api) do(r *http.Request) ([]byte, error) {
 	answer, err := a.client.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return err
+	if err == nil && answer.StatusCode/100 != 2 {
+		err = fmt.Errorf("POST %s: %s: %s", r.URL.Path, answer.Status, text)
 	}
-	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("POST %s: %s: %s", path, answer.Status, text)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(text, out)
+	return text, err
 }
 
 func (a *api) makeApp(ctx context.Context) (arn string, err error) {

@@ -3,6 +3,7 @@
 //	go run ./bench                          # everything, in less than two minutes
 //	go run ./bench -parts send,store -seconds 4 -rounds 5
 //	go run ./bench -profile bin/profiles    # also keep CPU profiles of the node under load
+//	go run ./bench -parts before -before old/carillon   # sends of two builds in turns
 //	go run ./bench -compare old.json,new.json
 //
 // It builds the program as a release would, starts it on a data folder of its own, and puts load

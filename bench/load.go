@@ -29,6 +29,7 @@ type loadJob struct {
 	Seconds float64
 	Rate    float64 // sends a second; 0 is as many as possible
 	Stock   int     // most sends
+	Keys    keys    // that sign the sends
 }
 
 // loadResult is what came of it.
@@ -125,7 +126,7 @@ func markedBy(frame []byte) int64 {
 func (l *load) prepare(i int) error {
 	body := fmt.Appendf(nil, `{"Content":"%s%s","Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":"%d-%08d"}`,
 		marker(int64(i)), padding, l.PID+time.Now().Nanosecond(), i)
-	r, err := signed(context.Background(), "http://"+l.Addr, http.MethodPost,
+	r, err := l.Keys.signed(context.Background(), "http://"+l.Addr, http.MethodPost,
 		"/channels/"+escape(l.Channel)+"/messages", l.Sender, body)
 	if err != nil {
 		return err

@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	dir := flags.String("dir", os.TempDir(), "folder for data, on the disk to be measured")
 	file := flags.String("out", "", "file for the figures (default bin/bench-<commit>.json)")
 	profiles := flags.String("profile", "", "folder for CPU profiles of the node under load")
+	other := flags.String("before", "", "program built from another commit: its sends are measured in turns with this one's")
 	compared := flags.String("compare", "", "print how two files differ: before.json,after.json")
 	role := flags.String("role", "", "be a part of a measurement; used by this program itself")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 			return fmt.Errorf("there is no part %q, only %s", name, strings.Join(names, ", "))
 		}
 	}
-	b := &bench{seconds: *seconds, rounds: *rounds, sockets: *sockets, profile: *profiles}
+	b := &bench{seconds: *seconds, rounds: *rounds, sockets: *sockets, profile: *profiles, other: *other}
 	return b.run(ctx, *dir, wanted, *file, out)
 }
 

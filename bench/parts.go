@@ -20,6 +20,7 @@ type bench struct {
 	rounds  int
 	sockets int
 	profile string // folder for profiles, or empty
+	other   string // program of another commit, or empty
 	rows    []row
 
 	pushed float64 // frames a second of the raw push, once measured
@@ -35,6 +36,8 @@ var parts = []struct {
 	{"start", (*bench).start},
 	{"store", (*bench).store},
 	{"send", (*bench).send},
+	{"policies", (*bench).policies},
+	{"before", (*bench).before},
 	{"deliver", (*bench).deliver},
 	{"latency", (*bench).latency},
 	{"memory", (*bench).idle},
@@ -98,7 +101,11 @@ type scene struct {
 }
 
 func (b *bench) stage(ctx context.Context, name string, members int) (s scene, err error) {
-	if s.node, err = startNode(ctx, b.program, filepath.Join(b.dir, name)); err != nil {
+	return b.stageOf(ctx, b.program, name, members)
+}
+
+func (b *bench) stageOf(ctx context.Context, program, name string, members int) (s scene, err error) {
+	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name)); err != nil {
 		return s, err
 	}
 	calls := newAPI("http://" + s.addr)
@@ -119,7 +126,7 @@ func (b *bench) stage(ctx context.Context, name string, members int) (s scene, e
 func (s scene) job(seconds float64, online, perSecond int) loadJob {
 	return loadJob{
 		Addr: s.addr, PID: s.pid(), Channel: s.channel, Sender: s.users[0], Members: s.users[:online],
-		Seconds: seconds, Stock: int(seconds * float64(perSecond)),
+		Seconds: seconds, Stock: int(seconds * float64(perSecond)), Keys: root,
 	}
 }
 
@@ -160,6 +167,62 @@ func (b *bench) send(ctx context.Context) error {
 	b.add(figure("send", "signed durable sends, 1 member online", "/s", sends).against(plainPost, raw).aims(ratioAtLeast(0.33)),
 		figure("send", "server CPU of a send", "us", cpu).against(plainPost, rawCPU))
 	return b.profiled(ctx, s, "send", job)
+}
+
+// policies compares sends that IAM policies decide about with those of the root, which may do
+// everything, on one node.
+func (b *bench) policies(ctx context.Context) error {
+	s, err := b.stage(ctx, "policies", 1)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	job := s.job(b.seconds, 1, 40_000)
+	limited := job
+	calls := newAPI("http://" + s.addr)
+	defer calls.client.CloseIdleConnections()
+	if limited.Keys, err = calls.limitedKeys(ctx, s.users[0]); err != nil {
+		return err
+	}
+	return b.against(ctx, "policies", "under a policy of forty actions", limited, "the same by the root", job)
+}
+
+// before compares sends with those of another build of the program, when one is given.
+func (b *bench) before(ctx context.Context) error {
+	if b.other == "" {
+		return nil
+	}
+	s, err := b.stage(ctx, "now", 1)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	old, err := b.stageOf(ctx, b.other, "before", 1)
+	if err != nil {
+		return err
+	}
+	defer old.stop()
+	return b.against(ctx, "before", "of this build", s.job(b.seconds, 1, 40_000), "of "+b.other, old.job(b.seconds, 1, 40_000))
+}
+
+// against compares two ways to send, in turns.
+func (b *bench) against(ctx context.Context, part, what string, job loadJob, reference string, compared loadJob) error {
+	var sends, raw, cpu, rawCPU []float64
+	for range b.rounds {
+		a, err := ask[loadResult](ctx, "load", job)
+		if err != nil {
+			return err
+		}
+		c, err := ask[loadResult](ctx, "load", compared)
+		if err != nil {
+			return err
+		}
+		sends, raw = append(sends, a.sendsPerSecond()), append(raw, c.sendsPerSecond())
+		cpu, rawCPU = append(cpu, a.cpuPerSend()), append(rawCPU, c.cpuPerSend())
+	}
+	b.add(figure(part, "signed durable sends "+what, "/s", sends).against(reference, raw).aims(ratioAtLeast(0.95)),
+		figure(part, "server CPU of such a send", "us", cpu).against(reference, rawCPU))
+	return nil
 }
 
 // profiled runs one more round under the profiler, when profiles are wanted.

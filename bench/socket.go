@@ -107,6 +107,7 @@ func (s *socket) establish(addr, user string) error {
 	if err != nil {
 		return err
 	}
+	signer := root.signer("chime")
 	if err := signer.Presign(r, sha256.Sum256(nil), time.Now(), time.Minute); err != nil {
 		return err
 	}
