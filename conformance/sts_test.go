@@ -119,7 +119,7 @@ func TestCredentialExchange(t *testing.T) {
 	in := &sts.AssumeRoleInput{RoleArn: role, RoleSessionName: p("exchange"), Tags: []*sts.Tag{{Key: p("UserUUID"), Value: p("alice")}}}
 	got := must[*sts.AssumeRoleOutput](t)(client.AssumeRole(in))
 	if *got.AssumedRoleUser.Arn != "arn:aws:sts::000000000000:assumed-role/chat/exchange" || *got.PackedPolicySize < 1 ||
-		got.Credentials.Expiration.Sub(time.Now()).Round(time.Minute) != time.Hour {
+		time.Until(*got.Credentials.Expiration).Round(time.Minute) != time.Hour {
 		t.Errorf("got %v", got)
 	}
 	keys := stsKeys(got.Credentials)

@@ -88,7 +88,7 @@ func (s *issuers) fetch(ctx context.Context, issuer string) fetched {
 	got := fetched{at: s.now()}
 	if got.keys, got.err = s.ask(ctx, issuer); got.err != nil {
 		if cause := got.err.Error(); len(cause) > maxCause {
-			got.err = fmt.Errorf("%.*s...", maxCause, cause)
+			got.err = fmt.Errorf("%.*s (cut)", maxCause, cause)
 		}
 		s.log.LogAttrs(ctx, slog.LevelWarn, "an OpenID Connect issuer does not answer as it should",
 			slog.String("issuer", issuer), slog.Any("cause", got.err))
