@@ -208,15 +208,17 @@ func (b *bench) before(ctx context.Context) error {
 // against compares two ways to send, in turns.
 func (b *bench) against(ctx context.Context, part, what string, job loadJob, reference string, compared loadJob) error {
 	var sends, raw, cpu, rawCPU []float64
-	for range b.rounds {
-		a, err := ask[loadResult](ctx, "load", job)
-		if err != nil {
-			return err
+	for round := range b.rounds {
+		jobs := [2]loadJob{job, compared}
+		var results [2]loadResult
+		for i := range jobs {
+			which := (i + round) % 2 // neither is always the first
+			var err error
+			if results[which], err = ask[loadResult](ctx, "load", jobs[which]); err != nil {
+				return err
+			}
 		}
-		c, err := ask[loadResult](ctx, "load", compared)
-		if err != nil {
-			return err
-		}
+		a, c := results[0], results[1]
 		sends, raw = append(sends, a.sendsPerSecond()), append(raw, c.sendsPerSecond())
 		cpu, rawCPU = append(cpu, a.cpuPerSend()), append(rawCPU, c.cpuPerSend())
 	}
