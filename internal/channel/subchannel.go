@@ -19,14 +19,34 @@ var errNoSubChannel error = api.Forbidden("SubChannelId does not name a sub-chan
 // the channel or only reads it names any that exists. Who may not read the channel is refused
 // before a word about sub-channels.
 func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*Visit, error) {
-	v, err := Enter(r, site, bearer, channelARN)
+	v, err := arrive(r, site, bearer, channelARN)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.Conceal(require(v.MayRead())); err != nil {
+	return v, v.enterSub(r, sub)
+}
+
+// EnterSender is EnterSub for a send, which takes a DEFAULT membership and no other role: whether
+// a member of a standard channel has one besides is not looked up.
+func EnterSender(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*Visit, error) {
+	v, err := arrive(r, site, bearer, channelARN)
+	switch {
+	case err != nil:
 		return nil, err
+	case v.Member() && v.Channel.Elastic == nil:
+		return v, RefuseSubChannel(sub)
 	}
-	return v, v.choose(r, sub)
+	return v, v.enterSub(r, sub)
+}
+
+func (v *Visit) enterSub(r store.Reader, sub *string) error {
+	if err := v.learnRoles(r); err != nil {
+		return err
+	}
+	if err := v.Conceal(require(v.MayRead())); err != nil {
+		return err
+	}
+	return v.choose(r, sub)
 }
 
 // choose makes a visit be about the sub-channel that the call names or means.

@@ -37,11 +37,20 @@ var errForbidden error = api.Forbidden("you are not allowed to do this in the ch
 // Enter finds the caller and the channel. A caller of another app instance and a channel that
 // does not exist are refused with ForbiddenException.
 func Enter(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, error) {
+	v, err := arrive(r, site, bearer, channelARN)
+	if err != nil {
+		return nil, err
+	}
+	return v, v.learnRoles(r)
+}
+
+// arrive finds the caller, the channel and the membership, and leaves the roles.
+func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, error) {
 	at, err := site.ParseKind("ChannelArn", channelARN, chime.KindChannel)
 	if err != nil {
 		return nil, err
 	}
-	actor, err := identity.ResolveBearer(r, site, bearer)
+	actor, err := identity.Recognize(r, site, bearer)
 	if err != nil {
 		return nil, err
 	}
@@ -56,18 +65,25 @@ func Enter(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, 
 	if !found {
 		return nil, errNoChannel
 	}
-	if m, found, err := v.MembershipOf(r, actor.Ref); err != nil {
-		return nil, err
-	} else if found {
+	m, found, err := v.MembershipOf(r, actor.Ref)
+	if found {
 		v.Membership = &m
 	}
-	if v.Moderator, err = store.Moderators.Has(r, v.key(actor.Ref)); err != nil {
-		return nil, err
+	return v, err
+}
+
+// learnRoles finds what else than a member the caller is.
+func (v *Visit) learnRoles(r store.Reader) (err error) {
+	if v.Actor.Admin, err = identity.IsAdmin(r, v.Actor.App, v.Actor.Ref); err != nil {
+		return err
+	}
+	if v.Moderator, err = store.Moderators.Has(r, v.key(v.Actor.Ref)); err != nil {
+		return err
 	}
 	if v.Membership == nil && !v.Manages() { // a ban ends the membership, so members need no look
-		v.Banned, err = v.bans(r, actor.Ref)
+		v.Banned, err = v.bans(r, v.Actor.Ref)
 	}
-	return v, err
+	return err
 }
 
 // key is the place of somebody's record in this channel.

@@ -18,6 +18,17 @@ type Actor struct {
 // account, or of nobody who exists is refused with ForbiddenException, in the same words, so
 // that it tells nothing (spec 2.3). The caller compares Actor.App with what the call is about.
 func ResolveBearer(r store.Reader, site chime.Site, arn string) (Actor, error) {
+	actor, err := Recognize(r, site, arn)
+	if err != nil {
+		return Actor{}, err
+	}
+	actor.Admin, err = IsAdmin(r, actor.App, actor.Ref)
+	return actor, err
+}
+
+// Recognize is ResolveBearer for a call to which it means nothing whether an admin makes it:
+// Admin is left false.
+func Recognize(r store.Reader, site chime.Site, arn string) (Actor, error) {
 	res, err := site.ParseIdentity("ChimeBearer", arn)
 	if err != nil {
 		return Actor{}, invalidBearer()
@@ -34,8 +45,7 @@ func ResolveBearer(r store.Reader, site chime.Site, arn string) (Actor, error) {
 	if !found {
 		return Actor{}, invalidBearer()
 	}
-	actor.Admin, err = IsAdmin(r, actor.App, actor.Ref)
-	return actor, err
+	return actor, nil
 }
 
 func invalidBearer() error {

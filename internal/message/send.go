@@ -107,7 +107,7 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 		return receipt{}, err
 	}
 	var done sending
-	err = s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+	err = s.updateBy(ctx, channel.EnterSender, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		done = sending{}
 		if err := maySend(v, req); err != nil {
 			return err
@@ -216,7 +216,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 		return receipt{}, err
 	}
 	var done sending
-	err = s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+	err = s.viewBy(ctx, channel.EnterSender, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
 		if err := maySend(v, req); err != nil {
 			return err
 		}

@@ -53,10 +53,22 @@ func New(o Options) *Service {
 
 func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 
+// entrance is a way into a channel: EnterSub, or EnterSender for sends.
+type entrance func(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*channel.Visit, error)
+
 // view runs f on one moment, for a caller on a channel.
 func (s *Service) view(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
+	return s.viewBy(ctx, channel.EnterSub, bearer, channelARN, sub, f)
+}
+
+// update runs f as a transaction, for a caller on a channel.
+func (s *Service) update(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
+	return s.updateBy(ctx, channel.EnterSub, bearer, channelARN, sub, f)
+}
+
+func (s *Service) viewBy(ctx context.Context, enter entrance, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
 	return s.store.View(ctx, func(r store.Reader) error {
-		v, err := channel.EnterSub(r, s.site, bearer, channelARN, sub)
+		v, err := enter(r, s.site, bearer, channelARN, sub)
 		if err != nil {
 			return err
 		}
@@ -64,10 +76,9 @@ func (s *Service) view(ctx context.Context, bearer, channelARN string, sub *stri
 	})
 }
 
-// update runs f as a transaction, for a caller on a channel.
-func (s *Service) update(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
+func (s *Service) updateBy(ctx context.Context, enter entrance, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
 	return s.store.Update(ctx, func(tx store.Tx) error {
-		v, err := channel.EnterSub(tx, s.site, bearer, channelARN, sub)
+		v, err := enter(tx, s.site, bearer, channelARN, sub)
 		if err != nil {
 			return err
 		}
