@@ -164,8 +164,7 @@ func (a *App) addBackground(ctx context.Context) error {
 	return nil
 }
 
-// messagingAPI joins the services that answer the messaging API; what none of them has is
-// answered as not built.
+// messagingAPI joins the services that answer the messaging API.
 type messagingAPI struct {
 	*channels
 	*messages
@@ -173,11 +172,9 @@ type messagingAPI struct {
 	*exports
 	*endpoints
 	tags
-	unbuilt
 }
 
-// An embedded type lends its methods under its name, so each needs one of its own. What is not
-// built lies deeper than what is, and so gives way.
+// An embedded type lends its methods under its name, so each needs one of its own.
 type (
 	channels  = channel.Service
 	messages  = message.Service
@@ -185,7 +182,6 @@ type (
 	exports   = export.Service
 	endpoints = realtime.Endpoints
 	tags      = identity.MessagingTags
-	unbuilt   struct{ messaging.Unbuilt }
 )
 
 // operations is the table of everything that the public port answers.

@@ -68,8 +68,6 @@ func DefaultLimits() Limits {
 
 // Service answers the operations of the identity API. It is safe for concurrent use.
 type Service struct {
-	wire.Unbuilt // what is not here is answered as not built
-
 	store  store.Store
 	site   chime.Site
 	limits Limits
