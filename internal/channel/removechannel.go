@@ -138,14 +138,20 @@ func strikeMembers(tx store.Tx, app, uid string, from store.Key) (store.Key, err
 }
 
 func strike[V any](tx store.Tx, app, uid string, from store.Key, table store.Table[V], unlist func(V) error) (next store.Key, err error) {
-	var keys []store.Key
-	var records []V
 	list := store.Prefix(store.K(app, uid))
 	if bytes.Compare(from, list.From) > 0 {
 		list.From = from
 	}
+	return drain(tx, table, list, strikeBatch, unlist)
+}
+
+// drain deletes up to most records of a range and calls f for each. It answers the key of the
+// first that is left, nil when there is none.
+func drain[V any](tx store.Tx, table store.Table[V], list store.Range, most int, f func(V) error) (next store.Key, err error) {
+	var keys []store.Key
+	var records []V
 	err = table.Each(tx, list, func(key store.Key, record V) (bool, error) {
-		if len(keys) == strikeBatch {
+		if len(keys) == most {
 			next = slices.Clone(key)
 			return false, nil
 		}
@@ -154,7 +160,7 @@ func strike[V any](tx store.Tx, app, uid string, from store.Key, table store.Tab
 	})
 	for i := 0; i < len(keys) && err == nil; i++ {
 		if err = table.Delete(tx, keys[i]); err == nil {
-			err = unlist(records[i])
+			err = f(records[i])
 		}
 	}
 	return next, err

@@ -2,7 +2,6 @@ package channel
 
 import (
 	"context"
-	"slices"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/identity"
@@ -30,38 +29,19 @@ func (s *Service) RemoveUser(ctx context.Context, app string, ref chime.Ref, bef
 
 func (s *Service) removeSome(tx store.Tx, app string, ref chime.Ref, before uint64) (more bool, err error) {
 	list := store.Range{From: store.K(app, string(ref)), To: store.K(app, string(ref)).Num(before)}
-	memberships, err := eachPlace(tx, store.MembershipsOf, list, func(at chime.Place) error {
-		return s.removeFrom(tx, app, ref, at)
-	})
-	if err != nil {
-		return false, err
-	}
-	roles, err := eachPlace(tx, store.ModeratedBy, list, func(at chime.Place) error {
-		return s.demote(tx, app, ref, at)
-	})
-	if err != nil {
-		return false, err
-	}
-	bans, err := eachPlace(tx, store.BansOf, list, func(at chime.Place) error {
-		return s.forgive(tx, app, ref, at)
-	})
-	return memberships == removeBatch || roles == removeBatch || bans == removeBatch, err
-}
-
-// eachPlace takes up to removeBatch places off somebody's list and calls f for each.
-func eachPlace(tx store.Tx, table store.Table[chime.Place], list store.Range, f func(chime.Place) error) (n int, err error) {
-	var keys []store.Key
-	var places []chime.Place
-	err = table.Each(tx, list, func(key store.Key, at chime.Place) (bool, error) {
-		keys, places = append(keys, slices.Clone(key)), append(places, at)
-		return len(keys) < removeBatch, nil
-	})
-	for i := 0; i < len(keys) && err == nil; i++ {
-		if err = table.Delete(tx, keys[i]); err == nil {
-			err = f(places[i])
+	for _, of := range []struct {
+		places store.Table[chime.Place]
+		remove func(store.Tx, string, chime.Ref, chime.Place) error
+	}{
+		{store.MembershipsOf, s.removeFrom}, {store.ModeratedBy, s.demote}, {store.BansOf, s.forgive},
+	} {
+		next, err := drain(tx, of.places, list, removeBatch, func(at chime.Place) error { return of.remove(tx, app, ref, at) })
+		if err != nil {
+			return false, err
 		}
+		more = more || next != nil
 	}
-	return len(keys), err
+	return more, nil
 }
 
 func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {

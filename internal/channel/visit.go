@@ -77,7 +77,7 @@ func (v *Visit) learnRoles(r store.Reader) (err error) {
 	if v.Actor.Admin, err = identity.IsAdmin(r, v.Actor.App, v.Actor.Ref); err != nil {
 		return err
 	}
-	if v.Moderator, err = store.Moderators.Has(r, v.key(v.Actor.Ref)); err != nil {
+	if v.Moderator, err = v.moderates(r, v.Actor.Ref); err != nil {
 		return err
 	}
 	if v.Membership == nil && !v.Manages() { // a ban ends the membership, so members need no look
