@@ -212,7 +212,7 @@ func (c *Conditions) resourceTags() []chime.Tag {
 // tagsOf reads the tags of what an ARN names, none when it names nothing that has tags.
 func tagsOf(r store.Reader, site chime.Site, arn string) ([]chime.Tag, error) {
 	if res, err := site.Parse("", arn); err == nil {
-		tags, _, err := store.Tags.Get(r, store.K(res.App).Num(uint64(res.Kind)).Str(res.ID))
+		tags, _, err := store.Tags.Get(r, store.TagsKey(res))
 		return tags, err
 	}
 	path, ok := strings.CutPrefix(arn, "arn:aws:iam::"+site.Account+":")
@@ -242,19 +242,19 @@ func tagsOf(r store.Reader, site chime.Site, arn string) ([]chime.Tag, error) {
 func requestTags(req api.Request) []chime.Tag {
 	switch r := req.(type) {
 	case *messaging.CreateChannelRequest:
-		return plain(r.Tags)
+		return chime.TagsOf(r.Tags)
 	case *messaging.CreateChannelFlowRequest:
-		return plain(r.Tags)
+		return chime.TagsOf(r.Tags)
 	case *messaging.TagResourceRequest:
-		return plain(r.Tags)
+		return chime.TagsOf(r.Tags)
 	case *identity.CreateAppInstanceRequest:
-		return plain(r.Tags)
+		return chime.TagsOf(r.Tags)
 	case *identity.CreateAppInstanceUserRequest:
-		return plain(r.Tags)
+		return chime.TagsOf(r.Tags)
 	case *identity.CreateAppInstanceBotRequest:
-		return plain(r.Tags)
+		return chime.TagsOf(r.Tags)
 	case *identity.TagResourceRequest:
-		return plain(r.Tags)
+		return chime.TagsOf(r.Tags)
 	case *iam.CreateUserRequest:
 		return optional(r.Tags)
 	case *iam.CreateRoleRequest:
@@ -298,14 +298,6 @@ func requestTagKeys(req api.Request) values {
 		keys = append(keys, tag.Key)
 	}
 	return keys
-}
-
-func plain[T ~struct{ Key, Value string }](tags []T) []chime.Tag {
-	kept := make([]chime.Tag, len(tags))
-	for i, tag := range tags {
-		kept[i] = chime.Tag(tag)
-	}
-	return kept
 }
 
 func optional[T ~struct {

@@ -116,7 +116,7 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 	if err := store.ChannelsInOrder.Put(tx, v.orderKey(), v.Channel.ID); err != nil {
 		return err
 	}
-	if err := identity.PutTags(tx, v.resource(), identity.TagsOf(req.Tags)); err != nil {
+	if err := identity.PutTags(tx, v.resource(), chime.TagsOf(req.Tags)); err != nil {
 		return err
 	}
 	for _, ref := range moderators {

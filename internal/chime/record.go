@@ -250,6 +250,15 @@ type Tag struct {
 	Value string `cbor:"2,keyasint"`
 }
 
+// TagsOf turns the tags of a request into those that are kept.
+func TagsOf[T ~struct{ Key, Value string }](tags []T) []Tag {
+	kept := make([]Tag, len(tags))
+	for i, tag := range tags {
+		kept[i] = Tag(tag)
+	}
+	return kept
+}
+
 // Task is work that was begun by a commit and goes on in later ones: it is found again after
 // a restart.
 type Task struct {

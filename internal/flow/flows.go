@@ -42,7 +42,7 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 			return err
 		}
 		created, err = call.Do(tx, func() (string, error) {
-			return id, s.create(tx, at.App, flow, identity.TagsOf(req.Tags))
+			return id, s.create(tx, at.App, flow, chime.TagsOf(req.Tags))
 		})
 		return err
 	})

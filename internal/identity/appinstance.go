@@ -24,7 +24,7 @@ func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInst
 	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
 		created, err = call.Do(tx, func() (string, error) {
 			app := chime.AppInstance{ID: id, Name: req.Name, Metadata: text(req.Metadata), Created: now, Updated: now}
-			return id, s.createAppInstance(tx, app, TagsOf(req.Tags))
+			return id, s.createAppInstance(tx, app, chime.TagsOf(req.Tags))
 		})
 		return err
 	})

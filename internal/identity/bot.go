@@ -38,7 +38,7 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 		}
 		created, err = call.Do(tx, func() (string, error) {
 			bot := chime.Bot{ID: id, Name: text(req.Name), Metadata: text(req.Metadata), Lex: lex, Created: now, Updated: now}
-			return id, createBot(tx, res.App, bot, TagsOf(req.Tags))
+			return id, createBot(tx, res.App, bot, chime.TagsOf(req.Tags))
 		})
 		return err
 	})

@@ -50,7 +50,7 @@ func (t tagging) tags(ctx context.Context, arn string) (tags []chime.Tag, err er
 		if err := requireResource(r, res); err != nil {
 			return err
 		}
-		tags, _, err = store.Tags.Get(r, tagsKey(res))
+		tags, _, err = store.Tags.Get(r, store.TagsKey(res))
 		return err
 	})
 	return tags, err
@@ -60,7 +60,7 @@ func (s *Service) tagging() tagging { return tagging{s.store, s.site} }
 
 // TagResource adds tags to a resource of either API.
 func (s *Service) TagResource(ctx context.Context, req *wire.TagResourceRequest) (*wire.TagResourceResponse, error) {
-	return nil, s.tagging().tag(ctx, req.ResourceARN, TagsOf(req.Tags))
+	return nil, s.tagging().tag(ctx, req.ResourceARN, chime.TagsOf(req.Tags))
 }
 
 // UntagResource removes tags from a resource of either API.
@@ -91,7 +91,7 @@ func NewMessagingTags(s store.Store, site chime.Site) MessagingTags {
 
 // TagResource adds tags to a resource of either API.
 func (t MessagingTags) TagResource(ctx context.Context, req *messaging.TagResourceRequest) (*messaging.TagResourceResponse, error) {
-	return nil, t.tagging.tag(ctx, req.ResourceARN, TagsOf(req.Tags))
+	return nil, t.tagging.tag(ctx, req.ResourceARN, chime.TagsOf(req.Tags))
 }
 
 // UntagResource removes tags from a resource of either API.

@@ -14,15 +14,6 @@ const (
 	reservedTag = "aws:" // in any case: what AWS keeps for itself
 )
 
-// TagsOf turns the tags of a request of either API into those that are kept.
-func TagsOf[T ~struct{ Key, Value string }](tags []T) []chime.Tag {
-	kept := make([]chime.Tag, len(tags))
-	for i, tag := range tags {
-		kept[i] = chime.Tag(tag)
-	}
-	return kept
-}
-
 // PutTags adds tags to a resource that the caller knows to exist; a key that is there gets the
 // new value. It refuses reserved and repeated keys with BadRequestException and more than 50
 // tags in all with ResourceLimitExceededException.
@@ -33,7 +24,7 @@ func PutTags(tx store.Tx, res chime.Resource, tags []chime.Tag) error {
 	if err := checkTags(tags); err != nil {
 		return err
 	}
-	all, _, err := store.Tags.Get(tx, tagsKey(res))
+	all, _, err := store.Tags.Get(tx, store.TagsKey(res))
 	if err != nil {
 		return err
 	}
@@ -47,15 +38,17 @@ func PutTags(tx store.Tx, res chime.Resource, tags []chime.Tag) error {
 	if len(all) > maxTags {
 		return api.ResourceLimitExceeded("a resource has at most %d tags", maxTags)
 	}
-	return store.Tags.Put(tx, tagsKey(res), all)
+	return store.Tags.Put(tx, store.TagsKey(res), all)
 }
 
 // DeleteTags removes all tags of a resource, as its deletion does.
-func DeleteTags(tx store.Tx, res chime.Resource) error { return store.Tags.Delete(tx, tagsKey(res)) }
+func DeleteTags(tx store.Tx, res chime.Resource) error {
+	return store.Tags.Delete(tx, store.TagsKey(res))
+}
 
 // removeTags removes the tags with the given keys; keys without a tag do no harm.
 func removeTags(tx store.Tx, res chime.Resource, keys []string) error {
-	tags, found, err := store.Tags.Get(tx, tagsKey(res))
+	tags, found, err := store.Tags.Get(tx, store.TagsKey(res))
 	if err != nil || !found {
 		return err
 	}
@@ -63,7 +56,7 @@ func removeTags(tx store.Tx, res chime.Resource, keys []string) error {
 	if len(tags) == 0 {
 		return DeleteTags(tx, res)
 	}
-	return store.Tags.Put(tx, tagsKey(res), tags)
+	return store.Tags.Put(tx, store.TagsKey(res), tags)
 }
 
 func checkTags(tags []chime.Tag) error {
@@ -102,9 +95,4 @@ func requireResource(r store.Reader, res chime.Resource) error {
 		return api.Forbidden("ResourceARN does not name a resource that exists")
 	}
 	return err
-}
-
-// tagsKey counts on the numbers of the kinds staying as they are.
-func tagsKey(res chime.Resource) store.Key {
-	return store.K(res.App).Num(uint64(res.Kind)).Str(res.ID)
 }

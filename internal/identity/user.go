@@ -34,7 +34,7 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 				return err
 			}
 			_, err = call.Do(tx, func() (string, error) {
-				return "", s.createUser(tx, res.App, user, TagsOf(req.Tags))
+				return "", s.createUser(tx, res.App, user, chime.TagsOf(req.Tags))
 			})
 			return err
 		})

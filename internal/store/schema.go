@@ -77,6 +77,10 @@ var (
 	PoolIdentityFor = Table[string]{ID: 59, Name: "pool identity of a login"}      // pool, provider, subject -> identity id
 )
 
+// TagsKey is the key of a resource's tags. It counts on the numbers of the kinds staying as they
+// are.
+func TagsKey(res chime.Resource) Key { return K(res.App).Num(uint64(res.Kind)).Str(res.ID) }
+
 // UnderAppInstance are the tables whose keys begin with the app instance, but for the tasks,
 // which go last when one is removed. Client request tokens are not among them: their keys begin
 // with a time, they go by themselves, and no id of an app instance ever comes again.
