@@ -225,7 +225,11 @@ func TestNothingBeforeSync(t *testing.T) {
 		}
 		order <- "update"
 	}()
-	<-syncing // applied and visible, not on disk
+	<-syncing
+	func() { // the sync begins before the commit is visible, which it is when the writer leaves
+		s.write.Lock()
+		defer s.write.Unlock()
+	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	saw := make(chan struct{})
 	for name, read := range map[string]func(context.Context, func(store.Reader) error) error{
