@@ -24,6 +24,7 @@ type Connection struct {
 	UserARN   string
 	SessionID string
 	Expires   time.Time // of the credentials; zero: never
+	Query     url.Values
 }
 
 // Connect decides about a connect request by its presigned URL (spec 2.4). Its error is a
@@ -43,7 +44,7 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 	if err != nil {
 		return Connection{}, api.BadRequest("", "the query cannot be read")
 	}
-	c := Connection{Principal: p, UserARN: query.Get("userArn"), SessionID: query.Get("sessionId"), Expires: p.Expires}
+	c := Connection{Principal: p, UserARN: query.Get("userArn"), SessionID: query.Get("sessionId"), Expires: p.Expires, Query: query}
 	switch {
 	case c.UserARN == "":
 		return Connection{}, api.BadRequest("userArn", "is missing")

@@ -161,7 +161,7 @@ func (h *Hub) frame(e *chime.Event) []byte {
 		text = append(text, `,"Payload":`...)
 		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
 	}
-	return h.opts.Frame(append(text, '}'))
+	return h.opts.Frame(append(text, '}'), false)
 }
 
 func (h *Hub) established() []byte {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,13 +48,45 @@ type Grant struct {
 	UserARN   string
 	SessionID string    // the client's name for the connection
 	Expires   time.Time // end of the credentials; zero: never
+
+	// Prefetch asks for CHANNEL_DETAILS, PrefetchSort says in which order (spec 4.7).
+	Prefetch     bool
+	PrefetchSort string
+	// Resume asks for resume tokens. ResumeFrom is where to go on, empty for a new beginning.
+	Resume     bool
+	ResumeFrom string
+	// Extras are what the client asks for beyond AWS's events.
+	Extras Extras
+	// Compressed frames are what the transport takes.
+	Compressed bool
+}
+
+// Extras are kinds of events that no client of AWS knows. A socket gets those that it asks for
+// and that its app instance has switched on.
+type Extras uint8
+
+// The extras that there are.
+const (
+	ExtraPresence Extras = 1 << iota // who of a channel is online
+	ExtraTyping                      // who is typing
+	ExtraUnread                      // exact counts of unread messages
+)
+
+var extras = map[string]Extras{"presence": ExtraPresence, "typing": ExtraTyping, "unread": ExtraUnread}
+
+// ParseExtras reads names of extras that are separated by separators; unknown ones are ignored.
+func ParseExtras(list, separators string) (e Extras) {
+	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+		e |= extras[name]
+	}
+	return e
 }
 
 // Options of a Hub.
 type Options struct {
 	Store store.Store
-	// Frame makes the transport's frame of a text, once for all receivers.
-	Frame func(text []byte) []byte
+	// Frame makes the transport's frame of a text, plain or compressed, once for all receivers.
+	Frame func(text []byte, compressed bool) []byte
 	// MaxQueueBytes bounds the frames that wait for one session (default 256 KiB).
 	MaxQueueBytes int
 	// MaxSessionsPerUser bounds the sockets of one user (spec 4.10; default 10).

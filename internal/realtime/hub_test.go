@@ -73,7 +73,7 @@ type world struct {
 func newWorld(t *testing.T, change ...func(*Options)) *world {
 	st := memstore.New()
 	t.Cleanup(func() { st.Close() })
-	o := Options{Store: st, Frame: func(text []byte) []byte { return text }}
+	o := Options{Store: st, Frame: func(text []byte, _ bool) []byte { return text }}
 	for _, f := range change {
 		f(&o)
 	}

@@ -59,6 +59,12 @@ func (s *Session) Take(frames [][]byte, maxBytes int) [][]byte {
 	return frames
 }
 
+// Beat is called now and then, at most every few seconds, while the socket is open.
+func (s *Session) Beat() {}
+
+// Received takes a text message of the client. Those of no meaning are ignored.
+func (s *Session) Received([]byte) {}
+
 // Detach takes the session off the hub. It may be called more than once.
 func (s *Session) Detach() {
 	s.stop()

@@ -31,7 +31,12 @@ func Authenticator(gate Gate, secure func(*http.Request) bool) AuthenticateFunc 
 		if err != nil {
 			return realtime.Grant{}, refusal(err)
 		}
-		return realtime.Grant{App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires}, nil
+		return realtime.Grant{
+			App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires,
+			Prefetch: c.Query.Get("prefetch-on") == "connect", PrefetchSort: c.Query.Get("prefetch-sort-by"),
+			Resume: c.Query.Has("resume-from"), ResumeFrom: c.Query.Get("resume-from"),
+			Extras: realtime.ParseExtras(c.Query.Get("extras"), ","),
+		}, nil
 	}
 }
 

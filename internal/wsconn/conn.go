@@ -233,10 +233,14 @@ func (c *conn) visit(now time.Time, due bool) (expires time.Time) {
 	c.mu.Lock()
 	expires = c.expires
 	dead := false
+	var beats Session
 	if due && c.phase == open && c.session != nil {
-		dead = !c.ping()
+		dead, beats = !c.ping(), c.session
 	}
 	c.mu.Unlock()
+	if beats != nil && !dead {
+		beats.Beat() // not under mu: it may call Ready
+	}
 	switch {
 	case dead:
 		c.giveUp(causePingTimeout)

@@ -24,7 +24,7 @@ func TestHubCloses(t *testing.T) {
 	s, address := start(t, Options{Hub: hub})
 	p := dial(t, address)
 	session := hub.session(t)
-	session.push(TextFrame([]byte("last words")))
+	session.push(TextFrame([]byte("last words"), false))
 	session.transport.Close(4003, "kicked")
 	session.transport.Close(1011, "too late to matter")
 	p.want(ws.OpText, "last words")
@@ -32,7 +32,7 @@ func TestHubCloses(t *testing.T) {
 		t.Errorf("reason = %q", reason)
 	}
 	session.waitDetached(t)
-	session.push(TextFrame([]byte("nobody gets this")))
+	session.push(TextFrame([]byte("nobody gets this"), false))
 	p.send(ping("not answered after close")...)
 	p.send(closeOf(4003, "")...)
 	p.wantEOF()
@@ -166,7 +166,7 @@ func TestOrder(t *testing.T) {
 		for i := 0; i < events; {
 			var burst [][]byte
 			for range 1 + i%7 {
-				burst = append(burst, TextFrame([]byte(fmt.Sprintf("%d %s", i, stars(i%300)))))
+				burst = append(burst, TextFrame(fmt.Appendf(nil, "%d %s", i, stars(i%300)), false))
 				if i++; i == events {
 					break
 				}
@@ -204,7 +204,7 @@ func TestCoalescing(t *testing.T) {
 	const events = 100
 	var waiting [][]byte
 	for i := range events {
-		waiting = append(waiting, TextFrame([]byte(fmt.Sprint("event ", i))))
+		waiting = append(waiting, TextFrame([]byte(fmt.Sprint("event ", i)), false))
 	}
 	hub := newFakeHub()
 	server, client := net.Pipe()
@@ -293,7 +293,7 @@ func TestReadyStorm(t *testing.T) {
 		for range pushers {
 			storm.Go(func() {
 				for range each {
-					session.push(TextFrame([]byte("x")))
+					session.push(TextFrame([]byte("x"), false))
 					session.transport.Ready() // spurious, but harmless
 				}
 			})
@@ -328,7 +328,7 @@ func TestSlowReaderIsClosed(t *testing.T) {
 
 // fill queues more than the kernel takes for one peer.
 func fill(session *fakeSession) {
-	large := TextFrame([]byte(stars(64 << 10)))
+	large := TextFrame([]byte(stars(64 << 10)), false)
 	for range 256 {
 		session.push(large)
 	}
@@ -340,7 +340,7 @@ func TestIdleConnectionHoldsOneGoroutine(t *testing.T) {
 	const count = 50
 	for range count {
 		p := dial(t, address)
-		hub.session(t).push(TextFrame([]byte("hello")))
+		hub.session(t).push(TextFrame([]byte("hello"), false))
 		p.want(ws.OpText, "hello")
 	}
 	want := count + 1 // the sweeper

@@ -175,7 +175,7 @@ func TestDecoderAllocatesNothing(t *testing.T) {
 func TestTextFrame(t *testing.T) {
 	for _, size := range []int{0, 1, 125, 126, 127, 65535, 65536, 100_000} {
 		want := []byte(stars(size))
-		r := bytes.NewReader(TextFrame(want))
+		r := bytes.NewReader(TextFrame(want, false))
 		h, err := ws.ReadHeader(r)
 		if err != nil || !h.Fin || h.OpCode != ws.OpText || h.Masked || h.Length != int64(size) {
 			t.Fatalf("%d bytes: header %+v, %v", size, h, err)

@@ -29,7 +29,7 @@ const (
 
 // TextFrame is the frame that carries a text to clients: final, unmasked, header and payload
 // in one piece. All receivers of an event share it, so nobody may change it.
-func TextFrame(text []byte) []byte {
+func TextFrame(text []byte, _ bool) []byte {
 	return appendFrame(make([]byte, 0, maxHeader+len(text)), ws.OpText, text)
 }
 

@@ -48,7 +48,7 @@ func idleClient(address string, in io.Reader, out io.Writer) error {
 // net/http, after it got one event: user/conn is heap and stacks together. It needs no -benchtime.
 func BenchmarkIdleConnection(b *testing.B) {
 	const count = 4000
-	frame := TextFrame([]byte("hello"))
+	frame := TextFrame([]byte("hello"), false)
 	_, address := start(b, Options{Hub: attachFunc(func(_ realtime.Grant, t realtime.Transport) (Session, error) {
 		t.Ready()
 		return &single{frame}, nil

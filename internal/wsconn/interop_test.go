@@ -69,7 +69,7 @@ func interopEvents(t *testing.T, hub *fakeHub, web *httptest.Server) {
 	sizes := []int{0, 1, 125, 126, 600, 65535, 65536, 300_000}
 	for range 20 {
 		for _, size := range sizes {
-			session.push(TextFrame([]byte(stars(size))))
+			session.push(TextFrame([]byte(stars(size)), false))
 		}
 		if err := ws.Write(ctx, websocket.MessageText, []byte("heartbeat")); err != nil {
 			t.Fatal(err)

@@ -197,7 +197,7 @@ func TestHubClosesSlowReader(t *testing.T) {
 		name   string
 		queued []byte
 	}{
-		{"a write is stuck already", TextFrame([]byte("nobody reads this"))},
+		{"a write is stuck already", TextFrame([]byte("nobody reads this"), false)},
 		{"the close frame itself gets stuck", nil},
 	}
 	for _, test := range tests {
@@ -241,7 +241,7 @@ func TestPingFloodIsAnsweredInPart(t *testing.T) {
 }
 
 func TestStuckWriteEndsAfterItsLimit(t *testing.T) {
-	frame := TextFrame([]byte("nobody reads this"))
+	frame := TextFrame([]byte("nobody reads this"), false)
 	opts := Options{Hub: attachFunc(func(_ realtime.Grant, t realtime.Transport) (Session, error) {
 		s := &fakeSession{transport: t, detached: make(chan struct{})}
 		s.push(frame)

@@ -109,6 +109,10 @@ func (s *fakeSession) Take(frames [][]byte, maxBytes int) [][]byte {
 
 func (s *fakeSession) Detach() { s.once.Do(func() { close(s.detached) }) }
 
+func (s *fakeSession) Beat() {}
+
+func (s *fakeSession) Received([]byte) {}
+
 func (s *fakeSession) waitDetached(t testing.TB) {
 	t.Helper()
 	await(t, s.detached, "the session to be detached")

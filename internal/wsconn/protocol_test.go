@@ -43,7 +43,7 @@ func TestProtocol(t *testing.T) {
 			}
 			switch c.code {
 			case 0:
-				session.push(TextFrame([]byte("still here")))
+				session.push(TextFrame([]byte("still here"), false))
 				p.want(ws.OpText, "still here")
 				p.send(closeOf(1000, "")...)
 				p.wantClose(1000)
@@ -146,7 +146,7 @@ func protocolCases() []protocolCase {
 		{name: "9.5 full size in fragments", send: list(frame(1, stars(4095)), frame(fin, "x"), text(stars(4096)))},
 		{name: "9.6 many messages", send: list([]byte(strings.Repeat(string(text(stars(4000))), 50)))},
 
-		{name: "mask missing, text", send: list(TextFrame([]byte("plain"))), code: 1002},
+		{name: "mask missing, text", send: list(TextFrame([]byte("plain"), false)), code: 1002},
 		{name: "mask missing, ping", send: list([]byte{fin | 9, 0}), code: 1002},
 		{name: "mask missing, close", send: list([]byte{fin | 8, 2, 3, 0xe8}), code: 1002},
 		{name: "not a frame at all", send: list([]byte("GET / HTTP/1.1\r\n\r\n")), code: 1002},

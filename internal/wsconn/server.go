@@ -26,6 +26,10 @@ type Session interface {
 	// Take appends whole frames to frames, in order, about maxBytes but at least one; none when
 	// there are none.
 	Take(frames [][]byte, maxBytes int) [][]byte
+	// Beat is called at each ping.
+	Beat()
+	// Received takes a text message of the client, which it may not keep.
+	Received(text []byte)
 	// Detach takes the session off the hub. It may be called more than once.
 	Detach()
 }
@@ -215,6 +219,8 @@ func unshare(g *realtime.Grant) {
 	g.User = chime.Ref(strings.Clone(string(g.User)))
 	g.UserARN = strings.Clone(g.UserARN)
 	g.SessionID = strings.Clone(g.SessionID)
+	g.PrefetchSort = strings.Clone(g.PrefetchSort)
+	g.ResumeFrom = strings.Clone(g.ResumeFrom)
 }
 
 // Shutdown closes all connections with the code and reason and waits until they have ended.

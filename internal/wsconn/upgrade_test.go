@@ -197,7 +197,7 @@ func TestPendingSocketsAreBounded(t *testing.T) {
 	close(release)
 	for range 2 {
 		session := hub.session(t)
-		session.push(TextFrame([]byte("in")))
+		session.push(TextFrame([]byte("in"), false))
 	}
 	first.want(ws.OpText, "in")
 	second.want(ws.OpText, "in")
@@ -234,7 +234,7 @@ func shutdown(t *testing.T, s *Server) {
 
 func TestFramesQueuedWhileAttaching(t *testing.T) {
 	hub := newFakeHub()
-	hub.greeting = TextFrame([]byte("established"))
+	hub.greeting = TextFrame([]byte("established"), false)
 	_, address := start(t, Options{Hub: hub})
 	dial(t, address).want(ws.OpText, "established")
 }
