@@ -328,7 +328,7 @@ func TestSlowReaderIsClosed(t *testing.T) {
 
 // fill queues more than the kernel takes for one peer.
 func fill(session *fakeSession) {
-	large := TextFrame([]byte(stars(64 << 10)), false)
+	large := TextFrame([]byte(stars(64<<10)), false)
 	for range 256 {
 		session.push(large)
 	}

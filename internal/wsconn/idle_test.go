@@ -51,7 +51,7 @@ func BenchmarkIdleConnection(b *testing.B) {
 	frame := TextFrame([]byte("hello"), false)
 	_, address := start(b, Options{Hub: attachFunc(func(_ realtime.Grant, t realtime.Transport) (Session, error) {
 		t.Ready()
-		return &single{frame}, nil
+		return &single{frame: frame}, nil
 	})})
 
 	client := exec.Command(os.Args[0])
@@ -92,7 +92,10 @@ func BenchmarkIdleConnection(b *testing.B) {
 }
 
 // single is a session with one event.
-type single struct{ frame []byte }
+type single struct {
+	deaf
+	frame []byte
+}
 
 func (s *single) Take(frames [][]byte, _ int) [][]byte {
 	if s.frame != nil {

@@ -87,7 +87,7 @@ func (f attachFunc) Attach(_ context.Context, g realtime.Grant, t realtime.Trans
 }
 
 // silent is a session without events.
-type silent struct{}
+type silent struct{ deaf }
 
 func (silent) Take(frames [][]byte, _ int) [][]byte { return frames }
 func (silent) Detach()                              {}

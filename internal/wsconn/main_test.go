@@ -68,6 +68,7 @@ func (h *fakeHub) session(t testing.TB) *fakeSession {
 
 // fakeSession keeps to the contract of realtime.Session.
 type fakeSession struct {
+	deaf
 	transport realtime.Transport
 	grant     realtime.Grant
 	detached  chan struct{}
@@ -109,9 +110,12 @@ func (s *fakeSession) Take(frames [][]byte, maxBytes int) [][]byte {
 
 func (s *fakeSession) Detach() { s.once.Do(func() { close(s.detached) }) }
 
-func (s *fakeSession) Beat() {}
+// deaf is the part of a session that takes no notice of its client.
+type deaf struct{}
 
-func (s *fakeSession) Received([]byte) {}
+func (deaf) Beat() {}
+
+func (deaf) Received([]byte) {}
 
 func (s *fakeSession) waitDetached(t testing.TB) {
 	t.Helper()
