@@ -1,4 +1,4 @@
-.PHONY: test race lint generate web e2e bench ci build
+.PHONY: test race lint generate web e2e bench isolation ci build
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -12,7 +12,7 @@ race:
 	go test -race ./...
 
 lint:
-	@test -z "$$(gofmt -l cmd internal bench conformance e2e)" || { gofmt -l cmd internal bench conformance e2e; exit 1; }
+	@test -z "$$(gofmt -l cmd internal bench conformance e2e endurance)" || { gofmt -l cmd internal bench conformance e2e endurance; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
@@ -27,6 +27,9 @@ e2e:
 
 bench:
 	go run ./bench
+
+isolation:
+	go run ./endurance isolation -for 2m
 
 ci:
 	.ci/run

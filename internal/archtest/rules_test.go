@@ -49,7 +49,7 @@ var layers = []layer{
 	{"client", []string{"client"},
 		nil,
 		"the public SDK is for programs of others, who cannot import internal packages"},
-	{"black-box tests", []string{"conformance", "e2e", "internal/archtest"},
+	{"black-box tests", []string{"conformance", "e2e", "endurance", "internal/archtest"},
 		[]string{"pure", "contract", "service", "transport", "app", "cli"},
 		"tests of the whole may look at anything but engines"},
 	{"measurements", []string{"bench"},
