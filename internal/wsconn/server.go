@@ -56,6 +56,8 @@ type AuthenticateFunc func(ctx context.Context, r *http.Request) (realtime.Grant
 type Options struct {
 	Hub          Hub
 	Authenticate AuthenticateFunc
+	// Engine moves the bytes (default EngineAuto).
+	Engine Engine
 	// Now is the clock by which credentials expire (default time.Now).
 	Now func() time.Time
 	Log *slog.Logger // default: no logs
@@ -87,6 +89,9 @@ type Options struct {
 func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Engine == "" {
+		o.Engine = EngineAuto
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
