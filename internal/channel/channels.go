@@ -83,7 +83,7 @@ func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChanne
 			return err
 		}
 		app, uid = v.Actor.App, v.Channel.UID
-		more, err = v.remove(tx)
+		more, err = s.remove(tx, v)
 		return err
 	})
 	if err == nil && more {

@@ -3,6 +3,7 @@ package channel
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,7 +29,7 @@ func taskKey(app, uid string) store.Key { return store.K(app, taskRef+uid) }
 
 // remove deletes the channel. When more than one batch of records is left, more reports that
 // removeRest has to follow.
-func (v *Visit) remove(tx store.Tx) (more bool, err error) {
+func (s *Service) remove(tx store.Tx, v *Visit) (more bool, err error) {
 	prefix := v.Prefix()
 	for _, err := range []error{
 		store.Channels.Delete(tx, store.K(v.Actor.App, v.Channel.ID)),
@@ -57,7 +58,7 @@ func (v *Visit) remove(tx store.Tx) (more bool, err error) {
 		return false, err
 	}
 	for _, strike := range strikes {
-		next, err := strike(tx, v.Actor.App, v.Channel.UID, prefix)
+		next, err := strike(s, tx, v.Actor.App, v.Channel.UID, prefix)
 		if err != nil {
 			return false, err
 		}
@@ -76,7 +77,7 @@ func (s *Service) removeRest(ctx context.Context, app, uid string) error {
 		for from := store.K(app, uid); from != nil; {
 			var next store.Key
 			err := s.store.Update(ctx, func(tx store.Tx) (err error) {
-				next, err = strike(tx, app, uid, from)
+				next, err = strike(s, tx, app, uid, from)
 				return err
 			})
 			if err != nil {
@@ -108,22 +109,26 @@ func (s *Service) Resume(ctx context.Context) error {
 
 // strikes delete up to strikeBatch records of a channel from a key on, with their places on the
 // lists of their holders. Each answers the key to go on from, nil when nothing is left.
-var strikes = [...]func(tx store.Tx, app, uid string, from store.Key) (next store.Key, err error){
-	strikeMembers,
-	func(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
+var strikes = [...]func(s *Service, tx store.Tx, app, uid string, from store.Key) (next store.Key, err error){
+	(*Service).strikeMembers,
+	func(_ *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
 		return strike(tx, app, uid, from, store.Moderators, func(m chime.Moderator) error {
 			return store.ModeratedBy.Delete(tx, placeKey(app, m.Ref, m.Order, uid))
 		})
 	},
-	func(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
+	func(_ *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
 		return strike(tx, app, uid, from, store.Bans, func(b chime.Ban) error {
 			return store.BansOf.Delete(tx, placeKey(app, b.Ref, b.Order, uid))
 		})
 	},
 }
 
-func strikeMembers(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
-	return strike(tx, app, uid, from, store.Memberships, func(m chime.Membership) error {
+// strikeMembers also tells the log whose memberships ended: who comes back later has to be given
+// what the channel said while they lasted.
+func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
+	left := make(map[string][]chime.Ref) // by sub-channel
+	next, err := strike(tx, app, uid, from, store.Memberships, func(m chime.Membership) error {
+		left[m.Sub] = append(left[m.Sub], m.Ref)
 		place := placeKey(app, m.Ref, m.Order, uid)
 		listed, err := store.MembershipsOf.Has(tx, place)
 		if err != nil || !listed { // the user was deleted meanwhile, and counts no more
@@ -135,6 +140,12 @@ func strikeMembers(tx store.Tx, app, uid string, from store.Key) (store.Key, err
 		_, err = store.AddCount(tx, membershipsCount(app, m.Ref), -1)
 		return err
 	})
+	for _, sub := range slices.Sorted(maps.Keys(left)) {
+		if err == nil {
+			_, err = tx.Append(chime.Event{Time: s.now(), Type: chime.EventEndMemberships, App: app, Channel: uid, Sub: sub, Leave: left[sub]})
+		}
+	}
+	return next, err
 }
 
 func strike[V any](tx store.Tx, app, uid string, from store.Key, table store.Table[V], unlist func(V) error) (next store.Key, err error) {

@@ -51,7 +51,8 @@ const (
 	EventDeleteBan        = "DELETE_CHANNEL_BAN"
 	EventCreateSubChannel = "CREATE_SUB_CHANNEL"
 	EventDeleteSubChannel = "DELETE_SUB_CHANNEL"
-	EventLeaveSubChannel  = "LEAVE_SUB_CHANNEL" // of a membership that balancing moves
+	EventLeaveSubChannel  = "LEAVE_SUB_CHANNEL"       // of a membership that balancing moves
+	EventEndMemberships   = "END_CHANNEL_MEMBERSHIPS" // of a channel that is deleted already
 	EventUpdateExpiration = "UPDATE_CHANNEL_EXPIRATION_SETTINGS"
 	EventPutPreferences   = "PUT_CHANNEL_MEMBERSHIP_PREFERENCES"
 	EventAssociateFlow    = "ASSOCIATE_CHANNEL_FLOW"

@@ -5,9 +5,30 @@ import "github.com/carillon-chat/carillon/internal/chime"
 // events is the log as engines keep it that have no better place for it.
 var events = Table[chime.Event]{ID: TableEvents, Name: "events"}
 
-// PutEvent writes an event at its position of the log.
+// PutEvent writes an event at its position of the log, and its traces.
 func PutEvent(tx Tx, position uint64, event chime.Event) error {
-	return events.Put(tx, K().Num(position), event)
+	if err := events.Put(tx, K().Num(position), event); err != nil {
+		return err
+	}
+	return putTraces(tx, position, &event)
+}
+
+// ReadEvent reads the event at the position. ErrTrimmed says that the log has none.
+func ReadEvent(r Reader, position uint64) (*chime.Event, error) {
+	e, found, err := events.Get(r, K().Num(position))
+	if err == nil && !found {
+		err = ErrTrimmed
+	}
+	e.Position = position
+	return &e, err
+}
+
+// TrimEvents removes the events up to and including the position, and their traces.
+func TrimEvents(tx Tx, upTo uint64) error {
+	if err := tx.DeleteRange(TableEvents, Range{To: K().Num(upTo).after()}); err != nil {
+		return err
+	}
+	return trimTraces(tx, upTo)
 }
 
 // ReadEvents reads up to limit events after the position, in order.
@@ -26,6 +47,3 @@ func ReadEvents(r Reader, after uint64, limit int) (list []*chime.Event, err err
 	})
 	return list, err
 }
-
-// UpTo is the range of the log up to and including the position.
-func UpTo(position uint64) Range { return Range{To: K().Num(position).after()} }

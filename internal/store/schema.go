@@ -8,8 +8,9 @@ type TableID uint8
 
 // Tables that engines keep for themselves.
 const (
-	TableEvents TableID = 1 // position -> event: the log
-	TableMeta   TableID = 2 // name: format version and the like
+	TableEvents TableID = 1  // position -> event: the log
+	TableMeta   TableID = 2  // name: format version and the like
+	TableTraces TableID = 38 // whom events of the log concern: see Trace
 )
 
 // The tables of the services, with the columns of each key. Everything of an app instance is

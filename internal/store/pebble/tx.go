@@ -159,5 +159,5 @@ func (t *tx) Append(event chime.Event) (uint64, error) {
 
 func (t *tx) TrimEvents(upTo uint64) error {
 	t.trimmed = max(t.trimmed, min(upTo, t.at))
-	return t.DeleteRange(store.TableEvents, store.UpTo(upTo))
+	return store.TrimEvents(t, upTo)
 }

@@ -50,6 +50,7 @@ var suite = []struct {
 	{"FollowBeyondTheEnd", followBeyondTheEnd},
 	{"Ephemeral", ephemeral},
 	{"Trim", trim},
+	{"Traces", traces},
 	{"CursorContext", cursorContext},
 	{"Close", closing},
 	{"PagesAreExact", pagesAreExact},

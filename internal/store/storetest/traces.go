@@ -1,0 +1,81 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// traces finds events by whom they concern, and no others, until the log lets go of them.
+func traces(t *testing.T, h Harness) {
+	s := h.open(t)
+	ann, bob := chime.UserRef("ann"), chime.UserRef("bob")
+	refs := func(r ...chime.Ref) []chime.Ref { return r }
+	update(t, s, func(tx store.Tx) error {
+		for _, e := range []chime.Event{
+			{Channel: "one", Join: refs(ann)},                                    // 1
+			{Channel: "one"},                                                     // 2
+			{Channel: "two"},                                                     // 3
+			{Channel: "one", Only: refs(ann, bob)},                               // 4
+			{Channel: "one", Also: refs(bob)},                                    // 5
+			{Channel: "one", Sub: "sub"},                                         // 6
+			{Channel: "one", MessageType: "none", Leave: refs(ann)},              // 7
+			{Channel: "one", App: "other"},                                       // 8
+			{Channel: "one", Only: refs(bob), Join: refs(bob), Leave: refs(ann)}, // 9
+		} {
+			e.Type = "t"
+			if e.App == "" {
+				e.App = "app"
+			}
+			switch e.MessageType {
+			case "":
+				e.MessageType = chime.MessageTypeSystem
+			case "none":
+				e.MessageType = ""
+			}
+			if _, err := tx.Append(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	same(t, "channel", channelTraces(t, s, "one", "", 0, 9), []string{"1", "2", "5"})
+	same(t, "part of it", channelTraces(t, s, "one", "", 1, 4), []string{"2"})
+	same(t, "sub-channel", channelTraces(t, s, "one", "sub", 0, 9), []string{"6"})
+	same(t, "ann", userTraces(t, s, ann, 0, 9), []string{"1 moves", "4", "7 moves", "9 moves"})
+	same(t, "bob", userTraces(t, s, bob, 4, 9), []string{"5", "9 moves"})
+
+	update(t, s, func(tx store.Tx) error { return tx.TrimEvents(4) })
+	same(t, "after the trim", channelTraces(t, s, "one", "", 4, 9), []string{"5"})
+	update(t, s, func(tx store.Tx) error { return tx.TrimEvents(1 << 30) })
+	same(t, "when the part of the log is gone", userTraces(t, s, bob, 0, 9), []string(nil))
+}
+
+func channelTraces(t *testing.T, s store.Store, uid, sub string, after, upTo uint64) (list []string) {
+	t.Helper()
+	view(t, s, func(r store.Reader) error {
+		return store.ChannelTraces(r, "app", uid, sub, after, upTo, collect(&list))
+	})
+	return list
+}
+
+func userTraces(t *testing.T, s store.Store, ref chime.Ref, after, upTo uint64) (list []string) {
+	t.Helper()
+	view(t, s, func(r store.Reader) error {
+		return store.UserTraces(r, "app", ref, after, upTo, collect(&list))
+	})
+	return list
+}
+
+func collect(list *[]string) func(store.Trace) (bool, error) {
+	return func(trace store.Trace) (bool, error) {
+		text := fmt.Sprint(trace.Position)
+		if trace.Moves {
+			text += " moves"
+		}
+		*list = append(*list, text)
+		return true, nil
+	}
+}

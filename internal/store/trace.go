@@ -1,0 +1,85 @@
+package store
+
+import (
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// Trace is a mark beside the log: the event at the position concerns the members of a channel, or
+// somebody by name. With traces the events of one user are found without reading those of all
+// others. They go with the log.
+type Trace struct {
+	Position uint64
+	// Moves tells that the event, found by a user's name, makes that user join or leave a channel.
+	Moves bool
+}
+
+// The key of a trace begins with its part of the log, so that old parts can be removed as ranges.
+const tracePart = 18 // bits of a position within a part
+
+func traceKey(position uint64, app, uid, who string) Key {
+	return K().Num(position >> tracePart).Str(app).Str(uid).Str(who)
+}
+
+// putTraces marks an event for those whom it concerns: its channel's members, unless it is for
+// some alone, and all whom it names.
+func putTraces(tx Tx, position uint64, e *chime.Event) error {
+	if e.MessageType != "" && e.Only == nil && e.Channel != "" {
+		if err := putTrace(tx, position, e.App, e.Channel, e.Sub, false); err != nil {
+			return err
+		}
+	}
+	for i, refs := range [...][]chime.Ref{e.Only, e.Also, e.Join, e.Leave} { // a move is marked last
+		for _, ref := range refs {
+			if err := putTrace(tx, position, e.App, "", string(ref), i >= 2); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func putTrace(tx Tx, position uint64, app, uid, who string, moves bool) error {
+	var value [1]byte
+	if moves {
+		value[0] = 1
+	}
+	return tx.Put(TableTraces, traceKey(position, app, uid, who).Num(position), value[:])
+}
+
+// ChannelTraces calls f for the events after one position, up to and including another, that
+// concern the members of a channel, or of a sub-channel, until f returns false or an error.
+func ChannelTraces(r Reader, app, uid, sub string, after, upTo uint64, f func(Trace) (bool, error)) error {
+	return eachTrace(r, app, uid, sub, after, upTo, f)
+}
+
+// UserTraces does the same for the events that name somebody.
+func UserTraces(r Reader, app string, ref chime.Ref, after, upTo uint64, f func(Trace) (bool, error)) error {
+	return eachTrace(r, app, "", string(ref), after, upTo, f)
+}
+
+func eachTrace(r Reader, app, uid, who string, after, upTo uint64, f func(Trace) (bool, error)) error {
+	more := true
+	for first := after + 1; first <= upTo && more; first = (first>>tracePart + 1) << tracePart {
+		key := traceKey(first, app, uid, who)
+		last := min(upTo, first|(1<<tracePart-1))
+		part := Range{From: append(Key(nil), key...).Num(first), To: key.Num(last).after()}
+		err := r.Scan(TableTraces, part, func(key Key, value []byte) (_ bool, err error) {
+			columns, err := key.Columns()
+			if err != nil {
+				return false, err
+			}
+			position, _ := columns[len(columns)-1].(uint64)
+			more, err = f(Trace{Position: position, Moves: len(value) > 0 && value[0] == 1})
+			return more, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trimTraces removes the traces of whole parts that the log has left behind.
+func trimTraces(tx Tx, upTo uint64) error {
+	return tx.DeleteRange(TableTraces, Range{To: K().Num((upTo + 1) >> tracePart)})
+}
