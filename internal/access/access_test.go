@@ -42,7 +42,7 @@ func (f *fixture) clock() time.Time { return f.now }
 
 func (f *fixture) issue(t testing.TB, user string) access.Credentials {
 	t.Helper()
-	c, err := f.IssueUserCredentials("A", chime.UserRef(user))
+	c, err := f.IssueUserCredentials("A", chime.UserRef(user), access.UserSessionDuration)
 	if err != nil {
 		t.Fatal(err)
 	}

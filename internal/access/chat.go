@@ -9,7 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/iam"
 )
 
-// UserSessionDuration is how long the credentials of a chat session are valid.
+// UserSessionDuration is how long the credentials of a chat session are valid at most.
 const UserSessionDuration = time.Hour
 
 // Tags of a chat session, which its policy speaks of.
@@ -22,13 +22,14 @@ const (
 const chatRole = "app-instance-user"
 
 // IssueUserCredentials makes temporary credentials that can act as one app instance user and
-// nobody else. The caller has made sure that the user exists.
-func (s *Service) IssueUserCredentials(app string, user chime.Ref) (Credentials, error) {
+// nobody else. The caller has made sure that the user exists and that the duration is at most
+// UserSessionDuration.
+func (s *Service) IssueUserCredentials(app string, user chime.Ref, duration time.Duration) (Credentials, error) {
 	c := claims{
 		Kind: ChatSession, SessionName: user.ID(),
 		Tags: []chime.Tag{{Key: tagApp, Value: app}, {Key: tagUser, Value: user.ID()}},
 	}
-	return s.issue(c, UserSessionDuration, Credentials{ARN: s.assumedARN(chatRole, user.ID()), ID: user.ID()})
+	return s.issue(c, duration, Credentials{ARN: s.assumedARN(chatRole, user.ID()), ID: user.ID()})
 }
 
 func (s *Service) chatSession(c claims) *Principal {

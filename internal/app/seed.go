@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/iam"
@@ -169,7 +170,7 @@ func (c devConsole) ListUsers(ctx context.Context) (users []console.User, err er
 }
 
 // IssueCredentials implements console.Issuer.
-func (c devConsole) IssueCredentials(ctx context.Context, userID string) (console.Credentials, error) {
+func (c devConsole) IssueCredentials(ctx context.Context, userID string, duration time.Duration) (console.Credentials, error) {
 	app, err := c.site.Parse("AppInstanceArn", c.appARN)
 	if err != nil {
 		return console.Credentials{}, err
@@ -181,7 +182,7 @@ func (c devConsole) IssueCredentials(ctx context.Context, userID string) (consol
 	if err != nil {
 		return console.Credentials{}, err
 	}
-	issued, err := c.access.IssueUserCredentials(app.App, ref)
+	issued, err := c.access.IssueUserCredentials(app.App, ref, duration)
 	if err != nil {
 		return console.Credentials{}, err
 	}

@@ -152,7 +152,7 @@ func TestTheSDKReadsErrors(t *testing.T) {
 
 func TestASessionOfAUserIsHeldToItsPolicy(t *testing.T) {
 	s := serve(t, answering(new(messaging.DescribeChannelResponse), nil))
-	c, err := s.access.IssueUserCredentials("a", chime.UserRef("u"))
+	c, err := s.access.IssueUserCredentials("a", chime.UserRef("u"), access.UserSessionDuration)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,13 +32,13 @@ func (b backend) ListUsers(context.Context) ([]console.User, error) {
 	return []console.User{alice, {ID: "bob", Name: "Bob", ARN: app + "/user/bob"}}, b.broken
 }
 
-func (b backend) IssueCredentials(_ context.Context, id string) (console.Credentials, error) {
+func (b backend) IssueCredentials(_ context.Context, id string, duration time.Duration) (console.Credentials, error) {
 	if id != alice.ID {
 		return console.Credentials{}, api.NotFound("there is no user of that id")
 	}
 	return console.Credentials{
 		User: alice, AccessKeyID: "ASIA1", SecretAccessKey: "secret", SessionToken: "token",
-		Expiration: time.Date(2026, 11, 23, 13, 0, 0, 0, time.FixedZone("", 3600)),
+		Expiration: time.Date(2026, 11, 23, 12, 0, 0, 0, time.FixedZone("", 3600)).Add(duration),
 	}, b.broken
 }
 
@@ -99,6 +99,10 @@ func TestDevAnswers(t *testing.T) {
 	w = do(h, "POST", "/_carillon/credentials", `{"UserId":"alice"}`, asJSON)
 	equalJSON(t, w.Body.String(), `{"ChimeAppInstanceUserArn":"`+app+`/user/alice","ChimeUserId":"alice","ChimeDisplayName":"Alice",
 		"ChimeCredentials":{"AccessKeyId":"ASIA1","SecretAccessKey":"secret","SessionToken":"token","Expiration":"2026-11-23T12:00:00Z"}}`)
+	w = do(h, "POST", "/_carillon/credentials", `{"UserId":"alice","DurationSeconds":5}`, asJSON)
+	if !strings.Contains(w.Body.String(), `"Expiration":"2026-11-23T11:00:05Z"`) {
+		t.Errorf("5 seconds: %s", w.Body)
+	}
 	if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("%v", w.Header())
 	}
@@ -163,6 +167,8 @@ func TestBadRequests(t *testing.T) {
 		{"type with charset", "POST", "/_carillon/credentials", `{"UserId":"alice"}`, "application/json; charset=utf-8", 200},
 		{"no JSON", "POST", "/_carillon/credentials", `alice`, "application/json", 400},
 		{"no user", "POST", "/_carillon/credentials", `{}`, "application/json", 400},
+		{"no time", "POST", "/_carillon/credentials", `{"UserId":"alice","DurationSeconds":4}`, "application/json", 400},
+		{"much time", "POST", "/_carillon/credentials", `{"UserId":"alice","DurationSeconds":3601}`, "application/json", 400},
 		{"unknown user", "POST", "/_carillon/credentials", `{"UserId":"mallory"}`, "application/json", 404},
 		{"large", "POST", "/_carillon/credentials", `{"UserId":"alice","x":"` + strings.Repeat("x", 5000) + `"}`, "application/json", 400},
 		{"method", "GET", "/_carillon/credentials", "", "", 404},

@@ -18,6 +18,13 @@ import (
 // maxBody is the limit of a request in bytes: a user id has at most 64 characters.
 const maxBody = 4 << 10
 
+// How long credentials may be asked for, in seconds. AWS gives none for less than 900, which is
+// long for whoever wants to see whether an application renews them.
+const (
+	minSeconds = 5
+	maxSeconds = 3600
+)
+
 // Dev is what the page is told in dev mode.
 type Dev struct {
 	Region         string
@@ -35,7 +42,7 @@ type Directory interface {
 // Issuer makes credentials that are good for one user alone.
 type Issuer interface {
 	// IssueCredentials answers an *api.Error when there is no such user.
-	IssueCredentials(ctx context.Context, userID string) (Credentials, error)
+	IssueCredentials(ctx context.Context, userID string, duration time.Duration) (Credentials, error)
 }
 
 // User is an app instance user.
@@ -137,7 +144,10 @@ func (e exchange) credentials(r *http.Request) (any, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, api.BadRequest("Content-Type", "must be application/json")
 	}
-	var request struct{ UserId string }
+	request := struct {
+		UserId          string
+		DurationSeconds int
+	}{DurationSeconds: maxSeconds}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if err != nil {
 		return nil, api.BadRequest("", "the request cannot be read or has more than %d bytes", maxBody)
@@ -145,7 +155,10 @@ func (e exchange) credentials(r *http.Request) (any, error) {
 	if json.Unmarshal(body, &request) != nil || request.UserId == "" {
 		return nil, api.BadRequest("UserId", "is required: {\"UserId\":\"alice\"}")
 	}
-	c, err := e.Dev.Issuer.IssueCredentials(r.Context(), request.UserId)
+	if request.DurationSeconds < minSeconds || request.DurationSeconds > maxSeconds {
+		return nil, api.BadRequest("DurationSeconds", "must be %d to %d", minSeconds, maxSeconds)
+	}
+	c, err := e.Dev.Issuer.IssueCredentials(r.Context(), request.UserId, time.Duration(request.DurationSeconds)*time.Second)
 	if err != nil {
 		return nil, err
 	}

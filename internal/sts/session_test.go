@@ -28,7 +28,7 @@ func TestCallerIdentity(t *testing.T) {
 	_, role := f.assume(root)
 	user, err := f.sessionToken(ann, nil)
 	f.must(user, err)
-	chat, err := f.Access.IssueUserCredentials("A", chime.UserRef("carol"))
+	chat, err := f.Access.IssueUserCredentials("A", chime.UserRef("carol"), time.Hour)
 	f.must(chat, err)
 	for name, tc := range map[string]struct {
 		by      keys
