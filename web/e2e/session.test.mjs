@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { Browser } from "./lib/browser.mjs";
-import { eventually, Server } from "./lib/server.mjs";
+import { Server } from "./lib/server.mjs";
 import { Site } from "./lib/site.mjs";
+import { Tab } from "./lib/tab.mjs";
 
 const server = new Server();
 const browser = new Browser();
@@ -23,72 +24,80 @@ after(async () => {
 });
 afterEach(() => browser.assertQuiet());
 
-async function open() {
-  const page = await browser.page([site.host, new URL(server.https).host]);
-  page.sockets = [];
-  page.on("websocket", (socket) => page.sockets.push(socket.url()));
-  await page.goto(site.origin);
-  await page.waitForFunction(() => "sdk" in window);
-  return page;
-}
-
-async function settingsOf(user) {
-  return server.settings({ endpoint: server.https, credentials: await server.credentialsOf(user) });
-}
-
-async function live(user) {
-  const page = await open();
-  await page.evaluate(([arn, settings]) => window.sdk.session(arn, settings), [server.userArn(user), await settingsOf(user)]);
-  await page.waitForFunction(() => window.seen.started === 1);
-  return page;
-}
+const open = () => Tab.open(browser, site, server);
 
 function say(text) {
   const input = { ChannelArn: server.generalArn, ChimeBearer: server.userArn("bob"), Type: "STANDARD", Persistence: "PERSISTENT" };
   return server.messaging().sendChannelMessage({ ...input, Content: text });
 }
 
-test("a session starts over wss, receives, and comes back after a restart", async () => {
-  const page = await live("alice");
-  assert.match(page.sockets[0], /^wss:/);
+test("a session starts over wss, receives, and comes back after the server was killed", async () => {
+  const tab = await open();
+  await tab.live("alice");
+  assert.equal(tab.sockets[0].protocol, "wss:");
   await say("first");
-  await page.waitForFunction(() => window.seen.contents.includes("first"));
+  await tab.untilEvent("alice", "CREATE_CHANNEL_MESSAGE", { Content: "first" });
   await server.kill();
   await server.start();
-  await page.waitForFunction(() => window.seen.reconnects > 0 && window.seen.started === 2, undefined, { timeout: 25_000 });
+  await tab.until("alice", "started", 2);
   await say("second");
-  await page.waitForFunction(() => window.seen.contents.includes("second"));
-  const seen = await page.evaluate(() => window.seen);
-  assert.deepEqual(seen.contents, ["first", "second"]);
-  assert.deepEqual(seen.refused.concat(seen.stopped), []);
-  assert.ok(seen.types.includes("SESSION_ESTABLISHED"));
+  await tab.untilEvent("alice", "CREATE_CHANNEL_MESSAGE", { Content: "second" });
+  const { events, stopped, refused } = await tab.seen("alice");
+  assert.deepEqual(events.filter((e) => e.payload).map((e) => e.payload.Content), ["first", "second"]);
+  assert.deepEqual(events.filter((e) => !e.payload).map((e) => e.type), ["SESSION_ESTABLISHED", "SESSION_ESTABLISHED"]);
+  assert.deepEqual([stopped, refused], [[], []]);
 });
 
-test("a session with wrong credentials ends at once with 4401", async () => {
-  const page = await open();
-  const { credentials, ...rest } = await settingsOf("alice");
-  const settings = { ...rest, credentials: { ...credentials, secretAccessKey: "wrong" } };
-  const arguments_ = [server.userArn("alice"), settings, new URL(server.https).host];
-  await page.evaluate(([arn, settings, host]) => window.sdk.session(arn, settings, host), arguments_);
-  const seen = await page.evaluate(() => window.seen);
-  assert.deepEqual([...new Set(seen.refused.concat(seen.stopped))], [4401]);
-  assert.equal(seen.started, 0);
-  assert.equal(seen.reconnects, 0);
-  assert.equal(page.sockets.length, 1);
-});
+/** What refuses a session, and what the close says of it. */
+const refusals = {
+  "wrong credentials": [
+    async () => ({ ...(await server.credentialsOf("alice")), secretAccessKey: "wrong" }),
+    /^InvalidSignatureException \(signature\)/,
+  ],
+  "credentials of somebody else": [() => server.credentialsOf("bob"), /^AccessDeniedException: no chime:Connect on userArn/],
+};
+for (const [name, [credentials, reason]] of Object.entries(refusals)) {
+  test(`a session with ${name} ends at once with 4401`, async () => {
+    const tab = await open();
+    // The endpoint is given, so that the socket and not REST says no.
+    await tab.begin("alice", { endpointUrl: new URL(server.https).host, settings: { credentials: await credentials() } });
+    await tab.until("alice", "refused", 1);
+    const { refused, stopped, closes, started, connecting } = await tab.seen("alice");
+    assert.deepEqual([refused, stopped, started, connecting], [[4401], [], 0, 1]);
+    assert.match(closes[0].reason, reason);
+    assert.equal(tab.sockets.length, 1);
+  });
+}
 
 test("a session whose user is deleted ends at once with 4003", async () => {
-  const page = await live("carol");
+  const tab = await open();
+  await tab.live("carol");
   await server.identity().deleteAppInstanceUser({ AppInstanceUserArn: server.userArn("carol") });
-  await page.waitForFunction(() => window.seen.stopped.length > 0);
-  const seen = await page.evaluate(() => window.seen);
-  assert.deepEqual([seen.stopped, seen.reconnects], [[4003], 0]);
-  assert.equal(page.sockets.length, 1);
+  await tab.until("carol", "stopped", 1);
+  const { stopped, reconnects } = await tab.seen("carol");
+  assert.deepEqual([stopped, reconnects], [[4003], 0]);
+  assert.equal(tab.sockets.length, 1);
+});
+
+test("a session with the id of another takes its place", async () => {
+  const tab = await open();
+  const sessionId = "4711";
+  await tab.begin("alice", { name: "first", sessionId });
+  await tab.until("first", "started", 1);
+  await tab.begin("alice", { name: "second", sessionId });
+  await tab.until("second", "started", 1);
+  await tab.until("first", "stopped", 1);
+  await say("to the second");
+  await tab.untilEvent("second", "CREATE_CHANNEL_MESSAGE", { Content: "to the second" });
+  const first = await tab.seen("first");
+  assert.deepEqual([first.stopped, first.reconnects], [[4003], 0]);
+  assert.deepEqual(first.events.map((e) => e.type), ["SESSION_ESTABLISHED"]);
+  assert.equal(tab.sockets.length, 2);
 });
 
 test("a page of another origin calls REST and gets typed errors", async () => {
-  const page = await open();
-  const settings = await settingsOf("alice");
+  const { page } = await open();
+  const settings = server.settings({ endpoint: server.https, credentials: await server.credentialsOf("alice") });
   const call = (command, input) => page.evaluate((all) => window.sdk.call(...all), [settings, command, input]);
   const bearer = { ChannelArn: server.generalArn, ChimeBearer: server.userArn("alice") };
   const good = await call("DescribeChannelCommand", bearer);

@@ -17,15 +17,21 @@ export class Server {
   #listen = "127.0.0.1:0";
   #child;
   #settings;
+  #proxy;
 
-  /** Settings are those of `carillon dev`, without the dashes of their flags. */
-  constructor(settings = {}) {
+  /**
+   * Settings are those of `carillon dev`, without the dashes of their flags. Behind a proxy the
+   * server bears the proxy's name; `http` and `https` go to the server itself all the same.
+   */
+  constructor(settings = {}, proxy = undefined) {
+    this.#proxy = proxy;
     this.#settings = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
   }
 
   /** Starts `carillon dev`, after a stop or kill on the same port and data. */
   async start() {
     const flags = ["--listen", this.#listen, "--ops-listen", "127.0.0.1:0", "--data", this.data, ...this.#settings];
+    if (this.#proxy) flags.push("--public-host", this.#proxy.host);
     const child = spawn(join(work, "carillon"), ["dev", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     let log = "";
@@ -42,22 +48,25 @@ export class Server {
       if (child.exitCode === null && child.signalCode === null) await once(child, "close");
       throw new Error(`carillon did not start: ${log}\n${printed.join("\n")}`);
     }
-    this.#read(printed.join("\n"));
+    const address = await eventually("the log tells the address", () => /msg=serving address=(\S+)/.exec(log)?.[1]);
+    this.#read(printed.join("\n"), address);
   }
 
-  #read(text) {
+  #read(text, address) {
     const value = (pattern) => {
       const match = pattern.exec(text);
       if (!match) throw new Error(`the start does not print ${pattern}`);
       return match[1];
     };
     this.env = Object.fromEntries([...text.matchAll(/(AWS_(?!CA_)\w+)=(\S+)/g)].map((m) => [m[1], m[2]]));
-    this.http = value(/MESSAGING=(\S+)/);
+    const port = address.slice(address.lastIndexOf(":") + 1);
+    this.http = `http://localhost:${port}`;
     this.https = this.http.replace("http:", "https:");
     this.caFile = value(/NODE_EXTRA_CA_CERTS=(\S+)/);
     this.appArn = value(/App instance:\s+(\S+)/);
     this.generalArn = value(/Channel:\s+(\S+)/);
-    this.#listen = `127.0.0.1:${new URL(this.http).port}`;
+    this.#listen = `127.0.0.1:${port}`;
+    this.#proxy?.before(port, this.data);
   }
 
   userArn(id) {
@@ -97,16 +106,16 @@ export class Server {
     return new ChimeSDKIdentity(this.settings(changes));
   }
 
-  /** What the chat page gets for a user: credentials limited to that user. */
-  async credentialsOf(id) {
+  /** What the chat page gets for a user: credentials limited to that user, of an hour or as asked. */
+  async credentialsOf(id, DurationSeconds) {
     const response = await fetch(`${this.http}/_carillon/credentials`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ UserId: id }),
+      body: JSON.stringify({ UserId: id, DurationSeconds }),
     });
     if (!response.ok) throw new Error(`credentials of ${id}: ${response.status} ${await response.text()}`);
-    const { AccessKeyId, SecretAccessKey, SessionToken } = (await response.json()).ChimeCredentials;
-    return { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken };
+    const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = (await response.json()).ChimeCredentials;
+    return { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken, expiration: new Date(Expiration) };
   }
 }
 
