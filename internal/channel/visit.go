@@ -2,6 +2,7 @@ package channel
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
@@ -120,6 +121,23 @@ func (v *Visit) MembershipOf(r store.Reader, ref chime.Ref) (chime.Membership, b
 		return all[0], true, nil
 	}
 	return store.Memberships.Get(r, v.memberKey(ref, v.Sub))
+}
+
+// Among picks those who are members of the channel, or of the sub-channel that the visit is about,
+// in their order and nobody twice.
+func (v *Visit) Among(r store.Reader, refs ...chime.Ref) (members []chime.Ref, err error) {
+	for i, ref := range refs {
+		is := ref == v.Actor.Ref && v.Membership != nil
+		if ref != v.Actor.Ref {
+			if _, is, err = v.MembershipOf(r, ref); err != nil {
+				return nil, err
+			}
+		}
+		if is && !slices.Contains(refs[:i], ref) {
+			members = append(members, ref)
+		}
+	}
+	return members, nil
 }
 
 // SaveMembership writes a changed membership of this channel.

@@ -41,7 +41,9 @@ func flowFor(v *channel.Visit, kind messaging.ChannelMessageType) string {
 // now the status of the message.
 func (s *Service) invoke(r store.Reader, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to stages) (pending chime.Event, outcome string, err error) {
 	m.Status = messaging.ChannelMessageStatusPending
-	pending = s.event(to.pending, v, m, sender)
+	if pending, err = s.event(r, to.pending, v, m, sender); err != nil {
+		return pending, "", err
+	}
 	flow, _, err := store.Flows.Get(r, store.K(v.Actor.App, v.Channel.Flow))
 	if err != nil {
 		return pending, "", err

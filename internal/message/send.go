@@ -256,7 +256,11 @@ func (s *Service) liveEvents(r store.Reader, v *channel.Visit, m *chime.Message)
 		}
 		events, told = append(events, pending), outcome
 	}
-	events = append(events, s.event(told, v, m, v.Self()))
+	e, err := s.event(r, told, v, m, v.Self())
+	if err != nil {
+		return nil, err
+	}
+	events = append(events, e)
 	for i := range events {
 		events[i].Ephemeral = true
 	}

@@ -112,22 +112,31 @@ func sees(v *channel.Visit, m *chime.Message) bool {
 
 // appendEvent puts the event of a message at the end of the log.
 func (s *Service) appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) error {
-	_, err := tx.Append(s.event(kind, v, m, sender))
+	e, err := s.event(tx, kind, v, m, sender)
+	if err == nil {
+		_, err = tx.Append(e)
+	}
 	return err
 }
 
 // event tells of a message to the members, of a targeted one to the two whom it concerns, and of
-// one that is not sent to its sender.
-func (s *Service) event(kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) chime.Event {
-	e := chime.Event{
+// one that is not sent to its sender. Who of them is no member any more is told nothing; an event
+// that is for nobody then is in the log alone.
+func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) (e chime.Event, err error) {
+	e = chime.Event{
 		Type: kind, Time: m.Updated, App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub,
 		MessageType: string(m.Type), Payload: s.whole(v, m, sender).AppendJSON(nil, api.ISO),
 	}
 	switch {
 	case !sent(m):
-		e.Only = []chime.Ref{m.Sender}
+		e.Only, err = v.Among(r, m.Sender)
 	case m.Target != "":
-		e.Only = []chime.Ref{m.Sender, m.Target}
+		e.Only, err = v.Among(r, m.Sender, m.Target)
+	default:
+		return e, nil
 	}
-	return e
+	if len(e.Only) == 0 {
+		e.MessageType = ""
+	}
+	return e, err
 }
