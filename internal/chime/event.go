@@ -93,7 +93,7 @@ type Event struct {
 	MessageType string `cbor:"6,keyasint,omitempty"`
 	// Reason is the header x-amz-chime-event-reason.
 	Reason string `cbor:"7,keyasint,omitempty"`
-	// Only, when set, names everybody who gets the event; otherwise the members do.
+	// Only, when set, names the members who alone get the event; otherwise all do.
 	Only []Ref `cbor:"8,keyasint,omitempty"`
 	// Also get the event besides the members.
 	Also []Ref `cbor:"9,keyasint,omitempty"`

@@ -69,14 +69,21 @@ func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
 	return to
 }
 
-// sessionsOf collects the sessions of those whom alone the event is for.
+// sessionsOf collects the sessions of those whom alone the event is for, as far as they are members.
 func (h *Hub) sessionsOf(to []*Session, e *chime.Event) []*Session {
 	for i, ref := range e.Only {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) && !slices.Contains(e.Only[:i], ref) {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) && m.in(e) && !slices.Contains(e.Only[:i], ref) {
 			to = append(to, m.sessions...)
 		}
 	}
 	return to
+}
+
+// in reports whether the user is where the event is. Whom an event is for was decided before it
+// was put in order: who was removed in between gets nothing after its own removal.
+func (m *member) in(e *chime.Event) bool {
+	_, in := m.channels[channelOf(e)]
+	return in || e.Channel == ""
 }
 
 func (h *Hub) joined(e *chime.Event) {
@@ -127,10 +134,7 @@ func (h *Hub) catchUp(m *member, e *chime.Event) (slow []*Session) {
 	if slices.Contains(e.Join, m.user) {
 		h.join(m, key)
 	}
-	_, gets := m.channels[key]
-	if e.Only != nil {
-		gets = slices.Contains(e.Only, m.user)
-	}
+	gets := m.in(e) && (e.Only == nil || slices.Contains(e.Only, m.user))
 	if gets = gets || slices.Contains(e.Also, m.user); gets && e.MessageType != "" {
 		frame := h.frame(e)
 		for _, s := range m.sessions {

@@ -217,7 +217,7 @@ func TestAudience(t *testing.T) {
 	w.commit(targeted, also, internal)
 	w.expect(ann, "MSG targeted", "MSG also")
 	w.expect(bob, "MSG also")
-	w.expect(cy, "MSG targeted", "MSG also")
+	w.expect(cy, "MSG also")
 }
 
 func TestNothingFollowsTheDeletionOfAChannel(t *testing.T) {
@@ -434,4 +434,22 @@ func checkNumbers(t *testing.T, frames []string) {
 			last = -1
 		}
 	}
+}
+
+// TestAnEventForSomeIsForMembersAlone: a message that is not persistent is announced after its
+// target was found to be a member, and the target may be removed in between.
+func TestAnEventForSomeIsForMembersAlone(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann", "bob"), in("s1", join("d", "ann", "bob")))
+	w.deliver()
+	ann, bob := w.attach("ann", "1"), w.attach("bob", "1")
+	psst := message("c", "psst")
+	psst.Only = refs([]string{"ann", "bob"})
+	aside := in("s1", psst)
+	aside.Channel = "d"
+	w.commit(psst, leave("c", "bob"), psst)
+	w.commit(moved("d", "bob", "s1", "s2")...)
+	w.commit(aside)
+	w.expect(ann, "MSG psst", "LEAVE bob", "MSG psst", "MSG psst")
+	w.expect(bob, "MSG psst", "LEAVE bob", "MOVED bob")
 }
