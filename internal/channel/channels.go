@@ -144,7 +144,7 @@ func (s *Service) summaryFor(r store.Reader, actor identity.Actor, c chime.Chann
 	if found {
 		v.Membership = &m
 	}
-	return v.summary(r)
+	return v.Summary(r)
 }
 
 // whole is the channel with all that describes it.
@@ -171,7 +171,8 @@ func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
 	return c, nil
 }
 
-func (v *Visit) summary(r store.Reader) (messaging.ChannelSummary, error) {
+// Summary is the channel as lists show it to the caller.
+func (v *Visit) Summary(r store.Reader) (messaging.ChannelSummary, error) {
 	last, err := v.lastMessage(r)
 	return messaging.ChannelSummary{
 		Name: v.Channel.Name, ChannelARN: v.ARN(), Mode: v.Channel.Mode, Privacy: v.Channel.Privacy,

@@ -107,14 +107,36 @@ func (s *Service) ListChannelMemberships(ctx context.Context, req *messaging.Lis
 		}
 		page := store.NewPage(fmt.Sprintf("ListChannelMemberships %x", list), req.MaxResults, req.NextToken)
 		var err error
-		resp.ChannelMemberships, resp.NextToken, err = store.List(r, store.MembersInOrder, store.Prefix(list), page,
-			func(ref chime.Ref) (messaging.ChannelMembershipSummary, bool, error) {
-				member, err := v.Identity(r, ref)
-				return messaging.ChannelMembershipSummary{Member: member}, true, err
-			})
+		resp.ChannelMemberships, resp.NextToken, err = v.list(r, list, page)
 		return err
 	})
 	return resp, err
+}
+
+// list reads one page of a list of members.
+func (v *Visit) list(r store.Reader, list store.Key, page store.Page) ([]messaging.ChannelMembershipSummary, string, error) {
+	return store.List(r, store.MembersInOrder, store.Prefix(list), page,
+		func(ref chime.Ref) (messaging.ChannelMembershipSummary, bool, error) {
+			member, err := v.Identity(r, ref)
+			return messaging.ChannelMembershipSummary{Member: member}, true, err
+		})
+}
+
+// Members are the DEFAULT members of the channel, or of the sub-channel that the visit is about,
+// who joined first, at most so many. Who may not list them sees none.
+func (v *Visit) Members(r store.Reader, limit int) (members []messaging.ChannelMembershipSummary, err error) {
+	caller := *v
+	if caller.Hidden() { // unless it has a role besides
+		if err := caller.learnRoles(r); err != nil || !caller.mayReadMembers() {
+			return nil, err
+		}
+	}
+	list := v.Prefix().Str(string(messaging.ChannelMembershipTypeDefault))
+	if v.Sub != "" {
+		list = v.subMembers(v.Sub)
+	}
+	members, _, err = v.list(r, list, store.Page{Limit: limit})
+	return members, err
 }
 
 // DeleteChannelMembership ends a membership and tells the members and the removed one. Ending

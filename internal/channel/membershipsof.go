@@ -19,7 +19,7 @@ func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, 
 		scope := store.NewPage("ListChannelMembershipsForAppInstanceUser "+actor.App+" "+string(ref), req.MaxResults, req.NextToken)
 		resp.ChannelMemberships, resp.NextToken, err = store.List(r, store.MembershipsOf, list, scope,
 			func(at chime.Place) (messaging.ChannelMembershipForAppInstanceUserSummary, bool, error) {
-				v, err := s.visitAt(r, actor.App, ref, at)
+				v, err := s.VisitAt(r, actor.App, ref, at)
 				if err != nil || v == nil {
 					return messaging.ChannelMembershipForAppInstanceUserSummary{}, false, err
 				}
@@ -71,8 +71,9 @@ func channelAt(r store.Reader, app string, at chime.Place) (c chime.Channel, fou
 	return c, found && c.UID == at.UID, err
 }
 
-// visitAt is what somebody is in a channel of its list, nil when that channel is gone.
-func (s *Service) visitAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (*Visit, error) {
+// VisitAt is what somebody is, as a member and nothing more, in a place of its list of
+// memberships, nil when the channel or the membership is gone.
+func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (*Visit, error) {
 	c, found, err := channelAt(r, app, at)
 	if err != nil || !found {
 		return nil, err
@@ -86,10 +87,23 @@ func (s *Service) visitAt(r store.Reader, app string, ref chime.Ref, at chime.Pl
 	return v, nil
 }
 
+// MembershipAt reads the membership that a place of somebody's list leads to, and the time of the
+// latest message that it lets see, zero when there was none. Whether the channel is still there is
+// not looked up.
+func (s *Service) MembershipAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (m chime.Membership, last chime.Millis, found bool, err error) {
+	v := s.placeOf(app, ref, at)
+	if m, found, err = v.MembershipOf(r, ref); err != nil || !found {
+		return m, 0, false, err
+	}
+	v.Membership = &m
+	last, err = v.lastMessage(r)
+	return m, last, true, err
+}
+
 // membershipSummary shows a membership to the caller: the channel is as the caller sees it, also
 // when the membership is another's.
 func (s *Service) membershipSummary(r store.Reader, actor identity.Actor, theirs *Visit) (*messaging.ChannelMembershipForAppInstanceUserSummary, error) {
-	summary, err := theirs.summary(r)
+	summary, err := theirs.Summary(r)
 	if err == nil && actor.Ref != theirs.Actor.Ref {
 		summary, err = s.summaryFor(r, actor, theirs.Channel)
 	}
@@ -111,7 +125,7 @@ func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Contex
 		if err != nil {
 			return err
 		}
-		theirs, err := s.visitAt(r, v.Actor.App, ref, v.place())
+		theirs, err := s.VisitAt(r, v.Actor.App, ref, v.place())
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func (s *Service) DescribeChannelModeratedByAppInstanceUser(ctx context.Context,
 		if !moderates {
 			return api.Forbidden("AppInstanceUserArn is not a moderator of the channel")
 		}
-		summary, err := v.summary(r)
+		summary, err := v.Summary(r)
 		resp.Channel = &messaging.ChannelModeratedByAppInstanceUserSummary{ChannelSummary: &summary}
 		return err
 	})

@@ -45,7 +45,7 @@ func (s *Service) removeSome(tx store.Tx, app string, ref chime.Ref, before uint
 }
 
 func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
-	v, err := s.visitAt(tx, app, ref, at)
+	v, err := s.VisitAt(tx, app, ref, at)
 	if err != nil {
 		return err
 	}
@@ -82,5 +82,8 @@ func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.Place
 
 // placeOf is a channel of somebody's list without what only its record knows.
 func (s *Service) placeOf(app string, ref chime.Ref, at chime.Place) *Visit {
-	return &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: chime.Channel{ID: at.ChannelID, UID: at.UID}, site: s.site}
+	return &Visit{
+		Actor: identity.Actor{App: app, Ref: ref}, Sub: at.Sub,
+		Channel: chime.Channel{ID: at.ChannelID, UID: at.UID}, site: s.site,
+	}
 }

@@ -68,21 +68,35 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 		history := history(v, req)
 		scope := fmt.Sprintf("ListChannelMessages %s %v %x %x", v.Channel.UID, history.Reverse, history.From, history.To)
 		page := store.NewPage(scope, req.MaxResults, req.NextToken)
-		if page.Floor, err = s.floor(r, v); err != nil {
-			return err
-		}
-		senders := senders{r: r, v: v}
-		resp.ChannelMessages, resp.NextToken, err = store.List(r, store.Messages, history, page,
-			func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
-				if !sees(v, &m) {
-					return messaging.ChannelMessageSummary{}, false, nil
-				}
-				sender, err := senders.show(m.Sender)
-				return s.summary(v, &m, sender), true, err
-			})
+		resp.ChannelMessages, resp.NextToken, err = s.list(r, v, history, page)
 		return err
 	})
 	return resp, err
+}
+
+// list reads one page of the messages that the caller sees.
+func (s *Service) list(r store.Reader, v *channel.Visit, history store.Range, page store.Page) (list []messaging.ChannelMessageSummary, next string, err error) {
+	if page.Floor, err = s.floor(r, v); err != nil {
+		return nil, "", err
+	}
+	senders := senders{r: r, v: v}
+	return store.List(r, store.Messages, history, page,
+		func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
+			if !sees(v, &m) {
+				return messaging.ChannelMessageSummary{}, false, nil
+			}
+			sender, err := senders.show(m.Sender)
+			return s.summary(v, &m, sender), true, err
+		})
+}
+
+// Latest are the newest persistent messages that the caller sees, the newest first, at most so
+// many; more tells that there are others. The caller has to be one who may read the channel.
+func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (list []messaging.ChannelMessageSummary, more bool, err error) {
+	history := store.Prefix(v.History())
+	history.Reverse = true
+	list, next, err := s.list(r, v, history, store.Page{Limit: limit})
+	return list, next != "", err
 }
 
 // history is the range of messages that a list asks for. Message ids begin with their time.
