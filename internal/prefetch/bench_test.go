@@ -1,0 +1,119 @@
+package prefetch_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/prefetch"
+	"github.com/carillon-chat/carillon/internal/servicetest"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/pebble"
+)
+
+// onDisk is a world over Pebble, with ann and 29 others.
+func onDisk(b *testing.B) (*servicetest.World, *prefetch.Service, []string) {
+	st, err := pebble.Open(b.TempDir(), pebble.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { st.Close() })
+	people := []string{"ann"}
+	for i := range 29 {
+		people = append(people, fmt.Sprint("person-", i))
+	}
+	w := servicetest.Over(b, st, people...)
+	return w, prefetch.New(st, w.Channels, w.Messages), people
+}
+
+// BenchmarkPrefetch is all that one connect reads: 50 channels with 20 messages and 30 members.
+func BenchmarkPrefetch(b *testing.B) {
+	w, s, people := onDisk(b)
+	for i := range 50 {
+		id := fmt.Sprint("channel-", i)
+		w.AddChannel("ann", id, func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users(people[1:]...) })
+		for j := range 22 {
+			w.Now = w.Now.Add(time.Second)
+			w.Send(w.Text(people[j%len(people)], id, "the quick brown fox jumps over the lazy dog"))
+		}
+	}
+	bytes := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		places, err := s.Channels(b.Context(), app(w), "user/ann", "")
+		if err != nil || len(places) != 50 {
+			b.Fatal(len(places), err)
+		}
+		bytes = 0
+		for _, at := range places {
+			payload, ok, err := s.Details(b.Context(), app(w), "user/ann", at, false)
+			if err != nil || !ok {
+				b.Fatal(ok, err)
+			}
+			bytes += len(payload)
+		}
+	}
+	b.ReportMetric(float64(bytes), "payload-bytes")
+}
+
+// BenchmarkChannels chooses the 50 channels of a user with 5,000.
+func BenchmarkChannels(b *testing.B) {
+	w, s, _ := onDisk(b)
+	for i := range 5000 {
+		id := fmt.Sprint("channel-", i)
+		w.AddChannel("ann", id)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Channels(b.Context(), app(w), "user/ann", ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUnread counts 100,000 unread messages.
+func BenchmarkUnread(b *testing.B) {
+	w, s, _ := onDisk(b)
+	w.AddChannel("ann", "c")
+	places, err := s.Channels(b.Context(), app(w), "user/ann", "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 100_000
+	fill(b, w, places[0], n)
+	b.ReportAllocs()
+	for b.Loop() {
+		count, _, _, err := s.Unread(b.Context(), app(w), "user/ann", places[0])
+		if err != nil || count != n {
+			b.Fatal(count, err)
+		}
+	}
+}
+
+// fill writes messages of somebody else into a channel's history.
+func fill(b *testing.B, w *servicetest.World, at chime.Place, n int) {
+	for from := 0; from < n; from += 1000 {
+		err := w.Store.Update(b.Context(), func(tx store.Tx) error {
+			for i := from; i < from+1000; i++ {
+				m := chime.Message{
+					Sender: "user/person-1", Type: messaging.ChannelMessageTypeStandard, Status: messaging.ChannelMessageStatusSent,
+					Persistence: messaging.ChannelMessagePersistenceTypePersistent, Created: chime.At(w.Now), Updated: chime.At(w.Now),
+					Content: fmt.Sprintf("message %0100d", i), Metadata: "{}",
+				}
+				var err error
+				if m.ID, err = chime.NewMessageID(w.Random, m.Created, uint64(i)); err != nil {
+					return err
+				}
+				if err := store.Messages.Put(tx, store.K(app(w), at.UID, m.ID), m); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

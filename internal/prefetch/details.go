@@ -1,0 +1,94 @@
+package prefetch
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Details is the Payload of the CHANNEL_DETAILS event about one channel, or about one sub-channel
+// of an elastic one, as JSON: what the user sees of it as a member at one moment. With unread it
+// also has UnreadCount. ok is false when the user is no member any more or the channel is gone.
+func (s *Service) Details(ctx context.Context, app string, user chime.Ref, at chime.Place, unread bool) (payload []byte, ok bool, err error) {
+	err = s.store.View(ctx, func(r store.Reader) error {
+		v, err := s.channels.VisitAt(r, app, user, at)
+		if err != nil || v == nil {
+			return err
+		}
+		payload, err = s.details(r, v, unread)
+		ok = err == nil
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return payload, ok, nil
+}
+
+func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []byte, err error) {
+	summary, err := v.Summary(r)
+	if err != nil {
+		return nil, err
+	}
+	b = summary.AppendJSON(append(make([]byte, 0, firstRoom), `{"Channel":`...), api.ISO)
+	if v.Sub != "" {
+		b = api.AppendString(append(b, `,"SubChannelId":`...), v.Sub)
+	}
+	if b, err = s.appendMessages(b, r, v); err != nil {
+		return nil, err
+	}
+	if b, err = appendMembers(b, r, v); err != nil {
+		return nil, err
+	}
+	if marker := v.Membership.ReadMarker; marker != 0 {
+		b = api.ISO.Append(append(b, `,"ReadMarkerTimestamp":`...), marker.Time())
+	}
+	if unread {
+		count, err := s.messages.Unread(r, v)
+		if err != nil {
+			return nil, err
+		}
+		b = strconv.AppendUint(append(b, `,"UnreadCount":`...), count, 10)
+	}
+	return append(b, '}'), nil
+}
+
+// firstRoom is enough for most channels.
+const firstRoom = 8 << 10
+
+// appendMessages adds the latest messages and whether there are more. Summaries have no member
+// for the sub-channel, which clients look for in each message (spec 4.7).
+func (s *Service) appendMessages(b []byte, r store.Reader, v *channel.Visit) ([]byte, error) {
+	latest, more, err := s.messages.Latest(r, v, maxMessages)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, `,"ChannelMessages":`...)
+	start := len(b)
+	for i := range latest {
+		b = latest[i].AppendJSON(append(b, ','), api.ISO)
+		if v.Sub != "" {
+			b = api.AppendString(append(b[:len(b)-1], `,"SubChannelId":`...), v.Sub)
+			b = append(b, '}')
+		}
+	}
+	b = append(api.CloseArray(b, start), `,"ChannelMessagesHasMore":`...)
+	return api.AppendBool(b, more), nil
+}
+
+func appendMembers(b []byte, r store.Reader, v *channel.Visit) ([]byte, error) {
+	members, err := v.Members(r, maxMembers)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, `,"ChannelMemberships":`...)
+	start := len(b)
+	for i := range members {
+		b = members[i].AppendJSON(append(b, ','), api.ISO)
+	}
+	return api.CloseArray(b, start), nil
+}
