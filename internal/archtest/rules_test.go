@@ -41,21 +41,25 @@ var layers = []layer{
 		[]string{"pure", "contract", "engine", "decorator", "service", "transport"},
 		"app is the one place that sees all and joins them"},
 	{"cli", []string{"internal/cli"},
-		[]string{"pure", "contract", "service", "app"},
+		[]string{"pure", "contract", "service", "app", "client"},
 		"commands start the program; they do not take part in it"},
 	{"main", []string{"cmd"},
 		[]string{"cli"},
 		"main is a page, so that everything else can be started in a test"},
 	{"client", []string{"client"},
 		nil,
-		"the public SDK is for programs of others, who cannot import internal packages"},
+		"the public SDK is for programs of others, who cannot import internal packages: nothing of those may show in it"},
 	{"black-box tests", []string{"conformance", "e2e", "endurance", "internal/archtest"},
-		[]string{"pure", "contract", "service", "transport", "app", "cli"},
+		[]string{"pure", "contract", "service", "transport", "app", "cli", "client"},
 		"tests of the whole may look at anything but engines"},
 	{"measurements", []string{"bench"},
-		[]string{"pure", "contract", "engine", "service", "transport", "app", "cli"},
+		[]string{"pure", "contract", "engine", "service", "transport", "app", "cli", "client"},
 		"measurements compare the whole with its parts; nothing imports them"},
 }
+
+// besides are single packages of a layer that is not below. The SDK signs with the signer that the
+// server's verifier is tested with.
+var besides = map[string][]string{"client": {"internal/sigv4"}}
 
 // tools are programs for developers that live beside what they work on; they are no part of the
 // binary, so what is forbidden to code that serves is not forbidden to them.

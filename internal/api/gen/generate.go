@@ -12,7 +12,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/model"
 )
 
-//go:embed templates/*.tmpl
+//go:embed templates/*.tmpl templates/*.sdk
 var templateFiles embed.FS
 
 // packages names the Go package of each service and says what it is.
@@ -25,14 +25,24 @@ var packages = map[string]struct{ name, doc string }{
 	"cognito-identity":    {"cognito", "the identity pool calls of browser apps"},
 }
 
-// generate gives the content of every generated file by its path below
-// internal/api.
+// apiDir is where the packages of the wire layer are.
+const apiDir = "internal/api/"
+
+// generate gives the content of every generated file by its path in the
+// repository.
 func generate() (map[string][]byte, error) {
 	templates, err := template.ParseFS(templateFiles, "templates/*.tmpl")
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{}
+	sdkTemplates, err := template.ParseFS(templateFiles, "templates/*.sdk")
+	if err != nil {
+		return nil, err
+	}
+	files, err := generateSDK(sdkTemplates)
+	if err != nil {
+		return nil, fmt.Errorf("the SDK: %w", err)
+	}
 	for _, service := range model.Services {
 		m, err := model.Load(service)
 		if err != nil {
@@ -63,7 +73,7 @@ func render(templates *template.Template, pkg *pkg, files map[string][]byte) err
 		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", t.Name(), err, body.Bytes())
 		}
-		files[pkg.Name+"/"+string(base)+".gen.go"] = src
+		files[apiDir+pkg.Name+"/"+string(base)+".gen.go"] = src
 	}
 	return nil
 }

@@ -15,22 +15,23 @@ func TestCheckedInFilesAreCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root := filepath.Join("..", "..", "..")
 	for name, want := range files {
-		got, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(name)))
+		got, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s differs from a fresh run: go generate ./internal/api", name)
+			t.Errorf("%s differs from a fresh run: go run ./internal/api/gen", name)
 		}
 	}
-	old, err := filepath.Glob("../*/*.gen.go")
+	old, err := generated(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range old {
-		name, err := filepath.Rel("..", path)
+		name, err := filepath.Rel(root, path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +43,7 @@ func TestCheckedInFilesAreCurrent(t *testing.T) {
 
 func TestRunWritesAndRemoves(t *testing.T) {
 	dir := t.TempDir()
-	stale := filepath.Join(dir, "sts", "old.gen.go")
+	stale := filepath.Join(dir, "internal", "api", "sts", "old.gen.go")
 	if err := os.MkdirAll(filepath.Dir(stale), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func TestRunWritesAndRemoves(t *testing.T) {
 	if _, err := os.Stat(stale); !os.IsNotExist(err) {
 		t.Errorf("a stale file stays: %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "messaging", "types.gen.go")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "internal", "api", "messaging", "types.gen.go")); err != nil {
 		t.Error(err)
 	}
 }

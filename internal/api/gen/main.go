@@ -1,6 +1,7 @@
-// Command gen writes the generated packages of the wire layer from the models:
-// types, decoders, validators, encoders and operation tables. The same models
-// always give the same bytes; a test compares them with what is checked in.
+// Command gen writes what is generated from the models: the packages of the wire
+// layer (types, decoders, validators, encoders and operation tables) and the
+// structures and methods of the Go SDK. The same models always give the same
+// bytes; a test compares them with what is checked in.
 package main
 
 import (
@@ -13,20 +14,20 @@ import (
 func main() {
 	root := flag.String("root", ".", "root of the repository")
 	flag.Parse()
-	if err := run(filepath.Join(*root, "internal", "api")); err != nil {
+	if err := run(*root); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
 
-// run replaces the generated files below dir.
-func run(dir string) error {
+// run replaces the generated files of the repository in root.
+func run(root string) error {
 	files, err := generate()
 	if err != nil {
 		return err
 	}
 	for name, data := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
+		path := filepath.Join(root, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
@@ -34,17 +35,17 @@ func run(dir string) error {
 			return err
 		}
 	}
-	return removeStale(dir, files)
+	return removeStale(root, files)
 }
 
 // removeStale deletes generated files that the models no longer give.
-func removeStale(dir string, files map[string][]byte) error {
-	old, err := filepath.Glob(filepath.Join(dir, "*", "*.gen.go"))
+func removeStale(root string, files map[string][]byte) error {
+	old, err := generated(root)
 	if err != nil {
 		return err
 	}
 	for _, path := range old {
-		name, err := filepath.Rel(dir, path)
+		name, err := filepath.Rel(root, path)
 		if err != nil {
 			return err
 		}
@@ -55,4 +56,14 @@ func removeStale(dir string, files map[string][]byte) error {
 		}
 	}
 	return nil
+}
+
+// generated gives the paths of all generated files that are there.
+func generated(root string) ([]string, error) {
+	api, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(apiDir), "*", "*.gen.go"))
+	if err != nil {
+		return nil, err
+	}
+	sdk, err := filepath.Glob(filepath.Join(root, "client", "*.gen.go"))
+	return append(api, sdk...), err
 }
