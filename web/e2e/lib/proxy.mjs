@@ -87,7 +87,7 @@ class Link {
   #pass(to, from, chunk) {
     if (this.#held) {
       this.#held.push([to, chunk]);
-    } else if (!to.write(chunk)) {
+    } else if (!to.destroyed && !to.write(chunk)) {
       from.pause();
       to.once("drain", () => from.resume());
     }

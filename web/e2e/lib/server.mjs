@@ -62,6 +62,7 @@ export class Server {
     const port = address.slice(address.lastIndexOf(":") + 1);
     this.http = `http://localhost:${port}`;
     this.https = this.http.replace("http:", "https:");
+    this.metrics = value(/Health and metrics: (\S+)\/healthz/) + "/metrics";
     this.caFile = value(/NODE_EXTRA_CA_CERTS=(\S+)/);
     this.appArn = value(/App instance:\s+(\S+)/);
     this.generalArn = value(/Channel:\s+(\S+)/);
@@ -96,6 +97,13 @@ export class Server {
       credentials: { accessKeyId: this.env.AWS_ACCESS_KEY_ID, secretAccessKey: this.env.AWS_SECRET_ACCESS_KEY },
       ...changes,
     };
+  }
+
+  /** The value of a metric, by its name with labels as /metrics has it; 0 when it is not there. */
+  async metric(name) {
+    const text = await (await fetch(this.metrics)).text();
+    const line = text.split("\n").find((one) => one.startsWith(`${name} `));
+    return line ? Number(line.slice(name.length)) : 0;
   }
 
   messaging(changes) {

@@ -48,6 +48,14 @@ export class Tab {
     });
   }
 
+  /** Waits until the session is established or given up. */
+  async untilSettled(name) {
+    const settled = (name) => ((it) => it.started + it.refused.length + it.stopped.length > 0)(window.sdk.seen[name]);
+    await this.page.waitForFunction(settled, name, { timeout: patienceMs }).catch(async (error) => {
+      throw new Error(`${name} is neither: ${JSON.stringify(await this.seen(name))}: ${error.message}`);
+    });
+  }
+
   /** Waits until the session has an event of the type whose payload has these values. */
   async untilEvent(name, type, values) {
     const found = ([name, type, values]) =>
