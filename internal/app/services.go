@@ -94,7 +94,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.tags = identity.NewMessagingTags(a.store, site)
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Frame: wsconn.TextFrame, Log: a.deps.Log,
+		Store: a.store, Frame: wsconn.TextFrame, Signer: s.keyring, Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
 	if s.limiter, err = a.buildLimiter(); err != nil {

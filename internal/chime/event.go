@@ -19,6 +19,14 @@ const (
 	EventBatchCreateMembership = "BATCH_CREATE_CHANNEL_MEMBERSHIP"
 	EventUpdateMembership      = "UPDATE_CHANNEL_MEMBERSHIP"
 	EventDeleteMembership      = "DELETE_CHANNEL_MEMBERSHIP"
+	EventChannelDetails        = "CHANNEL_DETAILS"
+)
+
+// Events of Carillon's own. A WebSocket carries them only to clients that ask for them.
+const (
+	EventResumeToken       = "RESUME_TOKEN"
+	EventSessionResumed    = "SESSION_RESUMED"
+	EventSessionNotResumed = "SESSION_NOT_RESUMED"
 )
 
 // Events of the log alone. They have no MessageType and reach no socket, though the deletion of

@@ -3,8 +3,6 @@ package realtime
 import (
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
@@ -18,26 +16,27 @@ func (h *Hub) Deliver(events []*chime.Event) {
 
 func (h *Hub) deliver(e *chime.Event) {
 	h.mu.Lock()
+	h.position = e.Position
 	for m := range h.loading {
 		if m.app == e.App {
-			m.pending = append(m.pending, e)
+			m.loading.pending = append(m.loading.pending, e)
 		}
 	}
 	h.joined(e)
 	h.receivers = h.audience(h.receivers[:0], e)
 	h.left(e)
 	kicked := h.kicked(e)
+	h.stats.Delivered += uint64(len(h.receivers))
 	h.mu.Unlock()
 
-	if len(h.receivers) > 0 {
-		frame := h.frame(e)
-		for _, s := range h.receivers {
-			if !s.push(frame) {
-				h.endSlow(s)
-			}
+	frames := frames{hub: h, event: e}
+	for _, s := range h.receivers {
+		if !s.push(frames.as(s.form), e) {
+			h.endSlow(s)
 		}
-		clear(h.receivers) // keep no closed session alive
 	}
+	clear(h.receivers) // keep no closed session alive
+	h.settled.Store(e.Position)
 	for _, s := range kicked {
 		h.end(s, CloseForbidden, "the app instance user was deleted")
 	}
@@ -53,17 +52,18 @@ func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
 	if e.Only != nil {
 		return h.sessionsOf(to, e)
 	}
-	online := h.channels[channelOf(e)]
-	for m := range online {
-		if m.follows(e) {
-			to = append(to, m.sessions...)
+	online := h.rooms[channelOf(e)]
+	if online != nil {
+		for _, g := range online.online {
+			if g.follows(e) {
+				to = append(to, g.sessions...)
+			}
 		}
 	}
 	for _, ref := range e.Also {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) {
-			if _, twice := online[m]; !twice {
-				to = append(to, m.sessions...)
-			}
+		m := h.users[userKey{e.App, ref}]
+		if m != nil && m.follows(e) && (online == nil || m.seatIn(online) < 0) {
+			to = append(to, m.sessions...)
 		}
 	}
 	return to
@@ -72,18 +72,16 @@ func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
 // sessionsOf collects the sessions of those whom alone the event is for, as far as they are members.
 func (h *Hub) sessionsOf(to []*Session, e *chime.Event) []*Session {
 	for i, ref := range e.Only {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) && m.in(e) && !slices.Contains(e.Only[:i], ref) {
+		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) && h.in(m, e) && !slices.Contains(e.Only[:i], ref) {
 			to = append(to, m.sessions...)
 		}
 	}
 	return to
 }
 
-// in reports whether the user is where the event is. Whom an event is for was decided before it
-// was put in order: who was removed in between gets nothing after its own removal.
-func (m *member) in(e *chime.Event) bool {
-	_, in := m.channels[channelOf(e)]
-	return in || e.Channel == ""
+// in reports whether the user is where the event is.
+func (h *Hub) in(m *member, e *chime.Event) bool {
+	return e.Channel == "" || m.seatIn(h.rooms[channelOf(e)]) >= 0
 }
 
 func (h *Hub) joined(e *chime.Event) {
@@ -102,8 +100,8 @@ func (h *Hub) left(e *chime.Event) {
 		}
 	}
 	if e.Type == chime.EventDeleteChannel {
-		for m := range h.channels[key] {
-			h.part(m, key)
+		for r := h.rooms[key]; r != nil && len(r.online) > 0; {
+			h.part(r.online[len(r.online)-1].member, key)
 		}
 	}
 }
@@ -112,7 +110,7 @@ func (h *Hub) left(e *chime.Event) {
 func (h *Hub) kicked(e *chime.Event) []*Session {
 	switch e.Type {
 	case chime.EventDeleteUser:
-		if m := h.users[userKey{e.App, e.Subject}]; m != nil && (!m.loaded || m.follows(e)) {
+		if m := h.users[userKey{e.App, e.Subject}]; m != nil && (m.loading != nil || m.follows(e)) {
 			return slices.Clone(m.sessions)
 		}
 	case chime.EventDeleteAppInstance:
@@ -134,11 +132,10 @@ func (h *Hub) catchUp(m *member, e *chime.Event) (slow []*Session) {
 	if slices.Contains(e.Join, m.user) {
 		h.join(m, key)
 	}
-	gets := m.in(e) && (e.Only == nil || slices.Contains(e.Only, m.user))
-	if gets = gets || slices.Contains(e.Also, m.user); gets && e.MessageType != "" {
-		frame := h.frame(e)
+	if concerns(e, m.user, h.in(m, e)) {
+		frames := frames{hub: h, event: e}
 		for _, s := range m.sessions {
-			if !s.push(frame) {
+			if !s.push(frames.as(s.form), e) {
 				slow = append(slow, s)
 			}
 		}
@@ -149,25 +146,10 @@ func (h *Hub) catchUp(m *member, e *chime.Event) (slow []*Session) {
 	return slow
 }
 
-// frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.
-func (h *Hub) frame(e *chime.Event) []byte {
-	text := make([]byte, 0, 160+len(e.Payload)+len(e.Payload)/8)
-	text = append(text, `{"Headers":{"x-amz-chime-event-type":"`...)
-	text = append(text, e.Type...)
-	text = append(text, `","x-amz-chime-message-type":"`...)
-	text = append(text, e.MessageType...)
-	if e.Reason != "" {
-		text = append(text, `","x-amz-chime-event-reason":"`...)
-		text = append(text, e.Reason...)
-	}
-	text = append(text, `"}`...)
-	if len(e.Payload) > 0 {
-		text = append(text, `,"Payload":`...)
-		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
-	}
-	return h.opts.Frame(append(text, '}'), false)
-}
-
-func (h *Hub) established() []byte {
-	return h.frame(&chime.Event{Type: chime.EventSessionEstablished, MessageType: chime.MessageTypeSystem})
+// concerns reports whether a user gets an event of a channel that it is in or not. Whom an event is
+// for was decided before it was put in order: who was removed in between gets nothing after its own
+// removal.
+func concerns(e *chime.Event, user chime.Ref, inside bool) bool {
+	gets := inside && (e.Only == nil || slices.Contains(e.Only, user))
+	return e.MessageType != "" && (gets || slices.Contains(e.Also, user))
 }

@@ -55,8 +55,8 @@ func TestEventsOfTheWholeChannel(t *testing.T) {
 	}
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
-	if len(w.hub.channels) != 0 {
-		t.Errorf("the roster still has %v", w.hub.channels)
+	if len(w.hub.rooms) != 0 {
+		t.Errorf("the roster still has %v", w.hub.rooms)
 	}
 }
 
@@ -94,8 +94,8 @@ func TestDetachForgetsSubChannels(t *testing.T) {
 	w.attach("ann", "1").session.Detach()
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
-	if len(w.hub.users)+len(w.hub.channels) != 0 {
-		t.Errorf("the hub still knows %v", w.hub.channels)
+	if len(w.hub.users)+len(w.hub.rooms) != 0 {
+		t.Errorf("the hub still knows %v", w.hub.rooms)
 	}
 }
 

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
+	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -52,7 +53,8 @@ type Grant struct {
 	// Prefetch asks for CHANNEL_DETAILS, PrefetchSort says in which order (spec 4.7).
 	Prefetch     bool
 	PrefetchSort string
-	// Resume asks for resume tokens. ResumeFrom is where to go on, empty for a new beginning.
+	// Resume asks for positions and resume tokens. ResumeFrom is where to go on: a token, or a token,
+	// a dot and the position of the last event that the client has; empty for a new beginning.
 	Resume     bool
 	ResumeFrom string
 	// Extras are what the client asks for beyond AWS's events.
@@ -87,6 +89,10 @@ type Options struct {
 	Store store.Store
 	// Frame makes the transport's frame of a text, plain or compressed, once for all receivers.
 	Frame func(text []byte, compressed bool) []byte
+	// Prefetch answers what clients prefetch; without it they get nothing.
+	Prefetch Prefetcher
+	// Signer vouches for resume tokens; without it nobody gets any.
+	Signer Signer
 	// MaxQueueBytes bounds the frames that wait for one session (default 256 KiB).
 	MaxQueueBytes int
 	// MaxSessionsPerUser bounds the sockets of one user (spec 4.10; default 10).
@@ -97,41 +103,19 @@ type Options struct {
 // Hub knows who is online and in which channels. It is safe for concurrent use, except that
 // Deliver belongs to one goroutine.
 type Hub struct {
-	opts Options
+	opts    Options
+	pullers pullers
+	// settled is the position of the last event that was put into all queues.
+	settled atomic.Uint64
 
 	mu       sync.Mutex
+	position uint64 // of the last event whose receivers were found
 	users    map[userKey]*member
-	channels map[channelKey]map[*member]struct{}
+	rooms    map[channelKey]*room
 	loading  map[*member]struct{}
 	stats    Stats
 
 	receivers []*Session // of the event being delivered
-}
-
-type userKey struct {
-	app  string
-	user chime.Ref
-}
-
-// channelKey is a channel, or a sub-channel of an elastic one.
-type channelKey struct{ app, uid, sub string }
-
-// whole is the channel that a sub-channel belongs to.
-func (k channelKey) whole() channelKey { return channelKey{k.app, k.uid, ""} }
-
-// member is one online user. Its memberships are known once it is loaded.
-type member struct {
-	userKey
-	sessions []*Session
-	channels map[channelKey]struct{}
-	// subs are the sub-channels of elastic channels that the user is in, by the whole channel.
-	// Who is in any of them is in the whole channel too, once: its own events have no Sub.
-	subs    map[channelKey][]string
-	loaded  bool
-	since   uint64         // position of the log that the memberships were read at
-	ready   chan struct{}  // closed when loading ended
-	failed  error          // why it failed
-	pending []*chime.Event // what came while it was loading
 }
 
 // Stats counts what the hub did.
@@ -140,6 +124,7 @@ type Stats struct {
 	Users     int               // online now
 	Delivered uint64            // frames put into queues
 	Closed    map[string]uint64 // sessions that the hub closed, by reason
+	Resumed   map[string]uint64 // answers to resume tokens: resumed, or why not
 }
 
 // New makes a hub without sessions.
@@ -150,12 +135,15 @@ func New(opts Options) *Hub {
 	if opts.MaxSessionsPerUser == 0 {
 		opts.MaxSessionsPerUser = 10
 	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
 	return &Hub{
-		opts:     opts,
-		users:    make(map[userKey]*member),
-		channels: make(map[channelKey]map[*member]struct{}),
-		loading:  make(map[*member]struct{}),
-		stats:    Stats{Closed: make(map[string]uint64)},
+		opts:    opts,
+		users:   make(map[userKey]*member),
+		rooms:   make(map[channelKey]*room),
+		loading: make(map[*member]struct{}),
+		stats:   Stats{Closed: make(map[string]uint64), Resumed: make(map[string]uint64)},
 	}
 }
 
@@ -165,71 +153,78 @@ func (h *Hub) Stats() Stats {
 	defer h.mu.Unlock()
 	s := h.stats
 	s.Users = len(h.users)
-	s.Closed = make(map[string]uint64, len(h.stats.Closed))
-	for reason, n := range h.stats.Closed {
-		s.Closed[reason] = n
-	}
+	s.Closed, s.Resumed = maps.Clone(h.stats.Closed), maps.Clone(h.stats.Resumed)
 	return s
 }
 
 // Attach makes a session of the grant's user on the transport. Its first frame is
 // SESSION_ESTABLISHED. An error is a *CloseError, or ctx's error.
 func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error) {
-	s := &Session{hub: h, transport: t, id: g.SessionID}
-	m, replaced, first, err := h.enter(g, s)
+	s := h.newSession(g, t)
+	entry, err := h.enter(g, s)
 	if err != nil {
 		return nil, err
 	}
-	if replaced != nil {
-		h.end(replaced, CloseForbidden, "replaced by a newer connection with the same sessionId")
+	if entry.replaced != nil {
+		h.end(entry.replaced, CloseForbidden, "replaced by a newer connection with the same sessionId")
 	}
-	if first {
-		h.load(context.WithoutCancel(ctx), m) // others may wait for it too
+	if entry.first {
+		h.load(context.WithoutCancel(ctx), s.member) // others may wait for it too
+	}
+	if entry.loading == nil {
+		return s, nil
 	}
 	select {
-	case <-m.ready:
+	case <-entry.loading.done:
 	case <-ctx.Done():
 		s.Detach()
 		return nil, ctx.Err()
 	}
-	if m.failed != nil {
+	if err := entry.loading.failed; err != nil {
 		s.Detach()
-		return nil, m.failed
+		return nil, err
 	}
 	return s, nil
 }
 
-// enter adds the session to its user. first tells that the user was offline, so that its
-// memberships have to be loaded.
-func (h *Hub) enter(g Grant, s *Session) (m *member, replaced *Session, first bool, err error) {
+// entry is what enter found.
+type entry struct {
+	replaced *Session
+	loading  *loading // nil when the user's memberships are known
+	first    bool     // the user was offline: somebody has to load it
+}
+
+// enter adds the session to its user.
+func (h *Hub) enter(g Grant, s *Session) (entry, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var found entry
 	key := userKey{g.App, g.User}
-	m = h.users[key]
+	m := h.users[key]
 	if m == nil {
-		first = true
-		m = &member{userKey: key, channels: make(map[channelKey]struct{}), ready: make(chan struct{})}
+		found.first = true
+		m = &member{userKey: key, loading: &loading{done: make(chan struct{})}}
 		h.users[key] = m
 		h.loading[m] = struct{}{}
 	}
 	for _, other := range m.sessions {
 		if other.id == s.id {
-			replaced = other
+			found.replaced = other
 		}
 	}
-	if replaced == nil && len(m.sessions) >= h.opts.MaxSessionsPerUser {
-		return nil, nil, false, &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", len(m.sessions))}
+	if found.replaced == nil && len(m.sessions) >= h.opts.MaxSessionsPerUser {
+		return entry{}, &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", len(m.sessions))}
 	}
-	if replaced != nil {
-		h.leave(replaced)
+	if found.replaced != nil {
+		h.leave(found.replaced)
 	}
 	s.member = m
 	m.sessions = append(m.sessions, s)
 	h.stats.Sessions++
-	if m.loaded {
-		s.push(h.established())
+	if found.loading = m.loading; m.loading == nil {
+		s.begin(max(h.position, m.since))
 	}
-	return m, replaced, first, nil
+	return found, nil
 }
 
 // load reads the user's memberships and then lets it catch up with what happened meanwhile.
@@ -246,36 +241,30 @@ func (h *Hub) enrol(m *member, position uint64, channels []channelKey, err error
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.loading, m)
-	defer close(m.ready)
+	l := m.loading
+	defer close(l.done)
 	if err != nil {
-		m.failed = err
+		l.failed = err
 		if h.users[m.userKey] == m {
 			delete(h.users, m.userKey)
 		}
 		return nil
 	}
-	m.loaded, m.since = true, position
+	m.loading, m.since = nil, position
+	m.rooms = make([]seat, 0, len(channels))
 	for _, key := range channels {
 		h.join(m, key)
 	}
 	for _, s := range m.sessions {
-		s.push(h.established())
+		s.begin(position)
 	}
-	for _, e := range m.pending {
+	for _, e := range l.pending {
 		if m.follows(e) {
 			slow = append(slow, h.catchUp(m, e)...)
 		}
 	}
-	m.pending = nil
 	h.forget(m)
 	return slow
-}
-
-// follows reports whether the event comes after what the user's memberships were read at. One
-// that comes before is in them already, though it may be delivered later: to apply it would put
-// the user back into channels that it has left.
-func (m *member) follows(e *chime.Event) bool {
-	return m.loaded && (e.Position > m.since || e.Ephemeral && e.Position == m.since)
 }
 
 // read finds the user's channels and the position of the log that they belong to.
@@ -295,91 +284,20 @@ func (h *Hub) read(ctx context.Context, user userKey) (position uint64, channels
 		if position, err = r.Position(); err != nil {
 			return err
 		}
-		return store.MembershipsOf.Each(r, store.Prefix(store.K(user.app, string(user.user))),
-			func(_ store.Key, at chime.Place) (bool, error) {
-				channels = append(channels, channelKey{user.app, at.UID, at.Sub})
-				return true, nil
-			})
+		channels, err = readChannels(r, user)
+		return err
 	})
 	return position, channels, err
 }
 
-func (h *Hub) join(m *member, key channelKey) {
-	h.enlist(m, key)
-	if key.sub == "" {
-		return
-	}
-	whole := key.whole()
-	if m.subs == nil {
-		m.subs = make(map[channelKey][]string)
-	}
-	if !slices.Contains(m.subs[whole], key.sub) {
-		m.subs[whole] = append(m.subs[whole], key.sub)
-	}
-	h.enlist(m, whole)
-}
-
-// part takes a user off a channel, all its sub-channels included, or off one sub-channel.
-func (h *Hub) part(m *member, key channelKey) {
-	h.strike(m, key)
-	if m.subs == nil {
-		return
-	}
-	whole := key.whole()
-	left := slices.DeleteFunc(m.subs[whole], func(sub string) bool {
-		if key.sub == "" {
-			h.strike(m, channelKey{key.app, key.uid, sub})
-		}
-		return key.sub == "" || sub == key.sub
-	})
-	if m.subs[whole] = left; len(left) == 0 {
-		delete(m.subs, whole)
-		h.strike(m, whole)
-	}
-}
-
-func (h *Hub) enlist(m *member, key channelKey) {
-	online := h.channels[key]
-	if online == nil {
-		online = make(map[*member]struct{})
-		h.channels[key] = online
-	}
-	online[m] = struct{}{}
-	m.channels[key] = struct{}{}
-}
-
-func (h *Hub) strike(m *member, key channelKey) {
-	delete(m.channels, key)
-	online := h.channels[key]
-	delete(online, m)
-	if len(online) == 0 {
-		delete(h.channels, key)
-	}
-}
-
-// leave takes a session off its user, and the user off its channels with the last one.
-func (h *Hub) leave(s *Session) {
-	m := s.member
-	for i, other := range m.sessions {
-		if other != s {
-			continue
-		}
-		m.sessions = append(m.sessions[:i], m.sessions[i+1:]...)
-		h.stats.Sessions--
-		break
-	}
-	h.forget(m)
-}
-
-// forget takes a user without sessions off the roster.
-func (h *Hub) forget(m *member) {
-	if len(m.sessions) > 0 || !m.loaded || h.users[m.userKey] != m {
-		return
-	}
-	for key := range m.channels {
-		h.part(m, key)
-	}
-	delete(h.users, m.userKey)
+// readChannels lists where somebody is a member.
+func readChannels(r store.Reader, user userKey) (channels []channelKey, err error) {
+	err = store.MembershipsOf.Each(r, store.Prefix(store.K(user.app, string(user.user))),
+		func(_ store.Key, at chime.Place) (bool, error) {
+			channels = append(channels, channelKey{user.app, at.UID, at.Sub})
+			return true, nil
+		})
+	return channels, err
 }
 
 // endSlow closes a session that would miss an event.

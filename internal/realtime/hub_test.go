@@ -71,8 +71,14 @@ type world struct {
 }
 
 func newWorld(t *testing.T, change ...func(*Options)) *world {
+	w := openWorld(t, change...)
+	t.Cleanup(func() { w.st.Close() })
+	return w
+}
+
+// openWorld leaves it to the caller to close the store.
+func openWorld(t *testing.T, change ...func(*Options)) *world {
 	st := memstore.New()
-	t.Cleanup(func() { st.Close() })
 	o := Options{Store: st, Frame: func(text []byte, _ bool) []byte { return text }}
 	for _, f := range change {
 		f(&o)
@@ -132,6 +138,11 @@ func commitTo(tx store.Tx, events []chime.Event) error {
 // deliver hands the hub what was committed since the last time.
 func (w *world) deliver() {
 	w.t.Helper()
+	w.deliverEach(func() {})
+}
+
+// deliverEach calls f after each event.
+func (w *world) deliverEach(f func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	for {
@@ -139,7 +150,10 @@ func (w *world) deliver() {
 		if err != nil {
 			return
 		}
-		w.hub.Deliver(events)
+		for i := range events {
+			w.hub.Deliver(events[i : i+1])
+			f()
+		}
 	}
 }
 
@@ -365,7 +379,7 @@ func TestDetachForgetsTheUser(t *testing.T) {
 	s.session.Detach()
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
-	if len(w.hub.users)+len(w.hub.channels)+len(w.hub.loading)+w.hub.stats.Sessions != 0 {
+	if len(w.hub.users)+len(w.hub.rooms)+len(w.hub.loading)+w.hub.stats.Sessions != 0 {
 		t.Error("the hub still knows the user")
 	}
 }

@@ -1,6 +1,10 @@
 package realtime
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
 
 // Session is one attached socket. The hub fills its queue, the transport empties it.
 type Session struct {
@@ -8,35 +12,98 @@ type Session struct {
 	transport Transport
 	member    *member
 	id        string
+	form      form
+	extras    Extras
 
 	mu     sync.Mutex
-	queue  [][]byte
-	bytes  int  // of all frames in the queue
-	told   bool // Ready was called and the queue was not found empty since
+	told   bool // Ready was called and there was something to take since
 	closed bool
+	bytes  int // of all frames in the queue
+	queue  [][]byte
+	after  uint64 // events of the log up to here are none of its queue's
+	token  uint64 // position of the latest resume token
+	pull   *pull  // what is read for it besides the queue; nil when nothing is left
 }
 
-// push puts a frame at the end of the queue. It reports false when the session has to be
-// closed because its reader is too slow.
-func (s *Session) push(frame []byte) bool {
+func (h *Hub) newSession(g Grant, t Transport) *Session {
+	s := &Session{hub: h, transport: t, id: g.SessionID, extras: g.Extras}
+	if g.Compressed {
+		s.form |= compressed
+	}
+	if g.Resume && h.opts.Signer != nil {
+		s.form |= withPosition
+		s.pull = h.resume(userKey{g.App, g.User}, g.ResumeFrom)
+	}
+	if g.Prefetch && h.opts.Prefetch != nil {
+		if s.pull == nil {
+			s.pull = new(pull)
+		}
+		s.pull.prefetch = &prefetch{user: userKey{g.App, g.User}, sort: g.PrefetchSort}
+	}
+	return s
+}
+
+// begin lets the session have what comes after a position of the log. The caller holds the hub's
+// mu.
+func (s *Session) begin(position uint64) {
 	s.mu.Lock()
-	if s.closed {
+	s.after = position
+	first := s.system(chime.EventSessionEstablished, nil)
+	if s.form&withPosition != 0 {
+		first = s.beginResuming(position)
+	}
+	if s.pull != nil {
+		s.pull.head = append([][]byte{first}, s.pull.head...)
+	} else {
+		s.queue, s.bytes = append(s.queue, first), len(first)
+	}
+	s.tell()
+}
+
+// push puts the frame of an event at the end of the queue. It reports false when the session has
+// to be closed because its reader is too slow.
+func (s *Session) push(frame []byte, e *chime.Event) bool {
+	s.mu.Lock()
+	if s.closed || !e.Ephemeral && e.Position <= s.after {
 		s.mu.Unlock()
 		return true
 	}
+	return s.add(frame)
+}
+
+// add is the end of push and gives mu back.
+func (s *Session) add(frame []byte) bool {
+	holds := s.pull != nil && s.pull.holds
 	if s.bytes+len(frame) > s.hub.opts.MaxQueueBytes && s.bytes > 0 {
+		if holds { // it waits for no reader, but for the log, which has the frames too
+			s.pull.lagging = true
+			s.queue, s.bytes = nil, 0
+		}
 		s.mu.Unlock()
-		return false
+		return holds
+	}
+	if holds && s.pull.lagging {
+		s.mu.Unlock()
+		return true
 	}
 	s.queue = append(s.queue, frame)
 	s.bytes += len(frame)
+	if holds {
+		s.mu.Unlock()
+		return true
+	}
+	s.tell()
+	return true
+}
+
+// tell calls Ready unless it was, and gives mu back.
+func (s *Session) tell() {
 	tell := !s.told
 	s.told = true
 	s.mu.Unlock()
 	if tell {
 		s.transport.Ready()
 	}
-	return true
 }
 
 // Take appends waiting frames to frames, in order, up to about maxBytes but at least one. When
@@ -44,23 +111,47 @@ func (s *Session) push(frame []byte) bool {
 func (s *Session) Take(frames [][]byte, maxBytes int) [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, size := 0, 0
-	for n < len(s.queue) && (n == 0 || size+len(s.queue[n]) <= maxBytes) {
-		size += len(s.queue[n])
-		n++
+	before, size := len(frames), 0
+	if p := s.pull; p != nil {
+		n := fitting(p.head, maxBytes, &size)
+		frames = append(frames, p.head[:n]...)
+		if p.head = p.head[n:]; len(p.head) == 0 {
+			p.head = nil
+			s.pullMore()
+		}
+		if p.holds || len(p.head) > 0 {
+			s.told = len(frames) > before
+			return frames
+		}
 	}
+	begun := size
+	n := fitting(s.queue, maxBytes, &size)
 	frames = append(frames, s.queue[:n]...)
-	s.bytes -= size
+	s.bytes -= size - begun
 	clear(s.queue[:n])
 	if s.queue = s.queue[n:]; len(s.queue) == 0 {
 		s.queue = nil // an idle session keeps no memory
 	}
-	s.told = n > 0
+	s.told = len(frames) > before
 	return frames
 }
 
+// fitting counts the frames that fit into maxBytes besides size bytes, but at least one when
+// size is zero, and adds theirs to size.
+func fitting(frames [][]byte, maxBytes int, size *int) (n int) {
+	for n < len(frames) && (*size == 0 || *size+len(frames[n]) <= maxBytes) {
+		*size += len(frames[n])
+		n++
+	}
+	return n
+}
+
 // Beat is called now and then, at most every few seconds, while the socket is open.
-func (s *Session) Beat() {}
+func (s *Session) Beat() {
+	if s.form&withPosition != 0 {
+		s.renewToken()
+	}
+}
 
 // Received takes a text message of the client. Those of no meaning are ignored.
 func (s *Session) Received([]byte) {}
@@ -78,6 +169,6 @@ func (s *Session) stop() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := !s.closed
-	s.closed, s.queue, s.bytes = true, nil, 0
+	s.closed, s.queue, s.bytes, s.pull = true, nil, 0, nil
 	return first
 }

@@ -1,0 +1,60 @@
+package realtime
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// form is how the frames of a session are made.
+type form uint8
+
+const (
+	withPosition form = 1 << iota // events of the log have the header x-carillon-position
+	compressed
+	formCount = 1 << iota
+)
+
+// frames are those of one event. Each form is made once, when the first receiver needs it.
+type frames struct {
+	hub   *Hub
+	event *chime.Event
+	made  [formCount][]byte
+}
+
+func (f *frames) as(how form) []byte {
+	if f.made[how] == nil {
+		f.made[how] = f.hub.frame(f.event, how)
+	}
+	return f.made[how]
+}
+
+// frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.
+func (h *Hub) frame(e *chime.Event, how form) []byte {
+	text := make([]byte, 0, 200+len(e.Payload)+len(e.Payload)/8)
+	text = append(text, `{"Headers":{"x-amz-chime-event-type":"`...)
+	text = append(text, e.Type...)
+	text = append(text, `","x-amz-chime-message-type":"`...)
+	text = append(text, e.MessageType...)
+	if e.Reason != "" {
+		text = append(text, `","x-amz-chime-event-reason":"`...)
+		text = append(text, e.Reason...)
+	}
+	if how&withPosition != 0 && !e.Ephemeral && e.Position != 0 {
+		text = append(text, `","x-carillon-position":"`...)
+		text = strconv.AppendUint(text, e.Position, 10)
+	}
+	text = append(text, `"}`...)
+	if len(e.Payload) > 0 {
+		text = append(text, `,"Payload":`...)
+		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
+	}
+	return h.opts.Frame(append(text, '}'), how&compressed != 0)
+}
+
+// system makes a frame that is for one session alone.
+func (s *Session) system(kind string, payload []byte) []byte {
+	return s.hub.frame(&chime.Event{Type: kind, MessageType: chime.MessageTypeSystem, Payload: payload}, s.form)
+}

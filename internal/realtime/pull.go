@@ -1,0 +1,152 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// pull is what is read from the store for one session: what it missed, then what it prefetches.
+// A piece is read when the one before it was taken, so that a slow reader holds one piece and a
+// thousand returning clients no more than they can take.
+type pull struct {
+	head [][]byte // goes out before the queue
+	busy bool     // a puller works on it, to whom replay and prefetch belong
+
+	// holds keeps the queue back until the replay is done. When that takes so long that the queue
+	// overflows, the session is lagging: the queue is dropped and read from the log as well.
+	holds, lagging bool
+
+	replay   *replay
+	prefetch *prefetch
+}
+
+// pieceBytes is about how much is read for a session at once.
+const pieceBytes = 64 << 10
+
+// pullers are the goroutines that read for sessions: few, so that those who return together are
+// served one after the other and the store has time for others.
+type pullers struct {
+	mu      sync.Mutex
+	waiting []*Session
+	running int
+}
+
+const maxPullers = 4
+
+// pullMore has the next piece read, unless nothing is left. The caller holds the session's mu.
+func (s *Session) pullMore() {
+	p := s.pull
+	switch {
+	case p.busy:
+	case p.replay == nil && p.prefetch == nil:
+		s.pull = nil
+	default:
+		p.busy = true
+		s.hub.pullers.add(s)
+	}
+}
+
+func (p *pullers) add(s *Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, s)
+	if p.running < maxPullers {
+		p.running++
+		go p.work()
+	}
+}
+
+// work reads until nobody waits.
+func (p *pullers) work() {
+	for {
+		p.mu.Lock()
+		if len(p.waiting) == 0 {
+			p.waiting = nil
+			p.running--
+			p.mu.Unlock()
+			return
+		}
+		s := p.waiting[0]
+		p.waiting[0] = nil
+		p.waiting = p.waiting[1:]
+		p.mu.Unlock()
+		s.fetch()
+	}
+}
+
+// fetch reads the next piece for a session.
+func (s *Session) fetch() {
+	s.mu.Lock()
+	p := s.pull
+	s.mu.Unlock()
+	if p == nil { // it ended
+		return
+	}
+	var piece [][]byte
+	for len(piece) == 0 && (p.replay != nil || p.prefetch != nil) {
+		var err error
+		if p.replay != nil {
+			piece, err = s.replayMore(p)
+		} else {
+			piece, err = s.prefetchMore(p)
+		}
+		if err != nil {
+			if !errors.Is(err, store.ErrUnavailable) { // else the node stops and says so itself
+				s.hub.opts.Log.Error("cannot read for a session", "error", err, "user", string(s.member.user))
+			}
+			s.hub.end(s, CloseInternalError, "internal error")
+			return
+		}
+	}
+	s.mu.Lock()
+	p.busy = false
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	p.head = append(p.head, piece...)
+	s.tell()
+}
+
+// Prefetcher answers what a client is told of its channels when it connects (spec 4.7).
+type Prefetcher interface {
+	// Channels are the up to 50 channels to tell of, in order. Sort is prefetch-sort-by; an unknown
+	// value is none.
+	Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.Place, error)
+	// Details is the payload of CHANNEL_DETAILS; ok is false when the user is no member any more.
+	Details(ctx context.Context, app string, user chime.Ref, at chime.Place, unread bool) (payload []byte, ok bool, err error)
+}
+
+// prefetch is what a session still has to be told of its channels.
+type prefetch struct {
+	user   userKey
+	sort   string
+	chosen bool
+	places []chime.Place
+}
+
+// prefetchMore makes the next CHANNEL_DETAILS. What was delivered before is in it already.
+func (s *Session) prefetchMore(p *pull) (piece [][]byte, err error) {
+	f, ctx, from := p.prefetch, context.Background(), s.hub.opts.Prefetch
+	if !f.chosen {
+		if f.places, err = from.Channels(ctx, f.user.app, f.user.user, f.sort); err != nil {
+			return nil, err
+		}
+		f.chosen = true
+	}
+	if len(f.places) == 0 {
+		p.prefetch = nil
+		return nil, nil
+	}
+	at := f.places[0]
+	f.places = f.places[1:]
+	payload, ok, err := from.Details(ctx, f.user.app, f.user.user, at, s.extras&ExtraUnread != 0)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return [][]byte{s.system(chime.EventChannelDetails, payload)}, nil
+}

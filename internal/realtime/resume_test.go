@@ -1,0 +1,446 @@
+package realtime
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+type signer string
+
+func (s signer) MAC(use string, data []byte) [32]byte {
+	mac := hmac.New(sha256.New, []byte(s))
+	mac.Write([]byte(use))
+	mac.Write(data)
+	return [32]byte(mac.Sum(nil))
+}
+
+func signed(o *Options) { o.Signer = signer("secret") }
+
+// resumer is a client that keeps the newest token and position, and comes back with them.
+type resumer struct {
+	t        rapid.TB
+	user, id string
+	mu       sync.Mutex
+	woken    *sync.Cond
+	session  *Session
+	ready    bool
+	events   []string // of the log, each with its payload
+	notes    []string // of resuming
+	token    string
+	position uint64
+	closed   *CloseError
+}
+
+func newResumer(t rapid.TB, user string) *resumer {
+	r := &resumer{t: t, user: user}
+	r.woken = sync.NewCond(&r.mu)
+	return r
+}
+
+func (r *resumer) Ready() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ready = true
+	r.woken.Broadcast()
+}
+
+func (r *resumer) Close(code int, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = &CloseError{code, reason}
+	r.woken.Broadcast()
+}
+
+// attach connects, with the token and position at hand.
+func (r *resumer) attach(h *Hub) {
+	from := r.token
+	if from != "" && r.position > 0 {
+		from += "." + strconv.FormatUint(r.position, 10)
+	}
+	r.attachFrom(h, from)
+}
+
+func (r *resumer) attachFrom(h *Hub, from string) {
+	s, err := h.Attach(context.Background(), Grant{App: "A", User: chime.UserRef(r.user), SessionID: r.id, Resume: true, ResumeFrom: from}, r)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.session = s
+}
+
+// leave disconnects: what was not taken is lost.
+func (r *resumer) leave() {
+	r.session.Detach()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.session, r.ready, r.closed = nil, false, nil
+}
+
+// take reads at most so many frames, as they are there.
+func (r *resumer) take(most int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range most {
+		if !r.takeOne() {
+			return
+		}
+	}
+}
+
+func (r *resumer) takeOne() bool {
+	if !r.ready {
+		return false
+	}
+	frames := r.session.Take(nil, 1)
+	r.ready = len(frames) > 0
+	for _, f := range frames {
+		r.handle(f)
+	}
+	return r.ready
+}
+
+func (r *resumer) handle(f []byte) {
+	var frame struct {
+		Headers map[string]string
+		Payload string
+	}
+	if err := json.Unmarshal(f, &frame); err != nil {
+		r.t.Fatalf("a frame is not JSON: %s", f)
+	}
+	kind := frame.Headers["x-amz-chime-event-type"]
+	switch kind {
+	case chime.EventSessionEstablished, chime.EventResumeToken, chime.EventSessionResumed, chime.EventSessionNotResumed:
+		var note struct{ ResumeToken, Reason string }
+		if err := json.Unmarshal([]byte(frame.Payload), &note); err != nil {
+			r.t.Fatalf("the payload of %s: %v", kind, err)
+		}
+		if note.ResumeToken != "" {
+			r.token = note.ResumeToken
+		}
+		r.notes = append(r.notes, strings.TrimSpace(kind+" "+note.Reason))
+		return
+	}
+	r.events = append(r.events, kind+" "+frame.Payload)
+	if at := frame.Headers["x-carillon-position"]; at != "" {
+		position, err := strconv.ParseUint(at, 10, 64)
+		if err != nil || position <= r.position {
+			r.t.Fatalf("position %q after %d", at, r.position)
+		}
+		r.position = position
+	}
+}
+
+// settle reads until the session has said how resuming went, and what follows.
+func (r *resumer) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.closed == nil && !r.answered() {
+		if !r.takeOne() {
+			if r.closed == nil && !r.answered() && !r.ready {
+				r.woken.Wait()
+			}
+		}
+	}
+	for r.takeOne() {
+	}
+}
+
+func (r *resumer) answered() bool {
+	last := ""
+	if len(r.notes) > 0 {
+		last = r.notes[len(r.notes)-1]
+	}
+	return strings.HasPrefix(last, "SESSION_RESUMED") || strings.HasPrefix(last, "SESSION_NOT_RESUMED")
+}
+
+func TestResumeGivesWhatWasMissed(t *testing.T) {
+	w := newWorld(t, signed)
+	w.commit(join("c", "ann", "bob"), message("c", "1"))
+	w.deliver()
+	ann := newResumer(t, "ann")
+	ann.attach(w.hub)
+	w.commit(message("c", "2"))
+	w.deliver()
+	ann.take(100)
+	ann.leave()
+	w.commit(message("c", "3"), message("d", "not ann's"), leave("c", "ann"), message("c", "4"), join("d", "ann"), message("d", "5"))
+	w.deliver()
+	ann.attach(w.hub)
+	w.commit(message("d", "6"))
+	w.deliver()
+	ann.settle()
+	want := []string{"MSG 2", "MSG 3", "LEAVE ann", "JOIN ann", "MSG 5", "MSG 6"}
+	if !slices.Equal(ann.events, want) {
+		t.Errorf("received %q, want %q", ann.events, want)
+	}
+	if want := []string{"SESSION_ESTABLISHED", "SESSION_ESTABLISHED", "SESSION_RESUMED"}; !slices.Equal(ann.notes, want) {
+		t.Errorf("told %q, want %q", ann.notes, want)
+	}
+	ann.leave()
+}
+
+func TestResumeIsRefusedAloud(t *testing.T) {
+	w := newWorld(t, signed)
+	w.commit(join("c", "ann", "bob"))
+	w.deliver()
+	ann := newResumer(t, "ann")
+	ann.attach(w.hub)
+	ann.take(10)
+	ann.leave()
+	w.commit(message("c", "1"), message("c", "2"), message("c", "3"))
+	w.deliver()
+	token := ann.token
+	old := newWorld(t, signed) // one that was put back to an earlier time
+	for _, c := range []struct {
+		name, user, from, reason string
+		hub                      *Hub
+	}{
+		{"somebody else's", "bob", token, "OTHER_USER", w.hub},
+		{"nonsense", "ann", "nonsense", "INVALID", w.hub},
+		{"changed", "ann", token[:10] + "AAAA" + token[14:], "INVALID", w.hub},
+		{"position that is none", "ann", token + ".x", "INVALID", w.hub},
+		{"position to come", "ann", token + ".99999", "INVALID", w.hub},
+		{"log of another time", "ann", token + ".3", "INVALID", old.hub},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newResumer(t, c.user)
+			r.attachFrom(c.hub, c.from)
+			r.settle()
+			want := []string{"SESSION_ESTABLISHED", "SESSION_NOT_RESUMED " + c.reason}
+			if !slices.Equal(r.notes, want) || len(r.events) > 0 {
+				t.Errorf("told %q and %q, want %q", r.notes, r.events, want)
+			}
+			r.leave()
+		})
+	}
+	w.update(func(tx store.Tx) error { return tx.TrimEvents(2) })
+	ann.attach(w.hub)
+	ann.settle()
+	if want := "SESSION_NOT_RESUMED EXPIRED"; ann.notes[len(ann.notes)-1] != want || len(ann.events) > 0 {
+		t.Errorf("after the log was trimmed: told %q and %q, want %q", ann.notes, ann.events, want)
+	}
+	w.commit(message("c", "4"))
+	w.deliver()
+	ann.take(10)
+	if !slices.Equal(ann.events, []string{"MSG 4"}) {
+		t.Errorf("live after a refusal: %q", ann.events)
+	}
+	ann.leave()
+}
+
+func TestTokensFollowTheLog(t *testing.T) {
+	w := newWorld(t, signed)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	ann := newResumer(t, "ann")
+	ann.attach(w.hub)
+	ann.take(10)
+	first := ann.token
+	ann.session.Beat()
+	ann.take(10)
+	if ann.token != first {
+		t.Error("a new token though nothing happened")
+	}
+	w.commit(message("d", "elsewhere"))
+	w.deliver()
+	ann.session.Beat()
+	ann.take(10)
+	if ann.token == first {
+		t.Error("no new token though the log went on")
+	}
+	ann.leave()
+	w.update(func(tx store.Tx) error { return tx.TrimEvents(2) })
+	w.commit(message("c", "1"))
+	w.deliver()
+	ann.attach(w.hub)
+	ann.settle()
+	if !slices.Equal(ann.events, []string{"MSG 1"}) {
+		t.Errorf("with the newer token: %q", ann.events)
+	}
+	ann.leave()
+}
+
+// A client that comes and goes as it likes has in the end what one has that stayed.
+func TestResumeIsExact(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := openWorld(t, signed, func(o *Options) { o.MaxQueueBytes = rapid.SampledFrom([]int{1 << 20, 700}).Draw(rt, "queue") })
+		defer w.st.Close()
+		channels := []channelKey{{"A", "c", ""}, {"A", "d", ""}, {"A", "e", "s1"}, {"A", "e", "s2"}}
+		in := func(key channelKey, e chime.Event) chime.Event {
+			e.Channel, e.Sub = key.uid, key.sub
+			return e
+		}
+		members := make(map[channelKey]map[string]bool)
+		for _, key := range channels {
+			members[key] = map[string]bool{}
+		}
+		dead := map[string]bool{}
+		users := []string{"ann", "bob"}
+		stays, comes := newResumer(rt, "ann"), newResumer(rt, "ann")
+		stays.id, comes.id = "stays", "comes"
+		stays.attach(w.hub)
+		comes.attach(w.hub)
+		comes.take(1) // a client without a token has nothing to resume
+		n := 0
+		for range rapid.IntRange(5, 60).Draw(rt, "steps") {
+			switch rapid.IntRange(0, 9).Draw(rt, "step") {
+			case 0, 1, 2, 3:
+				for range rapid.IntRange(1, 5).Draw(rt, "messages") {
+					n++
+					key := rapid.SampledFrom(channels).Draw(rt, "channel")
+					e := in(key, message("", fmt.Sprint(n)))
+					switch rapid.IntRange(0, 5).Draw(rt, "kind") {
+					case 0:
+						e.Only = refs([]string{rapid.SampledFrom(users).Draw(rt, "only")})
+					case 1:
+						e.Also = refs([]string{rapid.SampledFrom(users).Draw(rt, "also")})
+					case 2:
+						e.Sub = ""
+					case 3:
+						e.MessageType = ""
+					}
+					if !dead[key.uid] {
+						w.commit(e)
+					}
+				}
+			case 4, 5:
+				key, user := rapid.SampledFrom(channels).Draw(rt, "channel"), rapid.SampledFrom(users).Draw(rt, "user")
+				if dead[key.uid] {
+					break
+				}
+				n++
+				e := in(key, join("", user))
+				if members[key][user] {
+					e = in(key, leave("", user))
+				}
+				e.Payload = []byte(fmt.Sprint(user, n))
+				if rapid.Bool().Draw(rt, "quietly") {
+					e.Only = refs([]string{user})
+				}
+				members[key][user] = !members[key][user]
+				w.commit(e)
+			case 6:
+				key := rapid.SampledFrom(channels).Draw(rt, "channel")
+				if dead[key.uid] || rapid.IntRange(0, 3).Draw(rt, "really") > 0 {
+					break
+				}
+				dead[key.uid] = true
+				w.commit(chime.Event{Type: chime.EventDeleteChannel, Channel: key.uid, MessageType: "SYSTEM"})
+				for _, key := range channels {
+					for _, user := range users {
+						if members[key][user] && dead[key.uid] {
+							members[key][user] = false
+							w.commit(chime.Event{Type: chime.EventEndMemberships, Channel: key.uid, Sub: key.sub, Leave: refs([]string{user})})
+						}
+					}
+				}
+			case 7:
+				w.deliverEach(func() { stays.take(10) })
+			case 8:
+				comes.take(rapid.IntRange(0, 4).Draw(rt, "frames"))
+			case 9:
+				comes.leave()
+				comes.attach(w.hub)
+				if rapid.Bool().Draw(rt, "beat") {
+					comes.session.Beat()
+				}
+			}
+		}
+		w.deliverEach(func() { stays.take(10) })
+		comes.leave()
+		comes.notes = nil
+		comes.attach(w.hub)
+		comes.settle()
+		if !slices.Equal(stays.events, comes.events) {
+			rt.Errorf("who came and went has\n  %s\nwho stayed has\n  %s", strings.Join(comes.events, "\n  "), strings.Join(stays.events, "\n  "))
+		}
+		comes.leave()
+		stays.leave()
+	})
+}
+
+// gated is a store whose views wait.
+type gated struct {
+	store.Store
+	gate chan struct{}
+}
+
+func (g *gated) View(ctx context.Context, f func(store.Reader) error) error {
+	<-g.gate
+	return g.Store.View(ctx, f)
+}
+
+// More comes than the queue holds while the replay runs, and the last event is on its way to the
+// queue when the replay, which has it too, ends.
+func TestReplayThatIsOvertaken(t *testing.T) {
+	open := make(chan struct{})
+	close(open)
+	g := &gated{gate: open}
+	var onFrame func(text string)
+	w := newWorld(t, signed, func(o *Options) {
+		g.Store = o.Store
+		o.Store, o.MaxQueueBytes = g, 700
+		o.Frame = func(text []byte, _ bool) []byte {
+			if onFrame != nil {
+				onFrame(string(text))
+			}
+			return text
+		}
+	})
+	w.commit(join("c", "ann"))
+	w.deliver()
+	w.attach("ann", "another socket")
+	ann := newResumer(t, "ann")
+	ann.id = "ann"
+	ann.attach(w.hub)
+	ann.take(10)
+	ann.leave()
+
+	var want []string
+	more := func(n int) {
+		for range n {
+			text := fmt.Sprint(len(want))
+			w.commit(message("c", text))
+			want = append(want, "MSG "+text)
+		}
+	}
+	more(5)
+	w.deliver()
+	g.gate = make(chan struct{})
+	ann.attach(w.hub)
+	ann.take(1) // so that the replay begins
+	more(50)
+	w.commit(message("c", "last"))
+	want = append(want, "MSG last")
+	var last atomic.Bool
+	onFrame = func(text string) {
+		if strings.Contains(text, "last") && last.CompareAndSwap(false, true) {
+			close(g.gate)
+			ann.settle()
+		}
+	}
+	w.deliver()
+	more(1)
+	w.deliver()
+	ann.take(10)
+	if !slices.Equal(ann.events, want) {
+		t.Errorf("received %q, want %q", ann.events, want)
+	}
+	ann.leave()
+}
