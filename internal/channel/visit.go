@@ -23,7 +23,8 @@ type Visit struct {
 	// alone. Membership is then the one of this sub-channel; without Sub it is any of them.
 	Sub string
 
-	site chime.Site
+	site  chime.Site
+	shown map[chime.Ref]*messaging.Identity // by Identity
 }
 
 // errNoChannel is what most operations answer for a channel that does not exist (spec 10.5).
@@ -222,13 +223,21 @@ func require(allowed bool) error {
 	return errForbidden
 }
 
-// Identity is a user or bot of the app instance as the API shows it, under its current name.
+// Identity is a user or bot of the app instance as the API shows it, under its current name. Each
+// is looked up once in a visit.
 func (v *Visit) Identity(r store.Reader, ref chime.Ref) (*messaging.Identity, error) {
+	if shown := v.shown[ref]; shown != nil {
+		return shown, nil
+	}
 	name, err := identity.Name(r, v.Actor.App, ref)
 	if err != nil {
 		return nil, err
 	}
-	return &messaging.Identity{ARN: v.RefARN(ref), Name: name}, nil
+	if v.shown == nil {
+		v.shown = make(map[chime.Ref]*messaging.Identity)
+	}
+	v.shown[ref] = &messaging.Identity{ARN: v.RefARN(ref), Name: name}
+	return v.shown[ref], nil
 }
 
 // parse reads the member of a request that names a user or bot of the app instance, who need

@@ -77,7 +77,9 @@ func (s Site) ChannelFlowARN(app, flow string) string {
 }
 
 // RefARN is the ARN of a user or bot.
-func (s Site) RefARN(app string, ref Ref) string { return s.prefix() + app + "/" + string(ref) }
+func (s Site) RefARN(app string, ref Ref) string {
+	return "arn:aws:chime:" + s.Region + ":" + s.Account + ":app-instance/" + app + "/" + string(ref) // in one step
+}
 
 // Parse reads the ARN given in the named member. A text that is no ARN of the service is
 // refused with 400, a well-formed ARN of another region or account with 403 (spec 1.1).

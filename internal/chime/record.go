@@ -46,6 +46,11 @@ type Bot struct {
 	Order    uint64 `cbor:"7,keyasint"` // place of creation
 }
 
+// Named is the name out of the record of a User or a Bot.
+type Named struct {
+	Name string `cbor:"2,keyasint,omitempty"`
+}
+
 // Lex is how a bot is reached and what it answers (spec 8.5), as it was configured.
 type Lex struct {
 	AliasARN         string `cbor:"1,keyasint"`

@@ -75,12 +75,18 @@ func IsAdmin(r store.Reader, app string, ref chime.Ref) (bool, error) {
 	return store.Admins.Has(r, store.K(app, string(ref)))
 }
 
+// Names are asked for much more often than the rest of the records.
+var (
+	userNames = store.Table[chime.Named]{ID: store.Users.ID, Name: store.Users.Name}
+	botNames  = store.Table[chime.Named]{ID: store.Bots.ID, Name: store.Bots.Name}
+)
+
 // profile is the one place that knows where each kind of identity is kept.
 func profile(r store.Reader, app string, ref chime.Ref) (name string, found bool, err error) {
+	table := userNames
 	if !ref.IsUser() {
-		bot, found, err := store.Bots.Get(r, store.K(app, ref.ID()))
-		return bot.Name, found, err
+		table = botNames
 	}
-	user, found, err := store.Users.Get(r, store.K(app, ref.ID()))
-	return user.Name, found, err
+	named, found, err := table.Get(r, store.K(app, ref.ID()))
+	return named.Name, found, err
 }

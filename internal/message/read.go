@@ -79,13 +79,12 @@ func (s *Service) list(r store.Reader, v *channel.Visit, history store.Range, pa
 	if page.Floor, err = s.floor(r, v); err != nil {
 		return nil, "", err
 	}
-	senders := senders{r: r, v: v}
 	return store.List(r, store.Messages, history, page,
 		func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
 			if !sees(v, &m) {
 				return messaging.ChannelMessageSummary{}, false, nil
 			}
-			sender, err := senders.show(m.Sender)
+			sender, err := v.Identity(r, m.Sender)
 			return s.summary(v, &m, sender), true, err
 		})
 }
@@ -111,26 +110,4 @@ func history(v *channel.Visit, req *messaging.ListChannelMessagesRequest) store.
 		rng.To = v.History().Str(chime.FirstMessageID(chime.At(*req.NotAfter) + 1))
 	}
 	return rng
-}
-
-// senders looks each sender of a page up once.
-type senders struct {
-	r     store.Reader
-	v     *channel.Visit
-	known map[chime.Ref]*messaging.Identity
-}
-
-func (s *senders) show(ref chime.Ref) (*messaging.Identity, error) {
-	if shown := s.known[ref]; shown != nil {
-		return shown, nil
-	}
-	shown, err := s.v.Identity(s.r, ref)
-	if err != nil {
-		return nil, err
-	}
-	if s.known == nil {
-		s.known = make(map[chime.Ref]*messaging.Identity)
-	}
-	s.known[ref] = shown
-	return shown, nil
 }

@@ -102,8 +102,9 @@ func (t Table[V]) DeletePrefix(tx Tx, prefix Key) error {
 // which is returned as it is.
 func (t Table[V]) Each(r Reader, rng Range, f func(key Key, record V) (more bool, err error)) error {
 	var own error
+	var record V // one for all: f gets a copy
 	err := r.Scan(t.ID, rng, func(key Key, value []byte) (more bool, err error) {
-		var record V
+		record = *new(V)
 		if err := DecodeRecord(value, &record); err != nil {
 			return false, err
 		}
