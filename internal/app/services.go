@@ -26,6 +26,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/lifecycle"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/oidc"
+	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/sts"
 	"github.com/carillon-chat/carillon/internal/throttle"
@@ -94,7 +95,8 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.tags = identity.NewMessagingTags(a.store, site)
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Frame: wsconn.TextFrame, Signer: s.keyring, Log: a.deps.Log,
+		Store: a.store, Frame: wsconn.TextFrame, Prefetch: prefetch.New(a.store, s.channels, s.messages),
+		Signer: s.keyring, Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
 	if s.limiter, err = a.buildLimiter(); err != nil {

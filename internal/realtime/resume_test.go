@@ -127,6 +127,9 @@ func (r *resumer) handle(f []byte) {
 	switch kind {
 	case chime.EventSessionEstablished, chime.EventResumeToken, chime.EventSessionResumed, chime.EventSessionNotResumed:
 		var note struct{ ResumeToken, Reason string }
+		if frame.Payload == "" {
+			frame.Payload = "null"
+		}
 		if err := json.Unmarshal([]byte(frame.Payload), &note); err != nil {
 			r.t.Fatalf("the payload of %s: %v", kind, err)
 		}
