@@ -215,12 +215,12 @@ func (h *Hub) enter(g Grant, s *Session) (entry, error) {
 	if found.replaced == nil && len(m.sessions) >= h.opts.MaxSessionsPerUser {
 		return entry{}, &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", len(m.sessions))}
 	}
-	if found.replaced != nil {
-		h.leave(found.replaced)
-	}
 	s.member = m
 	m.sessions = append(m.sessions, s)
 	h.stats.Sessions++
+	if found.replaced != nil { // after its successor came: a user without sessions is forgotten
+		h.leave(found.replaced)
+	}
 	if found.loading = m.loading; m.loading == nil {
 		s.begin(max(h.position, m.since))
 	}

@@ -273,8 +273,12 @@ func TestDeletedUserIsClosed(t *testing.T) {
 
 func TestSameSessionIDReplaces(t *testing.T) {
 	w := newWorld(t)
+	w.commit(join("c", "ann"))
+	w.deliver()
 	old := w.attach("ann", "7")
 	young := w.attach("ann", "7")
+	w.commit(message("c", "after"))
+	w.expect(young, "MSG after")
 	if old.closed == nil || old.closed.Code != CloseForbidden || young.closed != nil {
 		t.Errorf("old closed with %v, new with %v", old.closed, young.closed)
 	}
