@@ -7,7 +7,8 @@
 //   - Deadlines set before the decision bound it and the handshake: http.Server's
 //     ReadHeaderTimeout does. A client that does not read its half of the handshake is cut off
 //     after HandshakeTimeout.
-//   - The network's own connection stays within reach, for an engine that polls sockets itself.
+//   - The network's own connection stays within reach, and an engine that polls sockets itself can
+//     put its own in its place.
 package bothtls
 
 import (
@@ -55,6 +56,7 @@ type Conn struct {
 	decide  sync.Once
 	err     error                    // why the decision failed
 	secure  atomic.Pointer[tls.Conn] // set when the connection is TLS
+	inner   *replayed                // what TLS reads and writes
 	first   byte                     // of a plaintext connection
 	pending atomic.Bool              // first is still to be read
 }
@@ -62,6 +64,18 @@ type Conn struct {
 // NetConn is the network's own connection. When TLS returns nil and something was read, it may
 // be used in the place of Conn.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// Rebase puts inner in the place of the network's own connection, below TLS, and returns the TLS
+// that reads and writes it from now on, nil when the connection is plaintext. Something must have
+// been read, and nothing may be under way. The caller closes the network's connection.
+func (c *Conn) Rebase(inner net.Conn) *tls.Conn {
+	secure := c.secure.Load()
+	if secure != nil {
+		c.inner.Conn = inner
+	}
+	c.Conn = inner
+	return secure
+}
 
 // TLS is the TLS connection, nil when the connection is plaintext or not decided yet.
 func (c *Conn) TLS() *tls.Conn { return c.secure.Load() }
@@ -122,7 +136,8 @@ func (c *Conn) peek() {
 		c.pending.Store(true)
 		return
 	}
-	secure := tls.Server(&replayed{Conn: c.Conn, first: first[0]}, c.config)
+	c.inner = &replayed{Conn: c.Conn, first: first[0]}
+	secure := tls.Server(c.inner, c.config)
 	c.secure.Store(secure)
 	if c.err = c.SetWriteDeadline(time.Now().Add(HandshakeTimeout)); c.err != nil {
 		return

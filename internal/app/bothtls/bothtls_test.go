@@ -185,6 +185,69 @@ func TestHijackedConnection(t *testing.T) {
 	}
 }
 
+// recorder is a connection of somebody else's below TLS.
+type recorder struct {
+	net.Conn
+	read, wrote int
+}
+
+func (r *recorder) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	r.read += n
+	return n, err
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.wrote += len(b)
+	return r.Conn.Write(b)
+}
+
+func TestRebase(t *testing.T) {
+	s := serve(t, time.Minute, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		both := conn.(*bothtls.Conn)
+		other := &recorder{Conn: both.NetConn()}
+		secure := both.Rebase(other)
+		if secure != both.TLS() || both.NetConn() != net.Conn(other) {
+			t.Error("the connection is not the other's")
+		}
+		var to io.ReadWriter = other
+		if secure != nil {
+			to = secure
+		}
+		_, _ = io.WriteString(to, "go on\n")
+		if rw.Reader.Buffered() > 0 {
+			t.Error("the client wrote too soon")
+		}
+		line, err := bufio.NewReader(to).ReadString('\n')
+		if line != "hello\n" || err != nil {
+			t.Errorf("%q, %v", line, err)
+		}
+		_, _ = io.WriteString(to, "got it\n")
+		if other.read < len("hello\n") || other.wrote < len("go on\ngot it\n") {
+			t.Errorf("the other connection moved %d and %d bytes", other.read, other.wrote)
+		}
+	}))
+	plain := dial(t, s)
+	for _, conn := range []net.Conn{plain, tls.Client(dial(t, s), s.client)} {
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		br := bufio.NewReader(conn)
+		for _, turn := range [][2]string{{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "go on\n"}, {"hello\n", "got it\n"}} {
+			if _, err := io.WriteString(conn, turn[0]); err != nil {
+				t.Fatal(err)
+			}
+			if line, err := br.ReadString('\n'); line != turn[1] {
+				t.Errorf("%q, %v", line, err)
+			}
+		}
+	}
+}
+
 func TestCloseWhileUndecided(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
