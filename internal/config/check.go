@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("token-window", within(c.TokenWindow, time.Minute, 24*time.Hour))
 	fault("event-retention", within(c.EventRetention, time.Minute, 10*365*24*time.Hour))
 	fault("drain-timeout", within(c.DrainTimeout, 100*time.Millisecond, 10*time.Minute))
+	fault("ws-engine", checkEngine(c.WSEngine))
 	fault("ws-ping-interval", within(c.WSPingInterval, time.Second, 10*time.Minute))
 	fault("ws-queue-bytes", within(c.WSQueueBytes, 64<<10, 64<<20))
 	fault("ws-connections-per-user", within(c.WSConnectionsPerUser, 1, 1000))
@@ -76,6 +78,13 @@ func (c *Config) checkKeys(fault func(key string, err error)) {
 	} else if !isLoopback(c.Listen) {
 		fault("listen", fmt.Errorf("is open to other machines while the published default keys are in use: set %s and %s as well", EnvName(id), EnvName(secret)))
 	}
+}
+
+func checkEngine(engine string) error {
+	if engine == "epoll" && runtime.GOOS != "linux" {
+		return errors.New("epoll is of Linux: use goroutine or auto")
+	}
+	return oneOf(engine, "auto", "epoll", "goroutine")
 }
 
 func checkAddress(address string) error {

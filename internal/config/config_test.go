@@ -46,7 +46,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
 		CognitoGuestsPerSecond: 50,
 		AllowedOrigins:         []string{"*"}, PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour,
-		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSConnectionsPerUser: 100,
+		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,
 		Profile: config.LimitsRelaxed, Limits: config.Limits{
 			AppInstances: 1000, Users: 1_000_000, Admins: 1000, Endpoints: 100, Channels: 100_000_000, Members: 100_000,
 			Memberships: 200_000, Moderators: 10_000, Elastic: 10, SubChannels: 1000, SubMembers: 10_000, Flows: 1000, Processors: 10,
@@ -167,6 +167,7 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "issuer network without length", sources: flag("oidc-allowed-networks", "10.0.0.0/8,10.1.2.3"), want: []string{"oidc-allowed-networks", `"10.1.2.3"`}},
 		{name: "issuer network with a host", sources: flag("oidc-allowed-networks", "10.1.2.3/8"), want: []string{"oidc-allowed-networks"}},
 		{name: "guests below zero", sources: flag("cognito-guests-per-second", "-1"), want: []string{"cognito-guests-per-second", "between 0 and 100000"}},
+		{name: "no engine", sources: flag("ws-engine", "fast"), want: []string{"ws-engine", "auto, epoll"}},
 		{name: "time without unit", sources: flag("ws-ping-interval", "30"), want: []string{"ws-ping-interval", "30s"}},
 		{name: "time too short", sources: flag("ws-ping-interval", "1ms"), want: []string{"ws-ping-interval", "between 1s and 10m"}},
 		{name: "size", sources: flag("ws-queue-bytes", "many"), want: []string{"ws-queue-bytes", "256KiB"}},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -45,43 +44,70 @@ const (
 	closed        // nothing is written any more; the reader may wait for the peer's close
 )
 
-const (
-	// readBuffer takes the largest control frame in one read. Clients send hardly anything else.
-	readBuffer = 256
-	// pongBudget is how many pings are answered at once between two visits of the sweeper. Past
-	// it only the newest is answered, at the next visit (RFC 6455 section 5.5.3 allows that).
-	pongBudget = 64
-)
+// pongBudget is how many pings are answered at once between two visits of the sweeper. Past it
+// only the newest is answered, at the next visit (RFC 6455 section 5.5.3 allows that).
+const pongBudget = 64
 
-// conn is one socket. It is the realtime.Transport of its session.
+// conn is one socket as the protocol sees it: the realtime.Transport of its session. Its link
+// moves the bytes.
 type conn struct {
 	srv     *Server
-	nc      net.Conn
-	decoder decoder     // the reader's
+	link    link
+	decoder *decoder    // the reader's; nil between frames
 	deaf    bool        // the reader's: input is not looked at any more
+	texts   bool        // the session wants the client's texts
 	heard   atomic.Bool // the peer sent something since the last ping
 
 	mu         sync.Mutex
+	phase      phase
+	ready      bool    // the session has frames
+	reading    bool    // the reader has not ended
+	flushing   bool    // somebody writes, or is about to
+	peerClosed bool    // the peer's close frame came
+	drain      bool    // what the session holds goes out before the close frame
+	hard       bool    // the peer is given up
+	admitted   bool    // no longer counted as pending
+	pongs      uint8   // answered since the sweeper's last visit
+	missed     uint8   // pings without a sign of life
+	drained    int32   // bytes of the session since closing began
 	session    Session // nil until the hub accepted it
 	user       string  // ARN, for logs
 	expires    time.Time
-	phase      phase
-	end        ending
-	ready      bool   // the session has frames
-	reading    bool   // the reader has not ended
-	flushing   bool   // a goroutine writes
-	peerClosed bool   // the peer's close frame came
-	drain      bool   // what the session holds goes out before the close frame
-	hard       bool   // the peer is given up
-	admitted   bool   // no longer counted as pending
-	control    []byte // whole pings and pongs to be written
+	end        *ending // nil until the connection ends
+	control    []byte  // whole pings and pongs to be written
 	latePong   []byte
-	pongs      uint8 // answered since the sweeper's last visit
-	missed     uint8 // pings without a sign of life
 
 	place place // in the wheel, which guards it
+}
 
-	buf [readBuffer]byte // the reader's
+// link moves the bytes of one connection. It calls conn.flush when there is something to write,
+// conn.received, conn.lost and at last conn.finish for what comes in.
+type link interface {
+	// start lets input come, early first. It is called once.
+	start(early []byte)
+	// send writes out, which ends with the close frame if the batch says so. pending tells that
+	// the peer does not take all of it now: the link keeps the rest and goes on later. flush alone
+	// calls it.
+	send(b *batch) (pending bool, err error)
+	// halfClose tells the peer that nothing more comes.
+	halfClose()
+	// close gives the socket back. hard throws away what was not sent. Nothing else is called
+	// after it, except those that follow.
+	close(hard bool)
+	remote() string
+
+	// The others are called under conn.mu.
+
+	// schedule has flush called soon, by somebody else.
+	schedule()
+	// begin says that a send follows, which may take so long.
+	begin(limit time.Duration)
+	// hurry bounds a write that is under way; 0 ends it.
+	hurry(limit time.Duration)
+	// hangUp bounds the time that input still comes; 0 ends it.
+	hangUp(limit time.Duration)
+	// overdue reports whether a bound that the wheel keeps for the link still holds.
+	overdue() bool
 }
 
 var _ realtime.Transport = (*conn)(nil)
@@ -102,10 +128,11 @@ func (c *conn) Close(code int, reason string) {
 }
 
 // attach gives the connection its session.
-func (c *conn) attach(s Session, user string, expires time.Time) {
+func (c *conn) attach(s Session, g *realtime.Grant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session, c.user, c.expires, c.admitted = s, user, expires, true
+	c.session, c.user, c.expires, c.admitted = s, g.UserARN, g.Expires, true
+	c.texts = g.Extras != 0
 	if c.ready {
 		c.wake()
 	}
@@ -119,41 +146,36 @@ func (c *conn) shut(e ending) {
 	if c.phase != open {
 		return
 	}
-	c.phase, c.end = closing, e
+	c.phase, c.end = closing, &e
 	c.drain = e.cause != causeClient && e.cause != causeProtocol
-	// A write that is stuck must not outlast the time for closing.
-	_ = c.nc.SetWriteDeadline(time.Now().Add(c.srv.opts.CloseTimeout))
+	c.link.hurry(c.srv.opts.CloseTimeout) // a write that is stuck must not outlast it
 	c.wake()
 }
 
-// giveUp ends the connection without a close frame. It does not block: it wakes the goroutines
-// of the connection, which do the rest.
+// giveUp ends the connection without a close frame. It does not block: it tells those who work
+// for the connection, who do the rest.
 func (c *conn) giveUp(cause string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase == open {
-		c.end = ending{cause: cause, code: codeAbnormal}
+		c.end = &ending{cause: cause, code: codeAbnormal}
 	}
 	c.phase, c.hard = closed, true
-	_ = c.nc.SetDeadline(past)
+	c.link.hurry(0)
+	c.link.hangUp(0)
 }
 
-// past as a deadline makes reads and writes return now.
-var past = time.Unix(1, 0)
-
-// read is the goroutine of the connection. early are bytes that were read before it.
-func (c *conn) read(early []byte) {
-	defer c.finish()
-	for goOn := c.received(early); goOn; {
-		n, err := c.nc.Read(c.buf[:])
-		if n > 0 {
-			c.heard.Store(true)
-		}
-		goOn = c.received(c.buf[:n])
-		if err != nil {
-			c.lost(err)
-			return
-		}
+// late is what follows a bound of the link that has passed: of a write, or of the wait for the
+// peer's end.
+func (c *conn) late() {
+	c.mu.Lock()
+	overdue, writing := c.link.overdue(), c.phase != closed
+	if overdue && !writing {
+		c.link.hangUp(0)
+	}
+	c.mu.Unlock()
+	if overdue && writing {
+		c.giveUp(causeWriteTimeout)
 	}
 }
 
@@ -165,20 +187,34 @@ func (c *conn) lost(err error) {
 	if c.phase != open {
 		return
 	}
-	c.phase, c.end = closed, ending{cause: causeLost, code: codeAbnormal}
+	c.phase, c.end = closed, &ending{cause: causeLost, code: codeAbnormal}
 	if !errors.Is(err, io.EOF) {
 		c.end.reason = "read failed"
 	}
-	_ = c.nc.SetWriteDeadline(past)
+	c.link.hurry(0)
 }
 
 // received handles input. It reports false when the connection is over.
-func (c *conn) received(p []byte) bool {
-	for len(p) > 0 {
-		if c.deaf {
-			return true
-		}
-		n, op, payload, err := c.decoder.next(p)
+func (c *conn) received(p []byte) (goOn bool) {
+	if len(p) == 0 || c.deaf {
+		return true
+	}
+	c.heard.Store(true)
+	d := c.decoder
+	if d == nil {
+		d = newDecoder(c)
+	}
+	goOn = c.decode(d, p)
+	if c.decoder = d; c.deaf || d.idle() {
+		c.decoder = nil
+		d.release()
+	}
+	return goOn
+}
+
+func (c *conn) decode(d *decoder, p []byte) (goOn bool) {
+	for len(p) > 0 && !c.deaf {
+		n, op, payload, err := d.next(p)
 		p = p[n:]
 		if err != nil {
 			c.deaf = true
@@ -188,6 +224,8 @@ func (c *conn) received(p []byte) bool {
 		switch op {
 		case ws.OpPing:
 			c.pinged(payload)
+		case ws.OpText:
+			c.session.Received(payload)
 		case ws.OpClose:
 			c.deaf = true
 			return c.closedByPeer(payload)
@@ -227,9 +265,12 @@ func (c *conn) closedByPeer(body []byte) (goOn bool) {
 	return !over
 }
 
-// visit is the sweeper's: it ends what has expired and, when due, pings a session. It returns
-// when the credentials expire.
-func (c *conn) visit(now time.Time, due bool) (expires time.Time) {
+// visit is the sweeper's: it ends what has expired or is late and, when due, pings a session. It
+// returns when the credentials expire.
+func (c *conn) visit(now time.Time, due, late bool) (expires time.Time) {
+	if late {
+		c.late()
+	}
 	c.mu.Lock()
 	expires = c.expires
 	dead := false
@@ -278,16 +319,12 @@ func (c *conn) finish() {
 	}
 }
 
-// release is done by the goroutine of the connection that ends last.
+// release is done by the reader or the writer of the connection, whichever ends last.
 func (c *conn) release() {
 	c.mu.Lock()
 	hard := c.hard
 	c.mu.Unlock()
-	if hard {
-		cut(c.nc)
-	} else {
-		c.nc.Close()
-	}
+	c.link.close(hard)
 	if c.session != nil {
 		c.session.Detach()
 	}
@@ -301,7 +338,7 @@ func (c *conn) logEnd(log *slog.Logger) {
 		level = slog.LevelInfo
 	}
 	log.Log(context.Background(), level, "websocket closed", "cause", c.end.cause, "code", c.end.code,
-		"reason", c.end.reason, "user", c.user, "remote", c.nc.RemoteAddr().String())
+		"reason", c.end.reason, "user", c.user, "remote", c.link.remote())
 }
 
 // writeCause tells what the failure of a write means.

@@ -19,11 +19,15 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-func TestHubCloses(t *testing.T) {
+func TestHubCloses(t *testing.T) { everyWay(t, testHubCloses) }
+
+func testHubCloses(t *testing.T, w way) {
 	hub := newFakeHub()
-	s, address := start(t, Options{Hub: hub})
+	s, address := w.start(t, Options{Hub: hub})
 	p := dial(t, address)
 	session := hub.session(t)
+	session.push(TextFrame([]byte("hello"), false))
+	p.want(ws.OpText, "hello") // it is attached
 	session.push(TextFrame([]byte("last words"), false))
 	session.transport.Close(4003, "kicked")
 	session.transport.Close(1011, "too late to matter")
@@ -42,9 +46,11 @@ func TestHubCloses(t *testing.T) {
 	}
 }
 
-func TestClientVanishes(t *testing.T) {
+func TestClientVanishes(t *testing.T) { everyWay(t, testClientVanishes) }
+
+func testClientVanishes(t *testing.T, w way) {
 	hub := newFakeHub()
-	s, address := start(t, Options{Hub: hub})
+	s, address := w.start(t, Options{Hub: hub})
 	p := dial(t, address)
 	session := hub.session(t)
 	p.nc.Close()
@@ -56,13 +62,15 @@ func TestClientVanishes(t *testing.T) {
 }
 
 // A client that half-closes right after its close frame still gets the answer.
-func TestClientClosesAndHalfCloses(t *testing.T) {
+func TestClientClosesAndHalfCloses(t *testing.T) { everyWay(t, testClientClosesAndHalfCloses) }
+
+func testClientClosesAndHalfCloses(t *testing.T, w way) {
 	hub := newFakeHub()
-	_, address := start(t, Options{Hub: hub})
+	_, address := w.start(t, Options{Hub: hub})
 	for range 50 {
 		p := dial(t, address)
 		p.send(closeOf(1000, "")...)
-		if err := p.nc.(*net.TCPConn).CloseWrite(); err != nil {
+		if err := p.nc.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		p.wantClose(1000)
@@ -71,9 +79,11 @@ func TestClientClosesAndHalfCloses(t *testing.T) {
 }
 
 // The close frame of a breach must not be lost because of input that nobody reads.
-func TestBreachWithMuchUnreadInput(t *testing.T) {
+func TestBreachWithMuchUnreadInput(t *testing.T) { everyWay(t, testBreachWithMuchUnreadInput) }
+
+func testBreachWithMuchUnreadInput(t *testing.T, w way) {
 	hub := newFakeHub()
-	_, address := start(t, Options{Hub: hub})
+	_, address := w.start(t, Options{Hub: hub})
 	for range 20 {
 		p := dial(t, address)
 		p.send(append(frame(fin|3, ""), make([]byte, 300_000)...)...)
@@ -83,9 +93,11 @@ func TestBreachWithMuchUnreadInput(t *testing.T) {
 	}
 }
 
-func TestShutdown(t *testing.T) {
+func TestShutdown(t *testing.T) { everyWay(t, testShutdown) }
+
+func testShutdown(t *testing.T, w way) {
 	hub := newFakeHub()
-	s, address := start(t, Options{Hub: hub})
+	s, address := w.start(t, Options{Hub: hub})
 	var peers []*peer
 	for range 20 {
 		peers = append(peers, dial(t, address))
@@ -116,8 +128,12 @@ func TestShutdown(t *testing.T) {
 }
 
 func TestShutdownCutsOffWhoDoesNotAnswer(t *testing.T) {
+	everyWay(t, testShutdownCutsOffWhoDoesNotAnswer)
+}
+
+func testShutdownCutsOffWhoDoesNotAnswer(t *testing.T, w way) {
 	hub := newFakeHub()
-	s, address := start(t, Options{Hub: hub, CloseTimeout: time.Hour})
+	s, address := w.start(t, Options{Hub: hub, CloseTimeout: time.Hour})
 	p := dial(t, address)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -131,9 +147,11 @@ func TestShutdownCutsOffWhoDoesNotAnswer(t *testing.T) {
 	shutdown(t, s)
 }
 
-func TestShutdownDuringAuthentication(t *testing.T) {
+func TestShutdownDuringAuthentication(t *testing.T) { everyWay(t, testShutdownDuringAuthentication) }
+
+func testShutdownDuringAuthentication(t *testing.T, w way) {
 	entered := make(chan struct{})
-	s, address := start(t, Options{Hub: newFakeHub(), Authenticate: func(ctx context.Context, _ *http.Request) (realtime.Grant, *realtime.CloseError) {
+	s, address := w.start(t, Options{Hub: newFakeHub(), Authenticate: func(ctx context.Context, _ *http.Request) (realtime.Grant, *realtime.CloseError) {
 		close(entered)
 		<-ctx.Done()
 		return realtime.Grant{}, &realtime.CloseError{Code: 4401, Reason: "never known"}
@@ -155,9 +173,11 @@ func TestShutdownDuringAuthentication(t *testing.T) {
 
 // TestOrder: whatever is coalesced, the client sees what was pushed, in order, and control
 // frames only between frames.
-func TestOrder(t *testing.T) {
+func TestOrder(t *testing.T) { everyWay(t, testOrder) }
+
+func testOrder(t *testing.T, w way) {
 	hub := newFakeHub()
-	s, address := start(t, Options{Hub: hub})
+	s, address := w.start(t, Options{Hub: hub})
 	p := dial(t, address)
 	session := hub.session(t)
 	const events = 20_000
@@ -282,9 +302,11 @@ func serveOne(t testing.TB, s *Server, nc net.Conn) (stop func()) {
 }
 
 // TestReadyStorm: Ready, Close and pings from many goroutines at once lose nothing.
-func TestReadyStorm(t *testing.T) {
+func TestReadyStorm(t *testing.T) { everyWay(t, testReadyStorm) }
+
+func testReadyStorm(t *testing.T, w way) {
 	hub := newFakeHub()
-	_, address := start(t, Options{Hub: hub})
+	_, address := w.start(t, Options{Hub: hub})
 	for range 10 {
 		p := dial(t, address)
 		session := hub.session(t)
@@ -313,9 +335,11 @@ func TestReadyStorm(t *testing.T) {
 	}
 }
 
-func TestSlowReaderIsClosed(t *testing.T) {
+func TestSlowReaderIsClosed(t *testing.T) { everyWay(t, testSlowReaderIsClosed) }
+
+func testSlowReaderIsClosed(t *testing.T, w way) {
 	hub := newFakeHub()
-	s, address := start(t, Options{Hub: hub, WriteTimeout: 50 * time.Millisecond})
+	s, address := w.start(t, Options{Hub: hub, WriteTimeout: 50 * time.Millisecond})
 	dial(t, address) // and read nothing
 	session := hub.session(t)
 	fill(session)
@@ -334,23 +358,42 @@ func fill(session *fakeSession) {
 	}
 }
 
-func TestIdleConnectionHoldsOneGoroutine(t *testing.T) {
-	hub := newFakeHub()
-	_, address := start(t, Options{Hub: hub})
+// An idle connection holds a goroutine, or none with the engine that polls.
+func TestGoroutinesOfIdleConnections(t *testing.T) {
 	const count = 50
+	t.Run("goroutine", func(t *testing.T) { testGoroutines(t, way{EngineGoroutine, false}, count, count+1) }) // the sweeper
+	t.Run("epoll", func(t *testing.T) {
+		skipWithoutEpoll(t)
+		for _, secure := range []bool{false, true} {
+			testGoroutines(t, way{EngineEpoll, secure}, count, 2*min(2*runtime.GOMAXPROCS(0), 32)+1)
+		}
+	})
+}
+
+func skipWithoutEpoll(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("epoll is of Linux")
+	}
+}
+
+func testGoroutines(t *testing.T, w way, count, want int) {
+	t.Helper()
+	hub := newFakeHub()
+	s, address := w.start(t, Options{Hub: hub})
 	for range count {
 		p := dial(t, address)
 		hub.session(t).push(TextFrame([]byte("hello"), false))
 		p.want(ws.OpText, "hello")
 	}
-	want := count + 1 // the sweeper
 	deadline := time.Now().Add(patience)
 	for handlers() != want && time.Now().Before(deadline) {
 		runtime.Gosched() // writers and net/http's goroutines are about to end
 	}
 	if n := handlers(); n != want {
-		t.Errorf("%d goroutines for %d connections", n, count)
+		t.Errorf("%d goroutines for %d connections, want %d", n, count, want)
 	}
+	shutdown(t, s)
 }
 
 // handlers counts the goroutines that run code of this package or of net/http's server.

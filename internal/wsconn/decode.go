@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"encoding/binary"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -9,10 +10,11 @@ import (
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
-// decoder reads the frames of one client from bytes as they come, in pieces of any size. Data
-// is checked and dropped; only control frames come out.
+// decoder reads the frames of one client from bytes as they come, in pieces of any size. Control
+// frames come out of it, and whole texts if they are wanted; other data is checked and dropped.
 type decoder struct {
-	limit int // bytes of one data message, all its fragments together
+	limit int  // bytes of one data message, all its fragments together
+	texts bool // they are wanted
 
 	head    [ws.MaxHeaderSize]byte
 	headLen int
@@ -25,6 +27,24 @@ type decoder struct {
 	message ws.OpCode // of the data message that is not complete; 0: none
 	size    int       // its bytes in frames whose header was read
 	text    textCheck
+	whole   []byte // a text so far
+}
+
+// decoders are lent to connections while a frame or message of theirs is not complete.
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+func newDecoder(c *conn) *decoder {
+	d := decoders.Get().(*decoder)
+	d.limit, d.texts = c.srv.opts.ReadLimit, c.texts
+	return d
+}
+
+// idle reports whether nothing has to be remembered.
+func (d *decoder) idle() bool { return !d.inFrame && d.headLen == 0 && d.message == 0 }
+
+func (d *decoder) release() {
+	*d = decoder{whole: d.whole[:0]}
+	decoders.Put(d)
 }
 
 // next consumes bytes from the front of p, which it overwrites, until a control frame is
@@ -55,8 +75,8 @@ func (d *decoder) next(p []byte) (n int, op ws.OpCode, payload []byte, err *real
 		if d.header.OpCode.IsControl() {
 			return n, d.header.OpCode, d.control[:d.seen], nil
 		}
-		if err := d.end(); err != nil {
-			return n, 0, nil, err
+		if op, payload, err = d.end(); err != nil || op != 0 {
+			return n, op, payload, err
 		}
 	}
 }
@@ -142,21 +162,26 @@ func (d *decoder) payload(piece []byte) *realtime.CloseError {
 		copy(d.control[d.seen:], piece)
 	} else if d.message == ws.OpText && !d.text.write(piece) {
 		return errInvalidText
+	} else if d.texts && d.message == ws.OpText {
+		d.whole = append(d.whole, piece...)
 	}
 	d.seen += len(piece)
 	return nil
 }
 
 // end finishes a data frame, and its message if that was the last of it.
-func (d *decoder) end() *realtime.CloseError {
+func (d *decoder) end() (op ws.OpCode, payload []byte, err *realtime.CloseError) {
 	if !d.header.Fin {
-		return nil
+		return 0, nil, nil
 	}
 	if d.message == ws.OpText && !d.text.complete() {
-		return errInvalidText
+		return 0, nil, errInvalidText
 	}
-	d.message, d.size = 0, 0
-	return nil
+	if d.texts && d.message == ws.OpText {
+		op, payload = ws.OpText, d.whole
+	}
+	d.message, d.size, d.whole = 0, 0, d.whole[:0]
+	return op, payload, nil
 }
 
 var errInvalidText = &realtime.CloseError{Code: codeInvalidText, Reason: "text is not valid UTF-8"}

@@ -11,17 +11,26 @@
 //     together in one write. Control frames go between frames, never into one.
 //   - Nobody waits for a peer: the calls of the hub return at once, a write that makes no
 //     progress ends the connection after a limit, and so does every wait for a close frame.
-//   - What clients send is checked as RFC 6455 demands, bounded, and then dropped (spec 4.3).
-//   - An idle connection holds one goroutine, a few hundred bytes and no timer. Pings and the
-//     end of credentials are the work of one sweeping goroutine for all.
+//   - What clients send is checked as RFC 6455 demands and bounded. Texts go to sessions that asked
+//     for extras; everything else is dropped (spec 4.3).
+//   - An idle connection holds no timer, and with the engine that polls no goroutine and no
+//     buffer. Pings, the end of credentials and of waits are the work of one sweeping goroutine
+//     for all.
 //   - The query of /connect holds a signature and maybe a session token; it is never logged
 //     and not kept after authentication.
 //
 // Who may end a connection: the hub (Transport.Close), the client, the sweeper (no pong,
-// credentials expired), a breach of the protocol, and Shutdown. Whoever is first decides the
-// close code. The reading goroutine alone closes the socket and detaches the session.
+// credentials expired, a wait that took too long), a breach of the protocol, and Shutdown. Whoever
+// is first decides the close code. A connection has a reader and a writer; the one that ends last
+// closes the socket and detaches the session.
 //
-// This is the portable engine: a goroutine reads each connection, and a short-lived one
-// writes while there is something to write. decoder (bytes in, control frames out), conn's
-// state and the wheel do not know that, so that an engine built on readiness can drive them.
+// conn is the protocol: it decodes, answers, gathers batches and knows how far the end has come. A
+// link moves its bytes, in one of two ways:
+//
+//   - EngineGoroutine: a goroutine reads each connection and a short-lived one writes while there
+//     is something to write. It serves whatever is a net.Conn.
+//   - EngineEpoll (Linux): the socket is taken out of net/http and watched by one of a few epoll
+//     instances, each with one goroutine that reads and one that writes for all its connections. A
+//     write that the peer does not take at once stays with the connection, at most one batch. TLS
+//     runs in the process, above the same socket.
 package wsconn

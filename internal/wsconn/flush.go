@@ -15,24 +15,34 @@ const (
 
 // batch is what one write carries, and the room to put it together.
 type batch struct {
-	frames  [][]byte // taken from the session
-	joined  []byte
-	out     []byte // what to write: joined, or a frame of the session as it is
+	frames [][]byte // taken from the session
+	joined []byte
+	part
+}
+
+// part is what is to be written, or is left to be.
+type part struct {
+	out     []byte // joined, or a frame of the session as it is
 	count   int    // frames of the session in out
-	drained int    // bytes taken since closing began
+	size    int    // bytes of out at first
 	goodbye bool   // out ends with the close frame
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-// release gives the batch back without what it referred to and without rare large buffers.
+// release gives the batch back.
 func (b *batch) release() {
+	b.reset()
+	batches.Put(b)
+}
+
+// reset leaves the batch without what it referred to and without rare large buffers.
+func (b *batch) reset() {
 	clear(b.frames)
 	if cap(b.joined) > 2*batchBytes {
 		b.joined = nil
 	}
 	*b = batch{frames: b.frames[:0], joined: b.joined[:0]}
-	batches.Put(b)
 }
 
 // join makes one piece of the frames behind the control frames in joined. A frame that is
@@ -50,35 +60,38 @@ func (b *batch) join() {
 	clear(b.frames) // a write that is stuck holds one copy only
 }
 
-// wake starts the writing goroutine unless it runs. The caller holds mu.
+// wake has flush called unless it is under way. The caller holds mu.
 func (c *conn) wake() {
 	if c.flushing || c.phase == closed {
 		return
 	}
 	c.flushing = true
-	go c.flush()
+	c.link.schedule()
 }
 
-// flush writes until nothing is left. Nothing else writes to the connection, so frames cannot
-// mix.
-func (c *conn) flush() {
-	b := batches.Get().(*batch)
-	defer b.release()
-	for {
-		c.gather(b)
-		if len(b.out) > 0 {
-			c.write(b)
-		} else if c.rest() {
-			return
-		}
+// flush does one write, of what there is. again tells that it has to be called again: it ends
+// the writing when nothing is left, and not before. Nothing else writes to the connection, so
+// frames cannot mix.
+func (c *conn) flush(b *batch) (again bool) {
+	c.gather(b)
+	if len(b.out) == 0 {
+		return !c.rest()
 	}
+	if !c.arm() {
+		return true // to rest
+	}
+	pending, err := c.link.send(b)
+	if !pending {
+		c.sent(&b.part, err)
+	}
+	return !pending
 }
 
 // gather takes what there is to write next: control frames, then frames of the session, then,
 // when there are none, the close frame.
 func (c *conn) gather(b *batch) {
 	clear(b.frames)
-	b.frames, b.joined, b.out, b.goodbye = b.frames[:0], b.joined[:0], nil, false
+	b.frames, b.joined, b.part = b.frames[:0], b.joined[:0], part{}
 
 	c.mu.Lock()
 	if c.phase == closed {
@@ -91,7 +104,7 @@ func (c *conn) gather(b *batch) {
 	if session != nil {
 		c.ready = false // before Take, so that a Ready after it is not missed
 	}
-	take := session != nil && (!ends || c.drain && !c.peerClosed && b.drained < drainBytes)
+	take := session != nil && (!ends || c.drain && !c.peerClosed && c.drained < drainBytes)
 	c.mu.Unlock()
 
 	if take {
@@ -104,33 +117,43 @@ func (c *conn) gather(b *batch) {
 		b.joined = append(b.joined, closeFrame(end.code, end.reason)...)
 		b.out = b.joined
 	case ends:
-		b.drained += len(b.out)
+		c.drained += int32(len(b.out))
 	}
+	b.size = len(b.out)
 }
 
-func (c *conn) write(b *batch) {
+// arm prepares the write that follows, unless nothing may be written any more.
+func (c *conn) arm() bool {
 	c.mu.Lock()
-	limit := c.srv.opts.WriteTimeout
-	switch c.phase {
-	case closing:
-		limit = c.srv.opts.CloseTimeout
-	case closed:
-		limit = 0 // given up, or the peer is gone
+	defer c.mu.Unlock()
+	if c.phase == closed {
+		return false
 	}
-	_ = c.nc.SetWriteDeadline(time.Now().Add(limit))
-	c.mu.Unlock()
+	c.link.begin(c.writeLimit())
+	return true
+}
 
-	if n, err := c.nc.Write(b.out); err != nil {
+// writeLimit is how long a write may take. The caller holds mu.
+func (c *conn) writeLimit() time.Duration {
+	if c.phase == closing {
+		return c.srv.opts.CloseTimeout
+	}
+	return c.srv.opts.WriteTimeout
+}
+
+// sent follows the end of a write.
+func (c *conn) sent(p *part, err error) {
+	if err != nil {
 		c.giveUp(writeCause(err))
-	} else {
-		c.srv.wrote(b.count, n)
-		if b.goodbye {
-			c.saidGoodbye()
-		}
+		return
+	}
+	c.srv.wrote(p.count, p.size)
+	if p.goodbye {
+		c.saidGoodbye()
 	}
 }
 
-// rest ends the writing goroutine, unless something came in the meantime.
+// rest ends the writing, unless something came in the meantime.
 func (c *conn) rest() bool {
 	c.mu.Lock()
 	if c.phase == closing || c.phase == open && (len(c.control) > 0 || c.ready && c.session != nil) {
@@ -154,14 +177,14 @@ func (c *conn) saidGoodbye() {
 	c.mu.Lock()
 	c.phase = closed
 	session, breach := c.session, c.end.cause == causeProtocol
-	wait := time.Now().Add(c.srv.opts.CloseTimeout)
+	wait := c.srv.opts.CloseTimeout
 	if c.peerClosed || c.hard {
-		wait = past
+		wait = 0
 	}
-	_ = c.nc.SetReadDeadline(wait)
+	c.link.hangUp(wait)
 	c.mu.Unlock()
-	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && breach {
-		_ = half.CloseWrite() // the deadline ends it otherwise
+	if breach {
+		c.link.halfClose()
 	}
 	if session != nil {
 		session.Detach() // nothing can be delivered from here on

@@ -3,6 +3,7 @@ package wsconn
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -135,17 +137,44 @@ func allow(context.Context, *http.Request) (realtime.Grant, *realtime.CloseError
 	return realtime.Grant{UserARN: "arn:user", SessionID: "s"}, nil
 }
 
-// start serves over loopback until the test ends.
-func start(t testing.TB, opts Options) (s *Server, address string) {
+// granting lets everybody in, with what the grant has.
+func granting(g realtime.Grant) AuthenticateFunc {
+	return func(context.Context, *http.Request) (realtime.Grant, *realtime.CloseError) { return g, nil }
+}
+
+// way is how a server is run: everything has to be the same in all of them.
+type way struct {
+	engine Engine
+	secure bool
+}
+
+// everyWay runs a test with each engine, in plaintext and with TLS.
+func everyWay(t *testing.T, test func(t *testing.T, w way)) {
+	for _, engine := range []Engine{EngineEpoll, EngineGoroutine} {
+		for name, secure := range map[string]bool{"ws": false, "wss": true} {
+			t.Run(string(engine)+" "+name, func(t *testing.T) { test(t, way{engine, secure}) })
+		}
+	}
+}
+
+// start serves over loopback until the test ends. dial knows what to do with the address.
+func (w way) start(t testing.TB, opts Options) (s *Server, address string) {
 	t.Helper()
+	opts.Engine = w.engine
 	if opts.Authenticate == nil {
 		opts.Authenticate = allow
 	}
 	if opts.PingInterval == 0 {
-		opts.PingInterval = time.Hour // none comes in the way
+		opts.PingInterval = 10_000 * time.Hour // none comes in the way
 	}
 	s = New(opts)
-	web := httptest.NewServer(s)
+	web := httptest.NewUnstartedServer(s)
+	address = web.Listener.Addr().String()
+	if w.secure {
+		address = securePrefix + address
+		web.Listener = secureListener{web.Listener}
+	}
+	web.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -154,7 +183,52 @@ func start(t testing.TB, opts Options) (s *Server, address string) {
 		}
 		web.Close()
 	})
-	return s, web.Listener.Addr().String()
+	return s, address
+}
+
+// start serves plaintext with the default engine.
+func start(t testing.TB, opts Options) (s *Server, address string) {
+	t.Helper()
+	return way{engine: EngineAuto}.start(t, opts)
+}
+
+const securePrefix = "wss://"
+
+// certified is what httptest has for servers and for their clients.
+var certified = sync.OnceValues(func() (server, client *tls.Config) {
+	web := httptest.NewUnstartedServer(nil)
+	web.StartTLS()
+	defer web.Close()
+	client = web.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	client.ServerName = "example.com"
+	return &tls.Config{Certificates: web.TLS.Certificates}, client
+})
+
+// secureListener makes TLS connections whose socket another engine may take over.
+type secureListener struct{ net.Listener }
+
+func (l secureListener) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	config, _ := certified()
+	inner := &swappable{raw}
+	return &secureConn{tls.Server(inner, config), inner}, nil
+}
+
+type swappable struct{ net.Conn }
+
+type secureConn struct {
+	*tls.Conn
+	inner *swappable
+}
+
+func (c *secureConn) NetConn() net.Conn { return c.inner.Conn }
+
+func (c *secureConn) Rebase(inner net.Conn) *tls.Conn {
+	c.inner.Conn = inner
+	return c.Conn
 }
 
 // peer is a client made of bare bytes, so that it can misbehave.
@@ -177,9 +251,14 @@ func dial(t testing.TB, address string) *peer {
 // dialRaw leaves the handshake to the test.
 func dialRaw(t testing.TB, address string) *peer {
 	t.Helper()
-	nc, err := net.Dial("tcp", address)
+	host, secure := strings.CutPrefix(address, securePrefix)
+	nc, err := net.Dial("tcp", host)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if secure {
+		_, config := certified()
+		nc = tls.Client(nc, config)
 	}
 	t.Cleanup(func() { nc.Close() })
 	if err := nc.SetDeadline(time.Now().Add(patience)); err != nil {

@@ -22,9 +22,11 @@ type protocolCase struct {
 
 const noCode = -1 // a close frame without code
 
-func TestProtocol(t *testing.T) {
+func TestProtocol(t *testing.T) { everyWay(t, testProtocol) }
+
+func testProtocol(t *testing.T, w way) {
 	hub := newFakeHub()
-	_, address := start(t, Options{Hub: hub})
+	_, address := w.start(t, Options{Hub: hub})
 	for _, c := range protocolCases() {
 		t.Run(c.name, func(t *testing.T) {
 			p := dial(t, address)

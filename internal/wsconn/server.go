@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -116,6 +117,7 @@ func or[T int | time.Duration](value *T, standard T) {
 type Server struct {
 	opts     Options
 	wheel    wheel
+	poller   *poller         // nil: every connection has its goroutine
 	stopping context.Context // ends authentications
 	stop     context.CancelFunc
 
@@ -132,14 +134,17 @@ type Server struct {
 // New makes a server without connections. It starts no goroutine.
 func New(opts Options) *Server {
 	opts.setDefaults()
-	s := &Server{opts: opts, wheel: wheel{interval: opts.PingInterval, clock: opts.Now}}
+	s := &Server{opts: opts}
+	s.wheel.init(&s.opts)
+	if opts.Engine != EngineGoroutine {
+		s.poller = newPoller()
+	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.counts.Closed = make(map[Ended]uint64)
 	return s
 }
 
-// ServeHTTP upgrades the request, authenticates it, and leaves the connection to a goroutine
-// of its own, so that net/http's goroutine with its buffers and the request are freed.
+// ServeHTTP upgrades the request, authenticates it, and leaves the connection to its engine, so that net/http's goroutine with its buffers and the request are freed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key, refused := checkUpgrade(r)
 	if refused == nil {
@@ -160,9 +165,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	capSendBuffer(nc, s.opts.SendBuffer)
-	c := &conn{srv: s, nc: nc, reading: true}
-	c.decoder.limit = s.opts.ReadLimit
+	c := s.open(nc)
 	s.wheel.add(c)
 	if e := s.accepted(); e != nil {
 		c.shut(*e)
@@ -171,9 +174,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if c.session == nil { // refused and closing already, or authentication panicked
 			c.shut(ending{causeRefused, codeInternal, "internal error"})
 		}
-		go c.read(early)
+		c.link.start(early)
 	}()
 	s.authenticate(c, r)
+}
+
+// open makes a connection of an upgraded socket, with the engine that there is for it.
+func (s *Server) open(nc net.Conn) *conn {
+	if tcp, ok := innermost(nc).(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(s.opts.SendBuffer) // a hint
+		limitSilence(tcp, s.opts.PingInterval*time.Duration(s.opts.MissedPings))
+	}
+	if s.poller != nil {
+		if c := s.poller.adopt(s, nc); c != nil {
+			return c
+		}
+	}
+	return newBlocking(s, nc)
 }
 
 // authenticate makes a session of the connection, or closes it.
@@ -195,7 +212,7 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 		c.shut(ending{causeRefused, refused.Code, refused.Reason})
 		return
 	}
-	c.attach(session, grant.UserARN, grant.Expires)
+	c.attach(session, &grant)
 	s.admitted()
 	s.wheel.plan(c, grant.Expires)
 }
@@ -238,7 +255,7 @@ func (s *Server) Shutdown(ctx context.Context, code int, reason string) error {
 	if s.empty == nil {
 		s.empty = make(chan struct{})
 		if s.live == 0 {
-			close(s.empty)
+			s.ended()
 		}
 	}
 	s.mu.Unlock()

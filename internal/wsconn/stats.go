@@ -106,6 +106,14 @@ func (s *Server) gone(c *conn) {
 // holds mu.
 func (s *Server) leave() {
 	if s.live--; s.live == 0 && s.ending != nil {
-		close(s.empty)
+		s.ended()
+	}
+}
+
+// ended follows the last connection of a server that stops. The caller holds mu.
+func (s *Server) ended() {
+	close(s.empty)
+	if s.poller != nil {
+		s.poller.stop()
 	}
 }

@@ -110,22 +110,3 @@ func innermost(nc net.Conn) net.Conn {
 		nc = wrapped.NetConn()
 	}
 }
-
-// capSendBuffer keeps the kernel from growing the buffer of a peer that does not read to
-// megabytes.
-func capSendBuffer(nc net.Conn, bytes int) {
-	if tcp, ok := innermost(nc).(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(bytes) // a hint
-	}
-}
-
-// cut ends a connection whose peer is given up: what is not sent yet is thrown away, and TLS
-// does not wait to say goodbye.
-func cut(nc net.Conn) {
-	inner := innermost(nc)
-	if tcp, ok := inner.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	inner.Close()
-	nc.Close()
-}

@@ -126,7 +126,9 @@ func TestConnectionsOfAUserAreRateLimited(t *testing.T) {
 	refused(4005, "rate-connect")
 }
 
-func TestRefusedAfter101(t *testing.T) {
+func TestRefusedAfter101(t *testing.T) { everyWay(t, testRefusedAfter101) }
+
+func testRefusedAfter101(t *testing.T, w way) {
 	tests := []struct {
 		name    string
 		auth    *realtime.CloseError
@@ -143,7 +145,7 @@ func TestRefusedAfter101(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			hub := newFakeHub()
 			hub.err = test.hub
-			s, address := start(t, Options{Hub: hub, Authenticate: func(context.Context, *http.Request) (realtime.Grant, *realtime.CloseError) {
+			s, address := w.start(t, Options{Hub: hub, Authenticate: func(context.Context, *http.Request) (realtime.Grant, *realtime.CloseError) {
 				return realtime.Grant{}, test.auth
 			}})
 			p := dial(t, address)
@@ -176,11 +178,13 @@ func TestAuthenticationPanics(t *testing.T) {
 	shutdown(t, s)
 }
 
-func TestPendingSocketsAreBounded(t *testing.T) {
+func TestPendingSocketsAreBounded(t *testing.T) { everyWay(t, testPendingSocketsAreBounded) }
+
+func testPendingSocketsAreBounded(t *testing.T, w way) {
 	release := make(chan struct{})
 	entered := make(chan struct{}, 2)
 	hub := newFakeHub()
-	s, address := start(t, Options{Hub: hub, MaxPending: 2, Authenticate: func(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
+	s, address := w.start(t, Options{Hub: hub, MaxPending: 2, Authenticate: func(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
 		entered <- struct{}{}
 		<-release
 		return allow(ctx, r)
@@ -207,14 +211,19 @@ func TestPendingSocketsAreBounded(t *testing.T) {
 
 func tryUpgrade(t *testing.T, address string) int {
 	t.Helper()
-	r, err := http.NewRequest("GET", "http://"+address+"/connect", nil)
+	url := "http://" + address + "/connect"
+	if host, secure := strings.CutPrefix(address, securePrefix); secure {
+		url = "https://" + host + "/connect"
+	}
+	r, err := http.NewRequest("GET", url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}
 	r.Header.Set("Sec-WebSocket-Version", "13")
 	r.Header.Set("Sec-WebSocket-Key", testKey)
-	transport := &http.Transport{DisableKeepAlives: true}
+	_, config := certified()
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}
 	response, err := transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
@@ -232,16 +241,22 @@ func shutdown(t *testing.T, s *Server) {
 	}
 }
 
-func TestFramesQueuedWhileAttaching(t *testing.T) {
+func TestFramesQueuedWhileAttaching(t *testing.T) { everyWay(t, testFramesQueuedWhileAttaching) }
+
+func testFramesQueuedWhileAttaching(t *testing.T, w way) {
 	hub := newFakeHub()
 	hub.greeting = TextFrame([]byte("established"), false)
-	_, address := start(t, Options{Hub: hub})
+	_, address := w.start(t, Options{Hub: hub})
 	dial(t, address).want(ws.OpText, "established")
 }
 
 func TestFramesSentTogetherWithTheRequest(t *testing.T) {
+	everyWay(t, testFramesSentTogetherWithTheRequest)
+}
+
+func testFramesSentTogetherWithTheRequest(t *testing.T, w way) {
 	hub := newFakeHub()
-	_, address := start(t, Options{Hub: hub})
+	_, address := w.start(t, Options{Hub: hub})
 	p := dialRaw(t, address)
 	p.send(append([]byte(upgradeRequest+testKey+"\r\n\r\n"), ping("eager")...)...)
 	if response, err := http.ReadResponse(p.br, nil); err != nil || response.StatusCode != 101 {

@@ -8,18 +8,19 @@ import (
 )
 
 const (
-	// lap is how many ticks lie between two pings of a connection. With pings every 30 s a tick
-	// is one second, which is also how exactly credentials expire.
-	lap       = 30
-	slotCount = lap + 2 // a visit is at most lap+1 ticks ahead
+	// ticksPerPing is how many ticks lie at least between two pings of a connection. With pings
+	// every 30 s a tick is one second, which is also how exactly credentials expire.
+	ticksPerPing = 30
+	slotCount    = ticksPerPing + 2
 )
 
 // wheel holds all connections, each in the slot of the tick at which it is visited next. One
 // goroutine turns it while there are any, so that connections need no timers, and pings are
 // spread evenly however the connections arrived.
 type wheel struct {
-	interval time.Duration // between pings of a connection
-	clock    func() time.Time
+	clock  func() time.Time
+	period time.Duration // of a tick
+	lap    int64         // ticks between pings of a connection
 
 	mu    sync.Mutex
 	tick  int64
@@ -28,18 +29,27 @@ type wheel struct {
 	stop  chan struct{} // ends the goroutine that turns
 }
 
-// place is where a connection is. Its slot is negative when it is in none.
+// place is where a connection is, and why. Its slot is negative when it is in none.
 type place struct {
 	slot   int32
 	index  int32
+	at     int64 // tick of the next visit
 	pingAt int64 // tick
+	lateAt int64 // tick; 0: never
+}
+
+// init sets the times. A tick is short enough for the shortest of them.
+func (w *wheel) init(o *Options) {
+	w.clock = o.Now
+	w.period = max(min(o.PingInterval/ticksPerPing, o.WriteTimeout/3, o.CloseTimeout/3), time.Millisecond)
+	w.lap = int64(max((o.PingInterval+w.period/2)/w.period, 1))
 }
 
 // add takes a connection in. Its first ping comes at a random tick of the first lap.
 func (w *wheel) add(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c.place.pingAt = w.tick + 1 + rand.Int64N(lap)
+	c.place.pingAt = w.tick + 1 + rand.Int64N(w.lap)
 	w.put(c, c.place.pingAt)
 	if w.count++; w.count == 1 {
 		w.stop = make(chan struct{})
@@ -68,29 +78,47 @@ func (w *wheel) all() []*conn {
 	return list
 }
 
-// plan moves a connection to its next visit: its ping, or the end of its credentials if that
-// comes first.
+// plan moves a connection to its next visit: its ping, or what comes before it, the end of its
+// credentials or of a bound.
 func (w *wheel) plan(c *conn, expires time.Time) {
-	left := time.Duration(math.MaxInt64)
+	left := time.Duration(math.MaxInt64 / 2)
 	if !expires.IsZero() {
-		left = max(expires.Sub(w.clock()), 1)
+		left = min(max(expires.Sub(w.clock()), 1), left)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.place.slot < 0 {
 		return // gone meanwhile
 	}
-	at := c.place.pingAt
-	if period := w.period(); left < lap*period {
-		at = min(at, w.tick+int64((left+period-1)/period))
+	at := min(c.place.pingAt, w.tick+w.ticks(left))
+	if c.place.lateAt > 0 {
+		at = min(at, c.place.lateAt)
 	}
+	w.move(c, max(at, w.tick+1))
+}
+
+// bound has conn.late called in so much time and at most a tick more; 0 takes that back.
+func (w *wheel) bound(c *conn, limit time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.place.lateAt = 0; limit == 0 || c.place.slot < 0 {
+		return
+	}
+	c.place.lateAt = w.tick + 1 + w.ticks(limit)
+	w.move(c, min(c.place.at, c.place.lateAt))
+}
+
+// ticks rounds up.
+func (w *wheel) ticks(d time.Duration) int64 { return int64((d + w.period - 1) / w.period) }
+
+func (w *wheel) move(c *conn, tick int64) {
 	w.take(c)
-	w.put(c, max(at, w.tick+1))
+	w.put(c, tick)
 }
 
 func (w *wheel) put(c *conn, tick int64) {
 	slot := &w.slots[tick%slotCount]
-	c.place.slot, c.place.index = int32(tick%slotCount), int32(len(*slot))
+	c.place.slot, c.place.index, c.place.at = int32(tick%slotCount), int32(len(*slot)), tick
 	*slot = append(*slot, c)
 }
 
@@ -106,10 +134,8 @@ func (w *wheel) take(c *conn) {
 	c.place.slot = -1
 }
 
-func (w *wheel) period() time.Duration { return max(w.interval/lap, time.Millisecond) }
-
 func (w *wheel) turn(stop chan struct{}) {
-	ticker := time.NewTicker(w.period())
+	ticker := time.NewTicker(w.period)
 	defer ticker.Stop()
 	var due []*conn
 	for {
@@ -121,7 +147,8 @@ func (w *wheel) turn(stop chan struct{}) {
 		due = w.advance(due[:0])
 		now := w.clock()
 		for _, c := range due {
-			w.plan(c, c.visit(now, w.pingDue(c)))
+			ping, late := w.reasons(c)
+			w.plan(c, c.visit(now, ping, late))
 		}
 		clear(due)
 	}
@@ -132,16 +159,23 @@ func (w *wheel) advance(due []*conn) []*conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tick++
-	return append(due, w.slots[w.tick%slotCount]...)
+	for _, c := range w.slots[w.tick%slotCount] {
+		if c.place.at <= w.tick {
+			due = append(due, c)
+		}
+	}
+	return due
 }
 
-// pingDue tells whether the visit is for a ping, and sets the next one.
-func (w *wheel) pingDue(c *conn) bool {
+// reasons tells what the visit is for, and sets the next ping.
+func (w *wheel) reasons(c *conn) (ping, late bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.place.pingAt > w.tick {
-		return false
+	if late = c.place.lateAt > 0 && c.place.lateAt <= w.tick; late {
+		c.place.lateAt = 0
 	}
-	c.place.pingAt = w.tick + lap
-	return true
+	if ping = c.place.pingAt <= w.tick; ping {
+		c.place.pingAt = w.tick + w.lap
+	}
+	return ping, late
 }

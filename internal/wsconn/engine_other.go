@@ -1,0 +1,20 @@
+//go:build !linux
+
+package wsconn
+
+import (
+	"net"
+	"time"
+)
+
+// poller exists on Linux alone.
+type poller struct{}
+
+func newPoller() *poller { return nil }
+
+func (*poller) adopt(*Server, net.Conn) *conn { return nil }
+
+func (*poller) stop() {}
+
+// limitSilence has no equal here: pings find out.
+func limitSilence(*net.TCPConn, time.Duration) {}
