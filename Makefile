@@ -1,4 +1,4 @@
-.PHONY: test race lint generate web e2e bench isolation ci build
+.PHONY: test race lint generate web e2e bench soak isolation ci build
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -27,6 +27,9 @@ e2e:
 
 bench:
 	go run ./bench
+
+soak:
+	go run ./bench -soak 30m
 
 isolation:
 	go run ./endurance isolation -for 2m

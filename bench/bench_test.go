@@ -97,7 +97,7 @@ func TestProcessAccountsAreRead(t *testing.T) {
 	if _, err := parseCPU("42 (name) S 1"); err == nil {
 		t.Error("a short line is accepted")
 	}
-	resident, err := parseResident("Name:\tx\nVmRSS:\t    2048 kB\nThreads:\t3\n")
+	resident, err := parseStatus("Name:\tx\nVmHWM:\t 4096 kB\nVmRSS:\t    2048 kB\nThreads:\t3\n", "VmRSS")
 	if err != nil || resident != 2<<20 {
 		t.Errorf("got %v, %v", resident, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,8 +119,8 @@ func (a *api) makeUsers(ctx context.Context, app string, count int) ([]string, e
 	})
 }
 
-// channelMembers is how many members a channel of a measurement has: the most of one batch.
-const channelMembers = 100
+// batchMembers is how many members one call adds at most.
+const batchMembers = 100
 
 // makeChannel creates a channel with the users, of whom the first is its creator.
 func (a *api) makeChannel(ctx context.Context, app, id string, users []string) (arn string, err error) {
@@ -128,11 +129,21 @@ func (a *api) makeChannel(ctx context.Context, app, id string, users []string) (
 		"AppInstanceArn": app, "ChannelId": id, "Name": id, "ClientRequestToken": id,
 		"Mode": "UNRESTRICTED", "Privacy": "PRIVATE",
 	}, &made)
-	if err != nil || len(users) == 1 {
-		return made.ChannelArn, err
+	for batch := range slices.Chunk(users[1:], batchMembers) {
+		if err != nil {
+			break
+		}
+		err = a.call(ctx, "/channels/"+escape(made.ChannelArn)+"/memberships?operation=batch-create",
+			users[0], map[string]any{"MemberArns": batch, "Type": "DEFAULT"}, nil)
 	}
-	return made.ChannelArn, a.call(ctx, "/channels/"+escape(made.ChannelArn)+"/memberships?operation=batch-create",
-		users[0], map[string]any{"MemberArns": users[1:], "Type": "DEFAULT"}, nil)
+	return made.ChannelArn, err
+}
+
+// say sends a message to a channel.
+func (a *api) say(ctx context.Context, channel, sender, token string) error {
+	return a.call(ctx, "/channels/"+escape(channel)+"/messages", sender, map[string]any{
+		"Content": padding, "Type": "STANDARD", "Persistence": "PERSISTENT", "ClientRequestToken": token,
+	}, nil)
 }
 
 // escape writes an ARN as a path segment, as the SDKs do.

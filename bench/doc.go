@@ -1,10 +1,24 @@
 // Command bench measures a Carillon node on one machine, over loopback, and states ratios.
 //
-//	go run ./bench                          # everything, in less than two minutes
+//	go run ./bench                          # everything but the soak, in some minutes
 //	go run ./bench -parts send,store -seconds 4 -rounds 5
+//	go run ./bench -soak 30m                # half load for so long; fails when the node grows
+//	go run ./bench -small                   # few members and sockets, to see that all works
+//	go run ./bench -node "--ws-engine goroutine"        # with other settings of the node
 //	go run ./bench -profile bin/profiles    # also keep CPU profiles of the node under load
 //	go run ./bench -parts before -before old/carillon   # sends of two builds in turns
 //	go run ./bench -compare old.json,new.json
+//
+// The parts of live delivery are:
+//
+//	deliver    a channel whose members are all online, and as many sends as possible
+//	latency    the same at half of what plain writes can do
+//	broadcast  a large channel, one message at a time, so that no two frames share a write
+//	slow       one reader in ten stops: latency of the others, memory, close codes
+//	memory     what an idle session costs, in a node as full as open files allow
+//	nodes      the same with several nodes at once
+//	storm      the node is killed, and all sessions come back to the next, with prefetch
+//	soak       memory, goroutines and files after a long time at half load
 //
 // It builds the program as a release would, starts it on a data folder of its own, and puts load
 // on it from another process. Beside each figure stands a raw program that does the least that
@@ -14,6 +28,10 @@
 //
 // The figures go to a table and to a JSON file named after the commit, by which two commits can
 // be compared. Nothing stays behind but that file.
+//
+// Sockets are received by few threads with epoll and come from several addresses of loopback,
+// so that neither the reading nor the ports of one address are what is measured. A process may
+// have to open 20,000 files.
 //
 // It needs Linux: the raw programs and the accounts of processes are its own.
 package main

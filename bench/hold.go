@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -15,45 +16,127 @@ import (
 // holdJob is a number of sockets that stay idle, for the role "hold".
 type holdJob struct {
 	Addr   string
+	Source string   // address that they come from
 	Users  []string // a socket for each
 	CAFile string   // empty for plaintext
 	Steps  []int    // how many sockets there are after each step
 }
 
 // runHold connects up to each step, says so with a line, and waits for a line before the next.
-func runHold(job holdJob, in io.Reader) error {
-	var secure *tls.Config
+func runHold(job holdJob, in io.Reader, out io.Writer) error {
+	d := door{Addr: job.Addr, Source: job.Source}
+	c, err := newCrowd(nil, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	admit := func(id int, s *socket) error { return c.admit(id, s, false) }
 	if job.CAFile != "" {
-		pem, err := os.ReadFile(job.CAFile)
-		if err != nil {
+		if d.secure, err = trusting(job.CAFile); err != nil {
 			return err
 		}
-		secure = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost", MinVersion: tls.VersionTLS13}
-		if !secure.RootCAs.AppendCertsFromPEM(pem) {
-			return errors.New("the CA's file has no certificate")
-		}
+		admit = func(_ int, s *socket) error { go s.idle(); return nil } // ends with the process
 	}
 	lines := bufio.NewReader(in)
-	held := make([]*socket, 0, len(job.Users))
-	defer func() {
-		for _, s := range held {
-			s.Close()
-		}
-	}()
+	held := 0
 	for _, step := range job.Steps {
-		from := len(held)
-		held = held[:step]
-		err := parallel(setupCallers, step-from, func(i int) (err error) {
-			held[from+i], err = connect(job.Addr, job.Users[from+i], secure, 4<<10)
+		err := parallel(setupCallers, step-held, func(i int) error {
+			s, err := d.connect(job.Users[held+i])
+			if err == nil {
+				err = admit(held+i, s)
+			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		fmt.Println(step)
+		held = step
+		fmt.Fprintln(out, step)
 		if _, err := lines.ReadString('\n'); err != nil {
 			return nil // nobody waits any more
 		}
+	}
+	return nil
+}
+
+func trusting(file string) (*tls.Config, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	secure := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost", MinVersion: tls.VersionTLS13}
+	if !secure.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, errors.New("the CA's file has no certificate")
+	}
+	return secure, nil
+}
+
+// crew are processes that hold sockets, since one may not open so many files.
+type crew struct {
+	children []*child
+	lines    []*bufio.Scanner
+}
+
+// mostHeld is how many sockets one process opens, of the 20,000 files that are usual.
+const mostHeld = 18_000
+
+// hold starts a crew with a socket for each user. Each of its processes comes from an address of
+// its own; first tells the crews of a run apart.
+func hold(ctx context.Context, job holdJob, first int) (c *crew, err error) {
+	c = &crew{}
+	count := (len(job.Users) + mostHeld - 1) / mostHeld
+	for n := range count {
+		part := job
+		part.Source = source(first + n)
+		part.Users, part.Steps = share(job.Users, n, count), nil
+		for _, step := range job.Steps {
+			part.Steps = append(part.Steps, (step-n+count-1)/count)
+		}
+		child, err := spawnRole(ctx, "hold", part)
+		if err != nil {
+			return nil, errors.Join(err, c.stop())
+		}
+		c.children = append(c.children, child)
+		c.lines = append(c.lines, bufio.NewScanner(child.out))
+	}
+	return c, nil
+}
+
+// source is an address of this machine for the n-th process that connects.
+func source(n int) string { return fmt.Sprintf("127.0.%d.%d", 1+n/200, 1+n%200) }
+
+// share is the n-th part of the list: every count-th item.
+func share(list []string, n, count int) (part []string) {
+	for i := n; i < len(list); i += count {
+		part = append(part, list[i])
+	}
+	return part
+}
+
+// arrived waits until all processes have made the next step.
+func (c *crew) arrived() error {
+	for i, lines := range c.lines {
+		if !lines.Scan() {
+			_ = c.children[i].stop()
+			return fmt.Errorf("%s", c.children[i].errors.String())
+		}
+	}
+	return nil
+}
+
+// next lets all processes go on.
+func (c *crew) next() error {
+	for _, child := range c.children {
+		if _, err := fmt.Fprintln(child.in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *crew) stop() error {
+	for _, child := range c.children {
+		_ = child.stop()
 	}
 	return nil
 }

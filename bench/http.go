@@ -28,6 +28,15 @@ func dialHTTP(addr string) (*httpConn, error) {
 	return &httpConn{Conn: conn, buf: make([]byte, 16<<10)}, nil
 }
 
+// send writes a request.
+func (c *httpConn) send(r *http.Request) error {
+	request, err := wire(r)
+	if err == nil {
+		_, err = c.Write(request)
+	}
+	return err
+}
+
 // answer waits for an answer and fails unless its status is of the 200s.
 func (c *httpConn) answer() error {
 	for {
@@ -93,7 +102,7 @@ func (c *httpConn) switched() error {
 		if end := bytes.Index(c.buf[:c.fill], []byte("\r\n\r\n")); end >= 0 {
 			status, _, err := parseHead(c.buf[:end+2])
 			if err == nil && status != http.StatusSwitchingProtocols {
-				err = fmt.Errorf("status %d instead of 101", status)
+				err = &statusError{status}
 			}
 			c.fill = copy(c.buf, c.buf[end+4:c.fill])
 			return err
@@ -105,3 +114,8 @@ func (c *httpConn) switched() error {
 		c.fill += n
 	}
 }
+
+// statusError is an answer other than 101.
+type statusError struct{ status int }
+
+func (e *statusError) Error() string { return fmt.Sprintf("status %d instead of 101", e.status) }

@@ -30,16 +30,26 @@ type loadJob struct {
 	Rate    float64 // sends a second; 0 is as many as possible
 	Stock   int     // most sends
 	Keys    keys    // that sign the sends
+
+	Single bool // a send begins when all have received the one before
+	Fresh  bool // sign requests when they are sent; otherwise all are signed before the round
+	Until  bool // the round ends with stdin, if that is earlier
+
+	Unsteady int     // the last so many members, whose frames are not counted
+	Stopped  bool    // these do not read, and come back when they are closed
+	Churn    float64 // or so many of these a second lose their socket and come back
 }
 
 // loadResult is what came of it.
 type loadResult struct {
-	Sends    float64       // acknowledged
-	Frames   float64       // received by all members together
-	Seconds  float64       // until the last of both
-	CPU      time.Duration // of the server
-	P50, P99 float64       // microseconds from send to receive, when paced
-	Size     int           // of a frame, in bytes
+	Sends          float64       // acknowledged
+	Frames         float64       // received by all steady members together
+	Seconds        float64       // until the last of both
+	CPU            time.Duration // of the server
+	P50, P99       float64       // microseconds from send to receive, when paced
+	AckP50, AckP99 float64       // microseconds from when a send was due to its answer, when paced
+	Size           int           // of a frame, in bytes
+	Returned       float64       // sockets of unsteady members that were opened again
 }
 
 func (r loadResult) sendsPerSecond() float64  { return r.Sends / r.Seconds }
@@ -49,32 +59,44 @@ func (r loadResult) cpuPerSend() float64      { return float64(r.CPU.Microsecond
 const (
 	senders = 64 // connections that send at once
 	padding = "a usual chat message has about a hundred characters, and this one has them too, to the dot."
-	settle  = 10 * time.Second // for frames that are under way
 )
 
 // load is a generator at work.
 type load struct {
 	loadJob
 	requests [][]byte
-	sent     []int64 // when each request was sent, nanoseconds after start; only when paced
-	start    time.Time
+	sent     []int64 // when a request was sent, in nanoseconds after epoch; a ring, when paced
+	run      int     // tells the tokens of rounds apart
+	epoch    time.Time
+	start    time.Time // of the sends
 	next     atomic.Int64
 	acked    atomic.Int64
+	acks     *hdrhistogram.Histogram // guarded by mu
+	mu       sync.Mutex
 	audience *audience
+	unsteady *unsteady
 }
+
+// ring is for how many sends their time is kept: those of some seconds at least.
+const ring = 1 << 17
 
 // runLoad is the role "load".
 func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 	// Its own collector must not be measured; the memory of a round is bounded by its stock.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(3 << 30)
-	l := &load{loadJob: job, requests: make([][]byte, job.Stock), sent: make([]int64, job.Stock)}
-	if err := parallel(runtime.NumCPU(), job.Stock, l.prepare); err != nil {
-		return result, err
+	l := &load{loadJob: job, sent: make([]int64, min(job.Stock, ring)), run: job.PID + time.Now().Nanosecond(),
+		epoch: time.Now(), acks: newTimes()}
+	if !job.Fresh {
+		l.requests = make([][]byte, job.Stock)
+		if err := parallel(runtime.NumCPU(), job.Stock, func(i int) (err error) {
+			l.requests[i], err = l.sign(i)
+			return err
+		}); err != nil {
+			return result, err
+		}
 	}
-	if l.audience, err = gather(len(job.Members), l.latencyOf, func(i int) (*socket, error) {
-		return connect(job.Addr, job.Members[i], nil, socketBuffer)
-	}); err != nil {
+	if err := l.gather(ctx); err != nil {
 		return result, err
 	}
 	defer l.audience.close()
@@ -90,20 +112,46 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 		return result, err
 	}
 	l.start = time.Now()
-	if job.Rate > 0 {
-		err = l.paced(conns)
-	} else {
-		err = parallel(senders, senders, func(i int) error { return l.saturate(conns[i]) })
-	}
+	stop := l.unsteady.begin(ctx)
+	err = l.send(ctx, conns)
 	acked := l.acked.Load()
 	if err == nil {
-		err = l.audience.await(ctx, acked*int64(len(job.Members)))
+		err = l.audience.await(context.WithoutCancel(ctx), acked*int64(l.audience.steady))
 	}
 	result.Seconds = time.Since(l.start).Seconds()
 	after, failed := cpuTime(job.PID)
-	result.Sends, result.CPU = float64(acked), after-before
-	l.audience.tell(&result)
-	return result, errors.Join(err, failed)
+	returned, lost := stop()
+	result.Sends, result.CPU, result.Returned = float64(acked), after-before, float64(returned)
+	l.audience.sum(&result)
+	result.AckP50, result.AckP99 = float64(l.acks.ValueAtQuantile(50)), float64(l.acks.ValueAtQuantile(99))
+	return result, errors.Join(err, failed, lost)
+}
+
+// gather connects the members.
+func (l *load) gather(ctx context.Context) (err error) {
+	steady := len(l.Members) - l.Unsteady
+	l.unsteady = &unsteady{load: l, left: make(chan int, l.Unsteady)}
+	if l.audience, err = newAudience(steady, l.latencyOf, l.unsteady.leave); err != nil {
+		return err
+	}
+	dial := func(id int) (*socket, error) { return door{Addr: l.Addr}.connect(l.Members[id]) }
+	if err = l.audience.gather(0, steady, false, dial); err == nil {
+		err = l.audience.gather(steady, len(l.Members), l.Stopped, dial)
+	}
+	if err != nil {
+		l.audience.close()
+	}
+	return err
+}
+
+func (l *load) send(ctx context.Context, conns []*httpConn) error {
+	switch {
+	case l.Single:
+		return l.single(ctx, conns[0])
+	case l.Rate > 0:
+		return l.paced(ctx, conns)
+	}
+	return parallel(senders, senders, func(i int) error { return l.saturate(conns[i]) })
 }
 
 // marker tells frames apart. It survives any encoding as JSON.
@@ -122,77 +170,124 @@ func markedBy(frame []byte) int64 {
 	return n
 }
 
-// prepare signs one request, so that sending costs nothing but the write.
-func (l *load) prepare(i int) error {
+// sign makes the request of a send.
+func (l *load) sign(i int) ([]byte, error) {
 	body := fmt.Appendf(nil, `{"Content":"%s%s","Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":"%d-%08d"}`,
-		marker(int64(i)), padding, l.PID+time.Now().Nanosecond(), i)
+		marker(int64(i)), padding, l.run, i)
 	r, err := l.Keys.signed(context.Background(), "http://"+l.Addr, http.MethodPost,
 		"/channels/"+escape(l.Channel)+"/messages", l.Sender, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.requests[i], err = wire(r)
-	return err
+	return wire(r)
+}
+
+// request is one that was signed before, so that sending costs nothing but the write, or not.
+func (l *load) request(i int) ([]byte, error) {
+	if l.Fresh {
+		return l.sign(i)
+	}
+	return l.requests[i], nil
 }
 
 func (l *load) duration() time.Duration { return time.Duration(l.Seconds * float64(time.Second)) }
 
+// post sends and waits for the answer.
+func (l *load) post(c *httpConn, i int) error {
+	request, err := l.request(i)
+	if err == nil {
+		_, err = c.Write(request)
+	}
+	if err == nil {
+		err = c.answer()
+	}
+	if err == nil {
+		l.acked.Add(1)
+	}
+	return err
+}
+
 // saturate sends on one connection, each request when the one before is acknowledged.
 func (l *load) saturate(c *httpConn) error {
 	for time.Since(l.start) < l.duration() {
-		i := l.next.Add(1) - 1
-		if i >= int64(len(l.requests)) {
+		i := int(l.next.Add(1)) - 1
+		if i >= l.Stock {
 			return nil
 		}
-		if _, err := c.Write(l.requests[i]); err != nil {
+		if err := l.post(c, i); err != nil {
 			return err
 		}
-		if err := c.answer(); err != nil {
+	}
+	return nil
+}
+
+// single sends when all have received what was sent before.
+func (l *load) single(ctx context.Context, c *httpConn) error {
+	for i := 0; i < l.Stock && time.Since(l.start) < l.duration(); i++ {
+		if err := l.post(c, i); err != nil {
 			return err
 		}
-		l.acked.Add(1)
+		if err := l.audience.await(ctx, int64(i+1)*int64(l.audience.steady)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // paced sends at a steady rate, whatever the answers do.
-func (l *load) paced(conns []*httpConn) error {
+func (l *load) paced(ctx context.Context, conns []*httpConn) error {
 	idle := make(chan *httpConn, len(conns))
 	var answers sync.WaitGroup
-	waiting := make([]chan struct{}, len(conns))
 	failed := make(chan error, len(conns))
-	index := map[*httpConn]chan struct{}{}
-	for i, c := range conns {
-		waiting[i] = make(chan struct{}, 1)
-		index[c] = waiting[i]
+	due := map[*httpConn]chan time.Duration{}
+	for _, c := range conns {
+		asked := make(chan time.Duration, 1)
+		due[c] = asked
 		idle <- c
 		answers.Go(func() {
-			for range waiting[i] {
+			for since := range asked {
 				if err := c.answer(); err != nil {
 					failed <- err
 					return
 				}
-				l.acked.Add(1)
+				l.answered(since)
 				idle <- c
 			}
 		})
 	}
-	err := pace(l.Rate, l.duration(), len(l.requests), func(i int) error {
+	err := pace(ctx, l.Rate, l.duration(), l.Stock, func(i int, since time.Duration) error {
+		request, err := l.request(i)
+		if err != nil {
+			return err
+		}
 		select {
 		case c := <-idle:
-			atomic.StoreInt64(&l.sent[i], int64(time.Since(l.start)))
-			_, err := c.Write(l.requests[i])
-			index[c] <- struct{}{}
+			atomic.StoreInt64(&l.sent[i%len(l.sent)], int64(time.Since(l.epoch)))
+			_, err := c.Write(request)
+			due[c] <- since
 			return err
 		case err := <-failed:
 			return err
 		}
 	})
-	for _, w := range waiting {
-		close(w)
+	for _, asked := range due {
+		close(asked)
 	}
 	answers.Wait()
-	return err
+	select {
+	case unanswered := <-failed:
+		return errors.Join(err, unanswered)
+	default:
+		return err
+	}
+}
+
+func (l *load) answered(due time.Duration) {
+	us := (time.Since(l.start) - due).Microseconds()
+	l.acked.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.acks.RecordValue(max(1, us))
 }
 
 // latencyOf tells how long ago the frame was sent, in microseconds; false when that is not
@@ -202,17 +297,18 @@ func (l *load) latencyOf(frame []byte) (int64, bool) {
 		return 0, false
 	}
 	i := markedBy(frame)
-	if i < 0 || i >= int64(len(l.sent)) {
+	if i < 0 || len(l.sent) == 0 {
 		return 0, false
 	}
-	return (int64(time.Since(l.start)) - atomic.LoadInt64(&l.sent[i])) / 1000, true
+	return (int64(time.Since(l.epoch)) - atomic.LoadInt64(&l.sent[i%int64(len(l.sent))])) / 1000, true
 }
 
 const prSetTimerSlack = 29 // of prctl(2)
 
-// pace calls f at a steady rate from a thread of its own: timers of the runtime are late by up
-// to a millisecond.
-func pace(rate float64, duration time.Duration, most int, f func(i int) error) error {
+// pace calls f at a steady rate, with the time when the call was due, until time is up or ctx
+// ends. It does so from a thread of its own: timers of the runtime are late by up to a
+// millisecond.
+func pace(ctx context.Context, rate float64, duration time.Duration, most int, f func(i int, due time.Duration) error) error {
 	runtime.LockOSThread() // never unlocked, so that the thread with its slack ends
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetTimerSlack, 1, 0)
 	start := time.Now()
@@ -222,97 +318,12 @@ func pace(rate float64, duration time.Duration, most int, f func(i int) error) e
 			t := syscall.NsecToTimespec(int64(wait))
 			_ = syscall.Nanosleep(&t, nil) // interrupted: a little early
 		}
-		if err := f(i); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := f(i, due); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// audience are the sockets that receive.
-type audience struct {
-	sockets  []*socket
-	latency  func(frame []byte) (microseconds int64, measured bool)
-	received atomic.Int64
-	size     atomic.Int64 // of the latest frame
-	mu       sync.Mutex
-	closed   string // why a socket was closed
-	times    *hdrhistogram.Histogram
-	readers  sync.WaitGroup
-}
-
-func newTimes() *hdrhistogram.Histogram { return hdrhistogram.New(1, 10_000_000, 3) }
-
-// gather connects the sockets and begins to read them.
-func gather(count int, latency func([]byte) (int64, bool), dial func(i int) (*socket, error)) (*audience, error) {
-	a := &audience{sockets: make([]*socket, count), latency: latency, times: newTimes()}
-	err := parallel(setupCallers, count, func(i int) (err error) {
-		a.sockets[i], err = dial(i)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range a.sockets {
-		a.readers.Go(func() { a.listen(s) })
-	}
-	return a, nil
-}
-
-func (a *audience) listen(s *socket) {
-	times := newTimes()
-	for ended := false; !ended; {
-		count := int64(0)
-		err := s.read(func(op byte, payload []byte) {
-			switch op {
-			case opText:
-				count++
-				a.size.Store(int64(len(payload)) + 4)
-				if us, measured := a.latency(payload); measured {
-					_ = times.RecordValue(max(1, us)) // beyond 10 s it is lost, and so is the round
-				}
-			case opClose:
-				a.mu.Lock()
-				a.closed = closeText(payload)
-				a.mu.Unlock()
-			}
-		})
-		a.received.Add(count)
-		ended = err != nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.times.Merge(times)
-}
-
-// await waits until so many frames were received.
-func (a *audience) await(ctx context.Context, frames int64) error {
-	ctx, cancel := context.WithTimeout(ctx, settle)
-	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for a.received.Load() < frames {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			return fmt.Errorf("%d of %d frames were received; a socket was closed: %q", a.received.Load(), frames, a.closed)
-		}
-	}
-	return nil
-}
-
-// tell closes the sockets and adds what they received to the result.
-func (a *audience) tell(r *loadResult) {
-	a.close()
-	a.readers.Wait()
-	r.Frames, r.Size = float64(a.received.Load()), int(a.size.Load())
-	r.P50, r.P99 = float64(a.times.ValueAtQuantile(50)), float64(a.times.ValueAtQuantile(99))
-}
-
-func (a *audience) close() {
-	for _, s := range a.sockets {
-		s.Close()
-	}
 }

@@ -38,7 +38,9 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	chosen := flags.String("parts", strings.Join(names, ","), "parts to run")
 	seconds := flags.Float64("seconds", 2, "length of a round")
 	rounds := flags.Int("rounds", 3, "rounds of each part, in turns with its reference")
-	sockets := flags.Int("sockets", 8000, "idle sockets of the part memory")
+	little := flags.Bool("small", false, "few members and sockets, to see that all works; the figures mean nothing")
+	soak := flags.Duration("soak", 0, "only measure what a node holds after so long at half load, and fail when it grows")
+	nodeArgs := flags.String("node", "", "more arguments of the node, separated by spaces")
 	dir := flags.String("dir", os.TempDir(), "folder for data, on the disk to be measured")
 	file := flags.String("out", "", "file for the figures (default bin/bench-<commit>.json)")
 	profiles := flags.String("profile", "", "folder for CPU profiles of the node under load")
@@ -55,8 +57,12 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 		return play(ctx, *role, in, out)
 	case *compared != "":
 		return compareFiles(out, *compared)
-	case *seconds <= 0 || *seconds > 60 || *rounds < 1 || *rounds > 100 || *sockets < 4 || *sockets > 16_000:
-		return errors.New("-seconds is up to 60, -rounds 1 to 100, -sockets 4 to 16000")
+	case *seconds <= 0 || *seconds > 60 || *rounds < 1 || *rounds > 100:
+		return errors.New("-seconds is up to 60, -rounds 1 to 100")
+	case *soak != 0 && (*soak < 3*time.Second || *soak > 48*time.Hour):
+		return errors.New("-soak is 3s to 48h")
+	case *soak != 0:
+		*chosen = "soak"
 	}
 	wanted := strings.Split(*chosen, ",")
 	for _, name := range wanted {
@@ -64,7 +70,13 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 			return fmt.Errorf("there is no part %q, only %s", name, strings.Join(names, ", "))
 		}
 	}
-	b := &bench{seconds: *seconds, rounds: *rounds, sockets: *sockets, profile: *profiles, other: *other}
+	b := &bench{
+		sizes: full, seconds: *seconds, rounds: *rounds, soaking: *soak, growth: soakGrowth,
+		profile: *profiles, other: *other, args: strings.Fields(*nodeArgs), pushed: map[int]float64{},
+	}
+	if *little {
+		b.sizes, b.growth = small, smallGrowth
+	}
 	return b.run(ctx, *dir, wanted, *file, out)
 }
 
@@ -106,7 +118,7 @@ func (b *bench) run(ctx context.Context, dir string, wanted []string, file strin
 		return err
 	}
 	_, err = fmt.Fprintf(out, "\nwritten to %s\n", file)
-	return err
+	return errors.Join(append(b.failed, err)...)
 }
 
 // describe says what is measured, and on what.
@@ -150,7 +162,12 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 	case "http":
 		return runHTTP(ctx)
 	case "load":
-		return perform(jobs, out, func(job loadJob) (loadResult, error) { return runLoad(ctx, job) })
+		return perform(jobs, out, func(job loadJob) (loadResult, error) {
+			if job.Until {
+				ctx = untilEnd(ctx, in)
+			}
+			return runLoad(ctx, job)
+		})
 	case "push":
 		return perform(jobs, out, func(job pushJob) (loadResult, error) { return runPush(ctx, job) })
 	case "store":
@@ -164,15 +181,9 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 		}
 		return runPusher(job)
 	case "hold":
-		var job holdJob
-		if err := jobs.Decode(&job); err != nil {
-			return err
-		}
-		rest := io.MultiReader(jobs.Buffered(), in)
-		if _, err := io.ReadFull(rest, make([]byte, 1)); err != nil { // the line's end
-			return err
-		}
-		return runHold(job, rest)
+		return converse(jobs, in, func(job holdJob, in io.Reader) error { return runHold(job, in, out) })
+	case "return":
+		return converse(jobs, in, func(job returnJob, in io.Reader) error { return runReturn(ctx, job, in, out) })
 	}
 	return fmt.Errorf("there is no role %q", role)
 }
@@ -188,4 +199,17 @@ func perform[J, R any](jobs *json.Decoder, out io.Writer, do func(J) (R, error))
 		return err
 	}
 	return json.NewEncoder(out).Encode(result)
+}
+
+// converse reads a job and does it with the rest of the input.
+func converse[J any](jobs *json.Decoder, in io.Reader, do func(J, io.Reader) error) error {
+	var job J
+	if err := jobs.Decode(&job); err != nil {
+		return err
+	}
+	rest := io.MultiReader(jobs.Buffered(), in)
+	if _, err := io.ReadFull(rest, make([]byte, 1)); err != nil { // the line's end
+		return err
+	}
+	return do(job, rest)
 }

@@ -36,11 +36,12 @@ type node struct {
 	ready     time.Duration // from its start to its words that it is ready
 }
 
-// startNode runs the program on a data folder.
-func startNode(ctx context.Context, program, data string) (*node, error) {
+// startNode runs the program on a data folder, at free ports unless the arguments say others.
+func startNode(ctx context.Context, program, data string, args ...string) (*node, error) {
 	start := time.Now()
-	c, err := spawn(ctx, program, "dev", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
-		"--data", data, "--log-level", "warn")
+	args = append([]string{"dev", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
+		"--data", data, "--log-level", "warn"}, args...)
+	c, err := spawn(ctx, program, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +123,10 @@ func metric(text, name string) (float64, error) {
 			return strconv.ParseFloat(strings.TrimSpace(value), 64)
 		}
 	}
-	return 0, fmt.Errorf("there is no metric %s", name)
+	return 0, fmt.Errorf("%w: %s", errNoMetric, name)
 }
+
+var errNoMetric = errors.New("there is no such metric")
 
 // profile keeps a CPU profile of the node while f runs.
 func (n *node) profile(ctx context.Context, path string, seconds float64, f func() error) error {

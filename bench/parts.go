@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -16,16 +15,35 @@ import (
 type bench struct {
 	dir     string // temporary
 	program string // the built binary
+	sizes   sizes
 	seconds float64
 	rounds  int
-	sockets int
-	profile string // folder for profiles, or empty
-	other   string // program of another commit, or empty
+	soaking time.Duration // of the part soak; 0 leaves it out
+	growth  float64       // most that a soak may add, as a ratio
+	profile string        // folder for profiles, or empty
+	other   string        // program of another commit, or empty
+	args    []string      // more arguments of nodes
 	rows    []row
+	failed  []error // what the run has to fail for when all is written
 
-	pushed float64 // frames a second of the raw push, once measured
-	size   int     // of a frame on the wire
+	pushed map[int]float64 // frames a second of the raw push to so many sockets, once measured
+	size   int             // of a frame on the wire
 }
+
+// sizes are how large the measurements are: in members or sockets, where nothing else is said.
+type sizes struct {
+	channel, large, broadcast int // online in one channel, in the measurements of push
+	slow                      int // the same with readers that stop
+	idle, secure              int // sockets of one node, plaintext and with TLS
+	nodes, each               int // nodes at once, and sockets of each
+	storm                     int // sessions that come back
+	rate                      int // sends a second in storms; also most of soak and slow, 0 is half or a quarter of what is possible
+}
+
+var (
+	full  = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 19_000, secure: 5000, nodes: 5, each: 18_000, storm: 15_000, rate: 100}
+	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50}
+)
 
 // parts in the order in which they run.
 var parts = []struct {
@@ -40,7 +58,12 @@ var parts = []struct {
 	{"before", (*bench).before},
 	{"deliver", (*bench).deliver},
 	{"latency", (*bench).latency},
+	{"broadcast", (*bench).broadcast},
+	{"slow", (*bench).slow},
 	{"memory", (*bench).idle},
+	{"nodes", (*bench).nodes},
+	{"storm", (*bench).storm},
+	{"soak", (*bench).soak},
 }
 
 func (b *bench) add(rows ...row) { b.rows = append(b.rows, rows...) }
@@ -59,7 +82,7 @@ func (b *bench) start(ctx context.Context) error {
 	for i := range b.rounds {
 		data := filepath.Join(b.dir, fmt.Sprintf("start-%d", i))
 		for _, times := range []*[]float64{&fresh, &again} {
-			n, err := startNode(ctx, b.program, data)
+			n, err := startNode(ctx, b.program, data, b.args...)
 			if err != nil {
 				return err
 			}
@@ -100,22 +123,25 @@ type scene struct {
 	users   []string
 }
 
-func (b *bench) stage(ctx context.Context, name string, members int) (s scene, err error) {
-	return b.stageOf(ctx, b.program, name, members)
+// stage starts a node whose users are all in one channel.
+func (b *bench) stage(ctx context.Context, name string, members int) (scene, error) {
+	return b.stageOf(ctx, b.program, name, members, members)
 }
 
-func (b *bench) stageOf(ctx context.Context, program, name string, members int) (s scene, err error) {
-	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name)); err != nil {
+// stageOf starts a node of a program whose users are in channels of a size; the last channel is
+// the scene's.
+func (b *bench) stageOf(ctx context.Context, program, name string, users, members int) (s scene, err error) {
+	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name), b.args...); err != nil {
 		return s, err
 	}
 	calls := newAPI("http://" + s.addr)
 	defer calls.client.CloseIdleConnections()
 	app, err := calls.makeApp(ctx)
 	if err == nil {
-		s.users, err = calls.makeUsers(ctx, app, members)
+		s.users, err = calls.makeUsers(ctx, app, users)
 	}
-	for from := 0; from < members && err == nil; from += channelMembers {
-		s.channel, err = calls.makeChannel(ctx, app, fmt.Sprintf("channel-%d", from), s.users[from:min(members, from+channelMembers)])
+	for from := 0; from < users && err == nil; from += members {
+		s.channel, err = calls.makeChannel(ctx, app, fmt.Sprintf("channel-%d", from), s.users[from:min(users, from+members)])
 	}
 	if err != nil {
 		return s, errors.Join(err, s.stop())
@@ -187,7 +213,7 @@ func (b *bench) before(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
-	old, err := b.stageOf(ctx, b.other, "before", 1)
+	old, err := b.stageOf(ctx, b.other, "before", 1, 1)
 	if err != nil {
 		return err
 	}
@@ -229,165 +255,4 @@ func (b *bench) profiled(ctx context.Context, s scene, name string, job loadJob)
 		_, err := ask[loadResult](ctx, "load", job)
 		return err
 	})
-}
-
-// members online in the measurements of push.
-const members = 100
-
-func (b *bench) deliver(ctx context.Context) error {
-	s, err := b.stage(ctx, "deliver", members)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	job := s.job(b.seconds, members, 20_000)
-	var frames, raw, cpu, sends []float64
-	for range b.rounds {
-		measured, err := ask[loadResult](ctx, "load", job)
-		if err != nil {
-			return err
-		}
-		b.size = measured.Size
-		compared, err := b.push(ctx, 0)
-		if err != nil {
-			return err
-		}
-		frames, raw = append(frames, measured.framesPerSecond()), append(raw, compared.framesPerSecond())
-		cpu = append(cpu, float64(measured.CPU.Nanoseconds())/1000/measured.Frames)
-		sends = append(sends, measured.sendsPerSecond())
-	}
-	b.pushed = median(raw)
-	b.add(figure("deliver", "deliveries, 100 members, saturated", "/s", frames).
-		against(fmt.Sprintf("write(2) of the same %d bytes to each of 100 sockets", b.size), raw).aims(ratioAtLeast(3)),
-		figure("deliver", "sends meanwhile", "/s", sends),
-		figure("deliver", "server CPU of a delivery, sends included", "us", cpu))
-	return b.profiled(ctx, s, "deliver", job)
-}
-
-// push runs the reference of push.
-func (b *bench) push(ctx context.Context, rate float64) (loadResult, error) {
-	return ask[loadResult](ctx, "push", pushJob{Sockets: members, Size: b.size, Seconds: b.seconds, Rate: rate, Dir: b.dir})
-}
-
-func (b *bench) latency(ctx context.Context) error {
-	s, err := b.stage(ctx, "latency", members)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	if b.pushed == 0 { // the part before was left out
-		warm := s.job(0.2, members, 1000)
-		sized, err := ask[loadResult](ctx, "load", warm)
-		if err != nil {
-			return err
-		}
-		b.size = sized.Size
-		raw, err := b.push(ctx, 0)
-		if err != nil {
-			return err
-		}
-		b.pushed = raw.framesPerSecond()
-	}
-	rate := b.pushed / 2 / members
-	job := s.job(b.seconds, members, int(rate)+1)
-	job.Rate = rate
-	var p50, p99, raw50, raw99 []float64
-	for range b.rounds {
-		measured, err := ask[loadResult](ctx, "load", job)
-		if err != nil {
-			return err
-		}
-		compared, err := b.push(ctx, rate)
-		if err != nil {
-			return err
-		}
-		p50, p99 = append(p50, measured.P50/1000), append(p99, measured.P99/1000)
-		raw50, raw99 = append(raw50, compared.P50/1000), append(raw99, compared.P99/1000)
-	}
-	at := fmt.Sprintf("%.0f sends/s to 100", rate)
-	const raw = "one thread: grouped fdatasync, then write(2) to each"
-	b.add(figure("latency", "send to receive p50 at half of raw", "ms", p50).against(raw+", "+at, raw50).aims(valueAtMost(1)),
-		figure("latency", "send to receive p99 at half of raw", "ms", p99).against(raw+", "+at, raw99).aims(valueAtMost(3.5)))
-	return b.profiled(ctx, s, "latency", job)
-}
-
-// kernelFloor is the kernel's memory for one TCP endpoint, in KB (design, limits of the machine).
-const kernelFloor = 4.8
-
-func (b *bench) idle(ctx context.Context) error {
-	for _, kind := range []struct {
-		name   string
-		secure bool
-		most   float64
-	}{{"plaintext", false, 1.5}, {"TLS", true, 10}} {
-		user, resident, err := b.idleSockets(ctx, kind.name, kind.secure)
-		if err != nil {
-			return err
-		}
-		b.add(figure("memory", "idle session, "+kind.name+", heap and stacks", "KB", user).aims(valueAtMost(kind.most)),
-			figure("memory", "idle session, "+kind.name+", resident", "KB", resident).
-				against("kernel memory of a TCP endpoint, which comes on top", []float64{kernelFloor}))
-	}
-	return nil
-}
-
-// idleSockets gives the memory of a session: from none to a quarter of the sockets, and from
-// there to all.
-func (b *bench) idleSockets(ctx context.Context, name string, secure bool) (user, resident []float64, err error) {
-	s, err := b.stage(ctx, "memory-"+name, b.sockets)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer s.stop()
-	before, err := s.memory(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	job := holdJob{Addr: s.addr, Users: s.users, Steps: []int{b.sockets / 4, b.sockets}}
-	if secure {
-		job.CAFile = filepath.Join(s.data, "tls", "ca.pem")
-	}
-	holder, err := spawnRole(ctx, "hold", job)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer holder.stop()
-	lines := bufio.NewScanner(holder.out)
-	held := 0
-	for _, step := range job.Steps {
-		if !lines.Scan() {
-			_ = holder.stop()
-			return nil, nil, fmt.Errorf("hold: %s", holder.errors.String())
-		}
-		after, err := s.settled(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		added := float64(step-held) * 1000
-		user, resident = append(user, (after.user-before.user)/added), append(resident, (after.resident-before.resident)/added)
-		held, before = step, after
-		if _, err := fmt.Fprintln(holder.in); err != nil {
-			return nil, nil, err
-		}
-	}
-	return user, resident, nil
-}
-
-// settled measures memory when it has stopped falling: stacks shrink with each collection.
-func (n *node) settled(ctx context.Context) (m memory, err error) {
-	for range 5 {
-		before := m.user
-		if m, err = n.memory(ctx); err != nil {
-			return m, err
-		}
-		if before != 0 && m.user > before*0.99 {
-			break
-		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return m, ctx.Err()
-		}
-	}
-	return m, nil
 }

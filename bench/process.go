@@ -48,22 +48,27 @@ func parseCPU(stat string) (time.Duration, error) {
 }
 
 // residentBytes is the memory of the process that is in RAM.
-func residentBytes(pid int) (float64, error) {
+func residentBytes(pid int) (float64, error) { return statusBytes(pid, "VmRSS") }
+
+// peakBytes is the most that it was so far.
+func peakBytes(pid int) (float64, error) { return statusBytes(pid, "VmHWM") }
+
+func statusBytes(pid int, name string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	return parseResident(string(text))
+	return parseStatus(string(text), name)
 }
 
-func parseResident(status string) (float64, error) {
+func parseStatus(status, name string) (float64, error) {
 	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
 			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
 			return kib * 1024, err
 		}
 	}
-	return 0, errors.New("/proc/<pid>/status has no VmRSS")
+	return 0, fmt.Errorf("/proc/<pid>/status has no %s", name)
 }
 
 // child is another process of this program in one of its roles, or of the node. It ends with
@@ -105,6 +110,12 @@ func spawnRole(ctx context.Context, role string, job any) (*child, error) {
 		return nil, errors.Join(err, c.stop())
 	}
 	return c, nil
+}
+
+// kill ends the process at once and waits for it.
+func (c *child) kill() {
+	_ = c.Process.Kill()
+	_ = c.Wait()
 }
 
 // stop asks the process to end and waits for it.

@@ -11,14 +11,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 // The reference of push: one thread that writes each frame to each socket with one write(2), as
-// a server without any coalescing does at its best. Saturated it does nothing else; paced it
-// first makes the frames that are asked for durable, those that came together with one
-// fdatasync.
+// a server without any coalescing does at its best. Saturated it does nothing else; paced, or one
+// frame at a time, it first makes the frames that are asked for durable, those that came together
+// with one fdatasync.
 
 // pushJob is one round, for the role "push", which is the generator and starts the reference.
 type pushJob struct {
@@ -26,6 +27,7 @@ type pushJob struct {
 	Size    int // of a frame
 	Seconds float64
 	Rate    float64 // frames a second to every socket; 0 is as many as possible
+	Single  bool    // or each when all have the one before
 	Dir     string
 }
 
@@ -40,52 +42,83 @@ func runPush(ctx context.Context, job pushJob) (result loadResult, err error) {
 	if _, err := fmt.Fscanln(server.out, &addr); err != nil {
 		return result, fmt.Errorf("pusher: %w: %s", err, server.errors.String())
 	}
-	sent := make([]int64, int(job.Rate*job.Seconds)+1)
-	var start time.Time
-	latency := func(frame []byte) (int64, bool) {
-		i := markedBy(frame)
-		if job.Rate == 0 || i < 0 || i >= int64(len(sent)) {
-			return 0, false
-		}
-		return (int64(time.Since(start)) - sent[i]) / 1000, true
+	p := &push{pushJob: job, sent: make([]int64, int(job.Rate*job.Seconds)+1), epoch: time.Now()}
+	if p.audience, err = newAudience(job.Sockets, p.latencyOf, nil); err != nil {
+		return result, err
 	}
-	// Set before any frame is asked for, so readers see it.
-	start = time.Now()
-	a, err := gather(job.Sockets, latency, func(int) (*socket, error) {
+	defer p.audience.close()
+	err = p.audience.gather(0, job.Sockets, false, func(int) (*socket, error) {
 		conn, err := net.Dial("tcp", addr)
-		return &socket{Conn: conn, buf: make([]byte, socketBuffer)}, err
+		return &socket{Conn: conn}, err
 	})
 	if err != nil {
 		return result, err
 	}
-	defer a.close()
-	control, err := net.Dial("tcp", addr)
-	if err != nil {
+	if p.control, err = net.Dial("tcp", addr); err != nil {
 		return result, err
 	}
-	defer control.Close()
+	defer p.control.Close()
 	began := time.Now()
-	if job.Rate == 0 {
-		var frames [8]byte
-		if _, err := io.ReadFull(control, frames[:]); err != nil {
-			return result, err
-		}
-		err = a.await(ctx, int64(binary.BigEndian.Uint64(frames[:])))
-	} else {
-		frames := int64(0)
-		err = pace(job.Rate, time.Duration(job.Seconds*float64(time.Second)), len(sent), func(i int) error {
-			sent[i] = int64(time.Since(start))
-			frames++
-			_, err := control.Write(binary.BigEndian.AppendUint64(nil, uint64(i)))
-			return err
-		})
-		if err == nil {
-			err = a.await(ctx, frames*int64(job.Sockets))
-		}
-	}
+	err = p.drive(ctx)
 	result.Seconds = time.Since(began).Seconds()
-	a.tell(&result)
+	p.audience.sum(&result)
 	return result, err
+}
+
+// push is the generator of the reference.
+type push struct {
+	pushJob
+	epoch    time.Time
+	sent     []int64 // when a frame was asked for, in nanoseconds after epoch
+	audience *audience
+	control  net.Conn
+}
+
+func (p *push) drive(ctx context.Context) error {
+	duration := time.Duration(p.Seconds * float64(time.Second))
+	frames, sockets := int64(0), int64(p.Sockets)
+	switch {
+	case p.Single:
+		for start := time.Now(); time.Since(start) < duration; {
+			if err := p.ask(0); err != nil {
+				return err
+			}
+			frames++
+			if err := p.audience.await(ctx, frames*sockets); err != nil {
+				return err
+			}
+		}
+		return nil
+	case p.Rate == 0:
+		var all [8]byte
+		if _, err := io.ReadFull(p.control, all[:]); err != nil {
+			return err
+		}
+		return p.audience.await(ctx, int64(binary.BigEndian.Uint64(all[:])))
+	}
+	err := pace(ctx, p.Rate, duration, len(p.sent), func(i int, _ time.Duration) error {
+		atomic.StoreInt64(&p.sent[i], int64(time.Since(p.epoch)))
+		frames++
+		return p.ask(i)
+	})
+	if err == nil {
+		err = p.audience.await(ctx, frames*sockets)
+	}
+	return err
+}
+
+// ask asks for a frame.
+func (p *push) ask(i int) error {
+	_, err := p.control.Write(binary.BigEndian.AppendUint64(nil, uint64(i)))
+	return err
+}
+
+func (p *push) latencyOf(frame []byte) (int64, bool) {
+	i := markedBy(frame)
+	if p.Rate == 0 || i < 0 || i >= int64(len(p.sent)) {
+		return 0, false
+	}
+	return (int64(time.Since(p.epoch)) - atomic.LoadInt64(&p.sent[i])) / 1000, true
 }
 
 // runPusher is the role "pusher": the reference itself. It says where it listens, takes its
@@ -113,7 +146,7 @@ func runPusher(job pushJob) error {
 	}
 	runtime.LockOSThread()
 	sockets, control := fds[:job.Sockets], fds[job.Sockets]
-	if job.Rate == 0 {
+	if job.Rate == 0 && !job.Single {
 		return pushSaturated(job, sockets, control)
 	}
 	return pushPaced(job, sockets, control)

@@ -46,6 +46,8 @@ type target struct {
 }
 
 func ratioAtLeast(least float64) *target { return &target{Of: "ratio", Least: least} }
+func valueAtLeast(least float64) *target { return &target{Of: "value", Least: least} }
+func ratioAtMost(most float64) *target   { return &target{Of: "ratio", Most: most} }
 func valueAtMost(most float64) *target   { return &target{Of: "value", Most: most} }
 
 // figure makes a row from rounds.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
@@ -17,35 +18,49 @@ import (
 const (
 	opText  = 1
 	opClose = 8
+	opPing  = 9
 )
 
-// readFrames calls each for the whole frames that p begins with and returns their length. Frames
-// of a server have no mask.
+// frameAt finds the frame that b begins with: its payload and its whole length, which is 0 when
+// it is not all there. Frames of a server have no mask.
+func frameAt(b []byte) (op byte, payload []byte, whole int) {
+	if len(b) < 2 {
+		return 0, nil, 0
+	}
+	head, length := 2, int(b[1]&0x7f)
+	switch length {
+	case 126:
+		if head = 4; len(b) < head {
+			return 0, nil, 0
+		}
+		length = int(binary.BigEndian.Uint16(b[2:]))
+	case 127:
+		if head = 10; len(b) < head {
+			return 0, nil, 0
+		}
+		length = int(binary.BigEndian.Uint64(b[2:]))
+	}
+	if length > len(b)-head {
+		return 0, nil, 0
+	}
+	return b[0] & 0x0f, b[head : head+length], head + length
+}
+
+// readFrames calls each for the whole frames that p begins with and returns their length.
 func readFrames(p []byte, each func(op byte, payload []byte)) (used int) {
 	for {
-		b := p[used:]
-		if len(b) < 2 {
+		op, payload, whole := frameAt(p[used:])
+		if whole == 0 {
 			return used
 		}
-		head, length := 2, int(b[1]&0x7f)
-		switch length {
-		case 126:
-			if head = 4; len(b) < head {
-				return used
-			}
-			length = int(binary.BigEndian.Uint16(b[2:]))
-		case 127:
-			if head = 10; len(b) < head {
-				return used
-			}
-			length = int(binary.BigEndian.Uint64(b[2:]))
-		}
-		if len(b) < head+length {
-			return used
-		}
-		each(b[0]&0x0f, b[head:head+length])
-		used += head + length
+		each(op, payload)
+		used += whole
 	}
+}
+
+// pong answers a ping. Its mask is zero, so that the payload stays as it is.
+func pong(payload []byte) []byte {
+	return append([]byte{0x8a, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
 }
 
 // textFrame is a frame of exactly size bytes that begins with the payload, filled up with
@@ -66,81 +81,130 @@ type socket struct {
 	fill int
 }
 
-const socketBuffer = 64 << 10
-
-// read waits for bytes and calls each for the frames among them.
-func (s *socket) read(each func(op byte, payload []byte)) error {
+// fillUp waits for bytes.
+func (s *socket) fillUp() error {
+	if s.fill == len(s.buf) {
+		return fmt.Errorf("a frame is longer than %d bytes", len(s.buf))
+	}
 	n, err := s.Read(s.buf[s.fill:])
 	s.fill += n
-	used := readFrames(s.buf[:s.fill], each)
-	s.fill = copy(s.buf, s.buf[used:s.fill])
-	if err == nil && s.fill == len(s.buf) {
-		err = fmt.Errorf("a frame is longer than %d bytes", len(s.buf))
-	}
 	return err
 }
 
-// connect opens a WebSocket as the user and waits until its session is established.
-func connect(addr, user string, secure *tls.Config, buffer int) (*socket, error) {
-	raw, err := net.DialTimeout("tcp", addr, 10*time.Second)
+// idle reads and answers pings until the socket ends.
+func (s *socket) idle() {
+	for {
+		used := readFrames(s.buf[:s.fill], func(op byte, payload []byte) {
+			if op == opPing {
+				_, _ = s.Write(pong(payload))
+			}
+		})
+		s.fill = copy(s.buf, s.buf[used:s.fill])
+		if s.fillUp() != nil {
+			return
+		}
+	}
+}
+
+// door is how sockets are opened at a node.
+type door struct {
+	Addr     string
+	Source   string // address that they come from, for more ports than one address has; empty: any
+	Prefetch bool
+	Endpoint bool // ask for the endpoint first, as clients do
+
+	secure *tls.Config // nil: plaintext
+}
+
+const handshakeBuffer = 4 << 10
+
+// connect opens a WebSocket as the user and waits until its session is established. What follows
+// that first frame stays in the socket.
+func (d door) connect(user string) (*socket, error) {
+	dialer := net.Dialer{Timeout: 10 * time.Second}
+	if d.Source != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(d.Source)}
+	}
+	raw, err := dialer.Dial("tcp", d.Addr)
 	if err != nil {
 		return nil, err
 	}
 	// A reset instead of TIME_WAIT, so that runs do not use up the ports of the machine.
 	_ = raw.(*net.TCPConn).SetLinger(0)
 	conn := raw
-	if secure != nil {
-		conn = tls.Client(raw, secure)
+	if d.secure != nil {
+		conn = tls.Client(raw, d.secure)
 	}
-	s := &socket{Conn: conn, buf: make([]byte, buffer)}
+	s := &socket{Conn: conn, buf: make([]byte, handshakeBuffer)}
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	if err := s.establish(addr, user); err != nil {
+	if err := d.establish(s, user); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	return s, conn.SetDeadline(time.Time{})
 }
 
-func (s *socket) establish(addr, user string) error {
-	query := url.Values{"userArn": {user}, "sessionId": {"bench"}}
-	r, err := http.NewRequest(http.MethodGet, "http://"+addr+"/connect?"+query.Encode(), nil)
+func (d door) establish(s *socket, user string) error {
+	requests := httpConn{Conn: s.Conn, buf: s.buf}
+	if d.Endpoint {
+		r, err := root.signed(context.Background(), "http://"+d.Addr, http.MethodGet, "/endpoints/messaging-session", "", nil)
+		if err != nil {
+			return err
+		}
+		if err := requests.send(r); err != nil {
+			return err
+		}
+		if err := requests.answer(); err != nil {
+			return err
+		}
+	}
+	r, err := d.upgrade(user)
 	if err != nil {
 		return err
 	}
+	if err := requests.send(r); err != nil {
+		return err
+	}
+	if err := requests.switched(); err != nil {
+		return err
+	}
+	s.fill = requests.fill
+	for {
+		op, payload, whole := frameAt(s.buf[:s.fill])
+		if op == opClose {
+			return fmt.Errorf("refused: %s", closeText(payload))
+		}
+		s.fill = copy(s.buf, s.buf[whole:s.fill])
+		if op == opText {
+			return nil
+		}
+		if whole == 0 {
+			if err := s.fillUp(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// upgrade is a presigned request for a WebSocket.
+func (d door) upgrade(user string) (*http.Request, error) {
+	query := url.Values{"userArn": {user}, "sessionId": {"bench"}}
+	if d.Prefetch {
+		query.Set("prefetch-on", "connect")
+	}
+	r, err := http.NewRequest(http.MethodGet, "http://"+d.Addr+"/connect?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
 	signer := root.signer("chime")
 	if err := signer.Presign(r, sha256.Sum256(nil), time.Now(), time.Minute); err != nil {
-		return err
+		return nil, err
 	}
 	r.Header.Set("Connection", "Upgrade")
 	r.Header.Set("Upgrade", "websocket")
 	r.Header.Set("Sec-WebSocket-Version", "13")
 	r.Header.Set("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
-	request, err := wire(r)
-	if err != nil {
-		return err
-	}
-	if _, err := s.Write(request); err != nil {
-		return err
-	}
-	upgrade := httpConn{Conn: s.Conn, buf: s.buf}
-	if err := upgrade.switched(); err != nil {
-		return err
-	}
-	s.fill = upgrade.fill
-	established := false
-	each := func(op byte, payload []byte) {
-		established = established || op == opText
-		if op == opClose && err == nil {
-			err = fmt.Errorf("refused: %s", closeText(payload))
-		}
-	}
-	s.fill = copy(s.buf, s.buf[readFrames(s.buf[:s.fill], each):s.fill])
-	for !established && err == nil {
-		if failed := s.read(each); err == nil {
-			err = failed
-		}
-	}
-	return err
+	return r, nil
 }
 
 // closeText tells code and reason of a close frame.
