@@ -253,15 +253,15 @@ func (c *conn) pinged(payload []byte) {
 // closedByPeer echoes a close frame, or takes it as the echo of ours.
 func (c *conn) closedByPeer(body []byte) (goOn bool) {
 	code, err := closeCode(body)
-	if err != nil {
-		c.shut(ending{causeProtocol, err.Code, err.Reason})
-		return true
-	}
 	c.mu.Lock()
-	c.peerClosed = true
+	c.peerClosed = err == nil || c.phase != open // a wrong echo is one too
 	over := c.phase == closed
 	c.mu.Unlock()
-	c.shut(ending{cause: causeClient, code: code})
+	if err != nil {
+		c.shut(ending{causeProtocol, err.Code, err.Reason})
+	} else {
+		c.shut(ending{cause: causeClient, code: code})
+	}
 	return !over
 }
 

@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 	"unicode/utf8"
 
@@ -123,15 +124,9 @@ func (d *decoder) begin() *realtime.CloseError {
 		OpCode: ws.OpCode(d.head[0] & 0x0f),
 		Masked: d.head[1]&0x80 != 0,
 	}
-	length := uint64(d.head[1] & 0x7f)
-	switch length {
-	case 126:
-		length = uint64(binary.BigEndian.Uint16(d.head[2:]))
-	case 127:
-		length = binary.BigEndian.Uint64(d.head[2:])
-	}
-	if h.Length = int64(length); h.Length < 0 {
-		return &realtime.CloseError{Code: codeProtocol, Reason: "frame length is out of range"}
+	var err *realtime.CloseError
+	if h.Length, err = frameLength(d.head[1:]); err != nil {
+		return err
 	}
 	if h.Masked {
 		copy(h.Mask[:], d.head[d.headLen-4:])
@@ -154,6 +149,24 @@ func (d *decoder) begin() *realtime.CloseError {
 	}
 	d.inFrame, d.header, d.seen = true, h, 0
 	return nil
+}
+
+// frameLength reads a length in the one form that it may have (RFC 6455 section 5.2).
+func frameLength(field []byte) (int64, *realtime.CloseError) {
+	length, least := uint64(field[0]&0x7f), uint64(0)
+	switch length {
+	case 126:
+		length, least = uint64(binary.BigEndian.Uint16(field[1:])), 126
+	case 127:
+		length, least = binary.BigEndian.Uint64(field[1:]), 1<<16
+	}
+	switch {
+	case length < least:
+		return 0, &realtime.CloseError{Code: codeProtocol, Reason: "frame length is not in its shortest form"}
+	case length > math.MaxInt64:
+		return 0, &realtime.CloseError{Code: codeProtocol, Reason: "frame length is out of range"}
+	}
+	return int64(length), nil
 }
 
 func (d *decoder) payload(piece []byte) *realtime.CloseError {

@@ -46,14 +46,17 @@ func checkUpgrade(r *http.Request) (key string, refused *httpError) {
 		return "", &httpError{http.StatusUpgradeRequired, "this address speaks WebSocket: the header Upgrade: websocket is missing", upgradeHeaders}
 	case !hasToken(r.Header["Connection"], "upgrade"):
 		return "", &httpError{http.StatusBadRequest, "the header Connection: Upgrade is missing", nil}
-	case r.Header.Get("Sec-Websocket-Version") != "13":
+	case !slices.Equal(r.Header["Sec-Websocket-Version"], []string{"13"}):
 		return "", &httpError{http.StatusUpgradeRequired, "Sec-WebSocket-Version must be 13", upgradeHeaders}
 	}
-	key = r.Header.Get("Sec-Websocket-Key")
-	if nonce, err := base64.StdEncoding.DecodeString(key); err != nil || len(nonce) != 16 {
+	keys := r.Header["Sec-Websocket-Key"]
+	if len(keys) != 1 {
+		return "", &httpError{http.StatusBadRequest, "one Sec-WebSocket-Key is needed", nil}
+	}
+	if nonce, err := base64.StdEncoding.DecodeString(keys[0]); err != nil || len(nonce) != 16 {
 		return "", &httpError{http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64", nil}
 	}
-	return key, nil
+	return keys[0], nil
 }
 
 // hasToken looks for a token, in lower case, in the comma-separated values of a header.
