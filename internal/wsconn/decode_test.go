@@ -18,15 +18,22 @@ type decoded struct {
 	used     int      // bytes
 }
 
+const guard = "not the decoder's"
+
 // decode feeds a stream in pieces whose sizes pick gives.
 func decode(stream []byte, pick func(left int) int) decoded {
 	d := decoder{limit: 4096}
 	var out decoded
 	for len(stream) > 0 {
-		piece := slices.Clone(stream[:pick(len(stream))])
-		stream = stream[len(piece):]
+		size := pick(len(stream))
+		room := append(slices.Clone(stream[:size]), guard...)
+		piece := room[:size]
+		stream = stream[size:]
 		for len(piece) > 0 {
 			n, op, payload, err := d.next(piece)
+			if string(room[size:]) != guard {
+				panic("it wrote beyond what it was given")
+			}
 			piece = piece[n:]
 			out.used += n
 			if err != nil {
@@ -49,6 +56,7 @@ func reference(stream []byte) decoded {
 	var message []byte
 	var kind ws.OpCode
 	for {
+		left := r.Len()
 		h, err := ws.ReadHeader(r)
 		switch {
 		case err == ws.ErrHeaderLengthMSB:
@@ -56,7 +64,7 @@ func reference(stream []byte) decoded {
 			return out
 		case err != nil:
 			return out
-		case ws.CheckHeader(h, state) != nil:
+		case ws.CheckHeader(h, state) != nil || left-r.Len() != ws.HeaderSize(h): // the latter: not the shortest form
 			out.code = 1002
 			return out
 		case h.OpCode.IsData() && h.Length > int64(4096-len(message)):
@@ -144,8 +152,12 @@ func TestDecoderHoweverCut(t *testing.T) {
 }
 
 func FuzzReadFrames(f *testing.F) {
-	for _, c := range protocolCases() {
-		if stream := bytes.Join(c.send, nil); len(stream) < 1000 { // small inputs, many of them
+	for _, c := range rfcCases(f) {
+		var stream []byte
+		for _, step := range c.steps {
+			stream = append(stream, step.bytes...)
+		}
+		if len(stream) > 0 && len(stream) < 1000 { // small inputs, many of them
 			f.Add(stream, uint64(1))
 		}
 	}

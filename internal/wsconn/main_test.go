@@ -361,3 +361,7 @@ func pong(s string) []byte        { return frame(fin|10, s) }
 func closeOf(code int, reason string) []byte {
 	return frame(fin|8, string([]byte{byte(code >> 8), byte(code)})+reason)
 }
+
+func list(frames ...[]byte) [][]byte { return frames }
+
+func stars(n int) string { return strings.Repeat("*", n) }
