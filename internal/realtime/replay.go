@@ -42,7 +42,7 @@ func (s *Session) replayMore(p *pull) (piece [][]byte, err error) {
 	})
 	var refused errNotResumed
 	if errors.As(err, &refused) {
-		return [][]byte{s.endReplay(p, refused.reason)}, nil
+		return s.endReplay(p, nil, refused.reason), nil
 	}
 	if err != nil {
 		return nil, err
@@ -51,16 +51,15 @@ func (s *Session) replayMore(p *pull) (piece [][]byte, err error) {
 		piece = append(piece, s.hub.frame(e, s.form))
 	}
 	if p.replay.at >= p.replay.until {
-		if last := s.endReplay(p, ""); last != nil {
-			piece = append(piece, last)
-		}
+		piece = s.endReplay(p, piece, "")
 	}
 	return piece, nil
 }
 
-// endReplay lets the session go live, or goes on when the queue was dropped meanwhile. last is
-// what tells the client of the end.
-func (s *Session) endReplay(p *pull, refusal string) (last []byte) {
+// endReplay lets the session go live after the last piece and what tells the client of the end,
+// which are in their place before the queue is let go. When the queue was dropped meanwhile, the
+// replay goes on, and the piece is given back.
+func (s *Session) endReplay(p *pull, piece [][]byte, refusal string) [][]byte {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,19 +70,21 @@ func (s *Session) endReplay(p *pull, refusal string) (last []byte) {
 		s.after = max(s.after, h.position)
 		p.replay.until = s.after
 		if refusal == "" {
-			return nil
+			return piece
 		}
 	}
 	given := p.replay.given
 	p.replay, p.holds = nil, false
 	if refusal != "" {
 		h.stats.Resumed[refusal]++
-		return s.notResumed(refusal)
+		p.head = append(p.head, s.notResumed(refusal))
+		return nil
 	}
 	h.stats.Resumed["resumed"]++
 	s.token = s.after
 	payload := mustJSON(tokenPayload{Events: &given, ResumeToken: h.sealToken(s.member.userKey, s.after)})
-	return s.system(chime.EventSessionResumed, payload)
+	p.head = append(append(p.head, piece...), s.system(chime.EventSessionResumed, payload))
+	return nil
 }
 
 // next finds the next events of the user, about a piece of them.
