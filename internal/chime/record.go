@@ -208,15 +208,14 @@ type Message struct {
 	Detail      string                                  `cbor:"17,keyasint,omitempty"` // of the status
 }
 
-// MessageOutline is what decides who may see a message and for whom it counts, read out of the
-// same record as Message and much faster.
-type MessageOutline struct {
-	Sender   Ref                            `cbor:"2,keyasint"`
-	Type     messaging.ChannelMessageType   `cbor:"3,keyasint"`
-	Target   Ref                            `cbor:"9,keyasint,omitempty"`
-	Redacted bool                           `cbor:"13,keyasint,omitempty"`
-	Status   messaging.ChannelMessageStatus `cbor:"14,keyasint"`
-}
+// Keys of members of a Message, for those who read no more of it.
+const (
+	MessageSender   = 2
+	MessageType     = 3
+	MessageTarget   = 9
+	MessageRedacted = 13
+	MessageStatus   = 14
+)
 
 // Flow is a channel flow: the processors that messages pass before members see them.
 type Flow struct {

@@ -9,9 +9,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// outlines reads the messages without decoding what they say.
-var outlines = store.Table[chime.MessageOutline]{ID: store.Messages.ID, Name: store.Messages.Name}
-
 // Unread counts the persistent STANDARD messages that a member has not read: those of others that
 // it sees, that are not redacted and that were created after its read marker, all when it has
 // none.
@@ -27,17 +24,34 @@ func (s *Service) Unread(r store.Reader, v *channel.Visit) (count uint64, err er
 	if bytes.Compare(unread.From, floor) < 0 {
 		unread.From = floor
 	}
-	err = outlines.Each(r, unread, func(_ store.Key, m chime.MessageOutline) (bool, error) {
-		if counts(v, m) {
+	err = r.Scan(store.Messages.ID, unread, func(_ store.Key, record []byte) (bool, error) {
+		is, err := counts(v.Actor.Ref, record)
+		if is {
 			count++
 		}
-		return true, nil
+		return true, err
 	})
 	return count, err
 }
 
-// counts tells whether a message that was not read is one to tell its reader of.
-func counts(v *channel.Visit, m chime.MessageOutline) bool {
-	return m.Type == messaging.ChannelMessageTypeStandard && !m.Redacted && m.Sender != v.Actor.Ref &&
-		sees(v, &chime.Message{Sender: m.Sender, Target: m.Target, Status: m.Status})
+// counts tells whether a message is one to tell a reader of who has not read it. It decodes no
+// more than what decides, the rules of sees among that: a list of messages that were never read
+// can be long.
+func counts(reader chime.Ref, record []byte) (bool, error) {
+	var standard, redacted, sent, own, forOthers bool
+	err := store.Fields(record, func(key uint64, text []byte, yes bool) {
+		switch key {
+		case chime.MessageSender:
+			own = string(text) == string(reader)
+		case chime.MessageType:
+			standard = string(text) == string(messaging.ChannelMessageTypeStandard)
+		case chime.MessageTarget:
+			forOthers = string(text) != string(reader)
+		case chime.MessageRedacted:
+			redacted = yes
+		case chime.MessageStatus:
+			sent = string(text) == string(messaging.ChannelMessageStatusSent)
+		}
+	})
+	return standard && sent && !redacted && !own && !forOthers, err
 }
