@@ -71,7 +71,7 @@ func TestResume(t *testing.T) {
 			"a socket that breaks during the replay does not move the token",
 			[]func(peer){
 				func(p peer) { p.establish("T1") },
-				func(p peer) { p.establish("T2") },
+				func(p peer) { p.establish("T2"); p.send("RESUME_TOKEN", 0, object{"ResumeToken": "T2b"}) },
 				func(p peer) { p.establish("T3"); p.message(4) },
 				func(p peer) {
 					p.establish("T4")
@@ -80,7 +80,7 @@ func TestResume(t *testing.T) {
 				},
 			},
 			[]string{
-				"SESSION_ESTABLISHED", "SESSION_ESTABLISHED", "SESSION_ESTABLISHED", "CREATE_CHANNEL_MESSAGE m4",
+				"SESSION_ESTABLISHED", "SESSION_ESTABLISHED", "RESUME_TOKEN", "SESSION_ESTABLISHED", "CREATE_CHANNEL_MESSAGE m4",
 				"SESSION_ESTABLISHED", "CREATE_CHANNEL_MESSAGE m5", "SESSION_RESUMED",
 			},
 			[]string{"", "T1", "T1", "T1.4"},

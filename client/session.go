@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,7 +42,7 @@ type Reconnect struct {
 	// Window is how long to try, from the loss of a socket (or the call of Connect) to the next
 	// SESSION_ESTABLISHED. Zero is for ever.
 	Window         time.Duration
-	First, Longest time.Duration
+	First, Longest time.Duration // zero stands for those of DefaultReconnect
 }
 
 // DefaultReconnect has the limits of amazon-chime-sdk-js.
@@ -142,24 +143,20 @@ func (c *SessionConfig) complete() error {
 	case c.NoResume && c.ResumeFrom != "":
 		return errors.New("client: ResumeFrom and NoResume exclude each other")
 	}
-	if c.Reconnect == nil {
-		c.Reconnect = &DefaultReconnect
+	r := DefaultReconnect
+	if c.Reconnect != nil {
+		r = *c.Reconnect
+		r.First = cmp.Or(r.First, DefaultReconnect.First)
+		r.Longest = cmp.Or(r.Longest, max(r.First, DefaultReconnect.Longest))
 	}
-	if r := *c.Reconnect; r.Window < 0 || r.First < 0 || r.Longest < r.First {
+	if r.Window < 0 || r.First < 0 || r.Longest < r.First {
 		return fmt.Errorf("client: Reconnect %+v: durations must not be negative, nor Longest shorter than First", r)
 	}
-	if c.SessionID == "" {
-		c.SessionID = strconv.FormatUint(uint64(rand.Uint32()), 10)
-	}
-	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = defaultConnectTimeout
-	}
-	if c.Liveness == 0 {
-		c.Liveness = defaultLiveness
-	}
-	if c.Ahead == 0 {
-		c.Ahead = defaultAhead
-	}
+	c.Reconnect = &r
+	c.SessionID = cmp.Or(c.SessionID, strconv.FormatUint(uint64(rand.Uint32()), 10))
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, defaultConnectTimeout)
+	c.Liveness = cmp.Or(c.Liveness, defaultLiveness)
+	c.Ahead = cmp.Or(c.Ahead, defaultAhead)
 	return nil
 }
 

@@ -122,6 +122,19 @@ func TestTheReconnectWindow(t *testing.T) {
 			}
 		})
 	})
+	t.Run("never without a pause", func(t *testing.T) {
+		play(t, up, func(t *testing.T, s *server) {
+			start := time.Now()
+			session := s.mustConnect(client.SessionConfig{Reconnect: &client.Reconnect{}})
+			defer session.Close()
+			for range 50 {
+				expect(t, session, "SESSION_ESTABLISHED")
+			}
+			if took := time.Since(start); took < 5*time.Second {
+				t.Errorf("50 connects in %v", took)
+			}
+		})
+	})
 	t.Run("begins anew with each session", func(t *testing.T) {
 		play(t, up, func(t *testing.T, s *server) { // accepts, then cuts, a hundred times
 			session := s.mustConnect(client.SessionConfig{})
@@ -260,7 +273,7 @@ func TestSilenceEndsTheSocket(t *testing.T) {
 	t.Run("never established", func(t *testing.T) {
 		play(t, peer.idle, func(t *testing.T, s *server) {
 			start := time.Now()
-			_, err := s.connect(client.SessionConfig{Reconnect: &client.Reconnect{Window: time.Second, Longest: time.Second}})
+			_, err := s.connect(client.SessionConfig{Reconnect: &client.Reconnect{Window: time.Second}})
 			if took := time.Since(start); err == nil || took != 10*time.Second {
 				t.Errorf("after %v: %v", took, err)
 			}
