@@ -138,22 +138,3 @@ test("a session whose credentials end is closed with 1001 and comes back with ne
   assert.ok(tab.asked >= 2);
 });
 
-
-test("a session that does not read is closed with 1011, and comes back", async () => {
-  const tab = await open();
-  await tab.live("alice", "bob");
-  const link = await linkOf(tab, "alice");
-  link.clog();
-  const Content = "x".repeat(4096);
-  await eventually("the server gives it up", async () => {
-    const sent = await Promise.all(Array.from({ length: 20 }, () => say(Content, { Persistence: "NON_PERSISTENT" })));
-    for (const { MessageId } of sent) await tab.untilEvent("bob", "CREATE_CHANNEL_MESSAGE", { MessageId }); // who reads keeps up
-    return server.metric('carillon_realtime_closed_total{reason="slow consumer"}');
-  }, 60_000);
-  link.drain();
-  await tab.until("alice", "started", 2);
-  await hears(tab, "alice", "bob");
-  const [alice, bob] = [await tab.seen("alice"), await tab.seen("bob")];
-  assert.deepEqual(alice.closes, [{ code: 1011, reason: "slow consumer" }]);
-  assert.deepEqual([alice.stopped, bob.closes], [[], []]);
-});
