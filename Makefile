@@ -1,4 +1,4 @@
-.PHONY: test race lint generate web e2e bench soak isolation ci build
+.PHONY: test race lint generate web e2e bench soak isolation cuts cuts-race ci build
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -33,6 +33,12 @@ soak:
 
 isolation:
 	go run ./endurance isolation -for 2m
+
+cuts:
+	go run ./endurance cuts -for 10m
+
+cuts-race:
+	go run ./endurance cuts -for 10m -race
 
 ci:
 	.ci/run

@@ -2,8 +2,13 @@
 // every client was sent against a model of its own:
 //
 //	go run ./endurance isolation -for 2m -seed 7
+//	go run ./endurance cuts -for 10m -seed 7
 //
-// Each command prints its seed, from which it makes the same calls again, and ends with status 1
+// isolation looks for what somebody got who may not. cuts kills, stops and freezes the node and
+// breaks the network between it and its clients, and looks for what a resuming session has not
+// got, or twice, or in another order.
+//
+// Each command prints its seed, from which it makes the same choices again, and ends with status 1
 // at the first promise that was not kept. The tests of this package are short forms of the
 // commands, so that none of them rots.
 package main

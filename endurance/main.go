@@ -20,6 +20,7 @@ type command struct {
 
 var commands = []command{
 	{"isolation", runIsolation},
+	{"cuts", runCuts},
 }
 
 func main() {

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// sent is an acknowledged message. Began and ended are times of the arena's clock.
+type sent struct {
+	id, channel  string
+	sum          uint64
+	user         int
+	author, n    int // a sender and the number of the message among its own
+	began, ended int64
+}
+
+// moved is an acknowledged change of a membership.
+type moved struct {
+	channel      string
+	user         int
+	in           bool
+	began, ended int64
+}
+
+// traffic is what goes on in an arena: senders and movers. Each works by its own seed, and what
+// it began it ends, so that nothing is in doubt.
+type traffic struct {
+	*arena
+	mu    sync.Mutex
+	sent  []sent
+	moved []moved
+}
+
+// send sends messages at a steady rate, all senders together, until ctx ends. work bounds what
+// was begun.
+func (t *traffic) send(ctx, work context.Context, author int, every time.Duration, random *rand.Rand) error {
+	subs := map[string]string{}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for n := 0; ctx.Err() == nil; n++ {
+		h := t.channels[random.IntN(len(t.channels))]
+		user := h.stay[random.IntN(len(h.stay))]
+		content := fmt.Sprintf("%d.%d %s", author, n, strings.Repeat("lorem ", random.IntN(40)*(1+15*random.IntN(40)/39)))
+		began := t.clock.Add(1)
+		id, err := t.sendOne(work, h, user, content, fmt.Sprintf("m-%d-%d", author, n), subs)
+		if err != nil {
+			return fmt.Errorf("message %d.%d: %w", author, n, err)
+		}
+		t.mu.Lock()
+		t.sent = append(t.sent, sent{id, suffix(h.arn), sum(content), user, author, n, began, t.clock.Add(1)})
+		t.mu.Unlock()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// sendOne sends until the message is acknowledged. A member of an elastic channel may have been
+// moved: then the try is refused for good, and the next one, with another token, goes to where
+// the member is now.
+func (t *traffic) sendOne(ctx context.Context, h *hall, user int, content, token string, subs map[string]string) (string, error) {
+	key := fmt.Sprint(h.arn, user)
+	for try := 0; ; try++ {
+		request := object{"Content": content, "Type": "STANDARD", "Persistence": "PERSISTENT", "ClientRequestToken": fmt.Sprint(token, "-", try)}
+		if h.elastic {
+			if subs[key] == "" {
+				sub, err := t.subOf(ctx, h, user)
+				if err != nil {
+					return "", err
+				}
+				subs[key] = sub
+			}
+			request["SubChannelId"] = subs[key]
+		}
+		var made struct{ MessageId string }
+		err := t.call(ctx, "POST", "/channels/"+escape(h.arn)+"/messages", t.users[user], request, &made)
+		var refused *refusal
+		if !h.elastic || try > 20 || !errors.As(err, &refused) || refused.status >= 500 {
+			return made.MessageId, err
+		}
+		delete(subs, key)
+	}
+}
+
+// move takes members out and lets them in again until ctx ends; in the end all are in.
+func (t *traffic) move(ctx, work context.Context, every time.Duration, random *rand.Rand) error {
+	var halls []*hall
+	for _, h := range t.channels {
+		if len(h.move) > 0 {
+			halls = append(halls, h)
+		}
+	}
+	out := map[*hall]map[int]bool{}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for len(halls) > 0 && ctx.Err() == nil {
+		h := halls[random.IntN(len(halls))]
+		user := h.move[random.IntN(len(h.move))]
+		if out[h] == nil {
+			out[h] = map[int]bool{}
+		}
+		if err := t.moveOne(work, h, user, out[h][user]); err != nil {
+			return err
+		}
+		out[h][user] = !out[h][user]
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	for h, users := range out {
+		for user, gone := range users {
+			if gone {
+				if err := t.moveOne(work, h, user, true); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (t *traffic) moveOne(ctx context.Context, h *hall, user int, in bool) error {
+	change, began := t.leave, t.clock.Add(1)
+	if in {
+		change = t.join
+	}
+	if err := change(ctx, h, user); err != nil {
+		return fmt.Errorf("moving %s in %s: %w", suffix(t.users[user]), suffix(h.arn), err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moved = append(t.moved, moved{suffix(h.arn), user, in, began, t.clock.Add(1)})
+	return nil
+}
+
+// flush sends a last message that each member gets and returns for each user which ones: who has
+// got them has got all before them.
+func (t *traffic) flush(ctx context.Context, round int) (map[string][]string, error) {
+	last := map[string][]string{}
+	for _, h := range t.channels {
+		members := append(append([]int(nil), h.stay...), h.move...)
+		authors := members[:1]
+		if h.elastic {
+			authors = members // each for its sub-channel
+		}
+		for _, author := range authors {
+			content, began := fmt.Sprintf("last %d of %s", round, suffix(h.arn)), t.clock.Add(1)
+			id, err := t.sendOne(ctx, h, author, content, fmt.Sprintf("last-%d-%s-%d", round, suffix(h.arn), author), map[string]string{})
+			if err != nil {
+				return nil, err
+			}
+			t.sent = append(t.sent, sent{id, suffix(h.arn), sum(content), author, -1, len(t.sent), began, t.clock.Add(1)})
+			for _, m := range members {
+				if !h.elastic || m == author {
+					name := suffix(t.users[m])
+					last[name] = append(last[name], id)
+				}
+			}
+		}
+	}
+	return last, nil
+}
+
+// stored is a message of history.
+type stored struct {
+	id  string
+	sum uint64
+}
+
+// history lists a channel, or the sub-channel that the reader is in, the oldest first.
+func (a *arena) history(ctx context.Context, h *hall, reader string) (list []stored, err error) {
+	target := "/channels/" + escape(h.arn) + "/messages?sort-order=ASCENDING&max-results=50"
+	err = a.pages(ctx, target, reader, func(page *listing) {
+		for _, m := range page.ChannelMessages {
+			list = append(list, stored{m.MessageId, sum(m.Content)})
+		}
+	})
+	return list, err
+}
+
+// listing is a page of any list that is read here.
+type listing struct {
+	ChannelMessages    []struct{ MessageId, Content string }
+	ChannelMemberships []struct{ Member struct{ Arn string } }
+	SubChannels        []struct{ SubChannelId string }
+	NextToken          string
+}
+
+func (a *arena) pages(ctx context.Context, target, bearer string, each func(*listing)) error {
+	for token := ""; ; {
+		page, query := new(listing), ""
+		if token != "" {
+			query = "&next-token=" + escape(token)
+		}
+		if err := a.call(ctx, http.MethodGet, target+query, bearer, nil, page); err != nil {
+			return err
+		}
+		each(page)
+		if token = page.NextToken; token == "" {
+			return nil
+		}
+	}
+}
+
+// truth is what the API says after a run, by channel and sub-channel.
+type truth struct {
+	history map[room][]stored
+	members map[room][]string
+}
+
+// room is a channel or a sub-channel, by ids.
+type room struct{ channel, sub string }
+
+// read asks the API for all messages and memberships.
+func (a *arena) read(ctx context.Context) (*truth, error) {
+	t := &truth{map[room][]stored{}, map[room][]string{}}
+	for _, h := range a.channels {
+		subs := []string{""}
+		if h.elastic {
+			subs = nil
+			err := a.pages(ctx, "/channels/"+escape(h.arn)+"/subchannels?max-results=50", h.owner, func(page *listing) {
+				for _, s := range page.SubChannels {
+					subs = append(subs, s.SubChannelId)
+				}
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		for _, sub := range subs {
+			if err := a.readRoom(ctx, h, sub, t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return t, nil
+}
+
+func (a *arena) readRoom(ctx context.Context, h *hall, sub string, t *truth) error {
+	at, target := room{suffix(h.arn), sub}, "/channels/"+escape(h.arn)+"/memberships?max-results=50"
+	if sub != "" {
+		target += "&sub-channel-id=" + sub
+	}
+	reader := ""
+	err := a.pages(ctx, target, h.owner, func(page *listing) {
+		for _, m := range page.ChannelMemberships {
+			reader = m.Member.Arn
+			t.members[at] = append(t.members[at], suffix(reader))
+		}
+	})
+	if err == nil && reader != "" {
+		t.history[at], err = a.history(ctx, h, reader)
+	}
+	return err
+}
