@@ -35,7 +35,7 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Condition: condition,
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"welcomed": welcomed, "export": export},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"welcomed": welcomed, "await": await, "export": export},
 	})
 }
 
@@ -79,17 +79,25 @@ func welcomed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: welcomed file")
 	}
+	await(ts, false, []string{args[0], "Stop with Ctrl-C"})
+}
+
+// await waits until a file holds a text: await file text.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await file text")
+	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(20 * time.Second); ; {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
-		if err == nil && bytes.Contains(text, []byte("Stop with Ctrl-C")) {
+		if err == nil && bytes.Contains(text, []byte(args[1])) {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			ts.Fatalf("the program is not ready; it said %q", text)
+			ts.Fatalf("%s does not hold %q, but %q", args[0], args[1], text)
 		}
 	}
 }

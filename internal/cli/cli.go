@@ -29,6 +29,7 @@ const (
 type Program struct {
 	Args    []string // without the program's name
 	Environ []string // "NAME=value"
+	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string
@@ -59,7 +60,7 @@ func Run(ctx context.Context, p Program) int {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.dev(), p.serve(), p.config(), p.policy(), p.version())
+	root.AddCommand(p.dev(), p.serve(), p.config(), p.policy(), p.tail(), p.send(), p.version())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitClean
@@ -206,5 +207,5 @@ func (p Program) config() *cobra.Command {
 
 // FromOS is the program as the operating system started it.
 func FromOS(version string) Program {
-	return Program{Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Version: version}
+	return Program{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version}
 }

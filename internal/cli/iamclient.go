@@ -32,13 +32,28 @@ const (
 	maxAnswer   = 8 << 20 // bytes
 )
 
-// newIAMClient signs with the root keys of the settings. Without endpoint it calls the address
-// that the settings let the server listen on.
+// newIAMClient signs with the root keys of the settings.
 func newIAMClient(cfg config.Config, endpoint string) (*iamClient, error) {
+	endpoint, err := endpointOfServer(cfg, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return &iamClient{
+		endpoint: endpoint + "/", http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: callTimeout},
+		signer: sigv4.Signer{
+			Credentials: sigv4.Credentials{AccessKeyID: cfg.RootAccessKeyID, SecretAccessKey: cfg.RootSecretAccessKey.Reveal()},
+			Scope:       sigv4.Scope{Region: cfg.Region, Service: "iam"},
+		},
+	}, nil
+}
+
+// endpointOfServer gives the URL of the server, without a path. Without one of one's own it is the
+// address that the settings let the server listen on.
+func endpointOfServer(cfg config.Config, endpoint string) (string, error) {
 	if endpoint == "" {
 		host, port, err := net.SplitHostPort(cfg.Listen)
 		if err != nil || port == "0" {
-			return nil, errors.New("the setting listen names no port: give the server's URL with --endpoint")
+			return "", errors.New("the setting listen names no port: give the server's URL with --endpoint")
 		}
 		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 			host = "localhost"
@@ -47,15 +62,9 @@ func newIAMClient(cfg config.Config, endpoint string) (*iamClient, error) {
 	}
 	at, err := url.Parse(endpoint)
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
-		return nil, usageError{fmt.Errorf("--endpoint %q is no http or https URL", endpoint)}
+		return "", usageError{fmt.Errorf("--endpoint %q is no http or https URL", endpoint)}
 	}
-	return &iamClient{
-		endpoint: at.Scheme + "://" + at.Host + "/", http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: callTimeout},
-		signer: sigv4.Signer{
-			Credentials: sigv4.Credentials{AccessKeyID: cfg.RootAccessKeyID, SecretAccessKey: cfg.RootSecretAccessKey.Reveal()},
-			Scope:       sigv4.Scope{Region: cfg.Region, Service: "iam"},
-		},
-	}, nil
+	return at.Scheme + "://" + at.Host, nil
 }
 
 // call makes one call and reads the result into answer.

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/carillon-chat/carillon/client"
+)
+
+// printer writes events for people: one line each, in color where that is wanted. What users have
+// written cannot move the cursor or change the terminal.
+type printer struct {
+	events, notes    io.Writer
+	color, noteColor bool
+
+	mu sync.Mutex // notes come from the session as well
+}
+
+// Colors of ANSI terminals.
+const (
+	dim     = "2"
+	red     = "31"
+	green   = "32"
+	yellow  = "33"
+	magenta = "35"
+	cyan    = "36"
+)
+
+func paint(on bool, color, text string) string {
+	if !on || text == "" {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+// note says something about the connection.
+func (l *printer) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// The note is for a person; when it cannot be written there is nobody.
+	_, _ = fmt.Fprintln(l.notes, paint(l.noteColor, dim, "* "+clean(fmt.Sprintf(format, args...))))
+}
+
+// event writes an event: when, in which channel, what.
+func (l *printer) event(e client.Event) error {
+	what := l.what(e)
+	if what == "" {
+		return nil
+	}
+	line := paint(l.color, dim, at(e).Local().Format(time.TimeOnly))
+	if channel := channelOf(e); channel != "" {
+		line += " " + paint(l.color, cyan, "#"+clean(last(channel)))
+	}
+	_, err := fmt.Fprintln(l.events, line+" "+what)
+	return err
+}
+
+// at is when the event happened, as far as it says so.
+func at(e client.Event) time.Time {
+	when := client.Time{}
+	switch d := e.Data.(type) {
+	case *client.ChannelMessage:
+		when = d.LastUpdatedTimestamp
+	case *client.Channel:
+		when = d.LastUpdatedTimestamp
+	case *client.ChannelMembership:
+		when = d.LastUpdatedTimestamp
+	}
+	if when.IsZero() {
+		return time.Now()
+	}
+	return when.Time
+}
+
+// what says what happened; nothing for what note has said.
+func (l *printer) what(e client.Event) string {
+	switch d := e.Data.(type) {
+	case *client.ChannelMessage:
+		return l.message(e.Type, d)
+	case *client.Channel:
+		if e.Type == client.EventDeleteChannel {
+			return l.mark(red, "channel deleted: ") + clean(d.Name)
+		}
+		return l.mark(yellow, "channel updated: ") + clean(d.Name)
+	case *client.ChannelMembership:
+		return l.membership(e.Type, d)
+	case *client.BatchChannelMemberships:
+		names := make([]string, len(d.Members))
+		for i := range d.Members {
+			names[i] = l.name(&d.Members[i])
+		}
+		return l.mark(green, "joined: ") + strings.Join(names, ", ")
+	case *client.Typing:
+		return l.name(&d.Sender) + l.mark(dim, " is typing")
+	case *client.UnreadCount:
+		return l.mark(dim, "unread: ") + strconv.Itoa(d.UnreadCount)
+	case *client.Presence:
+		return l.mark(dim, "online: ") + strconv.Itoa(d.OnlineCount) + changes(" +", d.Online) + changes(" -", d.Offline)
+	case *client.Resumed, *client.NotResumed:
+		return ""
+	}
+	if e.Type == client.EventSessionEstablished {
+		return ""
+	}
+	return l.mark(magenta, clean(e.Type)) + " " + clean(e.Payload)
+}
+
+func (l *printer) message(typ string, m *client.ChannelMessage) string {
+	text, mark := clean(m.Content), ""
+	switch typ {
+	case client.EventCreateChannelMessage:
+		if m.Type == client.ChannelMessageTypeControl {
+			mark = l.mark(dim, "control ")
+		}
+	case client.EventUpdateChannelMessage:
+		mark = l.mark(yellow, "edited ")
+	case client.EventRedactChannelMessage:
+		mark, text = l.mark(red, "redacted "), clean(m.MessageID)
+	case client.EventDeleteChannelMessage:
+		mark, text = l.mark(red, "deleted "), clean(m.MessageID)
+	default: // PENDING, FAILED and DENIED
+		state, _, _ := strings.Cut(typ, "_")
+		mark = l.mark(magenta, strings.ToLower(state)+" ")
+	}
+	return mark + l.name(m.Sender) + ": " + text
+}
+
+func (l *printer) membership(typ string, m *client.ChannelMembership) string {
+	switch typ {
+	case client.EventCreateChannelMembership:
+		return l.mark(green, "joined: ") + l.name(m.Member)
+	case client.EventDeleteChannelMembership:
+		return l.mark(red, "left: ") + l.name(m.Member)
+	}
+	return l.mark(yellow, "moved to sub-channel ") + clean(m.SubChannelID) + ": " + l.name(m.Member)
+}
+
+func (l *printer) mark(color, text string) string { return paint(l.color, color, text) }
+
+func (l *printer) name(who *client.Identity) string {
+	switch {
+	case who == nil:
+		return "?"
+	case who.Name == "":
+		return l.mark(green, clean(last(who.ARN)))
+	}
+	return l.mark(green, clean(who.Name))
+}
+
+func changes(sign string, arns []string) (text string) {
+	for _, arn := range arns {
+		text += sign + clean(last(arn))
+	}
+	return text
+}
+
+// last is the id at the end of an ARN.
+func last(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+
+// clean writes what is not printable, control characters above all, as Go escapes it.
+func clean(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
+}
