@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/account"
@@ -19,6 +20,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/dispatch"
 	"github.com/carillon-chat/carillon/internal/export"
+	"github.com/carillon-chat/carillon/internal/extras"
 	"github.com/carillon-chat/carillon/internal/flow"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/identity"
@@ -49,6 +51,7 @@ type services struct {
 	endpoint *endpoints
 	tags     tags
 	hub      *realtime.Hub
+	extras   *extras.Service
 	limiter  *throttle.Limiter // nil without rates
 }
 
@@ -94,11 +97,16 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	})
 	s.tags = identity.NewMessagingTags(a.store, site)
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
+	details := prefetch.New(a.store, s.channels, s.messages)
+	s.extras = extras.New(extras.Options{
+		Store: a.store, Site: site, Prefetch: details, Always: realtime.ParseExtras(strings.Join(cfg.Extras, " "), " "),
+		Now: now, Log: a.deps.Log,
+	})
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Frame: wsconn.TextFrame, Prefetch: prefetch.New(a.store, s.channels, s.messages),
-		Signer: s.keyring, Log: a.deps.Log,
+		Store: a.store, Frame: wsconn.TextFrame, Prefetch: details, Companion: s.extras, Signer: s.keyring, Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
+	s.extras.Use(s.hub)
 	if s.limiter, err = a.buildLimiter(); err != nil {
 		return err
 	}
@@ -152,7 +160,7 @@ func (s *services) forget() {
 
 // addBackground adds the actors that work on the log.
 func (a *App) addBackground(ctx context.Context) error {
-	dispatcher, err := dispatch.New(ctx, a.store, a.services.hub)
+	dispatcher, err := dispatch.New(ctx, a.store, sinks{a.services.hub, a.services.extras})
 	if err != nil {
 		return err
 	}
@@ -162,8 +170,18 @@ func (a *App) addBackground(ctx context.Context) error {
 	})
 	a.actors = append(a.actors,
 		actor{name: "dispatch", run: dispatcher.Run, patience: stopPatience},
+		actor{name: "extras", run: a.services.extras.Run, patience: stopPatience},
 		actor{name: "lifecycle", run: cleaner.Run, patience: stopPatience})
 	return nil
+}
+
+// sinks hand events on to one after the other.
+type sinks []dispatch.Sink
+
+func (s sinks) Deliver(events []*chime.Event) {
+	for _, sink := range s {
+		sink.Deliver(events)
+	}
 }
 
 // messagingAPI joins the services that answer the messaging API.

@@ -27,6 +27,9 @@ const (
 	EventResumeToken       = "RESUME_TOKEN"
 	EventSessionResumed    = "SESSION_RESUMED"
 	EventSessionNotResumed = "SESSION_NOT_RESUMED"
+	EventChannelPresence   = "CHANNEL_PRESENCE"
+	EventTyping            = "TYPING"
+	EventUnreadCount       = "UNREAD_COUNT"
 )
 
 // Events of the log alone. They have no MessageType and reach no socket, though the deletion of

@@ -49,6 +49,9 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("event-retention", within(c.EventRetention, time.Minute, 10*365*24*time.Hour))
 	fault("drain-timeout", within(c.DrainTimeout, 100*time.Millisecond, 10*time.Minute))
 	fault("ws-engine", checkEngine(c.WSEngine))
+	for _, extra := range c.Extras {
+		fault("extras", oneOf(extra, "presence", "typing", "unread"))
+	}
 	fault("ws-ping-interval", within(c.WSPingInterval, time.Second, 10*time.Minute))
 	fault("ws-queue-bytes", within(c.WSQueueBytes, 64<<10, 64<<20))
 	fault("ws-connections-per-user", within(c.WSConnectionsPerUser, 1, 1000))

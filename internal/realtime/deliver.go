@@ -24,6 +24,9 @@ func (h *Hub) deliver(e *chime.Event) {
 	}
 	h.joined(e)
 	h.receivers = h.audience(h.receivers[:0], e)
+	if extra := extraOf(e); extra != 0 {
+		h.receivers = listening(h.receivers, extra, e)
+	}
 	h.left(e)
 	kicked := h.kicked(e)
 	h.stats.Delivered += uint64(len(h.receivers))
@@ -134,7 +137,11 @@ func (h *Hub) catchUp(m *member, e *chime.Event) (slow []*Session) {
 	}
 	if concerns(e, m.user, h.in(m, e)) {
 		frames := frames{hub: h, event: e}
-		for _, s := range m.sessions {
+		sessions := m.sessions
+		if extra := extraOf(e); extra != 0 {
+			sessions = listening(slices.Clone(sessions), extra, e)
+		}
+		for _, s := range sessions {
 			if !s.push(frames.as(s.form), e) {
 				slow = append(slow, s)
 			}

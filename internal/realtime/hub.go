@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -59,29 +59,10 @@ type Grant struct {
 	ResumeFrom string
 	// Extras are what the client asks for beyond AWS's events.
 	Extras Extras
+	// Authorize asks IAM whether the client may call an operation; nil when it may not call any.
+	Authorize func(ctx context.Context, operation string, req api.Request) error
 	// Compressed frames are what the transport takes.
 	Compressed bool
-}
-
-// Extras are kinds of events that no client of AWS knows. A socket gets those that it asks for
-// and that its app instance has switched on.
-type Extras uint8
-
-// The extras that there are.
-const (
-	ExtraPresence Extras = 1 << iota // who of a channel is online
-	ExtraTyping                      // who is typing
-	ExtraUnread                      // exact counts of unread messages
-)
-
-var extras = map[string]Extras{"presence": ExtraPresence, "typing": ExtraTyping, "unread": ExtraUnread}
-
-// ParseExtras reads names of extras that are separated by separators; unknown ones are ignored.
-func ParseExtras(list, separators string) (e Extras) {
-	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
-		e |= extras[name]
-	}
-	return e
 }
 
 // Options of a Hub.
@@ -91,6 +72,8 @@ type Options struct {
 	Frame func(text []byte, compressed bool) []byte
 	// Prefetch answers what clients prefetch; without it they get nothing.
 	Prefetch Prefetcher
+	// Companion sees to the extras; without it there are none.
+	Companion Companion
 	// Signer vouches for resume tokens; without it nobody gets any.
 	Signer Signer
 	// MaxQueueBytes bounds the frames that wait for one session (default 256 KiB).
@@ -113,7 +96,9 @@ type Hub struct {
 	users    map[userKey]*member
 	rooms    map[channelKey]*room
 	loading  map[*member]struct{}
-	stats    Stats
+	// listeners are the sessions that get an extra.
+	listeners int
+	stats     Stats
 
 	receivers []*Session // of the event being delivered
 }
@@ -222,22 +207,22 @@ func (h *Hub) enter(g Grant, s *Session) (entry, error) {
 		h.leave(found.replaced)
 	}
 	if found.loading = m.loading; m.loading == nil {
-		s.begin(max(h.position, m.since))
+		h.begin(s, max(h.position, m.since))
 	}
 	return found, nil
 }
 
 // load reads the user's memberships and then lets it catch up with what happened meanwhile.
 func (h *Hub) load(ctx context.Context, m *member) {
-	position, channels, err := h.read(ctx, m.userKey)
-	for _, s := range h.enrol(m, position, channels, err) {
+	found, err := h.read(ctx, m.userKey)
+	for _, s := range h.enrol(m, found, err) {
 		h.endSlow(s)
 	}
 }
 
-// enrol puts a user on the roster with the channels that it had at the position, and answers the
-// sessions whose queues are too short for what came meanwhile.
-func (h *Hub) enrol(m *member, position uint64, channels []channelKey, err error) (slow []*Session) {
+// enrol puts a user on the roster with what was found, and answers the sessions whose queues are
+// too short for what came meanwhile.
+func (h *Hub) enrol(m *member, found record, err error) (slow []*Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.loading, m)
@@ -250,13 +235,13 @@ func (h *Hub) enrol(m *member, position uint64, channels []channelKey, err error
 		}
 		return nil
 	}
-	m.loading, m.since = nil, position
-	m.rooms = make([]seat, 0, len(channels))
-	for _, key := range channels {
+	m.loading, m.since, m.allowed = nil, found.position, found.extras
+	m.rooms = make([]seat, 0, len(found.channels))
+	for _, key := range found.channels {
 		h.join(m, key)
 	}
 	for _, s := range m.sessions {
-		s.begin(position)
+		h.begin(s, found.position)
 	}
 	for _, e := range l.pending {
 		if m.follows(e) {
@@ -267,8 +252,29 @@ func (h *Hub) enrol(m *member, position uint64, channels []channelKey, err error
 	return slow
 }
 
-// read finds the user's channels and the position of the log that they belong to.
-func (h *Hub) read(ctx context.Context, user userKey) (position uint64, channels []channelKey, err error) {
+// begin lets a session of a user on the roster have what comes after a position of the log.
+func (h *Hub) begin(s *Session, position uint64) {
+	if s.extras &= s.member.allowed; s.extras != 0 {
+		h.listeners++
+	}
+	if s.extras&ExtraTyping == 0 {
+		s.client = nil
+	}
+	if s.member.allowed != 0 {
+		h.opts.Companion.Came(s.member.app, s.member.user, s.member.allowed, s.extras)
+	}
+	s.begin(position)
+}
+
+// record is what the store has of a user.
+type record struct {
+	position uint64 // of the log, that the rest belongs to
+	channels []channelKey
+	extras   Extras // of the app instance
+}
+
+// read finds what the store has of a user.
+func (h *Hub) read(ctx context.Context, user userKey) (found record, err error) {
 	err = h.opts.Store.View(ctx, func(r store.Reader) error {
 		// A deleted app instance keeps its users until they are removed in the background.
 		known, err := store.AppInstances.Has(r, store.K(user.app))
@@ -281,13 +287,18 @@ func (h *Hub) read(ctx context.Context, user userKey) (position uint64, channels
 		if !known || !user.user.IsUser() {
 			return &CloseError{CloseUnauthorized, "unknown app instance user"}
 		}
-		if position, err = r.Position(); err != nil {
+		if found.position, err = r.Position(); err != nil {
 			return err
 		}
-		channels, err = readChannels(r, user)
+		if h.opts.Companion != nil {
+			if found.extras, err = h.opts.Companion.Allowed(r, user.app); err != nil {
+				return err
+			}
+		}
+		found.channels, err = readChannels(r, user)
 		return err
 	})
-	return position, channels, err
+	return found, err
 }
 
 // readChannels lists where somebody is a member.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // shelf is a Prefetcher whose details tell how many were asked for.
@@ -40,9 +41,19 @@ func wants(resume string) Grant {
 		Extras: ExtraUnread, Resume: resume != "", ResumeFrom: resume}
 }
 
+// generous is a Companion of app instances with all extras, who knows of none.
+type generous struct{}
+
+func (generous) Allowed(store.Reader, string) (Extras, error) {
+	return ExtraPresence | ExtraTyping | ExtraUnread, nil
+}
+func (generous) Came(string, chime.Ref, Extras, Extras) {}
+func (generous) Went(string, chime.Ref)                 {}
+func (generous) Client(Grant) Client                    { return nil }
+
 func TestPrefetchIsReadAsItIsTaken(t *testing.T) {
 	from := new(shelf)
-	w := newWorld(t, func(o *Options) { o.Prefetch = from })
+	w := newWorld(t, func(o *Options) { o.Prefetch, o.Companion = from, generous{} })
 	w.commit(join("c", "ann"))
 	w.deliver()
 	ann := newResumer(t, "ann")
@@ -96,7 +107,7 @@ func (r *resumer) takeNext() {
 }
 
 func TestPrefetchFollowsWhatWasMissed(t *testing.T) {
-	w := newWorld(t, signed, func(o *Options) { o.Prefetch = new(shelf) })
+	w := newWorld(t, signed, func(o *Options) { o.Prefetch, o.Companion = new(shelf), generous{} })
 	w.commit(join("c", "ann"))
 	w.deliver()
 	ann := newResumer(t, "ann")

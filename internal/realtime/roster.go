@@ -29,6 +29,7 @@ type member struct {
 	// channel is in the whole channel too, once: its own events have no Sub.
 	rooms   []seat
 	since   uint64   // position of the log that the memberships were read at
+	allowed Extras   // of the app instance
 	loading *loading // nil once the memberships are known
 }
 
@@ -151,6 +152,9 @@ func (h *Hub) leave(s *Session) {
 	if i := slices.Index(m.sessions, s); i >= 0 {
 		m.sessions = slices.Delete(m.sessions, i, i+1)
 		h.stats.Sessions--
+		if m.loading == nil && s.extras != 0 {
+			h.listeners--
+		}
 	}
 	h.forget(m)
 }
@@ -164,4 +168,7 @@ func (h *Hub) forget(m *member) {
 		h.unseat(m, len(m.rooms)-1)
 	}
 	delete(h.users, m.userKey)
+	if m.allowed != 0 {
+		h.opts.Companion.Went(m.app, m.user)
+	}
 }

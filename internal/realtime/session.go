@@ -14,6 +14,7 @@ type Session struct {
 	id        string
 	form      form
 	extras    Extras
+	client    Client // nil when its texts have no meaning
 
 	mu     sync.Mutex
 	told   bool // Ready was called and there was something to take since
@@ -26,7 +27,10 @@ type Session struct {
 }
 
 func (h *Hub) newSession(g Grant, t Transport) *Session {
-	s := &Session{hub: h, transport: t, id: g.SessionID, extras: g.Extras}
+	s := &Session{hub: h, transport: t, id: g.SessionID}
+	if g.Extras != 0 && h.opts.Companion != nil {
+		s.extras, s.client = g.Extras, h.opts.Companion.Client(g)
+	}
 	if g.Compressed {
 		s.form |= compressed
 	}
@@ -154,7 +158,11 @@ func (s *Session) Beat() {
 }
 
 // Received takes a text message of the client. Those of no meaning are ignored.
-func (s *Session) Received([]byte) {}
+func (s *Session) Received(text []byte) {
+	if s.client != nil {
+		s.client.Received(text)
+	}
+}
 
 // Detach takes the session off the hub. It may be called more than once.
 func (s *Session) Detach() {

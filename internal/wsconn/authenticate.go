@@ -16,6 +16,8 @@ import (
 type Gate interface {
 	// Connect's error is a *sigv4.Error or an *api.Error, or a failure of the server.
 	Connect(ctx context.Context, r *sigv4.Request, from access.Source) (access.Connection, error)
+	// Authorize refuses what IAM does not allow.
+	Authorize(ctx context.Context, p *access.Principal, op *api.Operation, req api.Request, from access.Source) error
 }
 
 var _ Gate = (*access.Service)(nil)
@@ -31,12 +33,18 @@ func Authenticator(gate Gate, secure func(*http.Request) bool) AuthenticateFunc 
 		if err != nil {
 			return realtime.Grant{}, refusal(err)
 		}
-		return realtime.Grant{
+		grant := realtime.Grant{
 			App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires,
 			Prefetch: c.Query.Get("prefetch-on") == "connect", PrefetchSort: c.Query.Get("prefetch-sort-by"),
 			Resume: c.Query.Has("resume-from"), ResumeFrom: c.Query.Get("resume-from"),
 			Extras: realtime.ParseExtras(c.Query.Get("extras"), ","),
-		}, nil
+		}
+		if grant.Extras != 0 { // such a client may have something to say
+			grant.Authorize = func(ctx context.Context, operation string, req api.Request) error {
+				return gate.Authorize(ctx, c.Principal, &api.Operation{SigningName: "chime", Name: operation}, req, from)
+			}
+		}
+		return grant, nil
 	}
 }
 

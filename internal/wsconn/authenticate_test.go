@@ -27,6 +27,10 @@ func (g *fakeGate) Connect(_ context.Context, r *sigv4.Request, from access.Sour
 	return access.Connection{App: "a", User: "user/u", UserARN: "arn:user/u", SessionID: "1", Expires: time.Unix(1, 0)}, g.err
 }
 
+func (g *fakeGate) Authorize(context.Context, *access.Principal, *api.Operation, api.Request, access.Source) error {
+	return g.err
+}
+
 func isTLS(r *http.Request) bool { return r.TLS != nil }
 
 func TestTheGateSeesTheConnectRequestAsItWasSent(t *testing.T) {

@@ -1,0 +1,408 @@
+package extras_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/extras"
+	"github.com/carillon-chat/carillon/internal/prefetch"
+	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/servicetest"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	standard = messaging.ChannelMembershipTypeDefault
+	hidden   = messaging.ChannelMembershipTypeHidden
+)
+
+// live is a world with a hub and the extras.
+type live struct {
+	*servicetest.World
+	t      *testing.T
+	hub    *realtime.Hub
+	extras *extras.Service
+	cursor store.Cursor
+}
+
+func start(t *testing.T, users string, on ...realtime.Extras) *live {
+	w := servicetest.New(t, strings.Fields(users)...)
+	l := &live{World: w, t: t}
+	o := extras.Options{Store: w.Store, Site: w.Site, Prefetch: prefetch.New(w.Store, w.Channels, w.Messages), Now: w.Clock}
+	for _, extra := range on {
+		o.Always |= extra
+	}
+	l.extras = extras.New(o)
+	l.hub = realtime.New(realtime.Options{Store: w.Store, Frame: func(text []byte, _ bool) []byte { return text }, Companion: l.extras})
+	l.extras.Use(l.hub)
+	var position uint64
+	err := w.Store.View(t.Context(), func(r store.Reader) (err error) {
+		position, err = r.Position()
+		return err
+	})
+	if err == nil {
+		l.cursor, err = w.Store.Follow(position)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// deliver hands on what was committed and announced.
+func (l *live) deliver() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for {
+		events, err := l.cursor.Next(ctx)
+		if err != nil {
+			return
+		}
+		l.hub.Deliver(events)
+		l.extras.Deliver(events)
+	}
+}
+
+// flush lets an interval pass.
+func (l *live) flush() {
+	l.t.Helper()
+	l.deliver()
+	if err := l.extras.Flush(l.t.Context()); err != nil {
+		l.t.Fatal(err)
+	}
+	l.deliver()
+}
+
+// client is a socket. It keeps what it got as text.
+type client struct {
+	l       *live
+	user    string
+	session *realtime.Session
+	mu      sync.Mutex
+	woken   chan struct{} // there may be something
+}
+
+func (c *client) Ready() {
+	select {
+	case c.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (c *client) Close(int, string) {}
+
+func (l *live) connect(user string, wants realtime.Extras, authorize ...func(context.Context, string, api.Request) error) *client {
+	l.t.Helper()
+	c := &client{l: l, user: user, woken: make(chan struct{}, 1)}
+	app := l.App[strings.LastIndex(l.App, "/")+1:]
+	grant := realtime.Grant{App: app, User: chime.UserRef(user), UserARN: l.User(user), SessionID: fmt.Sprintf("%p", c), Extras: wants}
+	if len(authorize) > 0 {
+		grant.Authorize = authorize[0]
+	}
+	var err error
+	if c.session, err = l.hub.Attach(l.t.Context(), grant, c); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(c.session.Detach)
+	<-c.woken
+	c.got()
+	return c
+}
+
+// got lists what came since the last time, in order, but for the beginning of the session.
+func (c *client) got() (list []string) {
+	for {
+		frames := c.session.Take(nil, 1<<20)
+		if len(frames) == 0 {
+			return list
+		}
+		for _, f := range frames {
+			if line := c.line(f); line != "" {
+				list = append(list, line)
+			}
+		}
+	}
+}
+
+func (c *client) line(frame []byte) string {
+	var f struct {
+		Headers map[string]string
+		Payload string
+	}
+	var p struct {
+		ChannelArn, SubChannelId, ReadMarkerTimestamp, Content string
+		OnlineCount, UnreadCount                               int
+		Online, Offline                                        []string
+		Complete                                               bool
+		Sender                                                 struct{ Arn, Name string }
+	}
+	if err := json.Unmarshal(frame, &f); err != nil {
+		c.l.t.Fatal(err)
+	}
+	if f.Payload != "" {
+		if err := json.Unmarshal([]byte(f.Payload), &p); err != nil {
+			c.l.t.Fatal(err)
+		}
+	}
+	last := func(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
+	kind, at := f.Headers["x-amz-chime-event-type"], last(p.ChannelArn)
+	if p.SubChannelId != "" {
+		at += "@" + c.l.SubName(p.SubChannelId)
+	}
+	switch kind {
+	case "SESSION_ESTABLISHED":
+		return ""
+	case "CHANNEL_PRESENCE":
+		line := fmt.Sprintf("%s: %d online", at, p.OnlineCount)
+		for _, arn := range p.Online {
+			line += " +" + last(arn)
+		}
+		for _, arn := range p.Offline {
+			line += " -" + last(arn)
+		}
+		if p.Complete {
+			line += " complete"
+		}
+		return line
+	case "UNREAD_COUNT":
+		line := fmt.Sprintf("%s: %d unread", at, p.UnreadCount)
+		if p.ReadMarkerTimestamp != "" {
+			line += " since " + p.ReadMarkerTimestamp
+		}
+		return line
+	case "TYPING":
+		return fmt.Sprintf("%s: %s (%s) types", at, last(p.Sender.Arn), p.Sender.Name)
+	}
+	return kind
+}
+
+// expect compares what came, in any order: the extras of several channels have none.
+func (c *client) expect(want ...string) {
+	c.l.t.Helper()
+	got := c.got()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		c.l.t.Errorf("%s received\n  %s\nwant\n  %s", c.user, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+func TestPresence(t *testing.T) {
+	l := start(t, "ann bob cy spy", realtime.ExtraPresence)
+	l.AddChannel("ann", "c")
+	for _, who := range []string{"bob", "cy"} {
+		l.AddMember("ann", "c", who, standard)
+	}
+	l.AddMember("ann", "c", "spy", hidden)
+	l.AddChannel("bob", "d")
+	ann := l.connect("ann", realtime.ExtraPresence)
+	l.flush()
+	ann.expect("c: 1 online +ann", "c: 1 online +ann complete")
+
+	bob, spy := l.connect("bob", 0), l.connect("spy", realtime.ExtraPresence)
+	l.flush()
+	ann.expect("c: 2 online +bob")
+	bob.expect() // a client of AWS
+	spy.expect("c: 2 online +bob", "c: 2 online +ann +bob complete")
+
+	bob.session.Detach()
+	bob = l.connect("bob", 0)
+	phone := l.connect("bob", realtime.ExtraPresence)
+	l.flush()
+	ann.expect() // came back at once
+	phone.expect("c: 2 online +ann +bob complete", "d: 1 online +bob complete")
+	bob.session.Detach()
+	l.flush()
+	ann.expect() // still there with another socket
+	phone.session.Detach()
+	spy.session.Detach()
+	l.flush()
+	ann.expect("c: 1 online -bob")
+}
+
+func TestPresenceFollowsMemberships(t *testing.T) {
+	l := start(t, "ann bob", realtime.ExtraPresence)
+	l.AddChannel("ann", "c")
+	ann, bob := l.connect("ann", realtime.ExtraPresence), l.connect("bob", realtime.ExtraPresence)
+	l.flush()
+	ann.got()
+	bob.expect()
+	l.AddMember("ann", "c", "bob", standard)
+	l.flush()
+	ann.expect("CREATE_CHANNEL_MEMBERSHIP", "c: 2 online +bob")
+	bob.expect("CREATE_CHANNEL_MEMBERSHIP", "c: 2 online +bob", "c: 2 online +ann +bob complete")
+	l.Ban("ann", "c", "bob")
+	l.flush()
+	ann.expect("DELETE_CHANNEL_MEMBERSHIP", "c: 1 online -bob")
+	bob.expect("DELETE_CHANNEL_MEMBERSHIP")
+}
+
+func TestPresenceOfElasticChannels(t *testing.T) {
+	l := start(t, "mod a b d e", realtime.ExtraPresence)
+	l.AddChannel("mod", "c", servicetest.Elastic(2, 3, 40))
+	for _, who := range []string{"a", "b", "d"} {
+		l.AddMember("mod", "c", who, standard)
+	}
+	a, d := l.connect("a", realtime.ExtraPresence), l.connect("d", realtime.ExtraPresence)
+	l.flush()
+	a.expect("c@s1: 2 online +a +d", "c@s1: 2 online +a +d complete")
+	d.got()
+	l.AddMember("mod", "c", "e", standard) // makes a second one, and moves the newest
+	l.flush()
+	a.expect("c@s1: 1 online -d")
+	d.expect("UPDATE_CHANNEL_MEMBERSHIP", "CREATE_CHANNEL_MEMBERSHIP", "c@s2: 1 online +d", "c@s2: 1 online +d complete")
+}
+
+func TestOneEventNamesABoundedNumber(t *testing.T) {
+	var users []string
+	for i := range 150 {
+		users = append(users, fmt.Sprintf("u%03d", i))
+	}
+	l := start(t, strings.Join(users, " "), realtime.ExtraPresence)
+	l.AddChannel("u000", "c")
+	for _, u := range users[1:] {
+		l.AddMember("u000", "c", u, standard)
+	}
+	for _, u := range users {
+		l.connect(u, 0)
+	}
+	watch := l.connect("u000", realtime.ExtraPresence)
+	l.flush()
+	for _, line := range watch.got() {
+		if names := strings.Count(line, "+"); names != 100 || !strings.HasPrefix(line, "c: 150 online ") || strings.HasSuffix(line, "complete") {
+			t.Errorf("told: %s", line)
+		}
+	}
+}
+
+func TestUnreadCounts(t *testing.T) {
+	l := start(t, "ann bob cy", realtime.ExtraUnread)
+	l.AddChannel("ann", "c")
+	l.AddMember("ann", "c", "bob", standard)
+	l.AddMember("ann", "c", "cy", standard)
+	bob, stock := l.connect("bob", realtime.ExtraUnread), l.connect("cy", 0)
+	say := func(text string) string {
+		l.Now = l.Now.Add(time.Second)
+		return l.Send(l.Text("ann", "c", text))
+	}
+	say("1")
+	first := say("2")
+	l.flush()
+	bob.expect("CREATE_CHANNEL_MESSAGE", "CREATE_CHANNEL_MESSAGE", "c: 2 unread")
+	stock.expect("CREATE_CHANNEL_MESSAGE", "CREATE_CHANNEL_MESSAGE")
+	l.Send(l.Text("bob", "c", "my own"))
+	l.flush()
+	bob.expect("CREATE_CHANNEL_MESSAGE") // no news
+	if _, err := l.Messages.RedactChannelMessage(t.Context(), &messaging.RedactChannelMessageRequest{
+		ChannelARN: l.Channel("c"), MessageID: first, ChimeBearer: l.User("ann")}); err != nil {
+		t.Fatal(err)
+	}
+	l.flush()
+	bob.expect("REDACT_CHANNEL_MESSAGE", "c: 1 unread")
+	l.Now = l.Now.Add(time.Second)
+	if _, err := l.Channels.UpdateChannelReadMarker(t.Context(), &messaging.UpdateChannelReadMarkerRequest{
+		ChannelARN: l.Channel("c"), ChimeBearer: l.User("bob")}); err != nil {
+		t.Fatal(err)
+	}
+	l.flush()
+	bob.expect("c: 0 unread since " + l.Now.Format("2006-01-02T15:04:05.000Z"))
+}
+
+// typing is a client's call.
+func typing(l *live, channel string) string {
+	return fmt.Sprintf(`{"Action":"TYPING","ChannelArn":%q}`, l.Channel(channel))
+}
+
+func allow(context.Context, string, api.Request) error { return nil }
+
+func TestTyping(t *testing.T) {
+	l := start(t, "ann bob cy spy out", realtime.ExtraTyping)
+	l.AddChannel("ann", "c")
+	l.AddMember("ann", "c", "bob", standard)
+	l.AddMember("ann", "c", "cy", standard)
+	l.AddMember("ann", "c", "spy", hidden)
+	asked := make(chan string, 10)
+	ask := func(_ context.Context, operation string, req api.Request) error {
+		asked <- operation + " " + req.Member("ChannelArn")
+		return nil
+	}
+	ann, bob, cy := l.connect("ann", realtime.ExtraTyping, ask), l.connect("bob", realtime.ExtraTyping, allow), l.connect("cy", 0)
+	ann.session.Received([]byte(typing(l, "c")))
+	bob.wait()
+	bob.expect("c: ann (ANN) types")
+	ann.expect()
+	cy.expect()
+	if got, want := <-asked, "SendChannelMessage "+l.Channel("c"); got != want {
+		t.Errorf("IAM was asked for %s, want %s", got, want)
+	}
+
+	ann.session.Received([]byte(typing(l, "c"))) // too soon
+	l.Now = l.Now.Add(time.Second)
+	deny := func(context.Context, string, api.Request) error { return errors.New("denied") }
+	for _, silent := range []struct {
+		client *client
+		text   string
+	}{
+		{l.connect("out", realtime.ExtraTyping, allow), typing(l, "c")},  // no member
+		{l.connect("spy", realtime.ExtraTyping, allow), typing(l, "c")},  // hidden members cannot send
+		{l.connect("ann", realtime.ExtraTyping, deny), typing(l, "c")},   // IAM denies
+		{l.connect("ann", realtime.ExtraTyping, allow), typing(l, "no")}, // no such channel
+		{l.connect("ann", realtime.ExtraTyping, allow), `{"Action":"TYPING"`},
+		{l.connect("ann", realtime.ExtraTyping, allow), "heartbeat"},
+		{cy, typing(l, "c")},
+	} {
+		silent.client.session.Received([]byte(silent.text))
+	}
+	ann2 := l.connect("ann", realtime.ExtraTyping, allow)
+	ann2.session.Received([]byte(typing(l, "c")))
+	bob.wait()
+	bob.expect("c: ann (ANN) types") // once
+}
+
+// wait delivers until the client has something.
+func (c *client) wait() {
+	c.l.t.Helper()
+	for deadline := time.After(10 * time.Second); ; {
+		c.l.deliver()
+		select {
+		case <-c.woken:
+			return
+		case <-deadline:
+			c.l.t.Fatalf("%s got nothing", c.user)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func TestAppInstancesOptIn(t *testing.T) {
+	l := start(t, "ann")
+	l.AddChannel("ann", "c")
+	all := realtime.ExtraPresence | realtime.ExtraUnread
+	ann := l.connect("ann", all)
+	l.flush()
+	ann.expect()
+	ann.session.Detach()
+	_, err := l.Identity.TagResource(t.Context(), &identityapi.TagResourceRequest{
+		ResourceARN: l.App, Tags: []identityapi.Tag{{Key: extras.Tag, Value: "presence nonsense"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann = l.connect("ann", all)
+	l.flush()
+	ann.expect("c: 1 online +ann", "c: 1 online +ann complete")
+}

@@ -1,0 +1,94 @@
+package realtime
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Extras are kinds of events that no client of AWS knows. A socket gets those that it asks for
+// and that its app instance has switched on.
+type Extras uint8
+
+// The extras that there are.
+const (
+	ExtraPresence Extras = 1 << iota // who of a channel is online
+	ExtraTyping                      // who is typing
+	ExtraUnread                      // exact counts of unread messages
+)
+
+var extras = map[string]Extras{"presence": ExtraPresence, "typing": ExtraTyping, "unread": ExtraUnread}
+
+// ParseExtras reads names of extras that are separated by separators; unknown ones are ignored.
+func ParseExtras(list, separators string) (e Extras) {
+	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+		e |= extras[name]
+	}
+	return e
+}
+
+// Companion sees to the extras. No call may block or call back, but for Allowed, which reads.
+type Companion interface {
+	// Allowed are the extras that the app instance has.
+	Allowed(r store.Reader, app string) (Extras, error)
+	// Came is called when a session of a user begins, Went when its last one has ended, both of
+	// app instances with extras only.
+	Came(app string, user chime.Ref, allowed, wants Extras)
+	Went(app string, user chime.Ref)
+	// Client hears the texts of a session with extras; nil ignores them.
+	Client(Grant) Client
+}
+
+// Client hears what a client says.
+type Client interface {
+	// Received takes a text, which it may not keep.
+	Received(text []byte)
+}
+
+// extraOf is the extra that an event belongs to, zero for those of AWS.
+func extraOf(e *chime.Event) Extras {
+	switch e.Type {
+	case chime.EventChannelPresence:
+		return ExtraPresence
+	case chime.EventTyping:
+		return ExtraTyping
+	case chime.EventUnreadCount:
+		return ExtraUnread
+	}
+	return 0
+}
+
+// listening leaves those sessions that asked for the extra. Who types is not told so.
+func listening(to []*Session, extra Extras, e *chime.Event) []*Session {
+	return slices.DeleteFunc(to, func(s *Session) bool {
+		return s.extras&extra == 0 || extra == ExtraTyping && s.member.user == e.Subject
+	})
+}
+
+// Listeners are the online members whom an event of the channel reaches and who asked for the extra.
+func (h *Hub) Listeners(e *chime.Event, extra Extras) (users []chime.Ref) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.listeners == 0 {
+		return nil
+	}
+	for _, s := range listening(h.audience(nil, e), extra, e) {
+		if !slices.Contains(users, s.member.user) {
+			users = append(users, s.member.user)
+		}
+	}
+	return users
+}
+
+// Listens reports whether a user is online and asked for the extra.
+func (h *Hub) Listens(app string, user chime.Ref, extra Extras) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.listeners == 0 {
+		return false
+	}
+	m := h.users[userKey{app, user}]
+	return m != nil && slices.ContainsFunc(m.sessions, func(s *Session) bool { return s.extras&extra != 0 })
+}
