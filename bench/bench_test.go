@@ -190,6 +190,7 @@ func TestRawLogKeepsEveryRecordOnce(t *testing.T) {
 func TestWrongCallsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"-parts", "nonsense"}, {"-seconds", "0"}, {"-rounds", "0"}, {"-role", "nonsense"}, {"-compare", "one.json"},
+		{"-soak", "1s"}, {"-sizes", "storm"}, {"-sizes", "idle=20000"}, {"-sizes", "nonsense=5"},
 	} {
 		if err := run(t.Context(), args, strings.NewReader(""), new(bytes.Buffer)); err == nil {
 			t.Errorf("%v is accepted", args)

@@ -4,6 +4,7 @@
 //	go run ./bench -parts send,store -seconds 4 -rounds 5
 //	go run ./bench -soak 30m                # half load for so long; fails when the node grows
 //	go run ./bench -small                   # few members and sockets, to see that all works
+//	go run ./bench -parts storm -sizes storm=5000       # other sizes
 //	go run ./bench -node "--ws-engine goroutine"        # with other settings of the node
 //	go run ./bench -profile bin/profiles    # also keep CPU profiles of the node under load
 //	go run ./bench -parts before -before old/carillon   # sends of two builds in turns

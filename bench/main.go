@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	seconds := flags.Float64("seconds", 2, "length of a round")
 	rounds := flags.Int("rounds", 3, "rounds of each part, in turns with its reference")
 	little := flags.Bool("small", false, "few members and sockets, to see that all works; the figures mean nothing")
+	changed := flags.String("sizes", "", "other sizes of measurements, such as storm=5000,idle=8000")
 	soak := flags.Duration("soak", 0, "only measure what a node holds after so long at half load, and fail when it grows")
 	nodeArgs := flags.String("node", "", "more arguments of the node, separated by spaces")
 	dir := flags.String("dir", os.TempDir(), "folder for data, on the disk to be measured")
@@ -76,6 +77,9 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	}
 	if *little {
 		b.sizes, b.growth = small, smallGrowth
+	}
+	if err := b.sizes.set(*changed); err != nil {
+		return err
 	}
 	return b.run(ctx, *dir, wanted, *file, out)
 }

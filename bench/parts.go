@@ -30,21 +30,6 @@ type bench struct {
 	size   int             // of a frame on the wire
 }
 
-// sizes are how large the measurements are: in members or sockets, where nothing else is said.
-type sizes struct {
-	channel, large, broadcast int // online in one channel, in the measurements of push
-	slow                      int // the same with readers that stop
-	idle, secure              int // sockets of one node, plaintext and with TLS
-	nodes, each               int // nodes at once, and sockets of each
-	storm                     int // sessions that come back
-	rate                      int // sends a second in storms; also most of soak and slow, 0 is half or a quarter of what is possible
-}
-
-var (
-	full  = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 19_000, secure: 5000, nodes: 5, each: 18_000, storm: 15_000, rate: 100}
-	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50}
-)
-
 // parts in the order in which they run.
 var parts = []struct {
 	name string

@@ -1,0 +1,52 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// sizes are how large the measurements are: in members or sockets, where nothing else is said.
+type sizes struct {
+	channel, large, broadcast int // online in one channel, in the measurements of push
+	slow                      int // the same with readers that stop
+	idle, secure              int // sockets of one node, plaintext and with TLS
+	nodes, each               int // nodes at once, and sockets of each
+	storm                     int // sessions that come back
+	rate                      int // sends a second meanwhile
+}
+
+var (
+	full  = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 19_000, secure: 5000, nodes: 5, each: 18_000, storm: 15_000, rate: 100}
+	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50}
+)
+
+// set changes sizes as a list such as "storm=5000,rate=50" says.
+func (s *sizes) set(list string) error {
+	named := map[string]struct {
+		size        *int
+		least, most int
+	}{
+		"channel": {&s.channel, 10, 10_000}, "large": {&s.large, 10, 10_000}, "broadcast": {&s.broadcast, 10, 19_000},
+		"slow": {&s.slow, 2 * stoppedShare, 10_000}, "idle": {&s.idle, 4, 19_000}, "secure": {&s.secure, 4, 19_000},
+		"nodes": {&s.nodes, 1, 100}, "each": {&s.each, 4, 19_000}, "storm": {&s.storm, 20, 19_000}, "rate": {&s.rate, 1, 10_000},
+	}
+	for pair := range strings.SplitSeq(list, ",") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		known, found := named[name]
+		n, err := strconv.Atoi(value)
+		switch {
+		case !found:
+			return fmt.Errorf("-sizes: there is no size %q", name)
+		case err != nil || n < known.least || n > known.most:
+			return fmt.Errorf("-sizes: %s is %d to %d, not %q", name, known.least, known.most, value)
+		}
+		*known.size = n
+	}
+	return nil
+}
