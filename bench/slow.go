@@ -14,9 +14,13 @@ import (
 // stoppedShare is how many readers there are for each that stops.
 const stoppedShare = 10
 
-// slowRounds is how much longer than others these rounds are: a reader that stops is closed after
-// some hundred messages, and several have to come and go in a round.
-const slowRounds = 3
+// A reader that stops is closed after some hundred messages, and has to be so in a round. So these
+// rounds are longer than others, by slowRounds, and as long as slowMessages take, within limits.
+const (
+	slowRounds   = 3
+	slowMessages = 1500
+	slowSeconds  = 30 // at most
+)
 
 // slow compares the latency of readers with that of the same readers while others stop. Those
 // come back as soon as they are closed, and stop again, so that they are there all the time.
@@ -67,7 +71,7 @@ func (b *bench) slowJobs(ctx context.Context, s scene) (without, with loadJob, e
 		return without, with, err
 	}
 	rate := most / 4 / float64(b.sizes.slow)
-	seconds := b.seconds * slowRounds
+	seconds := min(max(b.seconds*slowRounds, slowMessages/rate), slowSeconds)
 	stopped := b.sizes.slow / stoppedShare
 	without = s.job(seconds, b.sizes.slow-stopped, int(rate)+1)
 	without.Rate = rate
