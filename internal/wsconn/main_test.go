@@ -148,11 +148,16 @@ type way struct {
 	secure bool
 }
 
+func (w way) String() string {
+	return string(w.engine) + map[bool]string{false: " ws", true: " wss"}[w.secure]
+}
+
 // everyWay runs a test with each engine, in plaintext and with TLS.
 func everyWay(t *testing.T, test func(t *testing.T, w way)) {
 	for _, engine := range []Engine{EngineEpoll, EngineGoroutine} {
-		for name, secure := range map[string]bool{"ws": false, "wss": true} {
-			t.Run(string(engine)+" "+name, func(t *testing.T) { test(t, way{engine, secure}) })
+		for _, secure := range []bool{false, true} {
+			w := way{engine, secure}
+			t.Run(w.String(), func(t *testing.T) { test(t, w) })
 		}
 	}
 }

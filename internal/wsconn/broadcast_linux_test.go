@@ -1,0 +1,151 @@
+package wsconn
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carillon-chat/carillon/internal/realtime"
+)
+
+// broadcaster is a hub of sessions that all get the same frame.
+type broadcaster struct {
+	mu    sync.Mutex
+	all   []*listener
+	taken sync.WaitGroup
+}
+
+type listener struct {
+	deaf
+	to        *broadcaster
+	transport realtime.Transport
+	mu        sync.Mutex
+	frame     []byte
+}
+
+func (h *broadcaster) attach(_ realtime.Grant, t realtime.Transport) (Session, error) {
+	l := &listener{to: h, transport: t}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = append(h.all, l)
+	return l, nil
+}
+
+func (l *listener) Take(frames [][]byte, _ int) [][]byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.frame != nil {
+		frames = append(frames, l.frame)
+		l.frame = nil
+		l.to.taken.Done()
+	}
+	return frames
+}
+
+func (l *listener) Detach() {}
+
+// send gives everybody the frame and waits until all are about to be written.
+func (h *broadcaster) send(frame []byte) {
+	h.taken.Add(len(h.all))
+	for _, l := range h.all {
+		l.mu.Lock()
+		l.frame = frame
+		l.mu.Unlock()
+		l.transport.Ready()
+	}
+	h.taken.Wait()
+}
+
+// BenchmarkBroadcast sends one frame to all sockets, in turn with plain calls of write on the same
+// ones: the ratios say which part of the raw rate is reached. The receivers are a process of
+// their own, on the same cores.
+func BenchmarkBroadcast(b *testing.B) {
+	const count = 500
+	h := new(broadcaster)
+	s, address := way{engine: EngineEpoll}.start(b, Options{Hub: attachFunc(h.attach)})
+	open, stop := startClient(b, address)
+	defer stop()
+	open(count)
+	waitPending(b, s)
+	var fds []int32
+	for _, c := range s.wheel.all() {
+		fds = append(fds, c.link.(*polled).fd)
+	}
+	frame := TextFrame([]byte(stars(600)), false)
+	var raw, engine cost
+	for b.Loop() {
+		raw.add(func() {
+			for _, fd := range fds {
+				if n, err := writeFD(fd, frame); n < len(frame) || err != nil {
+					b.Fatalf("wrote %d bytes, %v", n, err)
+				}
+			}
+		})
+		engine.add(func() { h.send(frame) })
+	}
+	frames := float64(b.N * count)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(raw.cpu.Nanoseconds())/frames, "raw-cpu-ns/frame")
+	b.ReportMetric(float64(engine.cpu.Nanoseconds())/frames, "engine-cpu-ns/frame")
+	b.ReportMetric(float64(raw.cpu)/float64(engine.cpu), "cpu-ratio")
+	b.ReportMetric(float64(raw.wall)/float64(engine.wall), "wall-ratio")
+}
+
+// cost is the time that passed and the CPU time of this process, which other load disturbs less.
+type cost struct{ wall, cpu time.Duration }
+
+func (c *cost) add(f func()) {
+	wall, cpu := time.Now(), cpuTime()
+	f()
+	c.wall += time.Since(wall)
+	c.cpu += cpuTime() - cpu
+}
+
+func cpuTime() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// waitPending waits until everybody is attached.
+func waitPending(t testing.TB, s *Server) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for s.Stats().Pending > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("some connections are still pending")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// In the steady state nothing is allocated for what is delivered.
+func TestDeliveryAllocatesNothing(t *testing.T) {
+	for _, w := range []way{{EngineEpoll, false}, {EngineEpoll, true}} {
+		t.Run(w.String(), func(t *testing.T) {
+			h := new(broadcaster)
+			s, address := w.start(t, Options{Hub: attachFunc(h.attach)})
+			const count = 20
+			for range count {
+				p := dial(t, address)
+				go func() {
+					for buf := make([]byte, 16<<10); ; {
+						if _, err := p.nc.Read(buf); err != nil {
+							return
+						}
+					}
+				}()
+			}
+			waitPending(t, s)
+			frame := TextFrame([]byte(stars(600)), false)
+			allocations := testing.AllocsPerRun(200, func() { h.send(frame) })
+			if perFrame := allocations / count; perFrame > 0.5 { // some are of the receivers
+				t.Errorf("%v allocations for each frame", perFrame)
+			}
+		})
+	}
+}
