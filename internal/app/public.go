@@ -43,7 +43,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 	sockets := wsconn.New(wsconn.Options{
 		Hub: wsconn.OnHub(a.services.hub), Authenticate: wsconn.Authenticator(a.services.access, isSecure),
 		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval, Limiter: a.services.limiter,
-		Engine: wsconn.Engine(a.cfg.WSEngine),
+		Engine: wsconn.Engine(a.cfg.WSEngine), Compression: a.cfg.WSCompression,
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
 	handler, err := a.router(sockets)

@@ -47,6 +47,7 @@ type Config struct {
 	WSQueueBytes         Size          `key:"ws-queue-bytes" default:"256KiB" doc:"Bytes that may wait for one slow WebSocket before it is closed. 64KiB to 64MiB."`
 	WSPingInterval       time.Duration `key:"ws-ping-interval" default:"30s" doc:"Time between pings to a WebSocket; two missed answers close it. 1s to 10m."`
 	WSEngine             string        `key:"ws-engine" default:"auto" doc:"What moves the bytes of WebSockets: epoll (Linux; no goroutine for each), goroutine, or auto: epoll where there is one."`
+	WSCompression        bool          `key:"ws-compression" default:"false" doc:"Compress events for clients that offer permessage-deflate: about half the bytes, for CPU time on both sides."`
 	Extras               []string      `key:"extras" doc:"Events beyond AWS's that every app instance has, for clients that ask: presence, typing, unread. Others have those that their tag carillon:extras names."`
 	WSConnectionsPerUser int           `key:"ws-connections-per-user" default:"100" aws:"10" doc:"WebSockets that one user may have open. 1 to 1000."`
 

@@ -51,12 +51,13 @@ const pongBudget = 64
 // conn is one socket as the protocol sees it: the realtime.Transport of its session. Its link
 // moves the bytes.
 type conn struct {
-	srv     *Server
-	link    link
-	decoder *decoder    // the reader's; nil between frames
-	deaf    bool        // the reader's: input is not looked at any more
-	texts   bool        // the session wants the client's texts
-	heard   atomic.Bool // the peer sent something since the last ping
+	srv      *Server
+	link     link
+	decoder  *decoder    // the reader's; nil between frames
+	deaf     bool        // the reader's: input is not looked at any more
+	texts    bool        // the session wants the client's texts
+	deflated bool        // messages may be compressed
+	heard    atomic.Bool // the peer sent something since the last ping
 
 	mu         sync.Mutex
 	phase      phase

@@ -14,8 +14,9 @@ import (
 // decoder reads the frames of one client from bytes as they come, in pieces of any size. Control
 // frames come out of it, and whole texts if they are wanted; other data is checked and dropped.
 type decoder struct {
-	limit int  // bytes of one data message, all its fragments together
-	texts bool // they are wanted
+	limit    int  // bytes of one data message, all its fragments together
+	texts    bool // they are wanted
+	deflated bool // messages may be compressed
 
 	head    [ws.MaxHeaderSize]byte
 	headLen int
@@ -28,7 +29,9 @@ type decoder struct {
 	message ws.OpCode // of the data message that is not complete; 0: none
 	size    int       // its bytes in frames whose header was read
 	text    textCheck
-	whole   []byte // a text so far
+	packed  bool   // it is compressed
+	whole   []byte // a compressed message, or a text that is wanted, so far
+	plain   []byte // a message that was compressed
 }
 
 // decoders are lent to connections while a frame or message of theirs is not complete.
@@ -36,7 +39,7 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 func newDecoder(c *conn) *decoder {
 	d := decoders.Get().(*decoder)
-	d.limit, d.texts = c.srv.opts.ReadLimit, c.texts
+	d.limit, d.texts, d.deflated = c.srv.opts.ReadLimit, c.texts, c.deflated
 	return d
 }
 
@@ -44,7 +47,7 @@ func newDecoder(c *conn) *decoder {
 func (d *decoder) idle() bool { return !d.inFrame && d.headLen == 0 && d.message == 0 }
 
 func (d *decoder) release() {
-	*d = decoder{whole: d.whole[:0]}
+	*d = decoder{whole: d.whole[:0], plain: d.plain[:0]}
 	decoders.Put(d)
 }
 
@@ -131,6 +134,10 @@ func (d *decoder) begin() *realtime.CloseError {
 	if h.Masked {
 		copy(h.Mask[:], d.head[d.headLen-4:])
 	}
+	packed := d.deflated && h.Rsv == rsv1 && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary)
+	if packed {
+		h.Rsv = 0 // ours to know
+	}
 	state := ws.StateServerSide
 	if d.message != 0 {
 		state = state.Set(ws.StateFragmented)
@@ -139,11 +146,15 @@ func (d *decoder) begin() *realtime.CloseError {
 		return &realtime.CloseError{Code: codeProtocol, Reason: err.Error()}
 	}
 	if h.OpCode.IsData() {
-		if h.Length > int64(d.limit-d.size) {
-			return &realtime.CloseError{Code: codeTooBig, Reason: "message is too long"}
-		}
 		if d.message == 0 {
-			d.message = h.OpCode
+			d.message, d.packed = h.OpCode, packed
+		}
+		room := d.limit - d.size
+		if d.packed {
+			room += packedSlack
+		}
+		if h.Length > int64(room) {
+			return errTooLong
 		}
 		d.size += int(h.Length)
 	}
@@ -173,10 +184,15 @@ func (d *decoder) payload(piece []byte) *realtime.CloseError {
 	ws.Cipher(piece, d.header.Mask, d.seen)
 	if d.header.OpCode.IsControl() {
 		copy(d.control[d.seen:], piece)
-	} else if d.message == ws.OpText && !d.text.write(piece) {
-		return errInvalidText
-	} else if d.texts && d.message == ws.OpText {
+	} else if d.packed {
 		d.whole = append(d.whole, piece...)
+	} else if d.message == ws.OpText {
+		if !d.text.write(piece) {
+			return errInvalidText
+		}
+		if d.texts {
+			d.whole = append(d.whole, piece...)
+		}
 	}
 	d.seen += len(piece)
 	return nil
@@ -187,15 +203,34 @@ func (d *decoder) end() (op ws.OpCode, payload []byte, err *realtime.CloseError)
 	if !d.header.Fin {
 		return 0, nil, nil
 	}
+	if d.packed {
+		if err := d.inflate(); err != nil {
+			return 0, nil, err
+		}
+	}
 	if d.message == ws.OpText && !d.text.complete() {
 		return 0, nil, errInvalidText
 	}
 	if d.texts && d.message == ws.OpText {
 		op, payload = ws.OpText, d.whole
 	}
-	d.message, d.size, d.whole = 0, 0, d.whole[:0]
+	d.message, d.packed, d.size, d.whole = 0, false, 0, d.whole[:0]
 	return op, payload, nil
 }
+
+// inflate puts the message in the place of its compressed form.
+func (d *decoder) inflate() (err *realtime.CloseError) {
+	if d.plain, err = appendInflated(d.plain[:0], d.whole, d.limit); err != nil {
+		return err
+	}
+	d.whole, d.plain = d.plain, d.whole[:0]
+	if d.message == ws.OpText && !d.text.write(d.whole) {
+		return errInvalidText
+	}
+	return nil
+}
+
+var errTooLong = &realtime.CloseError{Code: codeTooBig, Reason: "message is too long"}
 
 var errInvalidText = &realtime.CloseError{Code: codeInvalidText, Reason: "text is not valid UTF-8"}
 

@@ -13,6 +13,9 @@
 //     progress ends the connection after a limit, and so does every wait for a close frame.
 //   - What clients send is checked as RFC 6455 demands and bounded. Texts go to sessions that asked
 //     for extras; everything else is dropped (spec 4.3).
+//   - Compression (RFC 7692), when it is switched on and the client offers it, keeps no context: one
+//     compressed form of an event serves all receivers, and a connection holds no memory for it.
+//     A message may not be longer than the limit once it is inflated.
 //   - An idle connection holds no timer, and with the engine that polls no goroutine and no
 //     buffer. Pings, the end of credentials and of waits are the work of one sweeping goroutine
 //     for all.

@@ -27,10 +27,26 @@ const (
 	codeTLSHandshake = 1015
 )
 
+// What marks a message as compressed, in the form of ws.Header and in the first byte of a frame.
+const (
+	rsv1    = 4
+	rsv1Bit = 0x40
+)
+
 // TextFrame is the frame that carries a text to clients: final, unmasked, header and payload
-// in one piece. All receivers of an event share it, so nobody may change it.
-func TextFrame(text []byte, _ bool) []byte {
-	return appendFrame(make([]byte, 0, maxHeader+len(text)), ws.OpText, text)
+// in one piece. All receivers of an event share it, so nobody may change it. compressed is for
+// those that negotiated it; a text that would gain nothing stays as it is.
+func TextFrame(text []byte, compressed bool) []byte {
+	if compressed && len(text) >= minCompressed {
+		if frame := compressedFrame(text); frame != nil {
+			return frame
+		}
+	}
+	return newFrame(text)
+}
+
+func newFrame(payload []byte) []byte {
+	return appendFrame(make([]byte, 0, maxHeader+len(payload)), ws.OpText, payload)
 }
 
 func appendFrame(dst []byte, op ws.OpCode, payload []byte) []byte {

@@ -83,6 +83,8 @@ type Options struct {
 	MaxPending int
 	// ReadLimit bounds a message of a client, in bytes (default 4 KiB, spec 4.3).
 	ReadLimit int
+	// Compression accepts permessage-deflate from clients that offer it.
+	Compression bool
 	// SendBuffer is what the kernel may hold for one peer, in bytes (default 128 KiB).
 	SendBuffer int
 }
@@ -155,7 +157,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused.write(w)
 		return
 	}
-	nc, early, err := upgrade(w, key, s.opts.CloseTimeout)
+	extension := ""
+	if s.opts.Compression {
+		extension = acceptDeflate(r.Header["Sec-Websocket-Extensions"])
+	}
+	nc, early, err := upgrade(w, key, extension, s.opts.CloseTimeout)
 	if err != nil {
 		s.left()
 		s.rejected()
@@ -166,6 +172,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := s.open(nc)
+	c.deflated = extension != ""
 	s.wheel.add(c)
 	if e := s.accepted(); e != nil {
 		c.shut(*e)
@@ -203,6 +210,7 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 	var session Session
 	if refused == nil {
 		unshare(&grant)
+		grant.Compressed = c.deflated
 		session, refused = s.attach(ctx, grant, c)
 	}
 	if refused != nil {

@@ -34,8 +34,8 @@ var (
 )
 
 // checkUpgrade is section 4.2.1 of RFC 6455. Origin is not looked at: a connect request is
-// authorised by its signature, never by cookies that a browser would add. No subprotocol and
-// no extension is ever accepted.
+// authorised by its signature, never by cookies that a browser would add. No subprotocol is ever
+// accepted.
 func checkUpgrade(r *http.Request) (key string, refused *httpError) {
 	switch {
 	case r.Method != http.MethodGet:
@@ -79,7 +79,7 @@ func acceptKey(key string) string {
 
 // upgrade takes the connection from net/http and answers 101. early is what the client sent
 // too soon. Nothing of net/http's stays referenced, so that its buffers are freed.
-func upgrade(w http.ResponseWriter, key string, timeout time.Duration) (nc net.Conn, early []byte, err error) {
+func upgrade(w http.ResponseWriter, key, extension string, timeout time.Duration) (nc net.Conn, early []byte, err error) {
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("take over connection: %w", err)
@@ -89,7 +89,11 @@ func upgrade(w http.ResponseWriter, key string, timeout time.Duration) (nc net.C
 		early = slices.Clone(peeked)
 	}
 	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: " + acceptKey(key) + "\r\n\r\n"
+		"Sec-WebSocket-Accept: " + acceptKey(key) + "\r\n"
+	if extension != "" {
+		answer += "Sec-WebSocket-Extensions: " + extension + "\r\n"
+	}
+	answer += "\r\n"
 	if err = nc.SetDeadline(time.Time{}); err == nil { // net/http's deadlines are not ours
 		err = nc.SetWriteDeadline(time.Now().Add(timeout))
 	}
