@@ -16,11 +16,18 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// TestIsolation makes the calls of a few rounds of a seed that causes every kind of event.
 func TestIsolation(t *testing.T) {
 	var out strings.Builder
-	if err := run(t.Context(), []string{"isolation"}, &out); err != nil {
+	if err := run(t.Context(), []string{"isolation", "-rounds", "6", "-seed", "1"}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
+	for _, kind := range everyKind {
+		if strings.Contains(out.String(), "        0 "+kind+"\n") {
+			t.Errorf("no %s was due", kind)
+		}
+	}
+	t.Log(&out)
 }
 
 func TestCuts(t *testing.T) {

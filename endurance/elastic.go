@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// createElastic makes an elastic channel of small sub-channels.
+func (l *lane) createElastic(ctx context.Context, id string, c *channel, r request) error {
+	c.elastic = &shape{most: 4, target: 3, percent: 40}
+	r.in["ElasticChannelConfiguration"] = object{
+		"MaximumSubChannels": c.elastic.most, "TargetMembershipsPerSubChannel": c.elastic.target, "MinimumMembershipPercentage": c.elastic.percent,
+	}
+	r.done = func() []telling { l.channels[id] = c; return nil }
+	if err := l.make(ctx, r); err != nil || l.channels[id] == nil {
+		return err
+	}
+	subs, err := l.subChannels(ctx, c)
+	if err == nil && len(subs) != 1 {
+		err = l.fault(fmt.Errorf("a new channel has the sub-channels %v", subs))
+	}
+	if err == nil {
+		c.places = []*place{newPlace(subs[0].SubChannelId)}
+	}
+	return err
+}
+
+type subChannel struct {
+	SubChannelId    string
+	MembershipCount int
+}
+
+// subChannels lists the sub-channels, the oldest first.
+func (l *lane) subChannels(ctx context.Context, c *channel) ([]subChannel, error) {
+	var out struct{ SubChannels []subChannel }
+	err := l.call(ctx, http.MethodGet, path(c, "subchannels"), l.user(keeper), nil, &out)
+	if err != nil {
+		err = l.fault(err)
+	}
+	return out.SubChannels, err
+}
+
+// elasticCall makes up a call about an elastic channel, and looks at the sub-channels after it.
+func (l *lane) elasticCall(ctx context.Context, id string, c *channel) error {
+	p := c.places[l.rnd.IntN(len(c.places))]
+	switch n := l.rnd.IntN(100); {
+	case n < 35:
+		return l.send(ctx, c, p)
+	case n < 42:
+		return l.edit(ctx, c, p)
+	case n < 46:
+		return l.redact(ctx, c, p)
+	case n < 49:
+		return l.erase(ctx, c, p)
+	}
+	var err error
+	switch n := l.rnd.IntN(10); {
+	case n < 6:
+		err = l.enter(ctx, c, p)
+	case n < 9:
+		err = l.exit(ctx, c, p)
+	default:
+		err = l.manage(ctx, id, c)
+	}
+	if err != nil || l.channels[id] == nil {
+		return err
+	}
+	return l.balanced(ctx, c)
+}
+
+// balanced compares the sub-channels with the model's.
+func (l *lane) balanced(ctx context.Context, c *channel) error {
+	subs, err := l.subChannels(ctx, c)
+	if err != nil {
+		return err
+	}
+	var want []subChannel
+	for _, p := range c.places {
+		want = append(want, subChannel{p.sub, len(c.counted(p))})
+	}
+	if !slices.Equal(subs, want) {
+		return l.fault(fmt.Errorf("%s has the sub-channels %v, by the rules %v", lastPart(c.arn), subs, want))
+	}
+	return nil
+}
+
+func (l *lane) enter(ctx context.Context, c *channel, p *place) error {
+	by := l.likely(l.managers(c))
+	who := l.likely(l.which(func(one string) bool { return c.moderators[one] || c.placeOf(one) == nil && !c.banned[one] }))
+	if l.chance(4) {
+		by = who
+	}
+	r := request{text: by + " adds " + who, method: http.MethodPost, path: path(c, "memberships"), by: by, in: object{"MemberArn": l.user(who), "Type": "DEFAULT"}, after: c.arn}
+	var at *place
+	if c.moderators[who] {
+		at = p
+		r.in["SubChannelId"] = p.sub
+		r.text += inSub(p.sub)
+		if len(p.among(who)) > 0 {
+			r.wrong = "it is a member there"
+		}
+	} else if c.placeOf(who) != nil {
+		r.wrong = "it is a member"
+	}
+	switch {
+	case c.banned[who]:
+		r.wrong = who + " is banned"
+	case by != who && !c.manages(by):
+		r.wrong = by + " may add nobody"
+	}
+	splits, accepted := at == nil && c.splits(), false
+	if splits && len(c.places) == c.elastic.most {
+		r.wrong = "all is full"
+	}
+	r.done = func() []telling {
+		if accepted = true; splits {
+			return nil // told below, when the id of the new sub-channel is known
+		}
+		return c.enter(by, who, at, nil)
+	}
+	if err := l.make(ctx, r); err != nil || !accepted || !splits {
+		return err
+	}
+	subs, err := l.subChannels(ctx, c)
+	if err != nil {
+		return err
+	}
+	if len(subs) != len(c.places)+1 {
+		return l.fault(fmt.Errorf("all of %d sub-channels were full, now there are %d", len(c.places), len(subs)))
+	}
+	l.tell(l.latest, c.arn, c.enter(by, who, nil, newPlace(subs[len(subs)-1].SubChannelId)))
+	return nil
+}
+
+func (l *lane) exit(ctx context.Context, c *channel, p *place) error {
+	by, who := l.likely(l.managers(c)), l.likely(p.everybody())
+	if l.chance(2) {
+		by = who
+	}
+	sub := ""
+	if c.moderators[who] && l.chance(2) {
+		sub = p.sub
+	}
+	r := request{
+		text: by + " removes " + who + inSub(sub), method: http.MethodDelete, path: within(path(c, "memberships", escape(l.user(who))), sub), by: by, after: c.arn,
+		done: func() []telling {
+			if sub == "" {
+				return c.endAll(who)
+			}
+			if len(p.among(who)) == 0 {
+				return nil
+			}
+			return c.leave(p, who)
+		},
+	}
+	if by != who && !c.manages(by) {
+		r.wrong = by + " may remove nobody"
+	}
+	return l.make(ctx, r)
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// lane makes random calls, one after the other, on channels that are its own. Lanes run at the same
+// time. What one of them calls follows from its seed and from the answers of its own calls.
+type lane struct {
+	*tenant
+	name     string
+	rnd      *rand.Rand
+	ids      []string            // of its channels
+	channels map[string]*channel // those that there are
+	elastic  bool
+	sockets  bool     // it opens and closes sockets, too
+	other    *tenant  // of whose users the calls are to be refused
+	number   int      // calls so far
+	latest   uint64   // the number of the latest among those of all lanes
+	history  []string // of the latest calls
+	ended    map[string]int
+}
+
+func newLane(t *tenant, name string, seed uint64, ids ...string) *lane {
+	var stream uint64
+	for _, b := range []byte(name) {
+		stream = stream*131 + uint64(b)
+	}
+	return &lane{tenant: t, name: name, rnd: rand.New(rand.NewPCG(seed, stream)), ids: ids, channels: map[string]*channel{}, ended: map[string]int{}}
+}
+
+// request is one call: whose it is, whether somebody with that role may make it at all, and what
+// it causes when it is accepted.
+type request struct {
+	text         string
+	method, path string
+	by           string // the bearer
+	in           object
+	out          any
+	// wrong says why the call must not be accepted, empty when it may be.
+	wrong string
+	done  func() []telling
+	after string // channel that the events are of
+}
+
+// make makes the call and notes what it causes. Refusals are as good as answers, but for errors of
+// the server.
+func (l *lane) make(ctx context.Context, r request) error {
+	l.number++
+	call := l.begun.Add(1)
+	l.latest = call
+	err := l.call(ctx, r.method, r.path, l.user(r.by), r.in, r.out)
+	outcome := "ok"
+	var refused *refusal
+	if errors.As(err, &refused) && refused.status/100 == 4 {
+		outcome, err = strings.TrimSuffix(refused.kind, "Exception"), nil
+	}
+	l.history = append(l.history[max(0, len(l.history)-40):], fmt.Sprintf("%d %s: %s", call, r.text, outcome))
+	if err != nil {
+		return l.fault(err)
+	}
+	l.ended[outcome]++
+	switch {
+	case outcome != "ok":
+		return nil
+	case r.wrong != "":
+		return l.fault(fmt.Errorf("%s was accepted, though %s", r.text, r.wrong))
+	case r.done != nil:
+		l.tell(call, r.after, r.done())
+	}
+	return nil
+}
+
+// fault tells of which lane it is, and what was called last.
+func (l *lane) fault(err error) error {
+	return fmt.Errorf("%s, call %d: %w", l.name, l.number, err)
+}
+
+// run makes some calls.
+func (l *lane) run(ctx context.Context, calls int) error {
+	for range calls {
+		if err := l.step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lane) step(ctx context.Context) error {
+	if l.sockets && l.chance(12) {
+		return l.changeSockets(ctx)
+	}
+	id := l.one(l.ids)
+	c := l.channels[id]
+	switch {
+	case c == nil:
+		return l.create(ctx, id)
+	case l.other != nil && l.chance(40):
+		return l.stranger(ctx, c)
+	case l.elastic:
+		return l.elasticCall(ctx, id, c)
+	}
+	return l.standardCall(ctx, id, c)
+}
+
+// chance is true once in n times.
+func (l *lane) chance(n int) bool { return l.rnd.IntN(n) == 0 }
+
+func (l *lane) one(of []string) string { return of[l.rnd.IntN(len(of))] }
+
+// likely is mostly one of those, and now and then anybody.
+func (l *lane) likely(of []string) string {
+	if len(of) == 0 || l.chance(8) {
+		return l.one(l.users)
+	}
+	return l.one(of)
+}
+
+func (l *lane) which(f func(string) bool) (some []string) {
+	for _, who := range l.users {
+		if f(who) {
+			some = append(some, who)
+		}
+	}
+	return some
+}
+
+func (l *lane) managers(c *channel) []string { return l.which(c.manages) }
+
+// text is a content that no other message has.
+func (l *lane) text() string { return fmt.Sprintf("%s-%d", l.name, l.number) }
+
+// path of a resource of a channel.
+func path(c *channel, parts ...string) string {
+	p := "/channels/" + escape(c.arn)
+	for _, part := range parts {
+		p += "/" + part
+	}
+	return p
+}
+
+// within adds the sub-channel to a query.
+func within(path, sub string) string {
+	if sub == "" {
+		return path
+	}
+	return path + "?sub-channel-id=" + url.QueryEscape(sub)
+}
+
+func (l *lane) changeSockets(ctx context.Context) error {
+	all := slices.DeleteFunc(l.everySocket(), func(s *socket) bool { return s.left })
+	if len(all) > 0 && (len(all) > 2*len(l.users) || l.chance(2)) {
+		s := all[l.rnd.IntN(len(all))]
+		if l.chance(2) {
+			s.close()
+			return nil
+		}
+		if _, err := l.open(ctx, s.user, s.id); err != nil { // takes the place of the old one
+			return l.fault(err)
+		}
+		if err := s.closedWith(ctx, 4003); err != nil {
+			return l.fault(fmt.Errorf("it was replaced: %w", err))
+		}
+		return nil
+	}
+	who := l.one(l.users)
+	if l.gone[who] {
+		return nil
+	}
+	_, err := l.open(ctx, who, "")
+	if err != nil {
+		err = l.fault(err)
+	}
+	return err
+}
+
+// stranger makes calls as a user of the other app instance, and has one made a member. The ids of
+// users and channels are the same in both.
+func (l *lane) stranger(ctx context.Context, c *channel) error {
+	who := l.one(l.users)
+	r := request{text: "a stranger sends", method: http.MethodPost, path: path(c, "messages"), by: who,
+		in: object{"Content": "stranger", "Type": "STANDARD", "Persistence": "PERSISTENT", "ClientRequestToken": uuid.NewString()}}
+	if l.chance(2) {
+		r = request{text: "a stranger is added", method: http.MethodPost, path: path(c, "memberships"), by: l.likely(l.managers(c)),
+			in: object{"MemberArn": l.other.user(who), "Type": "DEFAULT"}}
+		r.wrong = "it is of another app instance"
+		return l.make(ctx, r)
+	}
+	l.number++
+	err := l.call(ctx, r.method, r.path, l.other.user(who), r.in, nil)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.status/100 == 4 {
+		return nil
+	}
+	return l.fault(fmt.Errorf("a call by a user of another app instance: %w", errors.Join(err, errors.New("was not refused"))))
+}
+
+// remove takes away what a deleted user had in the lane's channels. It is told nothing itself: its
+// sockets are closed.
+func (l *lane) remove(who string) {
+	call := l.begun.Add(1)
+	for _, id := range l.ids {
+		c := l.channels[id]
+		if c == nil {
+			continue
+		}
+		events := c.forget(who)
+		for i := range events {
+			events[i].to = slices.DeleteFunc(events[i].to, func(one string) bool { return one == who })
+		}
+		l.tell(call, c.arn, events)
+	}
+}

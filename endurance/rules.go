@@ -1,0 +1,251 @@
+package main
+
+import (
+	"maps"
+	"slices"
+)
+
+// channel is the plain state behind the rules of spec 3 to 6 on who gets what: who holds which role
+// and who wrote what. It knows nothing of stores, rosters or the server's code. Its methods carry
+// out a call that was accepted and answer the events that it is to cause.
+type channel struct {
+	arn, name          string
+	elastic            *shape // nil: a standard channel
+	public, open       bool   // PUBLIC, UNRESTRICTED
+	admins             map[string]bool
+	moderators, banned map[string]bool
+	flow               string   // the fallback action of its one processor, empty without a flow
+	places             []*place // one, or the sub-channels of an elastic channel, oldest first
+	joined             int      // memberships so far
+}
+
+// place is a standard channel or a sub-channel.
+type place struct {
+	sub     string // id of the sub-channel
+	members map[string]membership
+	notes   []*note // that are stored, oldest first
+}
+
+type membership struct {
+	kind, by string
+	order    int // of joining the channel
+}
+
+const hidden = "HIDDEN"
+
+func newPlace(sub string) *place { return &place{sub: sub, members: map[string]membership{}} }
+
+func newChannel(arn, name, creator string, admins map[string]bool) *channel {
+	return &channel{arn: arn, name: name, admins: admins, moderators: map[string]bool{creator: true}, banned: map[string]bool{}}
+}
+
+func (c *channel) manages(who string) bool { return c.admins[who] || c.moderators[who] }
+
+// all are the members, of any of the sub-channels.
+func (c *channel) all() []string {
+	all := map[string]bool{}
+	for _, p := range c.places {
+		for who := range p.members {
+			all[who] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// everybody are the members of the place.
+func (p *place) everybody() []string { return slices.Sorted(maps.Keys(p.members)) }
+
+// among are those who are members of the place, nobody twice.
+func (p *place) among(who ...string) (members []string) {
+	for _, one := range who {
+		if _, is := p.members[one]; is && !slices.Contains(members, one) {
+			members = append(members, one)
+		}
+	}
+	return members
+}
+
+// sends tells whether somebody may send to the place.
+func (p *place) sends(who string) bool {
+	m, is := p.members[who]
+	return is && m.kind != hidden
+}
+
+// told says who gets the events of a membership: all members, of a hidden one itself and the
+// members who manage the channel (spec 3.5).
+func (c *channel) told(p *place, kind string, about ...string) []string {
+	if kind != hidden {
+		return p.everybody()
+	}
+	var to []string
+	for _, who := range p.everybody() {
+		if c.manages(who) || slices.Contains(about, who) {
+			to = append(to, who)
+		}
+	}
+	return to
+}
+
+// begin makes the first members of a standard channel; each is told of itself alone.
+func (c *channel) begin(by string, members ...string) (t []telling) {
+	p := newPlace("")
+	c.places = []*place{p}
+	for _, who := range append([]string{by}, members...) {
+		if _, is := p.members[who]; !is {
+			c.join(p, who, "DEFAULT", by)
+			t = append(t, telling{[]string{who}, memberLine("CREATE_CHANNEL_MEMBERSHIP", "", "", "DEFAULT", by, who)})
+		}
+	}
+	return t
+}
+
+func (c *channel) join(p *place, who, kind, by string) {
+	c.joined++
+	p.members[who] = membership{kind, by, c.joined}
+}
+
+// add makes a member of a standard channel.
+func (c *channel) add(by, who, kind string) []telling {
+	p := c.places[0]
+	c.join(p, who, kind, by)
+	return []telling{{c.told(p, kind, who), memberLine("CREATE_CHANNEL_MEMBERSHIP", "", p.sub, kind, by, who)}}
+}
+
+// batch makes several. A hidden one is told of itself alone, unless it manages the channel.
+func (c *channel) batch(by, kind string, who []string) (t []telling) {
+	p := c.places[0]
+	if len(who) == 0 {
+		return nil
+	}
+	managers := c.told(p, hidden)
+	for _, one := range who {
+		c.join(p, one, kind, by)
+		if kind == hidden && !c.manages(one) {
+			t = append(t, telling{[]string{one}, memberLine("BATCH_CREATE_CHANNEL_MEMBERSHIP", "", "", kind, by, one)})
+		} else if kind == hidden {
+			managers = append(managers, one)
+		}
+	}
+	to := p.everybody()
+	if kind == hidden {
+		to = managers
+	}
+	return append(t, telling{to, memberLine("BATCH_CREATE_CHANNEL_MEMBERSHIP", "", "", kind, by, who...)})
+}
+
+// end takes a membership away and tells the others and the removed one.
+func (c *channel) end(p *place, who string) []telling {
+	m := p.members[who]
+	t := telling{c.told(p, m.kind, who), memberLine("DELETE_CHANNEL_MEMBERSHIP", "", p.sub, m.kind, m.by, who)}
+	delete(p.members, who)
+	return []telling{t}
+}
+
+// remove ends the membership of a standard channel. To those who do not manage the channel, a hidden
+// member is nobody that they could remove.
+func (c *channel) remove(by, who string) []telling {
+	p := c.places[0]
+	m, is := p.members[who]
+	if !is || m.kind == hidden && by != who && !c.manages(by) {
+		return nil
+	}
+	return c.end(p, who)
+}
+
+// forget takes every role away from a user who was deleted.
+func (c *channel) forget(who string) (t []telling) {
+	if c.elastic != nil {
+		t = c.endAll(who)
+	} else {
+		t = c.remove(who, who)
+	}
+	delete(c.moderators, who)
+	delete(c.banned, who)
+	return t
+}
+
+func (c *channel) ban(who string) []telling {
+	c.banned[who] = true
+	if c.elastic != nil {
+		return c.endAll(who)
+	}
+	return c.remove(who, who)
+}
+
+func (c *channel) rename(name string) []telling {
+	c.name = name
+	return []telling{{c.all(), channelLine("UPDATE_CHANNEL", name)}}
+}
+
+func (c *channel) close() []telling {
+	return []telling{{c.all(), channelLine("DELETE_CHANNEL", c.name)}}
+}
+
+// audience is whom a message is for: all, or sender and target, and while a flow has it or has
+// failed it the sender alone (spec 4.4).
+func (p *place) audience(n *note) []string {
+	switch {
+	case n.status != "SENT":
+		return p.among(n.sender)
+	case n.target != "":
+		return p.among(n.sender, n.target)
+	}
+	return p.everybody()
+}
+
+// tell is an event about a message, to its audience.
+func (p *place) tell(event string, n note) telling {
+	return telling{p.audience(&n), n.line(event, p.sub)}
+}
+
+// pass takes a new or edited message through the flow of the channel, whose processors nobody can
+// reach: the fallback action decides. operation is CREATE or UPDATE.
+func (c *channel) pass(p *place, operation string, n *note) (t []telling) {
+	event := operation + "_CHANNEL_MESSAGE"
+	if n.status = "SENT"; c.flow != "" && n.kind == "STANDARD" {
+		n.status = "PENDING"
+		t = append(t, p.tell("PENDING_"+event, *n))
+		if n.status = "SENT"; c.flow == "ABORT" {
+			n.status, event = "FAILED", "FAILED_"+event
+		}
+	}
+	return append(t, p.tell(event, *n))
+}
+
+func (c *channel) send(p *place, n *note) []telling {
+	t := c.pass(p, "CREATE", n)
+	if n.persistence == "PERSISTENT" {
+		p.notes = append(p.notes, n)
+	}
+	return t
+}
+
+// edit changes a message, unless the flow fails the new version.
+func (c *channel) edit(p *place, n *note, content string) []telling {
+	edited := *n
+	edited.content = content
+	t := c.pass(p, "UPDATE", &edited)
+	if edited.status == "SENT" {
+		*n = edited
+	}
+	return t
+}
+
+func (p *place) redact(n *note) []telling {
+	if n.redacted {
+		return nil
+	}
+	n.redacted, n.content = true, ""
+	return []telling{p.tell("REDACT_CHANNEL_MESSAGE", *n)}
+}
+
+func (p *place) erase(n *note) []telling {
+	i := slices.Index(p.notes, n)
+	if i < 0 {
+		return nil
+	}
+	p.notes = slices.Delete(p.notes, i, i+1)
+	gone := *n
+	gone.content = ""
+	return []telling{p.tell("DELETE_CHANNEL_MESSAGE", gone)}
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// create makes a channel of the lane.
+func (l *lane) create(ctx context.Context, id string) error {
+	by := l.one(l.users)
+	c := newChannel(l.channel(id), l.text(), by, l.admins)
+	in := object{"AppInstanceArn": l.arn, "ChannelId": id, "Name": c.name, "ClientRequestToken": uuid.NewString(), "Privacy": "PRIVATE", "Mode": "RESTRICTED"}
+	if c.public = l.chance(2); c.public {
+		in["Privacy"] = "PUBLIC"
+	}
+	r := request{text: by + " makes " + id, method: http.MethodPost, path: "/channels", by: by, in: in, after: c.arn}
+	if l.elastic {
+		return l.createElastic(ctx, id, c, r)
+	}
+	if c.open = l.chance(2); c.open {
+		in["Mode"] = "UNRESTRICTED"
+	}
+	with := []string{l.one(l.users), l.one(l.users)}
+	in["MemberArns"] = l.userARNs(with)
+	r.done = func() []telling {
+		l.channels[id] = c
+		return c.begin(by, with...)
+	}
+	return l.make(ctx, r)
+}
+
+// standardCall makes up a call about a standard channel.
+func (l *lane) standardCall(ctx context.Context, id string, c *channel) error {
+	switch n := l.rnd.IntN(100); {
+	case n < 42:
+		return l.send(ctx, c, c.places[0])
+	case n < 50:
+		return l.edit(ctx, c, c.places[0])
+	case n < 54:
+		return l.redact(ctx, c, c.places[0])
+	case n < 58:
+		return l.erase(ctx, c, c.places[0])
+	case n < 68:
+		return l.add(ctx, c)
+	case n < 73:
+		return l.batch(ctx, c)
+	case n < 83:
+		return l.leave(ctx, c)
+	}
+	return l.manage(ctx, id, c)
+}
+
+// manage is a call that only moderators and admins may make.
+func (l *lane) manage(ctx context.Context, id string, c *channel) error {
+	by, who := l.likely(l.managers(c)), l.one(l.users)
+	r := request{by: by, after: c.arn}
+	if !c.manages(by) {
+		r.wrong = "only moderators and admins may"
+	}
+	switch n := l.rnd.IntN(34); {
+	case n < 8:
+		r.text, r.method, r.path, r.in = by+" bans "+who, http.MethodPost, path(c, "bans"), object{"MemberArn": l.user(who)}
+		r.done = func() []telling { return c.ban(who) }
+		if c.manages(who) {
+			r.wrong = "managers cannot be banned"
+		}
+	case n < 14:
+		r.text, r.method, r.path = by+" ends the ban of "+who, http.MethodDelete, path(c, "bans", escape(l.user(who)))
+		r.done = func() []telling { delete(c.banned, who); return nil }
+	case n < 20:
+		r.text, r.method, r.path, r.in = by+" promotes "+who, http.MethodPost, path(c, "moderators"), object{"ChannelModeratorArn": l.user(who)}
+		r.done = func() []telling { return c.promote(who) }
+		if c.banned[who] {
+			r.wrong = who + " is banned"
+		}
+	case n < 24:
+		r.text, r.method, r.path = by+" demotes "+who, http.MethodDelete, path(c, "moderators", escape(l.user(who)))
+		r.done = func() []telling { return c.demote(who) }
+	case n < 28:
+		name := l.text()
+		r.text, r.method, r.path, r.in = by+" renames "+id, http.MethodPut, path(c), object{"Name": name}
+		r.done = func() []telling { return c.rename(name) }
+	case n < 33:
+		return l.changeFlow(ctx, c, r)
+	default:
+		r.text, r.method, r.path = by+" deletes "+id, http.MethodDelete, path(c)
+		r.done = func() []telling { delete(l.channels, id); return c.close() }
+	}
+	return l.make(ctx, r)
+}
+
+func (l *lane) changeFlow(ctx context.Context, c *channel, r request) error {
+	if c.flow != "" {
+		r.text, r.method, r.path = r.by+" ends the flow", http.MethodDelete, path(c, "channel-flow", escape(l.flows[c.flow]))
+		r.done = func() []telling { c.flow = ""; return nil }
+		return l.make(ctx, r)
+	}
+	fallback := l.one([]string{"CONTINUE", "ABORT"})
+	r.text, r.method, r.path, r.in = r.by+" sets the flow "+fallback, http.MethodPut, path(c, "channel-flow"), object{"ChannelFlowArn": l.flows[fallback]}
+	r.done = func() []telling { c.flow = fallback; return nil }
+	return l.make(ctx, r)
+}
+
+func (l *lane) kind() string {
+	if l.chance(4) {
+		return hidden
+	}
+	return "DEFAULT"
+}
+
+// barred says why somebody cannot be made a member.
+func (c *channel) barred(by, who, kind string) string {
+	switch {
+	case c.banned[who]:
+		return who + " is banned"
+	case kind == hidden && !c.manages(by):
+		return by + " does not manage the channel"
+	case by != who && !c.manages(by) && (!c.open || !c.places[0].sends(by)):
+		return by + " may add nobody"
+	case by == who && !c.manages(by) && !c.public && len(c.places[0].among(by)) == 0:
+		return "the channel is private"
+	}
+	return ""
+}
+
+func (l *lane) add(ctx context.Context, c *channel) error {
+	by, who, kind := l.likely(l.managers(c)), l.one(l.users), l.kind()
+	if l.chance(4) {
+		by = who
+	}
+	return l.make(ctx, request{
+		text: fmt.Sprintf("%s adds %s as %s", by, who, kind), method: http.MethodPost, path: path(c, "memberships"), by: by,
+		in: object{"MemberArn": l.user(who), "Type": kind}, wrong: c.barred(by, who, kind), after: c.arn,
+		done: func() []telling { return c.add(by, who, kind) },
+	})
+}
+
+// batch takes from the answer who was added.
+func (l *lane) batch(ctx context.Context, c *channel) error {
+	by, kind := l.likely(l.managers(c)), l.kind()
+	who := []string{l.one(l.users), l.one(l.users), l.one(l.users)}
+	var out struct{ BatchChannelMemberships struct{ Members []identity } }
+	return l.make(ctx, request{
+		text: fmt.Sprintf("%s adds %v as %s", by, who, kind), method: http.MethodPost, path: path(c, "memberships") + "?operation=batch-create", by: by,
+		in: object{"MemberArns": l.userARNs(who), "Type": kind}, out: &out, after: c.arn,
+		done: func() []telling {
+			var added []string
+			for _, m := range out.BatchChannelMemberships.Members {
+				if c.barred(by, m.id(), kind) == "" { // else what is told of it is not due
+					added = append(added, m.id())
+				}
+			}
+			return c.batch(by, kind, added)
+		},
+	})
+}
+
+func (l *lane) leave(ctx context.Context, c *channel) error {
+	by, who := l.likely(l.managers(c)), l.likely(c.all())
+	if l.chance(2) {
+		by = who
+	}
+	r := request{
+		text: by + " removes " + who, method: http.MethodDelete, path: path(c, "memberships", escape(l.user(who))), by: by, after: c.arn,
+		done: func() []telling { return c.remove(by, who) },
+	}
+	if by != who && !c.manages(by) && (!c.open || !c.places[0].sends(by)) {
+		r.wrong = by + " may remove nobody"
+	}
+	return l.make(ctx, r)
+}
+
+// senders are the members of a place that may send.
+func (p *place) senders() []string {
+	return slices.DeleteFunc(p.everybody(), func(who string) bool { return !p.sends(who) })
+}
+
+// send sends a message of any kind, now and then with the token of one that was sent before.
+func (l *lane) send(ctx context.Context, c *channel, p *place) error {
+	by := l.likely(p.senders())
+	n := &note{sender: by, kind: "STANDARD", persistence: "PERSISTENT", content: l.text()}
+	if l.chance(6) {
+		n.kind = "CONTROL"
+	}
+	if l.chance(5) {
+		n.persistence = "NON_PERSISTENT"
+	}
+	in := object{"Content": n.content, "Type": n.kind, "Persistence": n.persistence, "ClientRequestToken": uuid.NewString()}
+	if l.chance(4) {
+		n.target = l.likely(p.senders())
+		in["Target"] = []object{{"MemberArn": l.user(n.target)}}
+	}
+	if p.sub != "" {
+		in["SubChannelId"] = p.sub
+	}
+	var out struct{ MessageId string }
+	r := request{
+		text: fmt.Sprintf("%s sends %s %s to %q%s", by, n.persistence, n.content, n.target, inSub(p.sub)), method: http.MethodPost, path: path(c, "messages"),
+		by: by, in: in, out: &out, after: c.arn,
+		done: func() []telling { n.id = out.MessageId; return c.send(p, n) },
+	}
+	switch {
+	case !p.sends(by):
+		r.wrong = by + " is no member that may send there"
+	case n.target != "" && !p.sends(n.target):
+		r.wrong = n.target + " cannot be a target there"
+	}
+	if err := l.make(ctx, r); err != nil || n.id == "" || !l.chance(10) {
+		return err
+	}
+	r.text, r.done = "again: "+r.text, nil
+	return l.make(ctx, r)
+}
+
+// some is one of the latest messages of a place; nil when there is none.
+func (l *lane) some(p *place) *note {
+	if len(p.notes) == 0 {
+		return nil
+	}
+	latest := p.notes[max(0, len(p.notes)-10):]
+	return latest[l.rnd.IntN(len(latest))]
+}
+
+func (l *lane) edit(ctx context.Context, c *channel, p *place) error {
+	n := l.some(p)
+	if n == nil {
+		return l.send(ctx, c, p)
+	}
+	by, content := l.likely([]string{n.sender}), l.text()
+	in := object{"Content": content}
+	if p.sub != "" {
+		in["SubChannelId"] = p.sub
+	}
+	r := request{
+		text: fmt.Sprintf("%s edits %s of %s%s", by, n.content, n.sender, inSub(p.sub)), method: http.MethodPut, path: path(c, "messages", n.id),
+		by: by, in: in, after: c.arn, done: func() []telling { return c.edit(p, n, content) },
+	}
+	switch {
+	case by != n.sender:
+		r.wrong = "it is not the sender"
+	case n.redacted:
+		r.wrong = "it is redacted"
+	case n.status != "SENT":
+		r.wrong = "it has the status " + n.status
+	case !p.sends(by) && (c.elastic != nil || !c.manages(by)):
+		r.wrong = "the sender has left"
+	}
+	return l.make(ctx, r)
+}
+
+func (l *lane) redact(ctx context.Context, c *channel, p *place) error {
+	n := l.some(p)
+	if n == nil {
+		return l.send(ctx, c, p)
+	}
+	by := l.likely(append(l.managers(c), n.sender))
+	in := object{}
+	if p.sub != "" {
+		in["SubChannelId"] = p.sub
+	}
+	r := request{
+		text: fmt.Sprintf("%s redacts %s of %s%s", by, n.content, n.sender, inSub(p.sub)), method: http.MethodPost, path: path(c, "messages", n.id) + "?operation=redact",
+		by: by, in: in, after: c.arn, done: func() []telling { return p.redact(n) },
+	}
+	switch {
+	case by != n.sender && (!c.manages(by) || n.target != "" && n.target != by):
+		r.wrong = "it is not the sender's or a manager's who sees it"
+	case n.status != "SENT":
+		r.wrong = "it has the status " + n.status
+	}
+	return l.make(ctx, r)
+}
+
+func (l *lane) erase(ctx context.Context, c *channel, p *place) error {
+	n := l.some(p)
+	if n == nil {
+		return l.send(ctx, c, p)
+	}
+	by := l.likely(l.which(func(who string) bool { return l.admins[who] }))
+	r := request{
+		text: fmt.Sprintf("%s deletes %s of %s%s", by, n.content, n.sender, inSub(p.sub)), method: http.MethodDelete,
+		path: within(path(c, "messages", n.id), p.sub), by: by, after: c.arn, done: func() []telling { return p.erase(n) },
+	}
+	if !l.admins[by] {
+		r.wrong = by + " is no admin"
+	}
+	return l.make(ctx, r)
+}

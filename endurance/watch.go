@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// patience is how long a frame or the end of a socket may take to come.
+const patience = 20 * time.Second
+
+// socket is an open WebSocket of a user whose frames are compared with what is due to the user.
+// It may have begun anywhere in what was due while it was opened; from there on it gets all of it,
+// in the order of each channel, and nothing else.
+type socket struct {
+	tenant   *tenant
+	user, id string
+	conn     *websocket.Conn
+	since    uint64         // calls that had begun when it was established
+	at       map[string]int // channel -> how far the frames were compared with what is due
+	done     chan struct{}  // closed when it has ended
+	closing  context.CancelFunc
+	left     bool // it has ended as it was to: what is missing was on its way
+
+	mu     sync.Mutex
+	lines  map[string][]string // channel -> what came and was not compared yet
+	broken error               // a frame that cannot be read
+	end    *endError
+	came   chan struct{} // a token when there is something new
+}
+
+// endError is how a socket ended; code is -1 without a close frame.
+type endError struct {
+	code   int
+	reason error
+}
+
+func (e *endError) Error() string {
+	return fmt.Sprintf("the socket ended with %d: %v", e.code, e.reason)
+}
+
+// open opens a socket and waits until it is established. An empty session is a new one.
+func (t *tenant) open(ctx context.Context, user, session string) (*socket, error) {
+	t.mu.Lock()
+	if t.opened++; session == "" {
+		session = fmt.Sprint("s", t.opened)
+	}
+	t.mu.Unlock()
+	dialing, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := t.dial(dialing, t.user(user), session, nil)
+	if err != nil {
+		return nil, err
+	}
+	first, err := next(dialing, conn)
+	if err == nil && first.event() != "SESSION_ESTABLISHED" {
+		err = fmt.Errorf("the first event is %s", first.event())
+	}
+	if err != nil {
+		_ = conn.CloseNow()
+		return nil, ended(err)
+	}
+	reading, closing := context.WithCancel(context.WithoutCancel(ctx))
+	s := &socket{
+		tenant: t, user: user, id: session, conn: conn, since: t.begun.Load(), closing: closing,
+		at: map[string]int{}, lines: map[string][]string{}, done: make(chan struct{}), came: make(chan struct{}, 1),
+	}
+	go s.listen(reading)
+	t.mu.Lock()
+	t.sockets = append(t.sockets, s)
+	t.mu.Unlock()
+	return s, nil
+}
+
+func ended(err error) *endError { return &endError{int(websocket.CloseStatus(err)), err} }
+
+func (s *socket) listen(ctx context.Context) {
+	defer close(s.done)
+	for {
+		f, err := next(ctx, s.conn)
+		var channel, line string
+		if err == nil {
+			if channel, line, err = f.read(); err != nil {
+				s.note(func() { s.broken = err })
+				continue
+			}
+			s.note(func() { s.lines[channel] = append(s.lines[channel], line) })
+			continue
+		}
+		s.note(func() { s.end = ended(err) })
+		_ = s.conn.CloseNow()
+		return
+	}
+}
+
+func (s *socket) note(change func()) {
+	s.mu.Lock()
+	change()
+	s.mu.Unlock()
+	select {
+	case s.came <- struct{}{}:
+	default:
+	}
+}
+
+// close ends the socket from this side and waits.
+func (s *socket) close() {
+	s.closing()
+	<-s.done
+	s.left = true
+}
+
+// closedWith waits for the end, which is to have the code.
+func (s *socket) closedWith(ctx context.Context, code int) error {
+	select {
+	case <-s.done:
+	case <-time.After(patience):
+		return fmt.Errorf("%s is open still", s)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer s.closing()
+	if s.end.code != code {
+		return fmt.Errorf("%s, instead of %d: %w", s, code, s.end)
+	}
+	s.left = true
+	return nil
+}
+
+// onlyOwn refuses every frame that was not compared yet but events of a kind about the user
+// itself. It takes them away.
+func (s *socket) onlyOwn(kind string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for channel, lines := range s.lines {
+		for _, line := range lines {
+			if !strings.HasPrefix(line, kind) || !strings.Contains(line, ": "+s.user+" as ") {
+				return fmt.Errorf("%s got of %s after its end: %s", s, lastPart(channel), line)
+			}
+		}
+	}
+	s.lines = map[string][]string{}
+	return nil
+}
+
+func (s *socket) String() string {
+	return fmt.Sprintf("socket %s of %s/%s", s.id, s.tenant.name, s.user)
+}
+
+// settle waits until the socket has the last of what is due of the fence, a channel of all users,
+// and then the rest, and fails at the first frame that is not due, or out of its order.
+func (s *socket) settle(ctx context.Context, fence string) error {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		missing, err := s.compare(fence)
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		select {
+		case <-s.came:
+		case <-deadline.C:
+			return fmt.Errorf("%s has not got what is due to it:\n  %s", s, strings.Join(missing[:min(5, len(missing))], "\n  "))
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// compare matches what came with what is due. missing is what is due and did not come yet.
+func (s *socket) compare(fence string) (missing []string, err error) {
+	s.tenant.mu.Lock()
+	defer s.tenant.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due := s.tenant.due[s.user]
+	switch marks, lines := due[fence], s.lines[fence]; {
+	case s.broken != nil:
+		return nil, fmt.Errorf("%s: %w", s, s.broken)
+	case s.left:
+	case s.end != nil:
+		return nil, fmt.Errorf("%s: %w", s, s.end)
+	case len(marks) > 0 && (len(lines) == 0 || lines[len(lines)-1] != marks[len(marks)-1].line):
+		return []string{marks[len(marks)-1].line}, nil
+	}
+	for channel, lines := range s.lines {
+		if len(lines) > 0 && len(due[channel]) == 0 {
+			return nil, fmt.Errorf("%s got of %s, of which nothing is due to it: %s", s, lastPart(channel), lines[0])
+		}
+	}
+	next := map[string]int{}
+	for channel, entries := range due {
+		lines := s.lines[channel]
+		at, fits := s.begins(channel, entries, lines)
+		if !fits {
+			return nil, fmt.Errorf("%s got of %s what is not due to it:\n%s", s, lastPart(channel), difference(entries, at, lines))
+		}
+		next[channel] = at + len(lines)
+		for _, e := range entries[next[channel]:] {
+			missing = append(missing, lastPart(channel)+": "+e.line)
+		}
+	}
+	if s.left {
+		return nil, nil
+	}
+	if len(missing) == 0 {
+		s.at, s.lines = next, map[string][]string{}
+	}
+	return missing, nil
+}
+
+// begins finds where the frames of a channel begin in what is due, and whether all of them are
+// there. A socket that was compared before goes on from there. A new one may begin anywhere, but
+// nothing of a call that began after it was established may be left out; where that leaves a
+// choice, it is the latest.
+func (s *socket) begins(channel string, entries []entry, lines []string) (at int, fits bool) {
+	match := func(at int) bool {
+		return at+len(lines) <= len(entries) &&
+			slices.EqualFunc(lines, entries[at:at+len(lines)], func(line string, e entry) bool { return line == e.line })
+	}
+	if at, known := s.at[channel]; known {
+		return at, match(at)
+	}
+	latest := sort.Search(len(entries), func(i int) bool { return entries[i].call > s.since })
+	for at := latest; at >= 0; at-- {
+		if match(at) {
+			return at, true
+		}
+	}
+	return latest, false
+}
+
+// difference shows where frames and what is due part.
+func difference(entries []entry, at int, lines []string) string {
+	var b strings.Builder
+	for len(lines) > 0 && at < len(entries) && lines[0] == entries[at].line {
+		at, lines = at+1, lines[1:]
+	}
+	for _, e := range entries[max(0, at-3):at] {
+		fmt.Fprintf(&b, "  both: %s\n", e.line)
+	}
+	for _, line := range lines[:min(3, len(lines))] {
+		fmt.Fprintf(&b, "  got:  %s\n", line)
+	}
+	for _, e := range entries[at:min(at+3, len(entries))] {
+		fmt.Fprintf(&b, "  due:  %s (call %d)\n", e.line, e.call)
+	}
+	if at == len(entries) {
+		b.WriteString("  due:  nothing more\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// everySocket is a copy of the list, in the order in which they were opened.
+func (t *tenant) everySocket() []*socket {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.sockets)
+}
+
+// settle compares what every socket got with what was due, after a message in the fence, the
+// channel of all users, behind which nothing comes that was caused before.
+func (t *tenant) settle(ctx context.Context, fence string) error {
+	var open []*socket
+	for _, s := range t.everySocket() {
+		if err := s.settle(ctx, fence); err != nil {
+			return err
+		}
+		if !s.left {
+			open = append(open, s)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sockets = open
+	return nil
+}
