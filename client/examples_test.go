@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,9 @@ func TestExampleChat(t *testing.T) {
 }
 
 func TestExampleEchobot(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no signals to stop the bot with")
+	}
 	n := startNode(t)
 	s := n.session(t, n.client(t, n.alice), client.SessionConfig{UserARN: n.alice})
 	bot := program(t, n, "echobot", "-user", n.bob, "-state", filepath.Join(t.TempDir(), "state"))

@@ -21,7 +21,11 @@ import (
 func TestEventsOfTheServer(t *testing.T) {
 	n := startNode(t)
 	alice, bob := n.client(t, n.alice), n.client(t, n.bob)
-	s := n.session(t, bob, client.SessionConfig{UserARN: n.bob})
+	s := n.session(t, bob, client.SessionConfig{UserARN: n.bob, Prefetch: true})
+	details := until(t, s, client.EventChannelDetails).Data.(*client.ChannelDetails)
+	if details.Channel.ChannelARN != n.common || len(details.ChannelMemberships) != 2 || details.UnreadCount != nil {
+		t.Errorf("prefetched %+v", details)
+	}
 	id := send(t, alice, n.common, "hello")
 	if m := until(t, s, client.EventCreateChannelMessage).Message(); m.MessageID != id || m.Content != "hello" || m.Sender.ARN != n.alice ||
 		time.Since(m.CreatedTimestamp.Time).Abs() > time.Minute || m.Status.Value != client.ChannelMessageStatusSent {
@@ -44,6 +48,38 @@ func TestEventsOfTheServer(t *testing.T) {
 	var refused *client.Error
 	if !errors.As(err, &refused) || refused.Code != "ForbiddenException" || refused.Status != 403 || refused.RequestID == "" || refused.Message == "" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestExtrasOfTheServer(t *testing.T) {
+	n := startNode(t)
+	alice, bob := n.client(t, n.alice), n.client(t, n.bob)
+	app, _, _ := strings.Cut(n.alice, "/user/")
+	_, err := alice.TagResource(t.Context(), &client.TagResourceRequest{ResourceARN: app, Tags: []client.Tag{{Key: "carillon:extras", Value: "presence typing unread"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []client.Extra{client.ExtraPresence, client.ExtraTyping, client.ExtraUnread}
+	s := n.session(t, bob, client.SessionConfig{UserARN: n.bob, Extras: all, Prefetch: true})
+	if d := until(t, s, client.EventChannelDetails).Data.(*client.ChannelDetails); d.UnreadCount == nil || *d.UnreadCount != 0 {
+		t.Errorf("prefetched %+v", d)
+	}
+	other := n.session(t, alice, client.SessionConfig{UserARN: n.alice, Extras: all})
+	for {
+		p := until(t, s, client.EventChannelPresence).Data.(*client.Presence)
+		if p.ChannelARN == n.common && slices.Contains(p.Online, n.alice) {
+			break
+		}
+	}
+	if err := other.SendTyping(t.Context(), n.common); err != nil {
+		t.Fatal(err)
+	}
+	if typing := until(t, s, client.EventTyping).Data.(*client.Typing); typing.ChannelARN != n.common || typing.Sender.ARN != n.alice {
+		t.Errorf("got %+v", typing)
+	}
+	send(t, alice, n.common, "unread")
+	if unread := until(t, s, client.EventUnreadCount).Data.(*client.UnreadCount); unread.ChannelARN != n.common || unread.UnreadCount != 1 {
+		t.Errorf("got %+v", unread)
 	}
 }
 
