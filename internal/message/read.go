@@ -79,23 +79,45 @@ func (s *Service) list(r store.Reader, v *channel.Visit, history store.Range, pa
 	if page.Floor, err = s.floor(r, v); err != nil {
 		return nil, "", err
 	}
-	return store.List(r, store.Messages, history, page,
-		func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
-			if !sees(v, &m) {
-				return messaging.ChannelMessageSummary{}, false, nil
-			}
-			sender, err := v.Identity(r, m.Sender)
-			return s.summary(v, &m, sender), true, err
-		})
+	return store.List(r, store.Messages, history, page, s.summaries(r, v))
 }
 
-// Latest are the newest persistent messages that the caller sees, the newest first, at most so
-// many; more tells that there are others. The caller has to be one who may read the channel.
-func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (list []messaging.ChannelMessageSummary, more bool, err error) {
+// summaries turns the messages that the caller sees into summaries.
+func (s *Service) summaries(r store.Reader, v *channel.Visit) func(chime.Message) (messaging.ChannelMessageSummary, bool, error) {
+	return func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
+		if !sees(v, &m) {
+			return messaging.ChannelMessageSummary{}, false, nil
+		}
+		sender, err := v.Identity(r, m.Sender)
+		return s.summary(v, &m, sender), true, err
+	}
+}
+
+// Latest are the newest persistent messages of a channel that somebody sees.
+type Latest struct {
+	Messages []messaging.ChannelMessageSummary // the newest first
+	More     bool                              // there are older ones
+	// Common: every member sees the same until something changes.
+	Common bool
+}
+
+// Latest reads at most so many messages for a caller who may read the channel.
+func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (latest Latest, err error) {
+	page := store.Page{Limit: limit}
+	if page.Floor, err = s.floor(r, v); err != nil {
+		return latest, err
+	}
+	latest.Common = page.Floor == nil // which moves with the time
 	history := store.Prefix(v.History())
 	history.Reverse = true
-	list, next, err := s.list(r, v, history, store.Page{Limit: limit})
-	return list, next != "", err
+	summary, next := s.summaries(r, v), ""
+	latest.Messages, next, err = store.List(r, store.Messages, history, page,
+		func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
+			latest.Common = latest.Common && sent(&m) && m.Target == ""
+			return summary(m)
+		})
+	latest.More = next != ""
+	return latest, err
 }
 
 // history is the range of messages that a list asks for. Message ids begin with their time.

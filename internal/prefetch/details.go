@@ -38,12 +38,11 @@ func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []by
 	if v.Sub != "" {
 		b = api.AppendString(append(b, `,"SubChannelId":`...), v.Sub)
 	}
-	if b, err = s.appendMessages(b, r, v); err != nil {
+	common, err := s.common(r, v)
+	if err != nil {
 		return nil, err
 	}
-	if b, err = appendMembers(b, r, v); err != nil {
-		return nil, err
-	}
+	b = append(b, common...)
 	if marker := v.Membership.ReadMarker; marker != 0 {
 		b = api.ISO.Append(append(b, `,"ReadMarkerTimestamp":`...), marker.Time())
 	}
@@ -58,37 +57,54 @@ func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []by
 }
 
 // firstRoom is enough for most channels.
-const firstRoom = 8 << 10
+const firstRoom = 16 << 10
 
-// appendMessages adds the latest messages and whether there are more. Summaries have no member
-// for the sub-channel, which clients look for in each message (spec 4.7).
-func (s *Service) appendMessages(b []byte, r store.Reader, v *channel.Visit) ([]byte, error) {
-	latest, more, err := s.messages.Latest(r, v, maxMessages)
+// common is the part of the details that most members see alike: the messages and the members. It
+// is made anew when something has changed for the user since it was made.
+func (s *Service) common(r store.Reader, v *channel.Visit) (text []byte, err error) {
+	now, err := r.Position()
 	if err != nil {
 		return nil, err
 	}
-	b = append(b, `,"ChannelMessages":`...)
+	ordinary := v.Sub == "" && v.Member() // balancing moves members in ways that others are not told of
+	if ordinary {
+		if text, err = s.kept.find(r, v, now); text != nil || err != nil {
+			return text, err
+		}
+	}
+	text, common, err := s.render(r, v)
+	if err == nil && ordinary && common {
+		s.kept.put(v.Channel.UID, excerpt{now, text})
+	}
+	return text, err
+}
+
+// render is the messages and the members as JSON. common: other members would see the same.
+// Summaries of messages have no member for the sub-channel, which clients look for in each message
+// (spec 4.7).
+func (s *Service) render(r store.Reader, v *channel.Visit) (b []byte, common bool, err error) {
+	latest, err := s.messages.Latest(r, v, maxMessages)
+	if err != nil {
+		return nil, false, err
+	}
+	members, err := v.Members(r, maxMembers)
+	if err != nil {
+		return nil, false, err
+	}
+	b = append(make([]byte, 0, firstRoom), `,"ChannelMessages":`...)
 	start := len(b)
-	for i := range latest {
-		b = latest[i].AppendJSON(append(b, ','), api.ISO)
+	for i := range latest.Messages {
+		b = latest.Messages[i].AppendJSON(append(b, ','), api.ISO)
 		if v.Sub != "" {
 			b = api.AppendString(append(b[:len(b)-1], `,"SubChannelId":`...), v.Sub)
 			b = append(b, '}')
 		}
 	}
 	b = append(api.CloseArray(b, start), `,"ChannelMessagesHasMore":`...)
-	return api.AppendBool(b, more), nil
-}
-
-func appendMembers(b []byte, r store.Reader, v *channel.Visit) ([]byte, error) {
-	members, err := v.Members(r, maxMembers)
-	if err != nil {
-		return nil, err
-	}
-	b = append(b, `,"ChannelMemberships":`...)
-	start := len(b)
+	b = append(api.AppendBool(b, latest.More), `,"ChannelMemberships":`...)
+	start = len(b)
 	for i := range members {
 		b = members[i].AppendJSON(append(b, ','), api.ISO)
 	}
-	return api.CloseArray(b, start), nil
+	return api.CloseArray(b, start), latest.Common, nil
 }

@@ -82,6 +82,7 @@ type details struct {
 	ReadMarkerTimestamp string
 	ChannelMessages     []struct {
 		Content      string
+		Sender       struct{ Name string }
 		Redacted     bool
 		SubChannelId string
 	}

@@ -17,16 +17,20 @@ const (
 	maxMembers  = 30
 )
 
+// keptBytes is enough for the excerpts of some thousands of channels.
+const keptBytes = 32 << 20
+
 // Service reads what is told to clients when they connect. It is safe for concurrent use.
 type Service struct {
 	store    store.Store
 	channels *channel.Service
 	messages *message.Service
+	kept     excerpts
 }
 
 // New makes a Service over the store of the two others.
 func New(st store.Store, channels *channel.Service, messages *message.Service) *Service {
-	return &Service{store: st, channels: channels, messages: messages}
+	return &Service{store: st, channels: channels, messages: messages, kept: newExcerpts(keptBytes)}
 }
 
 // ErrNoMember: the user is not a member of the channel, or the channel is gone.

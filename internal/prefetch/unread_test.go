@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -117,9 +116,7 @@ func TestUnreadCountWithRetention(t *testing.T) {
 			}
 		}
 		for _, tc := range []struct{ days, want int }{{2, 3}, {1, 2}, {4, 3}} {
-			w.must(w.Identity.PutAppInstanceRetentionSettings(ctx, &identityapi.PutAppInstanceRetentionSettingsRequest{
-				AppInstanceARN: w.App, AppInstanceRetentionSettings: &identityapi.AppInstanceRetentionSettings{
-					ChannelRetentionSettings: &identityapi.ChannelRetentionSettings{RetentionDays: &tc.days}}}))
+			w.retain(tc.days)
 			w.expect(fmt.Sprint(tc.days, " days"), w.unread("bob", "c"), tc.want)
 		}
 	})

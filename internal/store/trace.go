@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
@@ -21,8 +23,14 @@ func traceKey(position uint64, app, uid, who string) Key {
 }
 
 // putTraces marks an event for those whom it concerns: its channel's members, unless it is for
-// some alone, and all whom it names.
+// some alone, all whom it names, and whoever reads an app instance of which it changes what every
+// channel shows.
 func putTraces(tx Tx, position uint64, e *chime.Event) error {
+	if changesAll(e.Type) {
+		if err := putTrace(tx, position, e.App, "", "", false); err != nil {
+			return err
+		}
+	}
 	if e.MessageType != "" && e.Only == nil && e.Channel != "" {
 		if err := putTrace(tx, position, e.App, e.Channel, e.Sub, false); err != nil {
 			return err
@@ -36,6 +44,15 @@ func putTraces(tx Tx, position uint64, e *chime.Event) error {
 		}
 	}
 	return nil
+}
+
+// changesAll: who is shown under which name, and which messages can be seen.
+func changesAll(kind string) bool {
+	switch kind {
+	case chime.EventCreateUser, chime.EventUpdateUser, chime.EventCreateBot, chime.EventUpdateBot, chime.EventPutRetention:
+		return true
+	}
+	return false
 }
 
 func putTrace(tx Tx, position uint64, app, uid, who string, moves bool) error {
@@ -55,6 +72,32 @@ func ChannelTraces(r Reader, app, uid, sub string, after, upTo uint64, f func(Tr
 // UserTraces does the same for the events that name somebody.
 func UserTraces(r Reader, app string, ref chime.Ref, after, upTo uint64, f func(Trace) (bool, error)) error {
 	return eachTrace(r, app, "", string(ref), after, upTo, f)
+}
+
+// Unchanged reports whether a member of a channel, or of a sub-channel, sees the same now as at an
+// earlier position of the log, apart from what is told of the channel itself. It is false when the
+// log no longer reaches back to there, and may be when nothing has changed.
+func Unchanged(r Reader, app, uid, sub string, ref chime.Ref, since, now uint64) (bool, error) {
+	if since >= now {
+		return since == now, nil
+	}
+	if _, err := ReadEvent(r, since+1); err != nil {
+		if errors.Is(err, ErrTrimmed) {
+			err = nil
+		}
+		return false, err
+	}
+	same := true
+	for _, trace := range [...][2]string{{uid, sub}, {"", string(ref)}, {"", ""}} {
+		err := eachTrace(r, app, trace[0], trace[1], since, now, func(Trace) (bool, error) {
+			same = false
+			return false, nil
+		})
+		if err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 func eachTrace(r Reader, app, uid, who string, after, upTo uint64, f func(Trace) (bool, error)) error {

@@ -51,6 +51,7 @@ func traces(t *testing.T, h Harness) {
 	same(t, "after the trim", channelTraces(t, s, "one", "", 4, 9), []string{"5"})
 	update(t, s, func(tx store.Tx) error { return tx.TrimEvents(1 << 30) })
 	same(t, "when the part of the log is gone", userTraces(t, s, bob, 0, 9), []string(nil))
+	unchanged(t, s)
 }
 
 func channelTraces(t *testing.T, s store.Store, uid, sub string, after, upTo uint64) (list []string) {

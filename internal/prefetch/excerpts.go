@@ -1,0 +1,74 @@
+package prefetch
+
+import (
+	"bytes"
+	"sync"
+
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// excerpt is what the members of a channel see alike, as it was at a position of the log.
+type excerpt struct {
+	at   uint64
+	text []byte
+}
+
+// excerpts keeps excerpts by the UID of their channel, because the members of a channel come back
+// together after a restart. Whether one still holds is read from the traces beside the log, in the
+// moment that it is for.
+type excerpts struct {
+	limit int // bytes of all texts
+
+	mu   sync.Mutex
+	by   map[string]excerpt
+	size int
+}
+
+func newExcerpts(limit int) excerpts { return excerpts{limit: limit, by: make(map[string]excerpt)} }
+
+// find is the excerpt of a channel if it holds for the caller at the position of the log that r
+// reads, else nil.
+func (e *excerpts) find(r store.Reader, v *channel.Visit, now uint64) ([]byte, error) {
+	e.mu.Lock()
+	kept, found := e.by[v.Channel.UID]
+	e.mu.Unlock()
+	if !found {
+		return nil, nil
+	}
+	same, err := store.Unchanged(r, v.Actor.App, v.Channel.UID, "", v.Actor.Ref, kept.at, now)
+	if err != nil || !same {
+		return nil, err
+	}
+	return kept.text, nil
+}
+
+// put keeps an excerpt in place of an older one of its channel, and lets go of any others for
+// which there is no room.
+func (e *excerpts) put(uid string, made excerpt) {
+	made.text = bytes.Clone(made.text) // without the room behind it
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if old, found := e.by[uid]; found {
+		if old.at >= made.at {
+			return
+		}
+		e.drop(uid)
+	}
+	if len(made.text) > e.limit {
+		return
+	}
+	for other := range e.by {
+		if e.size+len(made.text) <= e.limit {
+			break
+		}
+		e.drop(other)
+	}
+	e.by[uid] = made
+	e.size += len(made.text)
+}
+
+func (e *excerpts) drop(uid string) {
+	e.size -= len(e.by[uid].text)
+	delete(e.by, uid)
+}
