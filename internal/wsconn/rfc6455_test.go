@@ -17,7 +17,7 @@ func TestRFC6455(t *testing.T) {
 	everyWay(t, func(t *testing.T, w way) {
 		t.Parallel()
 		s := &rfcServer{hub: newFakeHub()}
-		_, s.address = w.start(t, Options{Hub: s.hub, Authenticate: nameByAddress})
+		_, s.address = w.start(t, Options{Hub: s.hub, Authenticate: nameByAddress, CloseTimeout: 10 * patience}) // no end is one by timeout
 		for _, c := range cases {
 			t.Run(number(c.name), func(t *testing.T) {
 				s.play(t, c, false)
