@@ -49,7 +49,7 @@ func (h *fakeHub) Attach(_ context.Context, g realtime.Grant, t realtime.Transpo
 	if h.err != nil {
 		return nil, h.err
 	}
-	s := &fakeSession{transport: t, grant: g, detached: make(chan struct{})}
+	s := &fakeSession{transport: t, grant: g, detached: make(chan struct{}), heard: make(chan string, 64)}
 	if h.greeting != nil {
 		s.push(h.greeting)
 	}
@@ -74,6 +74,7 @@ type fakeSession struct {
 	transport realtime.Transport
 	grant     realtime.Grant
 	detached  chan struct{}
+	heard     chan string // by sessions that listen
 	once      sync.Once
 
 	mu    sync.Mutex

@@ -19,6 +19,7 @@ import (
 type rfcCase struct {
 	file, name  string
 	compression bool
+	listening   bool
 	early       bool // the first frames go with the request
 	request     string
 	header      [][2]string
@@ -79,6 +80,8 @@ func newRFCCase(file, name string) rfcCase {
 	}
 }
 
+const extensions = "Sec-Websocket-Extensions"
+
 // line reads one line of a case.
 func (c *rfcCase) line(where, line string) error {
 	word, rest, _ := strings.Cut(line, " ")
@@ -86,8 +89,16 @@ func (c *rfcCase) line(where, line string) error {
 	value = strings.TrimSpace(value)
 	is := func(h [2]string) bool { return strings.EqualFold(h[0], name) }
 	switch word {
+	case "agreed":
+		c.compression = true
+		c.header = append(c.header, [2]string{extensions, "permessage-deflate"})
+		c.steps = append(c.steps, rfcStep{verb: "-> answer", answer: [2]string{
+			extensions, "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+		}})
 	case "compression":
 		c.compression = true
+	case "listening":
+		c.listening = true
 	case "early":
 		c.early = true
 	case "request":
@@ -125,7 +136,7 @@ func rfcStepOf(word, rest string) (s rfcStep, err error) {
 	case "answer":
 		name, value, _ := strings.Cut(rest, ":")
 		s.answer, rest = [2]string{name, strings.TrimSpace(value)}, ""
-	case "text", "pong", "alive":
+	case "text", "deflated", "heard", "pong", "alive":
 	default:
 		return s, fmt.Errorf("there is no %q", s.verb)
 	}
@@ -168,26 +179,23 @@ func rfcBytes(word, rest string) ([]byte, error) {
 		text, err := rfcText(rest)
 		return []byte(text), err
 	case "each":
-		op, rest, _ := strings.Cut(rest, " ")
-		text, err := rfcText(rest)
-		var all []byte
-		for i := range len(text) {
-			f := rfcSent{op: op + "+", mask: [4]byte{byte(i), 2, 3, 4}, masked: true, cut: -1, payload: text[i : i+1]}
-			if i > 0 {
-				f.op = "cont+"
-			}
-			if i == len(text)-1 {
-				f.op = strings.TrimSuffix(f.op, "+")
-			}
-			frame, err := f.wire()
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, frame...)
+		word, rest, _ = strings.Cut(rest, " ")
+		f, err := rfcFrame(word, rest)
+		if err != nil {
+			return nil, err
 		}
-		return all, err
+		return f.octetwise()
 	}
-	f := rfcSent{op: word, mask: [4]byte{0x37, 0xfa, 0x21, 0x3d}, masked: true, cut: -1}
+	f, err := rfcFrame(word, rest)
+	if err != nil {
+		return nil, err
+	}
+	return f.wire()
+}
+
+// rfcFrame reads a frame's line.
+func rfcFrame(word, rest string) (*rfcSent, error) {
+	f := &rfcSent{op: word, mask: [4]byte{0x37, 0xfa, 0x21, 0x3d}, masked: true, cut: -1}
 	words := strings.TrimSpace(rest)
 	for words != "" {
 		first, others, _ := strings.Cut(words, " ")
@@ -209,7 +217,7 @@ func rfcBytes(word, rest string) ([]byte, error) {
 		return nil, err
 	}
 	f.payload = code + text
-	return f.wire()
+	return f, nil
 }
 
 // rfcSent is a frame that a client sends, right or wrong.
@@ -288,6 +296,27 @@ func (f *rfcSent) wire() ([]byte, error) {
 		payload = payload[:f.cut]
 	}
 	return append(wire, payload...), nil
+}
+
+// octetwise makes a frame of each octet of the payload.
+func (f *rfcSent) octetwise() (all []byte, err error) {
+	body, err := f.body()
+	for i := range body {
+		one := *f
+		one.deflate, one.payload, one.mask[0] = "", string(body[i:i+1]), byte(i)
+		if i > 0 {
+			one.op, one.rsv = "cont", 0
+		}
+		if i < len(body)-1 {
+			one.op += "+"
+		}
+		wire, err := one.wire()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, wire...)
+	}
+	return all, err
 }
 
 func (f *rfcSent) appendLength(wire []byte, length uint64) []byte {

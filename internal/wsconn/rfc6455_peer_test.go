@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -76,6 +77,9 @@ func (p *rfcPeer) write(all []byte) {
 	}
 }
 
+// rsv1Of in an opcode says that the message was compressed.
+const rsv1Of = 0x40
+
 // frame reads one of the server and judges its form (section 5.1 and 5.2).
 func (p *rfcPeer) frame() (op byte, payload string) {
 	p.t.Helper()
@@ -92,14 +96,14 @@ func (p *rfcPeer) frame() (op byte, payload string) {
 	}
 	shortest := length < 126 || head[1] == 126 || head[1] == 127 && length > 65535
 	op, rsv := head[0]&0x0f, head[0]&0x70
-	compressed := rsv == 0x40 && op == 1 && p.answer.Header.Get("Sec-WebSocket-Extensions") != ""
+	compressed := rsv == rsv1Of && op == 1 && p.answer.Header.Get("Sec-WebSocket-Extensions") != ""
 	if head[0]&0x80 == 0 || head[1]&0x80 != 0 || rsv != 0 && !compressed || !shortest && head[1] != byte(length) || op > 7 && length > 125 || length > 1<<20 {
 		p.t.Fatalf("%s: the server's frame begins with % x", p.where, head)
 	}
 	body := make([]byte, length)
 	p.read(body)
 	if compressed {
-		body = p.inflate(body)
+		op, body = op|rsv1Of, p.inflate(body)
 	}
 	return op, string(body)
 }
@@ -125,6 +129,19 @@ func (p *rfcPeer) want(op byte, payload string) {
 	p.t.Helper()
 	if gotOp, got := p.frame(); gotOp != op || got != payload {
 		p.t.Fatalf("%s: got frame %d with %d octets %.60q, want %d with %d octets %.60q", p.where, gotOp, len(got), got, op, len(payload), payload)
+	}
+}
+
+// wantHeard wants the session to be given a text of the client.
+func (p *rfcPeer) wantHeard(s *fakeSession, text string) {
+	p.t.Helper()
+	select {
+	case got := <-s.heard:
+		if got != text {
+			p.t.Fatalf("%s: the session heard %d octets %.60q, want %d %.60q", p.where, len(got), got, len(text), text)
+		}
+	case <-time.After(patience):
+		p.t.Fatalf("%s: the session heard nothing", p.where)
 	}
 }
 

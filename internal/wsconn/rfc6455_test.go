@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/realtime"
@@ -16,9 +17,12 @@ func TestRFC6455(t *testing.T) {
 	cases := rfcCases(t)
 	everyWay(t, func(t *testing.T, w way) {
 		t.Parallel()
-		s := &rfcServer{hub: newFakeHub()}
-		_, s.address = w.start(t, Options{Hub: s.hub, Authenticate: nameByAddress, CloseTimeout: 10 * patience}) // no end is one by timeout
+		off, on := newRFCServer(t, w, false), newRFCServer(t, w, true)
 		for _, c := range cases {
+			s := off
+			if c.compression {
+				s = on
+			}
 			t.Run(number(c.name), func(t *testing.T) {
 				s.play(t, c, false)
 				s.play(t, c, true)
@@ -27,20 +31,47 @@ func TestRFC6455(t *testing.T) {
 	})
 }
 
-// rfcServer is a server that cases are played with.
+// rfcServer is a server that cases are played with, and its hub.
 type rfcServer struct {
-	hub     *fakeHub
+	*fakeHub
 	address string
+	wanted  atomic.Bool // the texts of clients
 }
 
-// nameByAddress lets everybody in, and lets the test know whose session is whose.
-func nameByAddress(_ context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
-	return realtime.Grant{UserARN: "arn:user", SessionID: r.RemoteAddr}, nil
+func newRFCServer(t *testing.T, w way, compression bool) *rfcServer {
+	s := &rfcServer{fakeHub: newFakeHub()}
+	// No end of a case is one by timeout.
+	_, s.address = w.start(t, Options{Hub: s, Authenticate: s.authenticate, Compression: compression, CloseTimeout: 10 * patience})
+	return s
 }
+
+// authenticate lets everybody in, and lets the test know whose session is whose.
+func (s *rfcServer) authenticate(_ context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
+	g := realtime.Grant{UserARN: "arn:user", SessionID: r.RemoteAddr}
+	if s.wanted.Load() {
+		g.Extras = realtime.ExtraTyping
+	}
+	return g, nil
+}
+
+// Attach makes sessions that keep what they hear.
+func (s *rfcServer) Attach(ctx context.Context, g realtime.Grant, t realtime.Transport) (Session, error) {
+	session, err := s.fakeHub.Attach(ctx, g, t)
+	if err != nil {
+		return nil, err
+	}
+	return hearing{session.(*fakeSession)}, nil
+}
+
+// hearing is a session that keeps what its client says, up to a number of texts.
+type hearing struct{ *fakeSession }
+
+func (h hearing) Received(text []byte) { h.heard <- string(text) }
 
 // play is one client's life. With pieces it writes in small ones.
 func (s *rfcServer) play(t *testing.T, c rfcCase, pieces bool) {
 	t.Helper()
+	s.wanted.Store(c.listening)
 	p := newRFCPeer(t, dialRaw(t, s.address).nc, c, pieces)
 	steps := p.open(c)
 	if p.answer.StatusCode != http.StatusSwitchingProtocols {
@@ -62,6 +93,10 @@ func (s *rfcServer) play(t *testing.T, c rfcCase, pieces bool) {
 			session.transport.Close(step.code, step.payload)
 		case "-> text":
 			p.want(1, step.payload)
+		case "-> deflated":
+			p.want(1|rsv1Of, step.payload)
+		case "-> heard":
+			p.wantHeard(session, step.payload)
 		case "-> pong":
 			p.want(10, step.payload)
 		case "-> close":
@@ -80,7 +115,7 @@ func (s *rfcServer) play(t *testing.T, c rfcCase, pieces bool) {
 func (s *rfcServer) sessionOf(p *rfcPeer) *fakeSession {
 	p.t.Helper()
 	for {
-		if session := s.hub.session(p.t); session.grant.SessionID == p.nc.LocalAddr().String() {
+		if session := s.session(p.t); session.grant.SessionID == p.nc.LocalAddr().String() {
 			return session
 		}
 	}
