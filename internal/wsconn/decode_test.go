@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"bytes"
+	"compress/flate"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -11,18 +12,23 @@ import (
 	"github.com/gobwas/ws"
 )
 
+// decoding is how a connection reads.
+type decoding struct{ texts, deflated bool }
+
 // decoded is all that is to be seen of a stream.
 type decoded struct {
-	controls []string // opcode and payload
+	controls []string // opcode and payload; texts too, if they are wanted
 	code     int      // of the error, or 0
 	used     int      // bytes
 }
 
 const guard = "not the decoder's"
 
-// decode feeds a stream in pieces whose sizes pick gives.
-func decode(stream []byte, pick func(left int) int) decoded {
-	d := decoder{limit: 4096}
+// decode feeds a stream in pieces whose sizes pick gives. As connections do, it forgets a decoder
+// that is idle.
+func (how decoding) decode(stream []byte, pick func(left int) int) decoded {
+	fresh := decoder{limit: 4096, texts: how.texts, deflated: how.deflated}
+	d := fresh
 	var out decoded
 	for len(stream) > 0 {
 		size := pick(len(stream))
@@ -44,30 +50,25 @@ func decode(stream []byte, pick func(left int) int) decoded {
 				out.controls = append(out.controls, string(rune(op))+string(payload))
 			}
 		}
+		if d.idle() {
+			d = fresh
+		}
 	}
 	return out
 }
 
 // reference decodes with gobwas/ws, frame by frame, from a stream that is there as a whole.
-func reference(stream []byte) decoded {
-	var out decoded
+func (how decoding) reference(stream []byte) (out decoded) {
 	r := bytes.NewReader(stream)
 	state := ws.StateServerSide
-	var message []byte
-	var kind ws.OpCode
+	var m message
 	for {
-		left := r.Len()
-		h, err := ws.ReadHeader(r)
-		switch {
-		case err == ws.ErrHeaderLengthMSB:
-			out.code = 1002
+		h, packed, code := how.referenceHeader(r, state)
+		if code != 0 {
+			out.code = max(code, 0)
 			return out
-		case err != nil:
-			return out
-		case ws.CheckHeader(h, state) != nil || left-r.Len() != ws.HeaderSize(h): // the latter: not the shortest form
-			out.code = 1002
-			return out
-		case h.OpCode.IsData() && h.Length > int64(4096-len(message)):
+		}
+		if h.OpCode.IsData() && !m.begins(h, packed) {
 			out.code = 1009
 			return out
 		}
@@ -82,23 +83,76 @@ func reference(stream []byte) decoded {
 			out.controls = append(out.controls, string(rune(h.OpCode))+string(payload))
 			continue
 		}
-		if h.OpCode != ws.OpContinuation {
-			kind = h.OpCode
-		}
-		message = append(message, payload...)
 		whole := h.Fin && err == nil
-		if kind == ws.OpText && !validSoFar(message, whole) {
-			out.code = 1007
-			return out
-		}
-		if err != nil {
+		if out.code = m.takes(payload, whole); out.code != 0 || err != nil {
 			return out
 		}
 		state = state.Set(ws.StateFragmented)
-		if h.Fin {
-			state, message = ws.StateServerSide, message[:0]
+		if whole {
+			if how.texts && m.kind == ws.OpText {
+				out.controls = append(out.controls, string(rune(ws.OpText))+string(m.bytes))
+			}
+			state, m = ws.StateServerSide, message{}
 		}
 	}
+}
+
+// referenceHeader gives the close code of a wrong one, and -1 when there is none.
+func (how decoding) referenceHeader(r *bytes.Reader, state ws.State) (h ws.Header, packed bool, code int) {
+	left := r.Len()
+	h, err := ws.ReadHeader(r)
+	if packed = how.deflated && h.Rsv == 4 && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary); packed {
+		h.Rsv = 0
+	}
+	switch {
+	case err == ws.ErrHeaderLengthMSB:
+		return h, packed, 1002
+	case err != nil:
+		return h, packed, -1
+	case ws.CheckHeader(h, state) != nil, left-r.Len() != ws.HeaderSize(h): // the latter: not the shortest form
+		return h, packed, 1002
+	}
+	return h, packed, 0
+}
+
+// message is one of the reference, so far.
+type message struct {
+	kind   ws.OpCode
+	packed bool
+	bytes  []byte
+}
+
+// begins takes a header, and tells whether its payload is not too much.
+func (m *message) begins(h ws.Header, packed bool) bool {
+	if h.OpCode != ws.OpContinuation {
+		m.kind, m.packed = h.OpCode, packed
+	}
+	limit := int64(4096)
+	if m.packed {
+		limit += packedSlack
+	}
+	return h.Length <= limit-int64(len(m.bytes))
+}
+
+// takes gives the close code of a payload that makes the message wrong.
+func (m *message) takes(payload []byte, whole bool) (code int) {
+	m.bytes = append(m.bytes, payload...)
+	if m.packed {
+		if !whole {
+			return 0
+		}
+		plain, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(append(m.bytes, finished...))), 4097))
+		if err != nil {
+			return 1007
+		}
+		if m.bytes = plain; len(plain) > 4096 {
+			return 1009
+		}
+	}
+	if m.kind == ws.OpText && !validSoFar(m.bytes, whole) {
+		return 1007
+	}
+	return 0
 }
 
 // validSoFar tells whether a text is valid, or could become so if it is not whole.
@@ -116,9 +170,9 @@ func validSoFar(text []byte, whole bool) bool {
 	return true
 }
 
-func checkDecoder(t *testing.T, stream []byte, seed uint64) {
+func (how decoding) check(t *testing.T, stream []byte, seed uint64) {
 	t.Helper()
-	want := reference(stream)
+	want := how.reference(stream)
 	random := rand.New(rand.NewPCG(seed, 1))
 	for name, pick := range map[string]func(int) int{
 		"at once":        func(left int) int { return left },
@@ -126,9 +180,9 @@ func checkDecoder(t *testing.T, stream []byte, seed uint64) {
 		"random":         func(left int) int { return 1 + random.IntN(left) },
 		"as a conn does": func(left int) int { return min(left, readBuffer) },
 	} {
-		got := decode(stream, pick)
+		got := how.decode(stream, pick)
 		if got.code != want.code || !slices.Equal(got.controls, want.controls) {
-			t.Fatalf("%s: got %d %q, want %d %q for %x", name, got.code, got.controls, want.code, want.controls, stream)
+			t.Fatalf("%+v %s: got %d %q, want %d %q for %x", how, name, got.code, got.controls, want.code, want.controls, stream)
 		}
 		if got.code == 0 && got.used != len(stream) {
 			t.Fatalf("%s: used %d of %d bytes", name, got.used, len(stream))
@@ -147,7 +201,7 @@ func TestDecoderHoweverCut(t *testing.T) {
 		for range 1 + random.IntN(6) {
 			stream = append(stream, frame(firsts[random.IntN(len(firsts))], texts[random.IntN(len(texts))])...)
 		}
-		checkDecoder(t, stream[:len(stream)-random.IntN(3)], uint64(i))
+		decoding{i%2 == 0, i%3 == 0}.check(t, stream[:len(stream)-random.IntN(3)], uint64(i))
 	}
 }
 
@@ -158,11 +212,11 @@ func FuzzReadFrames(f *testing.F) {
 			stream = append(stream, step.bytes...)
 		}
 		if len(stream) > 0 && len(stream) < 1000 { // small inputs, many of them
-			f.Add(stream, uint64(1))
+			f.Add(stream, uint64(1), true, c.compression)
 		}
 	}
-	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
-		checkDecoder(t, stream, seed)
+	f.Fuzz(func(t *testing.T, stream []byte, seed uint64, texts, deflated bool) {
+		decoding{texts, deflated}.check(t, stream, seed)
 	})
 }
 
