@@ -43,8 +43,8 @@ async function together(server, base) {
   return Promise.all(stays.map(({ ended }) => ended));
 }
 
-for (const compression of [false]) {
-  const server = new Server({ "ws-ping-interval": "1s" });
+for (const compression of [false, true]) {
+  const server = new Server({ "ws-ping-interval": "1s", "ws-compression": compression });
   before(() => server.start());
   after(() => server.stop());
   for (const scheme of ["http", "https"]) {

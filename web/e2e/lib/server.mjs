@@ -25,7 +25,7 @@ export class Server {
    */
   constructor(settings = {}, proxy = undefined) {
     this.#proxy = proxy;
-    this.#settings = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    this.#settings = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
   }
 
   /** Starts `carillon dev`, after a stop or kill on the same port and data. */
