@@ -27,6 +27,9 @@ func TestIsolation(t *testing.T) {
 			t.Errorf("no %s was due", kind)
 		}
 	}
+	if strings.Contains(out.String(), "of which 0 resumed") {
+		t.Error("no socket was resumed")
+	}
 	t.Log(&out)
 }
 

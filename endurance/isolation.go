@@ -20,7 +20,7 @@ import (
 // what the rules of the spec say who is to get: no less, no more, in the order of each channel.
 //
 // Lanes make calls at the same time, each on channels of its own, for users that all of them share;
-// sockets are opened, replaced and closed meanwhile. After each round of calls the sockets are
+// sockets are opened, replaced, closed and resumed meanwhile. After each round of calls the sockets are
 // compared, and users come, go and become admins.
 type isolation struct {
 	seed    uint64
@@ -118,7 +118,7 @@ func (run *isolation) prepare(ctx context.Context, p *peer) error {
 	run.lanes[0].other, run.lanes[2].other, run.lanes[3].other = b, b, a
 	for _, t := range run.tenants {
 		for _, who := range t.users {
-			if _, err := t.open(ctx, who, ""); err != nil {
+			if _, err := t.open(ctx, who, opening{}); err != nil {
 				return err
 			}
 		}
@@ -229,7 +229,7 @@ func (run *isolation) bringBack(ctx context.Context, t *tenant, fence *channel, 
 	if err := t.addUser(ctx, who); err != nil {
 		return err
 	}
-	if _, err := t.open(ctx, who, ""); err != nil {
+	if _, err := t.open(ctx, who, opening{}); err != nil {
 		return err
 	}
 	call := t.begun.Add(1)
@@ -258,14 +258,14 @@ var everyKind = []string{
 }
 
 func (run *isolation) report(out io.Writer) {
-	kinds, opened := map[string]int{}, 0
+	kinds, opened, resumed := map[string]int{}, 0, 0
 	for _, t := range run.tenants {
 		for kind, n := range t.kinds {
 			kinds[kind] += n
 		}
-		opened += t.opened
+		opened, resumed = opened+t.opened, resumed+t.resumed
 	}
-	fmt.Fprintf(out, "%d rounds, %d sockets were opened; due to users were:\n", run.rounds, opened)
+	fmt.Fprintf(out, "%d rounds, %d sockets were opened, of which %d resumed; due to users were:\n", run.rounds, opened, resumed)
 	for _, kind := range everyKind {
 		fmt.Fprintf(out, "%8d %s\n", kinds[kind], kind)
 	}

@@ -158,29 +158,22 @@ func within(path, sub string) string {
 
 func (l *lane) changeSockets(ctx context.Context) error {
 	all := slices.DeleteFunc(l.everySocket(), func(s *socket) bool { return s.left })
-	if len(all) > 0 && (len(all) > 2*len(l.users) || l.chance(2)) {
-		s := all[l.rnd.IntN(len(all))]
-		if l.chance(2) {
-			s.close()
-			return nil
-		}
-		if _, err := l.open(ctx, s.user, s.id); err != nil { // takes the place of the old one
+	if len(all) == 0 || len(all) <= 2*len(l.users) && l.chance(2) {
+		return l.openSome(ctx)
+	}
+	s := all[l.rnd.IntN(len(all))]
+	if l.chance(2) {
+		s.close()
+	} else { // another takes its place
+		if _, err := l.open(ctx, s.user, opening{session: s.id}); err != nil {
 			return l.fault(err)
 		}
 		if err := s.closedWith(ctx, 4003); err != nil {
 			return l.fault(fmt.Errorf("it was replaced: %w", err))
 		}
-		return nil
 	}
-	who := l.one(l.users)
-	if l.gone[who] {
-		return nil
-	}
-	_, err := l.open(ctx, who, "")
-	if err != nil {
-		err = l.fault(err)
-	}
-	return err
+	l.mayResume(s)
+	return nil
 }
 
 // stranger makes calls as a user of the other app instance, and has one made a member. The ids of

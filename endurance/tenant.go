@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -29,6 +30,9 @@ type tenant struct {
 	kinds   map[string]int                // events by type that were due
 	sockets []*socket
 	opened  int
+
+	resumable []*socket // that have ended, for the lane that opens others
+	resumed   int
 }
 
 // entry is an event that somebody is to get.
@@ -131,7 +135,8 @@ func (t *tenant) removeUser(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	s, err := t.open(ctx, id, "")
+	t.resumable = slices.DeleteFunc(t.resumable, func(s *socket) bool { return s.user == id })
+	s, err := t.open(ctx, id, opening{})
 	if err == nil {
 		s.close()
 		return fmt.Errorf("%s was deleted and can connect", id)

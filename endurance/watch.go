@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"sort"
 	"strings"
@@ -22,11 +23,17 @@ type socket struct {
 	tenant   *tenant
 	user, id string
 	conn     *websocket.Conn
-	since    uint64         // calls that had begun when it was established
+	since    uint64         // calls that had begun when it was established, and had what it missed
+	born     uint64         // the same of the first socket, when it goes on after others
+	resumed  bool
+	before   *socket // after which it goes on, until it was compared itself
 	at       map[string]int // channel -> how far the frames were compared with what is due
 	done     chan struct{}  // closed when it has ended
 	closing  context.CancelFunc
 	left     bool // it has ended as it was to: what is missing was on its way
+
+	resumes         bool   // it gets tokens
+	token, position string // the newest
 
 	mu     sync.Mutex
 	lines  map[string][]string // channel -> what came and was not compared yet
@@ -45,31 +52,39 @@ func (e *endError) Error() string {
 	return fmt.Sprintf("the socket ended with %d: %v", e.code, e.reason)
 }
 
-// open opens a socket and waits until it is established. An empty session is a new one.
-func (t *tenant) open(ctx context.Context, user, session string) (*socket, error) {
+// opening is how a socket is opened.
+type opening struct {
+	session string  // its name; empty: a new one
+	resumes bool    // it gets resume tokens
+	from    *socket // an ended one, after which it goes on
+}
+
+// open opens a socket and waits until it is established, and has what it missed.
+func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, error) {
 	t.mu.Lock()
-	if t.opened++; session == "" {
-		session = fmt.Sprint("s", t.opened)
+	if t.opened++; how.session == "" {
+		how.session = fmt.Sprint("s", t.opened)
 	}
 	t.mu.Unlock()
 	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := t.dial(dialing, t.user(user), session, nil)
+	query := url.Values{}
+	if how.resumes {
+		query.Set("resume-from", how.from.newest())
+	}
+	conn, err := t.dial(dialing, t.user(user), how.session, query)
 	if err != nil {
 		return nil, err
 	}
-	first, err := next(dialing, conn)
-	if err == nil && first.event() != "SESSION_ESTABLISHED" {
-		err = fmt.Errorf("the first event is %s", first.event())
-	}
-	if err != nil {
-		_ = conn.CloseNow()
-		return nil, ended(err)
-	}
 	reading, closing := context.WithCancel(context.WithoutCancel(ctx))
 	s := &socket{
-		tenant: t, user: user, id: session, conn: conn, since: t.begun.Load(), closing: closing,
+		tenant: t, user: user, id: how.session, conn: conn, resumes: how.resumes, closing: closing,
 		at: map[string]int{}, lines: map[string][]string{}, done: make(chan struct{}), came: make(chan struct{}, 1),
+	}
+	if err := s.begin(dialing, how.from); err != nil {
+		closing()
+		_ = conn.CloseNow()
+		return nil, err
 	}
 	go s.listen(reading)
 	t.mu.Lock()
@@ -84,19 +99,30 @@ func (s *socket) listen(ctx context.Context) {
 	defer close(s.done)
 	for {
 		f, err := next(ctx, s.conn)
-		var channel, line string
-		if err == nil {
-			if channel, line, err = f.read(); err != nil {
-				s.note(func() { s.broken = err })
-				continue
-			}
-			s.note(func() { s.lines[channel] = append(s.lines[channel], line) })
-			continue
+		if err != nil {
+			s.note(func() { s.end = ended(err) })
+			_ = s.conn.CloseNow()
+			return
 		}
-		s.note(func() { s.end = ended(err) })
-		_ = s.conn.CloseNow()
-		return
+		s.note(func() {
+			if err := s.take(f); err != nil && s.broken == nil {
+				s.broken = err
+			}
+		})
 	}
+}
+
+// take notes what a frame says.
+func (s *socket) take(f frame) error {
+	if f.event() == "RESUME_TOKEN" && s.resumes {
+		return s.takeToken(f)
+	}
+	channel, line, err := f.read()
+	if err == nil {
+		err = s.takePosition(f, isLive(line))
+	}
+	s.lines[channel] = append(s.lines[channel], line)
+	return err
 }
 
 func (s *socket) note(change func()) {
@@ -197,43 +223,68 @@ func (s *socket) compare(fence string) (missing []string, err error) {
 	next := map[string]int{}
 	for channel, entries := range due {
 		lines := s.lines[channel]
-		at, fits := s.begins(channel, entries, lines)
-		if !fits {
-			return nil, fmt.Errorf("%s got of %s what is not due to it:\n%s", s, lastPart(channel), difference(entries, at, lines))
+		begin, end := s.find(channel, entries, lines)
+		if end < 0 {
+			return nil, fmt.Errorf("%s got of %s what is not due to it:\n%s", s, lastPart(channel), difference(entries, begin, lines))
 		}
-		next[channel] = at + len(lines)
-		for _, e := range entries[next[channel]:] {
-			missing = append(missing, lastPart(channel)+": "+e.line)
+		if _, known := s.at[channel]; known || len(lines) > 0 || !s.left {
+			next[channel] = end
 		}
+		for _, e := range entries[end:] {
+			if !s.mayMiss(e) {
+				missing = append(missing, lastPart(channel)+": "+e.line)
+			}
+		}
+	}
+	if len(missing) == 0 || s.left {
+		s.at, s.lines = next, map[string][]string{}
 	}
 	if s.left {
 		return nil, nil
 	}
 	if len(missing) == 0 {
-		s.at, s.lines = next, map[string][]string{}
+		s.before = nil // it knows its own place in every channel
 	}
 	return missing, nil
 }
 
-// begins finds where the frames of a channel begin in what is due, and whether all of them are
-// there. A socket that was compared before goes on from there. A new one may begin anywhere, but
-// nothing of a call that began after it was established may be left out; where that leaves a
-// choice, it is the latest.
-func (s *socket) begins(channel string, entries []entry, lines []string) (at int, fits bool) {
-	match := func(at int) bool {
-		return at+len(lines) <= len(entries) &&
-			slices.EqualFunc(lines, entries[at:at+len(lines)], func(line string, e entry) bool { return line == e.line })
-	}
-	if at, known := s.at[channel]; known {
-		return at, match(at)
-	}
-	latest := sort.Search(len(entries), func(i int) bool { return entries[i].call > s.since })
-	for at := latest; at >= 0; at-- {
-		if match(at) {
-			return at, true
+// find tells from where to where in what is due the frames of a channel go; end is -1 when they are
+// not there. A socket that was compared before goes on from there, and one that resumes from where
+// the one before it ended. A new one may begin anywhere, but nothing of a call that began after it
+// was established may be left out; where that leaves a choice, it is the latest.
+func (s *socket) find(channel string, entries []entry, lines []string) (begin, end int) {
+	for one := s; one != nil; one = one.before {
+		if begin, known := one.at[channel]; known {
+			return begin, s.match(entries, begin, lines)
 		}
 	}
-	return latest, false
+	latest := sort.Search(len(entries), func(i int) bool { return entries[i].call > s.born })
+	for begin := latest; begin >= 0; begin-- {
+		if end := s.match(entries, begin, lines); end >= 0 {
+			return begin, end
+		}
+	}
+	return latest, -1
+}
+
+// match goes through what is due along with the frames, and answers where it ends, -1 when a frame
+// is not what is due next.
+func (s *socket) match(entries []entry, at int, lines []string) int {
+	for _, line := range lines {
+		for at < len(entries) && entries[at].line != line && s.mayMiss(entries[at]) {
+			at++
+		}
+		if at == len(entries) || entries[at].line != line {
+			return -1
+		}
+		at++
+	}
+	return at
+}
+
+// mayMiss: messages that are not persistent are gone for who was away.
+func (s *socket) mayMiss(e entry) bool {
+	return s.resumed && e.call <= s.since && isLive(e.line)
 }
 
 // difference shows where frames and what is due part.

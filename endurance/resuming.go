@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Sockets that resume get tokens, and positions with the events of the log. One that goes on after
+// another has to get exactly what that one did not, by the rules of the time when it happened: the
+// place where it begins in what is due is known.
+
+// isLive tells of an event whether it is of a message that is not persistent, which the log has not.
+func isLive(line string) bool { return strings.Contains(line, " NON_PERSISTENT of ") }
+
+// newest is what a client brings back.
+func (s *socket) newest() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.position == "":
+		return s.token
+	}
+	return s.token + "." + s.position
+}
+
+// begin reads the frames before the session goes on live.
+func (s *socket) begin(ctx context.Context, from *socket) error {
+	first, err := next(ctx, s.conn)
+	if err != nil {
+		return ended(err)
+	}
+	if first.event() != "SESSION_ESTABLISHED" {
+		return fmt.Errorf("%s: the first event is %s", s, first.event())
+	}
+	if s.resumes {
+		err = s.takeToken(first)
+	} else if first.Payload != "" {
+		err = fmt.Errorf("%s: SESSION_ESTABLISHED has the payload %s", s, first.Payload)
+	}
+	if err == nil && from != nil {
+		err = s.resume(ctx, from)
+	}
+	s.since = s.tenant.begun.Load()
+	s.born = s.since
+	if s.before != nil {
+		s.born = s.before.born
+	}
+	return err
+}
+
+// resume reads what was missed, to the event that says that it was all, or that nothing comes
+// because the token is another user's.
+func (s *socket) resume(ctx context.Context, from *socket) error {
+	for missed := 0; ; missed++ {
+		f, err := next(ctx, s.conn)
+		if err != nil {
+			return ended(err)
+		}
+		var told struct {
+			Events int
+			Reason string
+		}
+		switch f.event() {
+		case "SESSION_RESUMED":
+			if err := json.Unmarshal([]byte(f.Payload), &told); err != nil || told.Events != missed || from.user != s.user {
+				return fmt.Errorf("%s resumes after %s with %d events: %s", s, from, missed, f.Payload)
+			}
+			s.before, s.resumed = from, true
+			return s.takeToken(f)
+		case "SESSION_NOT_RESUMED":
+			if err := json.Unmarshal([]byte(f.Payload), &told); err != nil || from.user == s.user || told.Reason != "OTHER_USER" || missed > 0 {
+				return fmt.Errorf("%s does not resume after %s, with %d events: %s", s, from, missed, f.Payload)
+			}
+			return nil
+		}
+		if err := s.take(f); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *socket) takeToken(f frame) error {
+	var told struct{ ResumeToken string }
+	if err := json.Unmarshal([]byte(f.Payload), &told); err != nil || told.ResumeToken == "" {
+		return fmt.Errorf("%s: %s has the payload %s", s, f.event(), f.Payload)
+	}
+	s.token = told.ResumeToken
+	return nil
+}
+
+// takePosition checks that events of the log have a position, one after the other, and that no
+// other socket than one that resumes is shown any.
+func (s *socket) takePosition(f frame, live bool) error {
+	text, has := f.Headers["x-carillon-position"]
+	if has != (s.resumes && !live) {
+		return fmt.Errorf("%s: %s with the headers %v", s, f.event(), f.Headers)
+	}
+	if !has {
+		return nil
+	}
+	position, err := strconv.ParseUint(text, 10, 64)
+	last, _ := strconv.ParseUint(s.position, 10, 64) // 0 at first
+	if err != nil || position <= last {
+		return fmt.Errorf("%s: the position %q follows %q", s, text, s.position)
+	}
+	s.position = text
+	return nil
+}
+
+// openSome opens a socket of a kind that chance decides: of them, some resume, now and then with
+// the token of another user.
+func (l *lane) openSome(ctx context.Context) error {
+	var how opening
+	who := l.one(l.users)
+	switch {
+	case len(l.resumable) > 0 && l.chance(2):
+		i := l.rnd.IntN(len(l.resumable))
+		how.from, how.resumes = l.resumable[i], true
+		l.resumable[i] = l.resumable[len(l.resumable)-1]
+		l.resumable = l.resumable[:len(l.resumable)-1]
+		if !l.chance(8) {
+			who = how.from.user
+		}
+	case l.chance(2):
+		how.resumes = true
+	}
+	if l.gone[who] {
+		return nil
+	}
+	s, err := l.open(ctx, who, how)
+	if err != nil {
+		return l.fault(err)
+	}
+	if s.resumed {
+		l.resumed++
+	}
+	return nil
+}
+
+// mayResume keeps a socket that has ended, for another to go on after it.
+func (t *tenant) mayResume(s *socket) {
+	if s.resumes {
+		t.resumable = append(t.resumable, s)
+	}
+}
