@@ -19,6 +19,7 @@ const (
 	CloseGoingAway     = 1001 // credentials expired, drain: clients reconnect
 	CloseInternalError = 1011 // slow reader, internal error: clients reconnect
 	CloseRestart       = 1012 // shutdown: clients reconnect
+	CloseTryLater      = 1013 // a later request came first: clients reconnect
 	CloseForbidden     = 4003 // kicked, replaced, over the limit: clients stay away
 	CloseThrottled     = 4005 // too many connections a second: clients reconnect
 	CloseUnauthorized  = 4401 // not authorised: clients stay away
@@ -49,6 +50,7 @@ type Grant struct {
 	UserARN   string
 	SessionID string    // the client's name for the connection
 	Expires   time.Time // end of the credentials; zero: never
+	Signed    time.Time // when the client asked, by its own clock; zero: not known
 
 	// Prefetch asks for CHANNEL_DETAILS, PrefetchSort says in which order (spec 4.7).
 	Prefetch     bool
@@ -196,6 +198,9 @@ func (h *Hub) enter(g Grant, s *Session) (entry, error) {
 		if other.id == s.id {
 			found.replaced = other
 		}
+	}
+	if found.replaced != nil && s.isLate(found.replaced) {
+		return entry{}, &CloseError{CloseTryLater, "the session has a newer connection: this request was signed before"}
 	}
 	if found.replaced == nil && len(m.sessions) >= h.opts.MaxSessionsPerUser {
 		return entry{}, &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", len(m.sessions))}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -284,6 +285,42 @@ func TestSameSessionIDReplaces(t *testing.T) {
 	}
 	if n := w.hub.Stats().Sessions; n != 1 {
 		t.Errorf("%d sessions", n)
+	}
+}
+
+// TestALateRequestReplacesNobody: the client gave up the request that arrives last.
+func TestALateRequestReplacesNobody(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	now := time.Now()
+	attach := func(signed time.Time) (*socket, error) {
+		s := new(socket)
+		var err error
+		s.session, err = w.hub.Attach(t.Context(), Grant{App: "A", User: chime.UserRef("ann"), SessionID: "7", Signed: signed}, s)
+		if err == nil {
+			t.Cleanup(s.session.Detach)
+		}
+		return s, err
+	}
+	young, err := attach(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *CloseError
+	if _, err := attach(now.Add(-2 * time.Second)); !errors.As(err, &refused) || refused.Code != CloseTryLater {
+		t.Errorf("the late one: %v", err)
+	}
+	w.commit(message("c", "1"))
+	if w.expect(young, "MSG 1"); young.closed != nil {
+		t.Errorf("the newer one was closed: %v", young.closed)
+	}
+	for _, signed := range []time.Time{now, {}, now.Add(time.Second)} {
+		next, err := attach(signed)
+		if err != nil || young.closed == nil {
+			t.Fatalf("signed at %v: %v; the one before: %v", signed, err, young.closed)
+		}
+		young = next
 	}
 }
 

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"sync"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 )
@@ -12,6 +13,7 @@ type Session struct {
 	transport Transport
 	member    *member
 	id        string
+	signed    int64 // seconds; that of no time is before all others
 	form      form
 	extras    Extras
 	client    Client // nil when its texts have no meaning
@@ -27,7 +29,7 @@ type Session struct {
 }
 
 func (h *Hub) newSession(g Grant, t Transport) *Session {
-	s := &Session{hub: h, transport: t, id: g.SessionID}
+	s := &Session{hub: h, transport: t, id: g.SessionID, signed: g.Signed.Unix()}
 	if g.Extras != 0 && h.opts.Companion != nil {
 		s.extras, s.client = g.Extras, h.opts.Companion.Client(g)
 	}
@@ -45,6 +47,13 @@ func (h *Hub) newSession(g Grant, t Transport) *Session {
 		s.pull.prefetch = &prefetch{user: userKey{g.App, g.User}, sort: g.PrefetchSort}
 	}
 	return s
+}
+
+// isLate reports whether the session was asked for before the other one of the same name. A client
+// that gave a connection up and made another must not lose that one when the request of the first
+// arrives after all: it would be told to stay away. Who cannot be compared is not late.
+func (s *Session) isLate(other *Session) bool {
+	return s.signed < other.signed && s.signed != time.Time{}.Unix()
 }
 
 // begin lets the session have what comes after a position of the log. The caller holds the hub's

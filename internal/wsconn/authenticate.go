@@ -34,7 +34,7 @@ func Authenticator(gate Gate, secure func(*http.Request) bool) AuthenticateFunc 
 			return realtime.Grant{}, refusal(err)
 		}
 		grant := realtime.Grant{
-			App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires,
+			App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires, Signed: c.Signed,
 			Prefetch: c.Query.Get("prefetch-on") == "connect", PrefetchSort: c.Query.Get("prefetch-sort-by"),
 			Resume: c.Query.Has("resume-from"), ResumeFrom: c.Query.Get("resume-from"),
 			Extras: realtime.ParseExtras(c.Query.Get("extras"), ","),
