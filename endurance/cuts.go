@@ -26,7 +26,7 @@ type cuts struct {
 	sessions, channels int
 	rate               float64 // messages a second
 	seed               uint64
-	race, quiet        bool // quiet: no faults
+	race, quiet, keep  bool // quiet: no faults
 	packets            bool // also faults of packets
 	program            string
 	liveness           time.Duration
@@ -59,6 +59,7 @@ func runCuts(ctx context.Context, args []string, out io.Writer) error {
 	flags.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "what random choices come from")
 	flags.BoolVar(&c.race, "race", false, "build the node with the race detector")
 	flags.BoolVar(&c.quiet, "quiet", false, "make no faults")
+	flags.BoolVar(&c.keep, "keep", false, "keep the data and journals of a run without a fault too")
 	flags.BoolVar(&c.packets, "packets", true, "lose, double and reorder packets too, where the system allows it")
 	flags.StringVar(&c.program, "program", "", "a node that is built already")
 	flags.DurationVar(&c.liveness, "liveness", 2500*time.Millisecond, "after what silence a session gives its connection up")
@@ -82,7 +83,9 @@ func (c *cuts) prepare(ctx context.Context, inside bool) (err error) {
 	}
 	elsewhere := false // what went wrong is told there
 	defer func() {
-		if err == nil || elsewhere {
+		if c.keep {
+			fmt.Fprintln(c.out, "data are kept in", c.dir)
+		} else if err == nil || elsewhere {
 			err = errors.Join(err, os.RemoveAll(c.dir))
 		} else {
 			err = fmt.Errorf("%w\n(seed %d; data are kept in %s)", err, c.seed, c.dir)
@@ -185,7 +188,7 @@ func (c *cuts) open(ctx context.Context, mirror *faultnet.Mirror) (*faultnet.Pro
 	api.http.Timeout = 5 * time.Second
 	c.arena = &arena{api: api}
 	c.traffic = &traffic{arena: c.arena}
-	c.chaos = &chaos{victim: c.victim, proxy: proxy, mirror: mirror, freeze: c.freeze, counts: map[string]int{}}
+	c.chaos = &chaos{victim: c.victim, proxy: proxy, mirror: mirror, freeze: c.freeze, late: 2 * c.liveness, counts: map[string]int{}}
 	return proxy, nil
 }
 
@@ -305,11 +308,14 @@ func (c *cuts) report(faults []string, settled error) error {
 	fmt.Fprintf(c.out, "reconnects          %d\nresumed             %d\nnot resumed         %d\n", total.connects-len(c.watchers), total.resumed, total.notResumed)
 	fmt.Fprintf(c.out, "longest gap         %v without a connection\n", gap.Round(time.Millisecond))
 	faults = append(faults, c.victim.odd...)
+	if err := c.keepJournals(); err != nil {
+		return err
+	}
 	if len(faults) == 0 && settled == nil {
 		fmt.Fprintln(c.out, "nothing was lost, nothing doubled")
 		return nil
 	}
-	return errors.Join(settled, fmt.Errorf("%d faults:\n  %s", len(faults), strings.Join(faults, "\n  ")), c.keepJournals())
+	return errors.Join(settled, fmt.Errorf("%d faults:\n  %s", len(faults), strings.Join(faults, "\n  ")))
 }
 
 // keepJournals writes down when there were which faults, and the life of each session.

@@ -76,6 +76,7 @@ type chaos struct {
 	proxy  *faultnet.Proxy
 	mirror *faultnet.Mirror // nil: packets are left alone
 	freeze [2]time.Duration // shortest and longest
+	late   time.Duration    // longer than any client waits for a connection
 
 	mu      sync.Mutex
 	counts  map[string]int
@@ -151,6 +152,13 @@ func (c *chaos) networkFaults() []fault {
 			return nil
 		}},
 	}
+	faults = append(faults, fault{"late handshake", 3, func(ctx context.Context, random *rand.Rand) error {
+		c.proxy.HoldNew(between(random, c.late, 3*c.late))
+		defer c.proxy.HoldNew(0)
+		c.proxy.Each(random.Float64(), (*faultnet.Link).Reset)
+		rest(ctx, between(random, 100*time.Millisecond, time.Second))
+		return nil
+	}})
 	if c.mirror != nil {
 		faults = append(faults, fault{"packet storm", 3, func(_ context.Context, random *rand.Rand) error {
 			var storm faultnet.Storm // in one of three cases the end of one

@@ -21,7 +21,7 @@ func isolated(ctx context.Context, c *cuts) (ran bool, err error) {
 	command := exec.CommandContext(ctx, self, "cuts", "-inside",
 		"-for", c.length.String(), "-sessions", strconv.Itoa(c.sessions), "-channels", strconv.Itoa(c.channels),
 		"-rate", fmt.Sprint(c.rate), "-seed", fmt.Sprint(c.seed), "-program", c.program, "-liveness", c.liveness.String(),
-		"-freeze-least", c.freeze[0].String(), "-freeze-most", c.freeze[1].String(), "-pause", c.pause.String())
+		"-freeze-least", c.freeze[0].String(), "-freeze-most", c.freeze[1].String(), "-pause", c.pause.String(), "-keep="+strconv.FormatBool(c.keep))
 	command.Env = append(os.Environ(), asCommand+"=1")
 	command.Stdout, command.Stderr = c.out, c.out
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }

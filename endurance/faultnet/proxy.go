@@ -29,6 +29,7 @@ type Proxy struct {
 	links   map[*Link]struct{}
 	weather func(*rand.Rand) Weather
 	refuse  bool
+	hold    time.Duration
 	closed  bool
 }
 
@@ -93,6 +94,14 @@ func (p *Proxy) Refuse(refuse bool) {
 	p.refuse = refuse
 }
 
+// HoldNew lets each new connection begin with a stall of a time, or with none: what its client
+// wrote arrives late, even after the client has given up.
+func (p *Proxy) HoldNew(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold = d
+}
+
 func (p *Proxy) accept() {
 	for {
 		conn, err := p.listener.Accept()
@@ -141,6 +150,9 @@ func (p *Proxy) add(l *Link) bool {
 	}
 	w := p.weather(p.random)
 	l.weather.Store(&w)
+	if p.hold > 0 {
+		l.Stall(p.hold)
+	}
 	p.links[l] = struct{}{}
 	return true
 }

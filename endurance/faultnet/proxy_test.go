@@ -147,6 +147,35 @@ func TestStalledGoesOn(t *testing.T) {
 	exchange(t, server, client, "in the end")
 }
 
+func TestHeldArrivesAfterItsClientHasGone(t *testing.T) {
+	target, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	p, err := faultnet.Listen("127.0.0.1:0", target.Addr().String(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	p.HoldNew(50 * time.Millisecond)
+	client, err := net.Dial("tcp", p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(client, "late")
+	_ = client.Close()
+	server, err := target.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	_ = server.SetDeadline(time.Now().Add(20 * time.Second))
+	if got, err := io.ReadAll(server); err != nil || string(got) != "late" {
+		t.Errorf("%q arrived: %v", got, err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	p, _, _ := pair(t)
 	p.Refuse(true)
