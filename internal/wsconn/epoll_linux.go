@@ -137,7 +137,10 @@ func (s *shard) listen() {
 	for {
 		n := 0
 		err := s.control.Read(func(epoll uintptr) bool {
-			n, _ = unix.EpollWait(int(epoll), s.events[:], 0)
+			var err error
+			for n, err = unix.EpollWait(int(epoll), s.events[:], 0); err == unix.EINTR; {
+				n, err = unix.EpollWait(int(epoll), s.events[:], 0)
+			}
 			return n > 0 || len(s.unread) > 0
 		})
 		if err != nil {
@@ -161,11 +164,12 @@ func (s *shard) report(e *unix.EpollEvent) {
 	if p == nil {
 		return
 	}
-	if e.Events&unix.EPOLLOUT != 0 {
+	const broken = unix.EPOLLERR | unix.EPOLLHUP // a write tells how
+	if e.Events&(unix.EPOLLOUT|broken) != 0 {
 		p.writable()
 	}
-	if e.Events&^unix.EPOLLOUT != 0 {
-		s.read(p, e.Events&^(unix.EPOLLOUT|unix.EPOLLIN) != 0)
+	if e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|broken) != 0 {
+		s.read(p, e.Events&(unix.EPOLLRDHUP|broken) != 0)
 	}
 }
 
@@ -231,6 +235,7 @@ func (s *shard) serve() {
 
 // limitSilence has the kernel give up a peer that acknowledges nothing for so long.
 func limitSilence(tcp *net.TCPConn, limit time.Duration) {
+	limit = min(limit, time.Hour) // the kernel's number is a small one
 	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return

@@ -125,6 +125,18 @@ func (s *fakeSession) waitDetached(t testing.TB) {
 	await(t, s.detached, "the session to be detached")
 }
 
+// waitPending waits until everybody is attached.
+func waitPending(t testing.TB, s *Server) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for s.Stats().Pending > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("some connections are still pending")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func await(t testing.TB, done <-chan struct{}, what string) {
 	t.Helper()
 	select {

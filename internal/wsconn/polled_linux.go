@@ -59,7 +59,8 @@ func (e *poller) adopt(s *Server, nc net.Conn) *conn {
 	p := &polled{conn: conn{srv: s, reading: true}, shard: shard, fd: fd}
 	p.link = p
 	if address, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
-		p.from = address.AddrPort()
+		from := address.AddrPort()
+		p.from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	}
 	if wrapped != nil {
 		end := &secured{p: p}
