@@ -112,7 +112,7 @@ type Event struct {
 	Join []Ref `cbor:"10,keyasint,omitempty"`
 	// Leave stop being members after the event is delivered.
 	Leave []Ref `cbor:"11,keyasint,omitempty"`
-	// Subject is the user or bot whom an event of the log alone is about.
+	// Subject is the user or bot whom an event of the log alone is about, or who sent the message.
 	Subject Ref `cbor:"12,keyasint,omitempty"`
 	// Payload is the JSON text of the socket's Payload.
 	Payload []byte `cbor:"13,keyasint,omitempty"`

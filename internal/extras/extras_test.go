@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -405,4 +406,72 @@ func TestAppInstancesOptIn(t *testing.T) {
 	ann = l.connect("ann", all)
 	l.flush()
 	ann.expect("c: 1 online +ann", "c: 1 online +ann complete")
+}
+
+// What is told of a count last is what counting says, whatever happened.
+func TestUnreadCountsAreExact(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	l := start(t, "ann bob cy", realtime.ExtraUnread)
+	counts := prefetch.New(l.Store, l.Channels, l.Messages)
+	l.AddChannel("ann", "c")
+	l.AddMember("ann", "c", "bob", standard)
+	l.AddMember("ann", "c", "cy", standard)
+	bob := l.connect("bob", realtime.ExtraUnread)
+	var place chime.Place
+	app := l.App[strings.LastIndex(l.App, "/")+1:]
+	err := l.Store.View(t.Context(), func(r store.Reader) error {
+		return store.MembershipsOf.Each(r, store.Prefix(store.K(app, "user/bob")), func(_ store.Key, at chime.Place) (bool, error) {
+			place = at
+			return false, nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, ids := "", []string(nil)
+	for step := range 600 {
+		if random.IntN(2) == 0 {
+			l.Now = l.Now.Add(time.Millisecond) // or the same moment as before
+		}
+		switch random.IntN(8) {
+		case 0, 1, 2:
+			by := []string{"ann", "bob", "cy"}[random.IntN(3)]
+			ids = append(ids, l.Send(l.Text(by, "c", fmt.Sprint(step))))
+		case 3:
+			req := l.Text("ann", "c", "for one")
+			to := l.User([]string{"bob", "cy"}[random.IntN(2)])
+			req.Target = []messaging.Target{{MemberARN: &to}}
+			l.Send(req)
+		case 4:
+			if len(ids) > 0 {
+				_, err = l.Messages.RedactChannelMessage(t.Context(), &messaging.RedactChannelMessageRequest{
+					ChannelARN: l.Channel("c"), MessageID: ids[random.IntN(len(ids))], ChimeBearer: l.User("ann")})
+			}
+		case 5:
+			_, err = l.Channels.UpdateChannelReadMarker(t.Context(), &messaging.UpdateChannelReadMarkerRequest{
+				ChannelARN: l.Channel("c"), ChimeBearer: l.User("bob")})
+		case 6:
+			l.deliver()
+		case 7:
+			l.flush()
+			for _, line := range bob.got() {
+				if strings.HasPrefix(line, "c: ") {
+					told, _, _ = strings.Cut(strings.TrimPrefix(line, "c: "), " ")
+				}
+			}
+			count, _, _, err := counts.Unread(t.Context(), app, "user/bob", place)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if told != "" && told != fmt.Sprint(count) {
+				t.Fatalf("step %d: told %s, counted %d", step, told, count)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told == "" {
+		t.Error("nothing was told")
+	}
 }

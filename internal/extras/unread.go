@@ -1,6 +1,7 @@
 package extras
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,52 +17,103 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// unread knows whose counts may have changed, and what they were when they were told.
+// unread keeps the counts of those who are online and listen. A count is read once; what is
+// created afterwards is added, and anything else has it read again.
 type unread struct {
-	mu    sync.Mutex
-	dirty map[person]map[spot]struct{}
-	told  map[person]map[spot]uint64 // of those who are online
+	mu      sync.Mutex
+	tallies map[person]map[spot]*tally
+	dirty   map[membership]struct{} // to be looked at
+}
+
+type membership struct {
+	who person
+	at  spot
+}
+
+// tally is the count of one membership.
+type tally struct {
+	count    uint64
+	marker   chime.Millis // what is created later counts
+	position uint64       // of the log, that the count is true at
+	stale    bool         // it has to be read
+	reading  bool
+	told     bool // before is what the client was told
+	before   uint64
 }
 
 func newUnread() *unread {
-	return &unread{dirty: make(map[person]map[spot]struct{}), told: make(map[person]map[spot]uint64)}
+	return &unread{tallies: make(map[person]map[spot]*tally), dirty: make(map[membership]struct{})}
 }
 
 // forget drops what is known of somebody who went.
 func (u *unread) forget(who person) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.dirty, who)
-	delete(u.told, who)
+	delete(u.tallies, who)
 }
 
-func (u *unread) mark(who person, at spot) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.dirty[who] == nil {
-		u.dirty[who] = make(map[spot]struct{})
+// tally is a membership's, stale when it is new. The caller holds mu.
+func (u *unread) tally(m membership) *tally {
+	mine := u.tallies[m.who]
+	if mine == nil {
+		mine = make(map[spot]*tally)
+		u.tallies[m.who] = mine
 	}
-	u.dirty[who][at] = struct{}{}
+	t := mine[m.at]
+	if t == nil {
+		t = &tally{stale: true}
+		mine[m.at] = t
+	}
+	return t
 }
 
-func (u *unread) take() map[person]map[spot]struct{} {
+// created adds a message, of which the event tells, to the count of somebody who sees it.
+func (u *unread) created(m membership, e *chime.Event) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	dirty := u.dirty
-	u.dirty = make(map[person]map[spot]struct{})
+	t := u.tally(m)
+	switch {
+	case t.stale:
+	case t.reading:
+		t.stale = true
+	case e.Position > t.position:
+		t.position = e.Position
+		if e.Subject == m.who.ref || e.Time <= t.marker {
+			return
+		}
+		t.count++
+	default: // it is counted already
+		return
+	}
+	u.dirty[m] = struct{}{}
+}
+
+// changed has a count read again.
+func (u *unread) changed(m membership) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tally(m).stale = true
+	u.dirty[m] = struct{}{}
+}
+
+func (u *unread) take() []membership {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	dirty := slices.SortedFunc(maps.Keys(u.dirty), func(a, b membership) int {
+		return cmp.Or(strings.Compare(a.who.app, b.who.app), strings.Compare(string(a.who.ref), string(b.who.ref)),
+			strings.Compare(a.at.uid, b.at.uid), strings.Compare(a.at.sub, b.at.sub))
+	})
+	clear(u.dirty)
 	return dirty
 }
 
-// news reports whether a count is another than the one told before, and remembers it.
-func (u *unread) news(who person, at spot, count uint64) bool {
+// again puts back what could not be told.
+func (u *unread) again(dirty []membership) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.told[who] == nil {
-		u.told[who] = make(map[spot]uint64)
+	for _, m := range dirty {
+		u.dirty[m] = struct{}{}
 	}
-	before, known := u.told[who][at]
-	u.told[who][at] = count
-	return !known || before != count
 }
 
 // followUnread notes whose counts an event may change: those of all whom a message reaches, that of
@@ -74,41 +126,40 @@ func (s *Service) followUnread(e *chime.Event) {
 			return
 		}
 		for _, ref := range s.roster.Listeners(e, realtime.ExtraUnread) {
-			s.unread.mark(person{e.App, ref}, at)
+			m := membership{person{e.App, ref}, at}
+			if e.Type == chime.EventCreateMessage {
+				s.unread.created(m, e)
+			} else {
+				s.unread.changed(m)
+			}
 		}
 	case chime.EventUpdateReadMarker:
-		s.markListening(e.App, e.Subject, at)
+		s.changedFor(e.App, e.Subject, at)
 	default:
 		for _, ref := range e.Join {
-			s.markListening(e.App, ref, at)
+			s.changedFor(e.App, ref, at)
 		}
 	}
 }
 
-func (s *Service) markListening(app string, ref chime.Ref, at spot) {
+func (s *Service) changedFor(app string, ref chime.Ref, at spot) {
 	if s.roster.Listens(app, ref, realtime.ExtraUnread) {
-		s.unread.mark(person{app, ref}, at)
+		s.unread.changed(membership{person{app, ref}, at})
 	}
 }
 
 func (s *Service) flushUnread(ctx context.Context) error {
 	dirty := s.unread.take()
 	var events []chime.Event
-	for _, who := range slices.SortedFunc(maps.Keys(dirty), comparePersons) {
-		for at := range dirty[who] {
-			e, err := s.count(ctx, who, at)
-			if err != nil {
-				for who, spots := range dirty { // those that are told already are no news then
-					for at := range spots {
-						s.unread.mark(who, at)
-					}
-				}
-				s.tell(events)
-				return err
-			}
-			if e != nil {
-				events = append(events, *e)
-			}
+	for i, m := range dirty {
+		e, err := s.count(ctx, m)
+		if err != nil {
+			s.unread.again(dirty[i:])
+			s.tell(events)
+			return err
+		}
+		if e != nil {
+			events = append(events, *e)
 		}
 	}
 	s.tell(events)
@@ -124,33 +175,55 @@ type unreadPayload struct {
 }
 
 // count makes the event of a membership's count, nil when that is no news.
-func (s *Service) count(ctx context.Context, who person, at spot) (*chime.Event, error) {
-	if !s.roster.Listens(who.app, who.ref, realtime.ExtraUnread) {
+func (s *Service) count(ctx context.Context, m membership) (*chime.Event, error) {
+	if !s.roster.Listens(m.who.app, m.who.ref, realtime.ExtraUnread) {
 		return nil, nil
 	}
 	var place chime.Place
 	err := s.o.Store.View(ctx, func(r store.Reader) (err error) {
-		place, err = placeOf(r, who, at)
+		place, err = placeOf(r, m.who, m.at)
 		return err
 	})
 	if err != nil || place.UID == "" {
 		return nil, err
 	}
-	n, marker, _, err := s.o.Prefetch.Unread(ctx, who.app, who.ref, place)
+	t, err := s.read(ctx, m, place)
 	if errors.Is(err, prefetch.ErrNoMember) {
 		return nil, nil
 	}
-	if err != nil || !s.unread.news(who, at, n) {
+	if err != nil || t.told && t.before == t.count {
 		return nil, err
 	}
-	payload := unreadPayload{ChannelArn: s.o.Site.ChannelARN(who.app, place.ChannelID), SubChannelId: at.sub, UnreadCount: n}
-	if marker != 0 {
-		payload.ReadMarkerTimestamp = marker.Time().Format("2006-01-02T15:04:05.000Z")
+	payload := unreadPayload{ChannelArn: s.o.Site.ChannelARN(m.who.app, place.ChannelID), SubChannelId: m.at.sub, UnreadCount: t.count}
+	if t.marker != 0 {
+		payload.ReadMarkerTimestamp = t.marker.Time().Format("2006-01-02T15:04:05.000Z")
 	}
 	text, _ := json.Marshal(payload) // cannot fail
-	e := at.told(chime.EventUnreadCount, s.o.Now(), text)
-	e.Only = []chime.Ref{who.ref}
+	e := m.at.told(chime.EventUnreadCount, s.o.Now(), text)
+	e.Only = []chime.Ref{m.who.ref}
 	return &e, nil
+}
+
+// read is the tally as it is to be told, read from the store if it has to be. It counts as told.
+func (s *Service) read(ctx context.Context, m membership, place chime.Place) (tally, error) {
+	u := s.unread
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	t := u.tally(m)
+	if t.stale {
+		t.stale, t.reading = false, true
+		u.mu.Unlock()
+		count, marker, position, err := s.o.Prefetch.Unread(ctx, m.who.app, m.who.ref, place)
+		u.mu.Lock()
+		if t.reading = false; err != nil {
+			t.stale = true
+			return *t, err
+		}
+		t.count, t.marker, t.position = count, marker, position
+	}
+	now := *t
+	t.told, t.before = true, t.count
+	return now, nil
 }
 
 // placeOf finds a membership on the list of its holder, nothing when it is over.
@@ -165,11 +238,4 @@ func placeOf(r store.Reader, who person, at spot) (place chime.Place, err error)
 	}
 	place, _, err = store.MembershipsOf.Get(r, store.K(who.app, string(who.ref)).Num(m.Order).Str(at.uid))
 	return place, err
-}
-
-func comparePersons(a, b person) int {
-	if a.app != b.app {
-		return strings.Compare(a.app, b.app)
-	}
-	return strings.Compare(string(a.ref), string(b.ref))
 }

@@ -125,7 +125,7 @@ func (s *Service) appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chi
 func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) (e chime.Event, err error) {
 	e = chime.Event{
 		Type: kind, Time: m.Updated, App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub,
-		MessageType: string(m.Type), Payload: s.whole(v, m, sender).AppendJSON(nil, api.ISO),
+		Subject: m.Sender, MessageType: string(m.Type), Payload: s.whole(v, m, sender).AppendJSON(nil, api.ISO),
 	}
 	switch {
 	case !sent(m):
