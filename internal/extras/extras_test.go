@@ -429,11 +429,11 @@ func TestUnreadCountsAreExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	told, ids := "", []string(nil)
-	for step := range 600 {
-		if random.IntN(2) == 0 {
+	for step := range 4000 {
+		if random.IntN(4) == 0 {
 			l.Now = l.Now.Add(time.Millisecond) // or the same moment as before
 		}
-		switch random.IntN(8) {
+		switch random.IntN(9) {
 		case 0, 1, 2:
 			by := []string{"ann", "bob", "cy"}[random.IntN(3)]
 			ids = append(ids, l.Send(l.Text(by, "c", fmt.Sprint(step))))
@@ -452,6 +452,8 @@ func TestUnreadCountsAreExact(t *testing.T) {
 				ChannelARN: l.Channel("c"), ChimeBearer: l.User("bob")})
 		case 6:
 			l.deliver()
+		case 8: // counts what is delivered only later
+			err = l.extras.Flush(t.Context())
 		case 7:
 			l.flush()
 			for _, line := range bob.got() {
