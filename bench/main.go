@@ -103,10 +103,11 @@ func (b *bench) run(ctx context.Context, dir string, wanted []string, file strin
 		if !slices.Contains(wanted, p.name) {
 			continue
 		}
-		fmt.Fprintln(os.Stderr, "measuring", p.name)
+		start := time.Now()
 		if err := p.run(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+		fmt.Fprintf(os.Stderr, "measured %s in %.1f s\n", p.name, time.Since(start).Seconds())
 	}
 	r.Rows = b.rows
 	if file == "" {

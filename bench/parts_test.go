@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 func measure(t *testing.T, args ...string) report {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "figures.json")
-	args = append([]string{"-small", "-seconds", "0.3", "-rounds", "1", "-dir", t.TempDir(), "-out", file}, args...)
+	args = append([]string{"-small", "-seconds", "0.1", "-rounds", "1", "-dir", t.TempDir(), "-out", file}, args...)
 	if err := run(t.Context(), args, strings.NewReader(""), io.Discard); err != nil {
 		t.Fatal(err)
 	}
