@@ -22,6 +22,7 @@ func build(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "carillon")
 	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path,
 		"github.com/carillon-chat/carillon/cmd/carillon")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}

@@ -7,14 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
 const (
 	soakChurn   = 10 // sockets that are opened again, each second
-	soakSamples = 60
+	soakSamples = 120
 	soakGrowth  = 1.05
-	smallGrowth = 3 // of a soak so short that nothing is warm
+	smallGrowth = 30 // of a soak so short that no cache is warm
 )
 
 // soak sends at half of what is possible for a long time, while some sockets come and go. What
@@ -87,14 +88,25 @@ func (n *node) sample(ctx context.Context) (s sample, err error) {
 	return s, err
 }
 
-// warm and last are the samples after the first tenth of the time, and those of the last tenth:
-// medians of several, because memory goes up and down.
+// windows are the samples after the first tenth of the time, and those of the last tenth.
 func windows(samples []sample) (warm, last []sample) {
-	tenth := max(1, len(samples)/10)
-	if len(samples) < 3 {
+	tenth := len(samples) / 10
+	if tenth == 0 {
 		return nil, nil
 	}
 	return samples[tenth : 2*tenth], samples[len(samples)-tenth:]
+}
+
+// least is the least of the samples: what is under way comes and goes, and what leaks does not.
+func least(samples []sample, of func(sample) float64) float64 {
+	return slices.Min(series(samples, of))
+}
+
+func series(samples []sample, of func(sample) float64) (values []float64) {
+	for _, s := range samples {
+		values = append(values, of(s))
+	}
+	return values
 }
 
 // judge adds the figures and fails when any grew.
@@ -106,23 +118,16 @@ func (b *bench) judge(samples []sample, result loadResult, job loadJob) error {
 	var grown []string
 	for _, held := range []struct {
 		name, unit string
-		scale      float64
 		of         func(sample) float64
 	}{
-		{"heap and stacks at the end", "MB", 1e-6, func(s sample) float64 { return s.user }},
-		{"resident at the end", "MB", 1e-6, func(s sample) float64 { return s.resident }},
-		{"goroutines at the end", "", 1, func(s sample) float64 { return s.goroutines }},
-		{"open files at the end", "", 1, func(s sample) float64 { return s.files }},
+		{"heap and stacks at the end", "MB", func(s sample) float64 { return s.user / 1e6 }},
+		{"resident at the end", "MB", func(s sample) float64 { return s.resident / 1e6 }},
+		{"goroutines at the end", "", func(s sample) float64 { return s.goroutines }},
+		{"open files at the end", "", func(s sample) float64 { return s.files }},
 	} {
-		middle := func(list []sample) float64 {
-			var values []float64
-			for _, s := range list {
-				values = append(values, held.of(s)*held.scale)
-			}
-			return median(values)
-		}
-		r := figure("soak", held.name, held.unit, []float64{middle(last)}).
-			against("after a tenth of the time", []float64{middle(warm)}).aims(ratioAtMost(b.growth))
+		r := figure("soak", held.name, held.unit, []float64{least(last, held.of)}).
+			against("after a tenth of the time", []float64{least(warm, held.of)}).aims(ratioAtMost(b.growth))
+		r.Rounds = series(samples, held.of) // how it went
 		if b.add(r); !r.Target.Met {
 			grown = append(grown, held.name)
 		}
