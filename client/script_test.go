@@ -22,8 +22,9 @@ type server struct {
 	accept func(peer) // plays one socket; it is closed afterwards
 
 	mu       sync.Mutex
-	queries  []url.Values // of the connects
-	endpoint func(http.ResponseWriter) bool
+	queries  []url.Values                   // of the connects
+	endpoint func(http.ResponseWriter) bool // answers the call of the endpoint, when it returns true
+	refuse   func(n int) bool               // answers the n-th connect with 503
 	pipes    chan net.Conn
 	http     *http.Server
 	playing  sync.WaitGroup
@@ -78,6 +79,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.t.Errorf("connects to %s %s", r.Host, r.URL.Path)
 	}
 	fmt.Sscanf(p.query.Get("X-Amz-Credential"), "%10s", &p.key)
+	if s.refuse != nil && s.refuse(p.n) {
+		w.WriteHeader(503)
+		return
+	}
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		s.t.Error(err)

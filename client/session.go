@@ -76,7 +76,7 @@ type SessionConfig struct {
 	// Ahead is how many events are read before the caller asks for them. Zero stands for 64.
 	Ahead int
 	// OnDisconnect is told when a socket is lost or a try fails, and how long the session waits
-	// before the next. It must return soon.
+	// before the next. It must return soon, and not call Close.
 	OnDisconnect func(err error, wait time.Duration)
 }
 

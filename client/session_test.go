@@ -144,6 +144,16 @@ func TestTheReconnectWindow(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a refused upgrade is no end", func(t *testing.T) {
+		play(t, func(p peer) { p.establish("T"); p.idle() }, func(t *testing.T, s *server) {
+			s.refuse = func(n int) bool { return n < 3 }
+			session := s.mustConnect(client.SessionConfig{})
+			defer session.Close()
+			if n := len(s.connects()); n != 3 {
+				t.Errorf("%d connects", n)
+			}
+		})
+	})
 	t.Run("a refusal ends it", func(t *testing.T) {
 		play(t, up, func(t *testing.T, s *server) {
 			s.endpoint = func(w http.ResponseWriter) bool {
