@@ -158,6 +158,9 @@ func (run *isolation) round(ctx context.Context) error {
 		return err
 	}
 	for i, t := range run.tenants {
+		if err := run.prefetch(ctx, t, run.fences[i]); err != nil {
+			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(t))
+		}
 		if err := run.changeUsers(ctx, t, run.fences[i]); err != nil {
 			return err
 		}

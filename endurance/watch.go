@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"sort"
@@ -23,17 +24,18 @@ type socket struct {
 	tenant   *tenant
 	user, id string
 	conn     *websocket.Conn
-	since    uint64         // calls that had begun when it was established, and had what it missed
-	born     uint64         // the same of the first socket, when it goes on after others
+	since    uint64 // calls that had begun when it was established, and had what it missed
+	born     uint64 // the same of the first socket, when it goes on after others
 	resumed  bool
-	before   *socket // after which it goes on, until it was compared itself
+	before   *socket        // after which it goes on, until it was compared itself
 	at       map[string]int // channel -> how far the frames were compared with what is due
 	done     chan struct{}  // closed when it has ended
 	closing  context.CancelFunc
 	left     bool // it has ended as it was to: what is missing was on its way
 
-	resumes         bool   // it gets tokens
-	token, position string // the newest
+	details         []string // of its channels, when it was opened
+	resumes         bool     // it gets tokens
+	token, position string   // the newest
 
 	mu     sync.Mutex
 	lines  map[string][]string // channel -> what came and was not compared yet
@@ -54,9 +56,11 @@ func (e *endError) Error() string {
 
 // opening is how a socket is opened.
 type opening struct {
-	session string  // its name; empty: a new one
-	resumes bool    // it gets resume tokens
-	from    *socket // an ended one, after which it goes on
+	session string     // its name; empty: a new one
+	resumes bool       // it gets resume tokens
+	from    *socket    // an ended one, after which it goes on
+	more    url.Values // of the query
+	details int        // channels that it is to be told of
 }
 
 // open opens a socket and waits until it is established, and has what it missed.
@@ -69,6 +73,7 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	query := url.Values{}
+	maps.Copy(query, how.more)
 	if how.resumes {
 		query.Set("resume-from", how.from.newest())
 	}
@@ -81,7 +86,11 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 		tenant: t, user: user, id: how.session, conn: conn, resumes: how.resumes, closing: closing,
 		at: map[string]int{}, lines: map[string][]string{}, done: make(chan struct{}), came: make(chan struct{}, 1),
 	}
-	if err := s.begin(dialing, how.from); err != nil {
+	err = s.begin(dialing, how.from)
+	if err == nil {
+		err = s.prefetched(dialing, how.details)
+	}
+	if err != nil {
 		closing()
 		_ = conn.CloseNow()
 		return nil, err

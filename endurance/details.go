@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// What a socket is told of its channels when it connects with prefetch (spec 4.7) is compared
+// between rounds, when nothing changes: it has to be just what the user sees then.
+
+const detailsMessages = 20
+
+// details is what somebody is to be told of a place.
+func (c *channel) details(p *place, who string) string {
+	var messages []string
+	more := false
+	for _, n := range slices.Backward(p.notes) {
+		if n.sender != who && (n.status != "SENT" || n.target != "" && n.target != who) {
+			continue
+		}
+		if more = len(messages) == detailsMessages; more {
+			break
+		}
+		messages = append(messages, fmt.Sprintf("%s of %s to %q %s redacted %v: %s", n.id, n.sender, n.target, n.status, n.redacted, n.content))
+	}
+	members := p.senders()
+	if !p.sends(who) && !c.manages(who) { // hidden members see nobody (rule l of spec 3.2)
+		members = nil
+	}
+	return detailsLine(c.arn, p.sub, members, messages, more)
+}
+
+func detailsLine(arn, sub string, members, messages []string, more bool) string {
+	slices.Sort(members)
+	return fmt.Sprintf("%s%s with %s, more %v:\n    %s", lastPart(arn), inSub(sub), strings.Join(members, ","), more, strings.Join(messages, "\n    "))
+}
+
+// readDetails says what a CHANNEL_DETAILS tells, in the words of the rules.
+func (f frame) readDetails() (string, error) {
+	var p struct {
+		Channel         struct{ ChannelArn string }
+		SubChannelId    string
+		ChannelMessages []struct {
+			MessageId, Content, SubChannelId string
+			Sender                           identity
+			Target                           []identity
+			Status                           struct{ Value string }
+			Redacted                         bool
+		}
+		ChannelMessagesHasMore bool
+		ChannelMemberships     []struct{ Member identity }
+	}
+	if err := json.Unmarshal([]byte(f.Payload), &p); err != nil {
+		return "", fmt.Errorf("the payload of %s: %w", f.event(), err)
+	}
+	var members, messages []string
+	for _, m := range p.ChannelMemberships {
+		members = append(members, m.Member.id())
+	}
+	for _, m := range p.ChannelMessages {
+		target := ""
+		for _, to := range m.Target {
+			target += to.id()
+		}
+		line := fmt.Sprintf("%s of %s to %q %s redacted %v: %s", m.MessageId, m.Sender.id(), target, m.Status.Value, m.Redacted, m.Content)
+		if m.SubChannelId != p.SubChannelId {
+			line += " in another sub-channel"
+		}
+		messages = append(messages, line)
+	}
+	return detailsLine(p.Channel.ChannelArn, p.SubChannelId, members, messages, p.ChannelMessagesHasMore), nil
+}
+
+// prefetch opens sockets with prefetch for some users and compares what they are told.
+func (run *isolation) prefetch(ctx context.Context, t *tenant, fence *channel) error {
+	for range 3 {
+		who := t.users[run.rnd.IntN(len(t.users))]
+		if t.gone[who] {
+			continue
+		}
+		var due []string
+		for _, c := range run.channelsOf(t, fence) {
+			for _, p := range c.places {
+				if len(p.among(who)) > 0 {
+					due = append(due, c.details(p, who))
+				}
+			}
+		}
+		s, err := t.open(ctx, who, opening{more: url.Values{"prefetch-on": {"connect"}}, details: len(due)})
+		if err != nil {
+			return err
+		}
+		slices.Sort(due)
+		slices.Sort(s.details)
+		for i, line := range s.details {
+			if line != due[i] {
+				return fmt.Errorf("%s is told of its channels\n  %s\nand not\n  %s", s, line, due[i])
+			}
+		}
+		s.close()
+	}
+	return nil
+}
+
+func (run *isolation) channelsOf(t *tenant, fence *channel) []*channel {
+	all := []*channel{fence}
+	for _, l := range run.lanes {
+		if l.tenant == t {
+			for _, c := range l.channels {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// prefetched reads what the socket is told of its channels, one after the other.
+func (s *socket) prefetched(ctx context.Context, count int) error {
+	for len(s.details) < count {
+		f, err := next(ctx, s.conn)
+		if err != nil {
+			return fmt.Errorf("%s was told of %d of %d channels: %w", s, len(s.details), count, ended(err))
+		}
+		line, err := f.readDetails()
+		if f.event() != "CHANNEL_DETAILS" {
+			err = fmt.Errorf("%s was told of %d of %d channels, then came %s", s, len(s.details), count, f.event())
+		}
+		if err != nil {
+			return err
+		}
+		s.details = append(s.details, line)
+	}
+	return nil
+}
