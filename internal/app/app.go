@@ -19,6 +19,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
 )
 
@@ -29,6 +30,8 @@ type Deps struct {
 	Now     func() time.Time
 	Random  io.Reader // safe for concurrent use
 	Version string    // of the program, for metrics
+	// Decorate puts something between the services and the engine; nil puts nothing there.
+	Decorate func(store.Store) store.Store
 }
 
 // App is one node. Exactly one of Run and Close is to be called.
@@ -42,7 +45,8 @@ type App struct {
 	authority      *localca.Authority // nil with a certificate of one's own
 	seeded         *Seeded            // nil outside dev mode
 	data           *datadir.Dir
-	store          *pebble.Store
+	engine         *pebble.Store
+	store          store.Store // the engine, decorated
 	registry       *prometheus.Registry
 	readiness      obs.Readiness
 	services       *services
@@ -136,11 +140,14 @@ func (a *App) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.opened(a.data.Close)
-	if a.store, err = pebble.Open(a.data.Store(), pebble.Options{Logger: a.deps.Log}); err != nil {
+	if a.engine, err = pebble.Open(a.data.Store(), pebble.Options{Logger: a.deps.Log}); err != nil {
 		return err
 	}
-	a.opened(a.store.Close)
-	a.readiness.Add("store", func(ctx context.Context) error { return a.store.Stats().Refusal })
+	a.opened(a.engine.Close)
+	if a.store = a.engine; a.deps.Decorate != nil {
+		a.store = a.deps.Decorate(a.engine)
+	}
+	a.readiness.Add("store", func(ctx context.Context) error { return a.engine.Stats().Refusal })
 	a.registry.MustRegister(sampler(a.sampleStore))
 	return nil
 }

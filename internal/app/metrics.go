@@ -51,7 +51,7 @@ func (s sampler) Collect(metrics chan<- prometheus.Metric) {
 }
 
 func (a *App) sampleStore(gauge, counter sample) {
-	s := a.store.Stats()
+	s := a.engine.Stats()
 	refusing := 0.0
 	if s.Refusal != nil {
 		refusing = 1

@@ -16,6 +16,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // Exit codes of the program.
@@ -33,6 +34,8 @@ type Program struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string
+	// Decorate is what a node has between its services and its engine; nil is nothing.
+	Decorate func(store.Store) store.Store
 }
 
 // usageError is a fault in how the program was called.
@@ -122,7 +125,7 @@ func (p Program) run(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version})
+	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version, Decorate: p.Decorate})
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // told to stop while it was starting
 	}
