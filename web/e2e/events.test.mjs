@@ -1,17 +1,22 @@
 // Every event of the WebSocket, as the published SDK receives it in a page: who gets it, with which
-// headers and payload, and that nobody else does (spec 4.4 to 4.6).
+// headers and payload, and that nobody else does (spec 4.4 to 4.6). The app instance has all extras,
+// of which no client of AWS is told.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, afterEach, before, test } from "node:test";
 import { Audience } from "./lib/audience.mjs";
 import { Browser } from "./lib/browser.mjs";
-import { Server } from "./lib/server.mjs";
+import { presign } from "./lib/presign.mjs";
+import { processors, Rooms, usual } from "./lib/rooms.mjs";
+import { eventually, Server } from "./lib/server.mjs";
 import { Site } from "./lib/site.mjs";
 import { Tab } from "./lib/tab.mjs";
+import WebSocket from "ws";
 
-const server = new Server();
+const server = new Server({ extras: "presence,typing,unread" });
 const browser = new Browser();
 const site = new Site();
-let audience, client;
+let audience, client, rooms;
 
 before(async () => {
   await site.start();
@@ -21,6 +26,7 @@ before(async () => {
   // Ann makes the channels. Ada is an admin, mo a moderator, and neither is a member; cy is hidden.
   audience = new Audience(server, await Tab.open(browser, site, server), ["ann", "bob", "cy", "dan", "eve", "fay", "mo", "ada"]);
   await audience.assemble();
+  rooms = new Rooms(server, audience);
   await server.identity().createAppInstanceAdmin({ AppInstanceAdminArn: arn("ada"), AppInstanceArn: server.appArn });
 });
 after(async () => {
@@ -35,52 +41,12 @@ const who = (id) => audience.identity(id);
 const tells = (act, wanted) => audience.tells(act, wanted);
 const tellsNobody = (act) => tells(act, () => []);
 
-/** A channel as its maker, and the payloads of what happens in it. */
-class Room {
-  constructor(ChannelArn) {
-    this.arn = ChannelArn;
-  }
-
-  as(id, more) {
-    return { ChannelArn: this.arn, ChimeBearer: arn(id), ...more };
-  }
-
-  send(id, Content, more) {
-    return client.sendChannelMessage(this.as(id, { Content, Type: "STANDARD", Persistence: "PERSISTENT", ...more }));
-  }
-
-  membership(member, by, more) {
-    const times = { CreatedTimestamp: "T0", LastUpdatedTimestamp: "T0" };
-    return { ChannelArn: this.arn, Member: who(member), InvitedBy: who(by), Type: "DEFAULT", ...times, ...more };
-  }
-
-  message({ MessageId }, sender, more) {
-    return {
-      ChannelArn: this.arn, MessageId, Type: "STANDARD", Persistence: "PERSISTENT", Sender: who(sender), Redacted: false,
-      Status: { Value: "SENT" }, CreatedTimestamp: "T0", LastUpdatedTimestamp: "T0", ...more,
-    };
-  }
-}
-
-async function makeRoom(Name, more) {
-  const { ChannelArn } = await client.createChannel({ AppInstanceArn: server.appArn, ChimeBearer: arn("ann"), Name, Privacy: "PRIVATE", ...more });
-  return new Room(ChannelArn);
-}
-
-/** A channel of ann, bob, dan and the hidden cy, whose making is heard by nobody any more. */
-async function usualRoom(name) {
-  const room = await makeRoom(name, { MemberArns: [arn("bob"), arn("dan")], ModeratorArns: [arn("mo")] });
-  await client.createChannelMembership(room.as("ann", { MemberArn: arn("cy"), Type: "HIDDEN" }));
-  await audience.heard();
-  return room;
-}
-const usual = ["ann", "bob", "cy", "dan"];
 
 test("memberships: made with the channel, one by one, hidden, in a batch, and ended", async () => {
   let room;
   const type = "CREATE_CHANNEL_MEMBERSHIP";
   await tells(
-    async () => (room = await makeRoom("memberships", { MemberArns: [arn("bob")], ModeratorArns: [arn("mo")] })),
+    async () => (room = await rooms.make("memberships", { MemberArns: [arn("bob")], ModeratorArns: [arn("mo")] })),
     () => [
       { to: ["ann"], type, payload: room.membership("ann", "ann") },
       { to: ["bob"], type, payload: room.membership("bob", "ann") },
@@ -112,7 +78,7 @@ test("memberships: made with the channel, one by one, hidden, in a batch, and en
 });
 
 test("messages: sent, edited, redacted and deleted", async () => {
-  const room = await usualRoom("messages");
+  const room = await rooms.usual("messages");
   const full = { Content: "hello", Metadata: "{}", ContentType: "text/plain", MessageAttributes: { mention: { StringValues: ["Ann", "Dan"] } } };
   const standard = { to: usual, as: "STANDARD" };
   const sent = await tells(() => room.send("bob", "hello", full), (m) => [
@@ -137,7 +103,7 @@ test("messages: sent, edited, redacted and deleted", async () => {
 });
 
 test("a message for one member reaches that member and its sender alone", async () => {
-  const room = await usualRoom("targets");
+  const room = await rooms.usual("targets");
   const pair = { to: ["bob", "dan"], as: "STANDARD" };
   const Target = [{ MemberArn: arn("dan") }];
   const sent = await tells(() => room.send("bob", "psst", { Target }), (m) => [
@@ -158,11 +124,7 @@ test("a message for one member reaches that member and its sender alone", async 
 });
 
 test("a channel flow: its sender alone is told that a message waits or failed", async () => {
-  const room = await usualRoom("flows");
-  const processors = (FallbackAction) => [{
-    Name: "p", ExecutionOrder: 1, FallbackAction,
-    Configuration: { Lambda: { ResourceArn: "arn:aws:lambda:us-east-1:000000000000:function:p", InvocationType: "ASYNC" } },
-  }];
+  const room = await rooms.usual("flows");
   const flow = await client.createChannelFlow({ AppInstanceArn: server.appArn, Name: "flow", Processors: processors("CONTINUE") });
   const { ChannelFlowArn } = flow;
   await tellsNobody(() => client.associateChannelFlow(room.as("ann", { ChannelFlowArn })));
@@ -193,7 +155,7 @@ test("a channel flow: its sender alone is told that a message waits or failed", 
 });
 
 test("channels: changed and deleted, and what the socket does not tell", async () => {
-  const room = await usualRoom("channels");
+  const room = await rooms.usual("channels");
   const change = { Name: "new name", Metadata: '{"topic":"x"}', Mode: "UNRESTRICTED" };
   const channel = { ...change, ChannelArn: room.arn, Privacy: "PRIVATE", CreatedBy: who("ann"), CreatedTimestamp: "T0" };
   await tells(() => client.updateChannel(room.as("ann", change)), () => [
@@ -219,7 +181,7 @@ test("channels: changed and deleted, and what the socket does not tell", async (
 
 test("an elastic channel: its walls, a moved member, and a moderator whose sub-channel is gone", async () => {
   const ElasticChannelConfiguration = { MaximumSubChannels: 3, TargetMembershipsPerSubChannel: 4, MinimumMembershipPercentage: 40 };
-  const room = await makeRoom("elastic", { ElasticChannelConfiguration });
+  const room = await rooms.make("elastic", { ElasticChannelConfiguration });
   const add = (id, more) => client.createChannelMembership(room.as("ann", { MemberArn: arn(id), Type: "DEFAULT", ...more }));
   const type = "CREATE_CHANNEL_MEMBERSHIP";
   const { SubChannelId: one } = await tells(() => add("bob"), ({ SubChannelId }) => [
@@ -273,4 +235,31 @@ test("an elastic channel: its walls, a moved member, and a moderator whose sub-c
   await tells(() => client.deleteChannel(room.as("ann")), () => [
     { to: ["bob", "cy", "dan", "fay"], type: "DELETE_CHANNEL", payload: { ...channel, ...times, ElasticChannelConfiguration } },
   ]);
+});
+
+test("extras: whoever asks is told who is there, who types and what is unread, and the SDK nothing", async () => {
+  const room = await rooms.usual("extras");
+  const socket = new WebSocket(presign(server, server.http, "bob", { extras: "presence,typing,unread", "resume-from": "" }));
+  const got = [];
+  socket.on("message", (text) => {
+    const { Headers, Payload } = JSON.parse(text);
+    got.push({ type: Headers["x-amz-chime-event-type"], headers: Headers, ...JSON.parse(Payload ?? "{}") });
+  });
+  await once(socket, "open");
+  const here = (type) => eventually(type, () => got.find((e) => e.type === type && e.ChannelArn === room.arn));
+  await here("CHANNEL_PRESENCE");
+  await tells(() => room.send("ann", "hello"), (m) => [
+    { to: usual, type: "CREATE_CHANNEL_MESSAGE", as: "STANDARD", payload: room.message(m, "ann", { Content: "hello" }) },
+  ]);
+  assert.equal((await here("UNREAD_COUNT")).UnreadCount, 1);
+  const typist = new WebSocket(presign(server, server.http, "dan", { extras: "typing" }));
+  await once(typist, "open");
+  typist.send(JSON.stringify({ Action: "TYPING", ChannelArn: room.arn }));
+  assert.deepEqual((await here("TYPING")).Sender, who("dan"));
+  assert.match((await here("CREATE_CHANNEL_MESSAGE")).headers["x-carillon-position"], /^\d+$/);
+  await tellsNobody(() => {}); // who is a client of AWS
+  for (const one of [socket, typist]) {
+    one.close();
+    await once(one, "close");
+  }
 });

@@ -43,7 +43,8 @@ export class Audience {
     const all = {};
     for (const user of this.#users) {
       await this.#tab.untilEvent(user, "CREATE_CHANNEL_MESSAGE", { Content });
-      const events = (await this.#tab.take(user)).filter((e) => e.payload?.ChannelArn !== this.#fence.ChannelArn);
+      const isFence = ({ type, payload }) => type === "CREATE_CHANNEL_MESSAGE" && payload.ChannelArn === this.#fence.ChannelArn;
+      const events = (await this.#tab.take(user)).filter((e) => !isFence(e));
       if (events.length > 0) all[user] = events;
     }
     return all;

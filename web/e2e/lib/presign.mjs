@@ -1,8 +1,8 @@
 // The URL of a WebSocket, signed with nothing but a hash function, so that any client can use it.
 import { createHash, createHmac, randomInt } from "node:crypto";
 
-/** `base` is the server's http or https address; `session` the name of the connection. */
-export function presign(server, base, user, session = randomInt(2 ** 32)) {
+/** `base` is the server's http or https address; `more` what else the query has. */
+export function presign(server, base, user, more = {}) {
   const { host, protocol } = new URL(base);
   const date = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
   const scope = [date.slice(0, 8), server.env.AWS_REGION, "chime", "aws4_request"];
@@ -12,11 +12,13 @@ export function presign(server, base, user, session = randomInt(2 ** 32)) {
     "X-Amz-Date": date,
     "X-Amz-Expires": "10",
     "X-Amz-SignedHeaders": "host",
-    sessionId: String(session),
+    sessionId: String(randomInt(2 ** 32)),
     userArn: server.userArn(user),
+    ...more,
   })
+    .sort(([a], [b]) => (a < b ? -1 : 1)) // as the signature wants it
     .map((pair) => pair.map(encodeURIComponent).join("="))
-    .join("&"); // in the order that the signature wants
+    .join("&");
   const request = ["GET", "/connect", query, `host:${host}`, "", "host", hash("")].join("\n");
   const text = ["AWS4-HMAC-SHA256", date, scope.join("/"), hash(request)].join("\n");
   const key = scope.reduce(hmac, `AWS4${server.env.AWS_SECRET_ACCESS_KEY}`);

@@ -18,13 +18,15 @@ export class Server {
   #child;
   #settings;
   #proxy;
+  #program;
 
   /**
    * Settings are those of `carillon dev`, without the dashes of their flags. Behind a proxy the
    * server bears the proxy's name; `http` and `https` go to the server itself all the same.
    */
-  constructor(settings = {}, proxy = undefined) {
+  constructor(settings = {}, proxy = undefined, program = "carillon") {
     this.#proxy = proxy;
+    this.#program = program;
     this.#settings = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
   }
 
@@ -32,7 +34,7 @@ export class Server {
   async start() {
     const flags = ["--listen", this.#listen, "--ops-listen", "127.0.0.1:0", "--data", this.data, ...this.#settings];
     if (this.#proxy) flags.push("--public-host", this.#proxy.host);
-    const child = spawn(join(work, "carillon"), ["dev", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(join(work, this.#program), ["dev", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     let log = "";
     child.stderr.on("data", (chunk) => (log += chunk));
