@@ -236,7 +236,9 @@ func (s *Server) attach(ctx context.Context, g realtime.Grant, c *conn) (Session
 	s.opts.Limiter.NotConnected(g.UserARN) // a client in a loop gets in once it may
 	var refused *realtime.CloseError
 	if !errors.As(err, &refused) {
-		s.opts.Log.Error("cannot attach session", "error", err, "user", g.UserARN)
+		if ctx.Err() == nil { // else the server stops, or it takes too long
+			s.opts.Log.Error("cannot attach session", "error", err, "user", g.UserARN)
+		}
 		refused = &realtime.CloseError{Code: codeInternal, Reason: "internal error"}
 	}
 	return nil, refused

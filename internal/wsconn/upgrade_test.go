@@ -335,3 +335,26 @@ func TestLogsTellNoSecrets(t *testing.T) {
 		t.Errorf("logs: %s", logs)
 	}
 }
+
+// stuckHub attaches nobody until the request is given up.
+type stuckHub struct{ waits chan struct{} }
+
+func (h stuckHub) Attach(ctx context.Context, _ realtime.Grant, _ realtime.Transport) (Session, error) {
+	close(h.waits)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestShutdownWhileAttachingIsNoError(t *testing.T) {
+	log, hub := new(lockedBuffer), stuckHub{make(chan struct{})}
+	s, address := start(t, Options{
+		Hub: hub, Authenticate: allow,
+		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
+	dial(t, address)
+	await(t, hub.waits, "Attach")
+	shutdown(t, s)
+	if text := log.String(); text != "" {
+		t.Errorf("logged %s", text)
+	}
+}
