@@ -152,8 +152,8 @@ func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error
 	if err != nil {
 		return nil, err
 	}
-	if entry.replaced != nil {
-		h.end(entry.replaced, CloseForbidden, "replaced by a newer connection with the same sessionId")
+	if old := entry.replaced; old != nil {
+		h.end(old, s.replacing(old), "replaced by a newer connection with the same sessionId")
 	}
 	if entry.first {
 		h.load(context.WithoutCancel(ctx), s.member) // others may wait for it too

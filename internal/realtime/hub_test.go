@@ -315,10 +315,13 @@ func TestALateRequestReplacesNobody(t *testing.T) {
 	if w.expect(young, "MSG 1"); young.closed != nil {
 		t.Errorf("the newer one was closed: %v", young.closed)
 	}
-	for _, signed := range []time.Time{now, {}, now.Add(time.Second)} {
-		next, err := attach(signed)
-		if err != nil || young.closed == nil {
-			t.Fatalf("signed at %v: %v; the one before: %v", signed, err, young.closed)
+	for _, then := range []struct {
+		signed time.Time
+		code   int // for the one before
+	}{{now, CloseTryLater}, {now.Add(2 * time.Second), CloseForbidden}, {time.Time{}, CloseForbidden}, {time.Time{}, CloseForbidden}} {
+		next, err := attach(then.signed)
+		if err != nil || young.closed == nil || young.closed.Code != then.code {
+			t.Fatalf("signed at %v: %v; the one before: %v", then.signed, err, young.closed)
 		}
 		young = next
 	}

@@ -53,8 +53,20 @@ func (h *Hub) newSession(g Grant, t Transport) *Session {
 // that gave a connection up and made another must not lose that one when the request of the first
 // arrives after all: it would be told to stay away. Who cannot be compared is not late.
 func (s *Session) isLate(other *Session) bool {
-	return s.signed < other.signed && s.signed != time.Time{}.Unix()
+	return s.signed < other.signed && s.known()
 }
+
+// replacing is the close code for the session whose place this one takes. Of two requests of the
+// same second nobody knows which is the later; if it was the wrong one, its client comes back.
+func (s *Session) replacing(other *Session) int {
+	if s.signed == other.signed && s.known() {
+		return CloseTryLater
+	}
+	return CloseForbidden
+}
+
+// known reports whether it is known when the session was asked for.
+func (s *Session) known() bool { return s.signed != time.Time{}.Unix() }
 
 // begin lets the session have what comes after a position of the log. The caller holds the hub's
 // mu.
