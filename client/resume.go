@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ func (p *resumePoint) take(e *Event) (isNew bool, told *Event) {
 		p.settle(e.tokenOf())
 	case EventSessionNotResumed:
 		p.position = 0
-		p.settle(p.pending)
+		p.settle(cmp.Or(e.tokenOf(), p.pending))
 	case EventResumeToken:
 		if !p.replaying {
 			p.settle(e.tokenOf())

@@ -18,6 +18,7 @@ type replay struct {
 	from    uint64
 
 	at, until uint64 // replayed up to here, to be replayed up to there
+	live      uint64 // where the queue begins
 	begun     bool
 	places    places   // memberships at the position at
 	found     []uint64 // positions of events after at
@@ -67,17 +68,19 @@ func (s *Session) endReplay(p *pull, piece [][]byte, refusal string) [][]byte {
 	defer s.mu.Unlock()
 	if p.lagging { // the queue begins again here; what lies before is to be found in the log
 		p.lagging = false
+		p.replay.live = h.position
 		s.after = max(s.after, h.position)
 		p.replay.until = s.after
 		if refusal == "" {
 			return piece
 		}
 	}
-	given := p.replay.given
+	given, live := p.replay.given, p.replay.live
 	p.replay, p.holds = nil, false
 	if refusal != "" {
 		h.stats.Resumed[refusal]++
-		p.head = append(p.head, s.notResumed(refusal))
+		s.after, s.token = live, live // the client's position may lie beyond
+		p.head = append(p.head, s.notResumed(refusal, live))
 		return nil
 	}
 	h.stats.Resumed["resumed"]++

@@ -95,10 +95,10 @@ func (s *Session) beginResuming(position uint64) []byte {
 	if p := s.pull; p != nil && p.replay != nil {
 		if refusal := p.replay.refusal; refusal != "" {
 			p.replay = nil
-			p.head = append(p.head, s.notResumed(refusal))
+			p.head = append(p.head, s.notResumed(refusal, position))
 			s.hub.stats.Resumed[refusal]++
 		} else {
-			p.replay.at, p.replay.until = p.replay.from, position
+			p.replay.at, p.replay.until, p.replay.live = p.replay.from, position, position
 			p.holds = true
 			s.after = max(position, p.replay.from)
 			position = p.replay.from
@@ -117,8 +117,11 @@ func (s *Session) tokenPayload(position uint64) []byte {
 	return mustJSON(tokenPayload{ResumeToken: s.hub.sealToken(s.member.userKey, position)})
 }
 
-func (s *Session) notResumed(reason string) []byte {
-	return s.system(chime.EventSessionNotResumed, mustJSON(struct{ Reason, Message string }{reason, notResumedMessages[reason]}))
+// notResumed tells that what came before the position is not to be had.
+func (s *Session) notResumed(reason string, position uint64) []byte {
+	return s.system(chime.EventSessionNotResumed, mustJSON(struct{ Reason, Message, ResumeToken string }{
+		reason, notResumedMessages[reason], s.hub.sealToken(s.member.userKey, position),
+	}))
 }
 
 // mustJSON is for values that cannot fail.

@@ -136,6 +136,9 @@ func (r *resumer) handle(f []byte) {
 		if note.ResumeToken != "" {
 			r.token = note.ResumeToken
 		}
+		if kind == chime.EventSessionNotResumed {
+			r.position = 0
+		}
 		r.notes = append(r.notes, strings.TrimSpace(kind+" "+note.Reason))
 		return
 	}
@@ -239,22 +242,37 @@ func TestResumeIsRefusedAloud(t *testing.T) {
 	old := newWorld(t, signed) // one that was put back to an earlier time
 	for _, c := range []struct {
 		name, user, from, reason string
-		hub                      *Hub
+		at                       *world
 	}{
-		{"somebody else's", "bob", token, "OTHER_USER", w.hub},
-		{"nonsense", "ann", "nonsense", "INVALID", w.hub},
-		{"changed", "ann", token[:10] + "AAAA" + token[14:], "INVALID", w.hub},
-		{"position that is none", "ann", token + ".x", "INVALID", w.hub},
-		{"position to come", "ann", token + ".99999", "INVALID", w.hub},
-		{"log of another time", "ann", token + ".3", "INVALID", old.hub},
+		{"somebody else's", "bob", token, "OTHER_USER", w},
+		{"nonsense", "ann", "nonsense", "INVALID", w},
+		{"changed", "ann", token[:10] + "AAAA" + token[14:], "INVALID", w},
+		{"position that is none", "ann", token + ".x", "INVALID", w},
+		{"position to come", "ann", token + ".99999", "INVALID", w},
+		{"log of another time", "ann", token + ".3", "INVALID", old},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newResumer(t, c.user)
-			r.attachFrom(c.hub, c.from)
+			r.attachFrom(c.at.hub, c.from)
 			r.settle()
 			want := []string{"SESSION_ESTABLISHED", "SESSION_NOT_RESUMED " + c.reason}
 			if !slices.Equal(r.notes, want) || len(r.events) > 0 {
 				t.Errorf("told %q and %q, want %q", r.notes, r.events, want)
+			}
+			c.at.commit(join("e", c.user))
+			c.at.deliver()
+			r.take(10)
+			if !slices.Equal(r.events, []string{"JOIN " + c.user}) {
+				t.Errorf("live after the refusal: %q", r.events)
+			}
+			r.leave()
+			c.at.commit(leave("e", c.user), message("e", "missed"))
+			c.at.deliver()
+			r.notes = nil
+			r.attach(c.at.hub)
+			r.settle()
+			if last := r.notes[len(r.notes)-1]; last != "SESSION_RESUMED" || len(r.events) != 2 {
+				t.Errorf("with the new token: %s and %q", last, r.events)
 			}
 			r.leave()
 		})
