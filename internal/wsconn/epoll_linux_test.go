@@ -1,7 +1,11 @@
 package wsconn
 
 import (
+	"net"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Every socket that can be taken over is.
@@ -17,4 +21,39 @@ func TestEpollTakesSocketsOver(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The kernel holds a bounded number of bytes for a peer, and gives up one that acknowledges nothing
+// when two pings would have stayed without an answer.
+func TestKernelLimits(t *testing.T) {
+	everyWay(t, func(t *testing.T, w way) {
+		hub := newFakeHub()
+		s, address := w.start(t, Options{Hub: hub, PingInterval: 30 * time.Second, SendBuffer: 32 << 10})
+		dial(t, address)
+		hub.session(t)
+		for _, c := range s.wheel.all() {
+			options := func(fd int) {
+				silence, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+				if err != nil || silence != 60_000 {
+					t.Errorf("TCP_USER_TIMEOUT is %d, %v", silence, err)
+				}
+				room, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+				if err != nil || room != 64<<10 { // the kernel counts its own use twice
+					t.Errorf("SO_SNDBUF is %d, %v", room, err)
+				}
+			}
+			switch l := c.link.(type) {
+			case *polled:
+				options(int(l.fd))
+			case *blocking:
+				raw, err := innermost(l.nc).(*net.TCPConn).SyscallConn()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := raw.Control(func(fd uintptr) { options(int(fd)) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
 }
