@@ -511,3 +511,50 @@ func TestAnEventForSomeIsForMembersAlone(t *testing.T) {
 	w.expect(ann, "MSG psst", "LEAVE bob", "MSG psst", "MSG psst")
 	w.expect(bob, "MSG psst", "LEAVE bob", "MOVED bob")
 }
+
+// gate is a store whose views wait, after they have read, until they may return.
+type gate struct {
+	store.Store
+	read, pass chan struct{}
+}
+
+func (g gate) View(ctx context.Context, f func(store.Reader) error) error {
+	err := g.Store.View(ctx, f)
+	g.read <- struct{}{}
+	<-g.pass
+	return err
+}
+
+// TestWhatComesWhileAttaching: events that are delivered after the memberships of a user were read
+// and before it is on the roster reach it by the same rules as all others.
+func TestWhatComesWhileAttaching(t *testing.T) {
+	g := gate{read: make(chan struct{}), pass: make(chan struct{})}
+	w := newWorld(t, func(o *Options) {
+		g.Store = o.Store
+		o.Store = g
+	})
+	w.commit(join("c", "ann", "bob"))
+	w.deliver()
+	bob, attached := new(socket), make(chan error)
+	go func() {
+		var err error
+		bob.session, err = w.hub.Attach(context.Background(), Grant{App: "A", User: chime.UserRef("bob"), SessionID: "1"}, bob)
+		attached <- err
+	}()
+	<-g.read
+	for _, only := range []string{"ann", "bob"} {
+		e := message("c", "for "+only)
+		e.Only = refs([]string{only})
+		w.commit(e)
+	}
+	late := message("c", "late")
+	late.Only = refs([]string{"bob"})
+	w.commit(message("c", "for all"), leave("c", "bob"), late, message("c", "behind"))
+	w.deliver()
+	close(g.pass)
+	if err := <-attached; err != nil {
+		t.Fatal(err)
+	}
+	defer bob.session.Detach()
+	w.expect(bob, "MSG for bob", "MSG for all", "LEAVE bob")
+}
