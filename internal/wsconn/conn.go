@@ -73,10 +73,10 @@ type conn struct {
 	drained    int32   // bytes of the session since closing began
 	session    Session // nil until the hub accepted it
 	user       string  // ARN, for logs
-	expires    time.Time
+	expires    int64   // microseconds of the epoch; 0: never
 	end        *ending // nil until the connection ends
 	control    []byte  // whole pings and pongs to be written
-	latePong   []byte
+	latePong   *[]byte // nil when there is none
 
 	place place // in the wheel, which guards it
 }
@@ -132,7 +132,10 @@ func (c *conn) Close(code int, reason string) {
 func (c *conn) attach(s Session, g *realtime.Grant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session, c.user, c.expires, c.admitted = s, g.UserARN, g.Expires, true
+	c.session, c.user, c.admitted = s, g.UserARN, true
+	if !g.Expires.IsZero() {
+		c.expires = g.Expires.UnixMicro()
+	}
 	c.texts = g.Extras != 0
 	if c.ready {
 		c.wake()
@@ -243,7 +246,10 @@ func (c *conn) pinged(payload []byte) {
 		return
 	}
 	if c.pongs >= pongBudget {
-		c.latePong = appendFrame(c.latePong[:0], ws.OpPong, payload)
+		if c.latePong == nil {
+			c.latePong = new([]byte)
+		}
+		*c.latePong = appendFrame((*c.latePong)[:0], ws.OpPong, payload)
 		return
 	}
 	c.pongs++
@@ -273,7 +279,9 @@ func (c *conn) visit(now time.Time, due, late bool) (expires time.Time) {
 		c.late()
 	}
 	c.mu.Lock()
-	expires = c.expires
+	if c.expires != 0 {
+		expires = time.UnixMicro(c.expires)
+	}
 	dead := false
 	var beats Session
 	if due && c.phase == open && c.session != nil {
@@ -303,8 +311,11 @@ func (c *conn) ping() bool {
 	}
 	c.missed++
 	c.pongs = 0
-	c.control = append(appendFrame(c.control, ws.OpPing, nil), c.latePong...)
-	c.latePong = nil
+	c.control = appendFrame(c.control, ws.OpPing, nil)
+	if c.latePong != nil {
+		c.control = append(c.control, *c.latePong...)
+		c.latePong = nil
+	}
 	c.wake()
 	return true
 }

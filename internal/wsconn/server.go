@@ -247,12 +247,20 @@ func (s *Server) attach(ctx context.Context, g realtime.Grant, c *conn) (Session
 // unshare copies the grant's strings: pieces of the query would keep all of it in memory, with
 // the session token, for as long as the connection lives.
 func unshare(g *realtime.Grant) {
-	g.App = strings.Clone(g.App)
-	g.User = chime.Ref(strings.Clone(string(g.User)))
 	g.UserARN = strings.Clone(g.UserARN)
+	g.App = piece(g.UserARN, g.App)
+	g.User = chime.Ref(piece(g.UserARN, string(g.User)))
 	g.SessionID = strings.Clone(g.SessionID)
 	g.PrefetchSort = strings.Clone(g.PrefetchSort)
 	g.ResumeFrom = strings.Clone(g.ResumeFrom)
+}
+
+// piece is the part within the whole if it is there, so that they share memory, else a copy.
+func piece(whole, part string) string {
+	if at := strings.Index(whole, part); at >= 0 {
+		return whole[at : at+len(part)]
+	}
+	return strings.Clone(part)
 }
 
 // Shutdown closes all connections with the code and reason and waits until they have ended.
