@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,9 +32,13 @@ func (f frame) member(name string) string {
 	return s
 }
 
-// presign makes the URL of a user's WebSocket.
-func (p peer) presign(userARN string, at time.Time, expires time.Duration) (string, error) {
+// presign makes the URL of a user's WebSocket. More are names and values of what the query has
+// besides.
+func (p peer) presign(userARN string, at time.Time, expires time.Duration, more ...string) (string, error) {
 	query := url.Values{"sessionId": {uuid.NewString()}, "userArn": {userARN}}
+	for pair := range slices.Chunk(more, 2) {
+		query.Set(pair[0], pair[1])
+	}
 	req, err := http.NewRequest("GET", "http://"+p.address+"/connect?"+query.Encode(), nil)
 	if err != nil {
 		return "", err
@@ -44,9 +49,9 @@ func (p peer) presign(userARN string, at time.Time, expires time.Duration) (stri
 	return strings.Replace(req.URL.String(), "http", "ws", 1), nil
 }
 
-// open opens a WebSocket and takes the SESSION_ESTABLISHED.
-func (p peer) open(ctx context.Context, userARN string) (*websocket.Conn, error) {
-	target, err := p.presign(userARN, time.Now(), 10*time.Second)
+// dial opens a WebSocket.
+func (p peer) dial(ctx context.Context, userARN string, more ...string) (*websocket.Conn, error) {
+	target, err := p.presign(userARN, time.Now(), 10*time.Second, more...)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +60,15 @@ func (p peer) open(ctx context.Context, userARN string) (*websocket.Conn, error)
 		return nil, err
 	}
 	conn.SetReadLimit(1 << 20)
+	return conn, nil
+}
+
+// open opens a WebSocket and takes the SESSION_ESTABLISHED.
+func (p peer) open(ctx context.Context, userARN string, more ...string) (*websocket.Conn, error) {
+	conn, err := p.dial(ctx, userARN, more...)
+	if err != nil {
+		return nil, err
+	}
 	first, err := next(ctx, conn)
 	if err == nil && first.event() != "SESSION_ESTABLISHED" {
 		err = errors.New("the first event is " + first.event())
@@ -80,9 +94,9 @@ type socket struct {
 	conn *websocket.Conn
 }
 
-func (n *node) connect(t *testing.T, userARN string) socket {
+func (n *node) connect(t *testing.T, userARN string, more ...string) socket {
 	t.Helper()
-	conn, err := n.peer().open(t.Context(), userARN)
+	conn, err := n.peer().open(t.Context(), userARN, more...)
 	if err != nil {
 		t.Fatal(err)
 	}
