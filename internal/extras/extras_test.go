@@ -253,6 +253,36 @@ func TestPresenceFollowsMemberships(t *testing.T) {
 	bob.expect("DELETE_CHANNEL_MEMBERSHIP")
 }
 
+// A membership that ends and is made again with another type, all between two looks, changes who
+// is shown.
+func TestPresenceFollowsTheTypeOfAMembership(t *testing.T) {
+	l := start(t, "ann bob", realtime.ExtraPresence)
+	l.AddChannel("ann", "c")
+	l.AddMember("ann", "c", "bob", standard)
+	ann, bob := l.connect("ann", realtime.ExtraPresence), l.connect("bob", 0)
+	l.flush()
+	ann.got()
+	again := func(as messaging.ChannelMembershipType) {
+		t.Helper()
+		_, err := l.Channels.DeleteChannelMembership(t.Context(), &messaging.DeleteChannelMembershipRequest{
+			ChannelARN: l.Channel("c"), MemberARN: l.User("bob"), ChimeBearer: l.User("ann")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.AddMember("ann", "c", "bob", as)
+		l.flush()
+	}
+	again(hidden)
+	ann.expect("DELETE_CHANNEL_MEMBERSHIP", "CREATE_CHANNEL_MEMBERSHIP", "c: 1 online -bob")
+	again(standard)
+	ann.expect("DELETE_CHANNEL_MEMBERSHIP", "CREATE_CHANNEL_MEMBERSHIP", "c: 2 online +bob")
+	again(hidden)
+	ann.got()
+	bob.session.Detach()
+	l.flush()
+	ann.expect() // who was not shown does not go
+}
+
 func TestPresenceOfElasticChannels(t *testing.T) {
 	l := start(t, "mod a b d e", realtime.ExtraPresence)
 	l.AddChannel("mod", "c", servicetest.Elastic(2, 3, 40))

@@ -189,18 +189,18 @@ func (s *Service) places(ctx context.Context, dirty map[person]bool) (all map[pe
 // move shows somebody where it is now and no longer where it was, and answers where it is new.
 func (p *presence) move(who person, now map[spot]place) (gained []spot) {
 	before := p.known[who]
-	for at, place := range before {
-		if _, still := now[at]; !still && !place.hidden {
-			p.show(at, place.channelID, who.ref, false)
+	for at, was := range before {
+		if is, still := now[at]; !was.hidden && (!still || is.hidden) {
+			p.show(at, was.channelID, who.ref, false)
 		}
 	}
-	for at, place := range now {
-		if _, already := before[at]; already {
-			continue
+	for at, is := range now {
+		was, already := before[at]
+		if !already {
+			gained = append(gained, at)
 		}
-		gained = append(gained, at)
-		if !place.hidden {
-			p.show(at, place.channelID, who.ref, true)
+		if !is.hidden && (!already || was.hidden) {
+			p.show(at, is.channelID, who.ref, true)
 		}
 	}
 	if len(now) == 0 {
