@@ -8,9 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"github.com/gobwas/ws"
@@ -251,6 +253,39 @@ func FuzzInflate(f *testing.F) {
 		}
 		if got, err := appendInflated(nil, []byte(garbage), limit); err == nil && len(got) > limit {
 			t.Errorf("%d bytes came out", len(got))
+		}
+	})
+}
+
+// FuzzCompressedFrames: however a stream is cut, the same texts come out of it, none too long.
+func FuzzCompressedFrames(f *testing.F) {
+	f.Add(frame(packedText, packed("hello")))
+	f.Add(append(frame(rsv1Bit|1, packed("hello")[:2]), frame(fin, packed("hello")[2:])...))
+	f.Add(append(text("plain"), frame(packedText, "\xff\xff")...))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		read := func(size int) (texts []string, code int) {
+			d := decoder{limit: 4096, texts: true, deflated: true}
+			for rest := bytes.Clone(stream); len(rest) > 0; {
+				n, op, payload, err := d.next(rest[:min(size, len(rest))])
+				rest = rest[n:]
+				if err != nil {
+					return texts, err.Code
+				}
+				if op == ws.OpText {
+					texts = append(texts, string(payload))
+				}
+			}
+			return texts, 0
+		}
+		whole, code := read(len(stream))
+		pieces, codeOfPieces := read(1)
+		if code != codeOfPieces || !slices.Equal(whole, pieces) {
+			t.Errorf("got %q, %d at once and %q, %d in pieces", whole, code, pieces, codeOfPieces)
+		}
+		for _, text := range whole {
+			if len(text) > 4096 || !utf8.ValidString(text) {
+				t.Errorf("a text of %d bytes came out", len(text))
+			}
 		}
 	})
 }

@@ -22,7 +22,8 @@ type Hub interface {
 	Attach(ctx context.Context, g realtime.Grant, t realtime.Transport) (Session, error)
 }
 
-// Session is the queue of one socket in the hub.
+// Session is the queue of one socket in the hub. Its calls do not wait: others are served by the
+// same goroutines.
 type Session interface {
 	// Take appends whole frames to frames, in order, about maxBytes but at least one; none when
 	// there are none.
