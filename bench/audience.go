@@ -21,13 +21,14 @@ type audience struct {
 	latency func(frame []byte) (microseconds int64, measured bool)
 	times   *hdrhistogram.Histogram // the reading thread's until it has ended
 	fresh   int64                   // received since the latest batch; guarded by the crowd
+	size    int                     // of the latest frame; likewise
 
-	received, size atomic.Int64 // size is that of the latest frame
-	awaited        atomic.Int64
-	reached        chan struct{}
-	mu             sync.Mutex
-	closed         string // why a steady socket was closed
-	leave          func(id int)
+	received atomic.Int64
+	awaited  atomic.Int64
+	reached  chan struct{}
+	mu       sync.Mutex
+	closed   string // why a steady socket was closed
+	leave    func(id int)
 }
 
 func newTimes() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60_000_000, 3) }
@@ -59,7 +60,7 @@ func (a *audience) listen(id int, op byte, payload []byte) {
 	switch op {
 	case opText:
 		a.fresh++
-		a.size.Store(int64(len(payload)) + 4)
+		a.size = len(payload) + 4
 		if us, measured := a.latency(payload); measured {
 			_ = a.times.RecordValue(max(1, us)) // beyond a minute it is lost, and so is the round
 		}
@@ -123,6 +124,6 @@ func (a *audience) await(ctx context.Context, frames int64) error {
 // sum closes the sockets and adds what they received to the result.
 func (a *audience) sum(r *loadResult) {
 	a.close()
-	r.Frames, r.Size = float64(a.received.Load()), int(a.size.Load())
+	r.Frames, r.Size = float64(a.received.Load()), a.size
 	r.P50, r.P99 = float64(a.times.ValueAtQuantile(50)), float64(a.times.ValueAtQuantile(99))
 }

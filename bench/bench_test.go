@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,6 +108,31 @@ func TestProcessAccountsAreRead(t *testing.T) {
 	value, err := metric("# HELP a x\na_b 7\na 1.5e+06\n", "a")
 	if err != nil || value != 1.5e6 {
 		t.Errorf("got %v, %v", value, err)
+	}
+}
+
+func TestHeapIsToldByWhoAllocatedIt(t *testing.T) {
+	const profile = `heap profile: 3: 1049600 [9: 9] @ heap/1048576
+1: 1048576 [2: 2097152] @ 0x1 0x2
+#	0x1	example.com/internal/store.put+0x1	a.go:1
+
+2: 2097152 [2: 2097152] @ 0x1 0x3
+#	0x1	example.com/internal/realtime.(*Hub).frame+0x1	b.go:1
+#	0x3	main.main+0x1	c.go:1
+
+0: 0 [5: 5] @ 0x1 0x3
+#	0x1	example.com/internal/realtime.(*Hub).join+0x1	b.go:1
+
+
+# runtime.MemStats
+# Alloc = 5
+`
+	got, err := allocatedBy(profile, []string{"/internal/realtime."})
+	if want := 2.0 * (1 << 20) / (1 - math.Exp(-2)); err != nil || math.Abs(got-want) > 1 {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if _, err := allocatedBy("no profile", nil); err == nil {
+		t.Error("what is no profile is read")
 	}
 }
 

@@ -22,7 +22,8 @@ func (b *bench) deliver(ctx context.Context) error {
 
 func (b *bench) saturated(ctx context.Context, members int, least float64) error {
 	name := fmt.Sprintf("deliver-%d", members)
-	s, err := b.stage(ctx, name, members)
+	// A saturated machine may let readers wait; how that ends is for the part slow to show.
+	s, err := b.stage(ctx, name, members, "--ws-queue-bytes", "8MiB")
 	if err != nil {
 		return err
 	}

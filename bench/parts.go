@@ -109,14 +109,14 @@ type scene struct {
 }
 
 // stage starts a node whose users are all in one channel.
-func (b *bench) stage(ctx context.Context, name string, members int) (scene, error) {
-	return b.stageOf(ctx, b.program, name, members, members)
+func (b *bench) stage(ctx context.Context, name string, members int, args ...string) (scene, error) {
+	return b.stageOf(ctx, b.program, name, members, members, args...)
 }
 
 // stageOf starts a node of a program whose users are in channels of a size; the last channel is
 // the scene's.
-func (b *bench) stageOf(ctx context.Context, program, name string, users, members int) (s scene, err error) {
-	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name), b.args...); err != nil {
+func (b *bench) stageOf(ctx context.Context, program, name string, users, members int, args ...string) (s scene, err error) {
+	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name), append(args, b.args...)...); err != nil {
 		return s, err
 	}
 	calls := newAPI("http://" + s.addr)

@@ -80,8 +80,8 @@ func (b *bench) slowJobs(ctx context.Context, s scene) (without, with loadJob, e
 	return without, with, nil
 }
 
-// slowMemory measures what the node holds for readers that stop: the most with them above the
-// most without, in rounds of their own, because looking costs time.
+// slowMemory measures what the node holds for sessions when readers stop: the most with them above
+// the most without, in rounds of their own, because looking costs time.
 func (b *bench) slowMemory(ctx context.Context, s scene, without, with loadJob) error {
 	var most [2]float64
 	for i, job := range []loadJob{without, with} {
@@ -93,12 +93,12 @@ func (b *bench) slowMemory(ctx context.Context, s scene, without, with loadJob) 
 			end()
 		}()
 		for done.Err() == nil {
-			m, err := s.memory(ctx)
+			held, err := s.sessionBytes(ctx)
 			if err != nil {
 				end()
 				return errors.Join(err, <-failed)
 			}
-			most[i] = max(most[i], m.user)
+			most[i] = max(most[i], held)
 			select {
 			case <-time.After(50 * time.Millisecond):
 			case <-done.Done():
@@ -109,7 +109,7 @@ func (b *bench) slowMemory(ctx context.Context, s scene, without, with loadJob) 
 			return err
 		}
 	}
-	b.add(figure("slow", "memory of the node for a stopped reader, at most", "KB", []float64{
+	b.add(figure("slow", "heap for sessions, added by a stopped reader, at most", "KB", []float64{
 		max(0, most[1]-most[0]) / float64(with.Unsteady) / 1000,
 	}).aims(valueAtMost(queueBytes / 1000)))
 	return nil
