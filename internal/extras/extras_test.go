@@ -259,9 +259,10 @@ func TestPresenceFollowsTheTypeOfAMembership(t *testing.T) {
 	l := start(t, "ann bob", realtime.ExtraPresence)
 	l.AddChannel("ann", "c")
 	l.AddMember("ann", "c", "bob", standard)
-	ann, bob := l.connect("ann", realtime.ExtraPresence), l.connect("bob", 0)
+	ann, bob := l.connect("ann", realtime.ExtraPresence), l.connect("bob", realtime.ExtraPresence)
 	l.flush()
 	ann.got()
+	bob.got()
 	again := func(as messaging.ChannelMembershipType) {
 		t.Helper()
 		_, err := l.Channels.DeleteChannelMembership(t.Context(), &messaging.DeleteChannelMembershipRequest{
@@ -276,6 +277,10 @@ func TestPresenceFollowsTheTypeOfAMembership(t *testing.T) {
 	ann.expect("DELETE_CHANNEL_MEMBERSHIP", "CREATE_CHANNEL_MEMBERSHIP", "c: 1 online -bob")
 	again(standard)
 	ann.expect("DELETE_CHANNEL_MEMBERSHIP", "CREATE_CHANNEL_MEMBERSHIP", "c: 2 online +bob")
+	bob.got()
+	again(standard)
+	ann.expect("DELETE_CHANNEL_MEMBERSHIP", "CREATE_CHANNEL_MEMBERSHIP")
+	bob.expect("DELETE_CHANNEL_MEMBERSHIP", "CREATE_CHANNEL_MEMBERSHIP", "c: 2 online +ann +bob complete") // it is new there
 	again(hidden)
 	ann.got()
 	bob.session.Detach()

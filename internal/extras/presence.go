@@ -32,6 +32,7 @@ type presence struct {
 // place is a membership of somebody online.
 type place struct {
 	channelID string
+	order     uint64 // tells it from an earlier one in the same place
 	hidden    bool
 }
 
@@ -172,7 +173,7 @@ func (s *Service) places(ctx context.Context, dirty map[person]bool) (all map[pe
 				}
 				m, found, err := store.Memberships.Get(r, key)
 				if found {
-					mine[spot{who.app, at.UID, at.Sub}] = place{at.ChannelID, m.Type == messaging.ChannelMembershipTypeHidden}
+					mine[spot{who.app, at.UID, at.Sub}] = place{at.ChannelID, m.Order, m.Type == messaging.ChannelMembershipTypeHidden}
 				}
 				return true, err
 			})
@@ -196,7 +197,7 @@ func (p *presence) move(who person, now map[spot]place) (gained []spot) {
 	}
 	for at, is := range now {
 		was, already := before[at]
-		if !already {
+		if !already || was.order != is.order {
 			gained = append(gained, at)
 		}
 		if !is.hidden && (!already || was.hidden) {
