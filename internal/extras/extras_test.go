@@ -231,7 +231,21 @@ func TestUnreadCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.flush()
-	bob.expect("c: 0 unread since " + l.Now.Format("2006-01-02T15:04:05.000Z"))
+	since := " since " + l.Now.Format("2006-01-02T15:04:05.000Z")
+	bob.expect("c: 0 unread" + since)
+	say("3")
+	l.flush()
+	bob.expect("CREATE_CHANNEL_MESSAGE", "c: 1 unread"+since)
+	l.Now = l.Now.Add(72 * time.Hour)
+	days := 1
+	if _, err := l.Identity.PutAppInstanceRetentionSettings(t.Context(), &identityapi.PutAppInstanceRetentionSettingsRequest{
+		AppInstanceARN: l.App, AppInstanceRetentionSettings: &identityapi.AppInstanceRetentionSettings{
+			ChannelRetentionSettings: &identityapi.ChannelRetentionSettings{RetentionDays: &days}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l.flush()
+	bob.expect("c: 0 unread" + since)
 }
 
 // typing is a client's call.

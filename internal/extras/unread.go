@@ -96,6 +96,20 @@ func (u *unread) changed(m membership) {
 	u.dirty[m] = struct{}{}
 }
 
+// changedAll has every count of an app instance read again.
+func (u *unread) changedAll(app string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for who, mine := range u.tallies {
+		for at, t := range mine {
+			if who.app == app {
+				t.stale = true
+				u.dirty[membership{who, at}] = struct{}{}
+			}
+		}
+	}
+}
+
 func (u *unread) take() []membership {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -133,6 +147,8 @@ func (s *Service) followUnread(e *chime.Event) {
 				s.unread.changed(m)
 			}
 		}
+	case chime.EventPutRetention:
+		s.unread.changedAll(e.App)
 	case chime.EventUpdateReadMarker:
 		s.changedFor(e.App, e.Subject, at)
 	default:
