@@ -145,6 +145,13 @@ func (p *replay) begin(r store.Reader) error {
 			return errNotResumed{notResumedExpired}
 		}
 	}
+	user, _, err := store.Users.Get(r, store.K(p.user.app, p.user.user.ID()))
+	if err != nil {
+		return err
+	}
+	if user.Order > p.from { // made again since, under the same id
+		return errNotResumed{notResumedOtherUser}
+	}
 	channels, err := readChannels(r, p.user)
 	if err != nil {
 		return err

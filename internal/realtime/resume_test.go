@@ -292,6 +292,32 @@ func TestResumeIsRefusedAloud(t *testing.T) {
 	ann.leave()
 }
 
+// TestResumeOfAnotherUserOfTheSameName: a user who was made again is somebody else.
+func TestResumeOfAnotherUserOfTheSameName(t *testing.T) {
+	w := newWorld(t, signed)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	ann := newResumer(t, "ann")
+	ann.attach(w.hub)
+	ann.take(10)
+	ann.leave()
+	w.commit(message("c", "to the former"), leave("c", "ann"))
+	w.update(func(tx store.Tx) error {
+		order, err := tx.Append(chime.Event{App: "A", Type: chime.EventCreateUser, Subject: chime.UserRef("ann")})
+		if err != nil {
+			return err
+		}
+		return store.Users.Put(tx, store.K("A", "ann"), chime.User{ID: "ann", Order: order})
+	})
+	w.deliver()
+	ann.attach(w.hub)
+	ann.settle()
+	if want := "SESSION_NOT_RESUMED OTHER_USER"; ann.notes[len(ann.notes)-1] != want || len(ann.events) > 0 {
+		t.Errorf("told %q and %q, want %q", ann.notes, ann.events, want)
+	}
+	ann.leave()
+}
+
 func TestTokensFollowTheLog(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann"))
