@@ -3,6 +3,7 @@ package realtime
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -35,7 +36,7 @@ type pullers struct {
 	running int
 }
 
-const maxPullers = 4
+var maxPullers = max(1, runtime.GOMAXPROCS(0)/2)
 
 // pullMore has the next piece read, unless nothing is left. The caller holds the session's mu.
 func (s *Session) pullMore() {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,8 @@ type Server struct {
 	stopping context.Context // ends authentications
 	stop     context.CancelFunc
 
+	turns chan struct{} // a place for each connection that is being made
+
 	framesWritten, bytesWritten atomic.Uint64
 
 	mu      sync.Mutex
@@ -142,6 +145,7 @@ func New(opts Options) *Server {
 	if opts.Engine != EngineGoroutine {
 		s.poller = newPoller()
 	}
+	s.turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.counts.Closed = make(map[Ended]uint64)
 	return s
@@ -158,6 +162,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused.write(w)
 		return
 	}
+	defer s.turn(r)()
 	extension := ""
 	if s.opts.Compression {
 		extension = acceptDeflate(r.Header["Sec-Websocket-Extensions"])
@@ -185,6 +190,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.link.start(early)
 	}()
 	s.authenticate(c, r)
+}
+
+// turn waits until few others are being connected, so that those who return together do not fill
+// the queue of the scheduler, in which everybody else waits too. It gives up with the request.
+func (s *Server) turn(r *http.Request) (done func()) {
+	select {
+	case s.turns <- struct{}{}:
+		return func() { <-s.turns }
+	case <-r.Context().Done(): // the rest fails by itself
+	case <-s.stopping.Done():
+	}
+	return func() {}
 }
 
 // open makes a connection of an upgraded socket, with the engine that there is for it.
