@@ -165,12 +165,11 @@ func (l *lane) changeSockets(ctx context.Context) error {
 	if l.chance(2) {
 		s.close()
 	} else { // another takes its place
-		other, err := l.open(ctx, s.user, opening{session: s.id})
-		if err == nil {
-			err = s.replacedBy(ctx, other)
-		}
-		if err != nil {
+		if _, err := l.open(ctx, s.user, opening{session: s.id}); err != nil {
 			return l.fault(err)
+		}
+		if err := s.closedWith(ctx, 4003); err != nil {
+			return l.fault(fmt.Errorf("it was replaced: %w", err))
 		}
 	}
 	l.mayResume(s)

@@ -27,6 +27,7 @@ type thin struct {
 	random   *rand.Rand
 	token    string
 	position uint64
+	attempts int
 }
 
 // retryWithin bounds the wait before the next attempt, of which a random part is used.
@@ -86,12 +87,13 @@ func (t *thin) connect(ctx context.Context) (*websocket.Conn, error) {
 	if err := t.api.call(ctx, "GET", "/endpoints/messaging-session", "", nil, &answer); err != nil {
 		return nil, err
 	}
+	t.attempts++
 	from := t.token
 	if from != "" && t.position > 0 {
 		from += "." + strconv.FormatUint(t.position, 10)
 	}
 	at := &peer{answer.Endpoint.Url, t.sockets.http}
-	return at.dial(ctx, t.userARN, t.name, url.Values{"resume-from": {from}})
+	return at.dial(ctx, t.userARN, t.name, url.Values{"resume-from": {from}, "attempt": {strconv.Itoa(t.attempts)}})
 }
 
 // guard pings a silent connection and ends a dead one.

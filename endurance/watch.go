@@ -21,18 +21,17 @@ const patience = 20 * time.Second
 // It may have begun anywhere in what was due while it was opened; from there on it gets all of it,
 // in the order of each channel, and nothing else.
 type socket struct {
-	tenant             *tenant
-	user, id           string
-	conn               *websocket.Conn
-	since              uint64 // calls that had begun when it was established, and had what it missed
-	born               uint64 // the same of the first socket, when it goes on after others
-	resumed            bool
-	before             *socket        // after which it goes on, until it was compared itself
-	at                 map[string]int // channel -> how far the frames were compared with what is due
-	done               chan struct{}  // closed when it has ended
-	asked, established time.Time      // before it was opened, and after
-	closing            context.CancelFunc
-	left               bool // it has ended as it was to: what is missing was on its way
+	tenant   *tenant
+	user, id string
+	conn     *websocket.Conn
+	since    uint64 // calls that had begun when it was established, and had what it missed
+	born     uint64 // the same of the first socket, when it goes on after others
+	resumed  bool
+	before   *socket        // after which it goes on, until it was compared itself
+	at       map[string]int // channel -> how far the frames were compared with what is due
+	done     chan struct{}  // closed when it has ended
+	closing  context.CancelFunc
+	left     bool // it has ended as it was to: what is missing was on its way
 
 	details         []string // of its channels, when it was opened
 	resumes         bool     // it gets tokens
@@ -73,7 +72,6 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 	t.mu.Unlock()
 	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	asked := time.Now()
 	query := url.Values{}
 	maps.Copy(query, how.more)
 	if how.resumes {
@@ -85,7 +83,7 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 	}
 	reading, closing := context.WithCancel(context.WithoutCancel(ctx))
 	s := &socket{
-		tenant: t, user: user, id: how.session, conn: conn, resumes: how.resumes, asked: asked, established: time.Now(), closing: closing,
+		tenant: t, user: user, id: how.session, conn: conn, resumes: how.resumes, closing: closing,
 		at: map[string]int{}, lines: map[string][]string{}, done: make(chan struct{}), came: make(chan struct{}, 1),
 	}
 	err = s.begin(dialing, how.from)
@@ -168,17 +166,6 @@ func (s *socket) closedWith(ctx context.Context, code int) error {
 	}
 	s.left = true
 	return nil
-}
-
-// replacedBy waits for the end because of another socket of the same session. Which of two requests
-// of the same second is the newer one cannot be told, so the client is told to come again.
-func (s *socket) replacedBy(ctx context.Context, other *socket) error {
-	const kicked, tryAgainLater = 4003, 1013
-	err := s.closedWith(ctx, kicked)
-	if err != nil && s.end != nil && s.end.code == tryAgainLater && s.established.Unix() >= other.asked.Unix() {
-		s.left, err = true, nil
-	}
-	return err
 }
 
 // onlyOwn refuses every frame that was not compared yet but events of a kind about the user

@@ -50,7 +50,8 @@ type Grant struct {
 	UserARN   string
 	SessionID string    // the client's name for the connection
 	Expires   time.Time // end of the credentials; zero: never
-	Signed    time.Time // when the client asked, by its own clock; zero: not known
+	Signed    time.Time // when the client asked, by its own clock, in seconds; zero: not known
+	Attempt   uint32    // which of the requests of one second it is, as the client counts; most do not
 
 	// Prefetch asks for CHANNEL_DETAILS, PrefetchSort says in which order (spec 4.7).
 	Prefetch     bool
@@ -153,7 +154,7 @@ func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error
 		return nil, err
 	}
 	if old := entry.replaced; old != nil {
-		h.end(old, s.replacing(old), "replaced by a newer connection with the same sessionId")
+		h.end(old, CloseForbidden, "replaced by a newer connection with the same sessionId")
 	}
 	if entry.first {
 		h.load(context.WithoutCancel(ctx), s.member) // others may wait for it too

@@ -294,34 +294,39 @@ func TestALateRequestReplacesNobody(t *testing.T) {
 	w.commit(join("c", "ann"))
 	w.deliver()
 	now := time.Now()
-	attach := func(signed time.Time) (*socket, error) {
+	attach := func(signed time.Time, attempt uint32) (*socket, error) {
 		s := new(socket)
 		var err error
-		s.session, err = w.hub.Attach(t.Context(), Grant{App: "A", User: chime.UserRef("ann"), SessionID: "7", Signed: signed}, s)
+		s.session, err = w.hub.Attach(t.Context(), Grant{App: "A", User: chime.UserRef("ann"), SessionID: "7", Signed: signed, Attempt: attempt}, s)
 		if err == nil {
 			t.Cleanup(s.session.Detach)
 		}
 		return s, err
 	}
-	young, err := attach(now)
+	young, err := attach(now, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var refused *CloseError
-	if _, err := attach(now.Add(-2 * time.Second)); !errors.As(err, &refused) || refused.Code != CloseTryLater {
-		t.Errorf("the late one: %v", err)
+	for _, late := range []struct {
+		signed  time.Time
+		attempt uint32
+	}{{now.Add(-2 * time.Second), 9}, {now, 2}, {now, 0}} {
+		var refused *CloseError
+		if _, err := attach(late.signed, late.attempt); !errors.As(err, &refused) || refused.Code != CloseTryLater {
+			t.Errorf("the late one, attempt %d at %v: %v", late.attempt, late.signed, err)
+		}
 	}
 	w.commit(message("c", "1"))
 	if w.expect(young, "MSG 1"); young.closed != nil {
 		t.Errorf("the newer one was closed: %v", young.closed)
 	}
 	for _, then := range []struct {
-		signed time.Time
-		code   int // for the one before
-	}{{now, CloseTryLater}, {now.Add(2 * time.Second), CloseForbidden}, {time.Time{}, CloseForbidden}, {time.Time{}, CloseForbidden}} {
-		next, err := attach(then.signed)
-		if err != nil || young.closed == nil || young.closed.Code != then.code {
-			t.Fatalf("signed at %v: %v; the one before: %v", then.signed, err, young.closed)
+		signed  time.Time
+		attempt uint32
+	}{{now, 3}, {now, 4}, {now.Add(2 * time.Second), 0}, {now.Add(2 * time.Second), 0}, {time.Time{}, 0}, {time.Time{}, 0}} {
+		next, err := attach(then.signed, then.attempt)
+		if err != nil || young.closed == nil || young.closed.Code != CloseForbidden {
+			t.Fatalf("attempt %d at %v: %v; the one before: %v", then.attempt, then.signed, err, young.closed)
 		}
 		young = next
 	}

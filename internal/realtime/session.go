@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ type Session struct {
 	member    *member
 	id        string
 	signed    int64 // seconds; that of no time is before all others
+	attempt   uint32
 	form      form
 	extras    Extras
 	client    Client // nil when its texts have no meaning
@@ -29,7 +31,7 @@ type Session struct {
 }
 
 func (h *Hub) newSession(g Grant, t Transport) *Session {
-	s := &Session{hub: h, transport: t, id: g.SessionID, signed: g.Signed.Unix()}
+	s := &Session{hub: h, transport: t, id: g.SessionID, signed: g.Signed.Unix(), attempt: g.Attempt}
 	if g.Extras != 0 && h.opts.Companion != nil {
 		s.extras, s.client = g.Extras, h.opts.Companion.Client(g)
 	}
@@ -53,20 +55,11 @@ func (h *Hub) newSession(g Grant, t Transport) *Session {
 // that gave a connection up and made another must not lose that one when the request of the first
 // arrives after all: it would be told to stay away. Who cannot be compared is not late.
 func (s *Session) isLate(other *Session) bool {
-	return s.signed < other.signed && s.known()
-}
-
-// replacing is the close code for the session whose place this one takes. Of two requests of the
-// same second nobody knows which is the later; if it was the wrong one, its client comes back.
-func (s *Session) replacing(other *Session) int {
-	if s.signed == other.signed && s.known() {
-		return CloseTryLater
+	if s.signed == (time.Time{}).Unix() {
+		return false
 	}
-	return CloseForbidden
+	return cmp.Or(cmp.Compare(s.signed, other.signed), cmp.Compare(s.attempt, other.attempt)) < 0
 }
-
-// known reports whether it is known when the session was asked for.
-func (s *Session) known() bool { return s.signed != time.Time{}.Unix() }
 
 // begin lets the session have what comes after a position of the log. The caller holds the hub's
 // mu.

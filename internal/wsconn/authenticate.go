@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
@@ -33,8 +34,9 @@ func Authenticator(gate Gate, secure func(*http.Request) bool) AuthenticateFunc 
 		if err != nil {
 			return realtime.Grant{}, refusal(err)
 		}
+		attempt, _ := strconv.ParseUint(c.Query.Get("attempt"), 10, 32)
 		grant := realtime.Grant{
-			App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires, Signed: c.Signed,
+			App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires, Signed: c.Signed, Attempt: uint32(attempt),
 			Prefetch: c.Query.Get("prefetch-on") == "connect", PrefetchSort: c.Query.Get("prefetch-sort-by"),
 			Resume: c.Query.Has("resume-from"), ResumeFrom: c.Query.Get("resume-from"),
 			Extras: realtime.ParseExtras(c.Query.Get("extras"), ","),
