@@ -518,3 +518,32 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 	}
 	ann.leave()
 }
+
+// TestResumeOnAnotherNode: that node may be behind what the client has.
+func TestResumeOnAnotherNode(t *testing.T) {
+	w := newWorld(t, signed)
+	w.commit(join("c", "ann"))
+	behind, err := w.st.Follow(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *w
+	other.hub, other.cur = New(w.hub.opts), behind
+	other.attach("ann", "another socket")
+
+	ann := newResumer(t, "ann")
+	ann.id = "ann"
+	ann.attach(w.hub)
+	w.commit(message("c", "1"), message("c", "2"))
+	w.deliver()
+	ann.take(10)
+	ann.leave()
+	ann.attach(other.hub)
+	w.commit(message("c", "3"))
+	other.deliver()
+	ann.settle()
+	if want := []string{"MSG 1", "MSG 2", "MSG 3"}; !slices.Equal(ann.events, want) {
+		t.Errorf("received %q, want %q", ann.events, want)
+	}
+	ann.leave()
+}
