@@ -11,7 +11,11 @@
 //     nothing after it.
 //   - Of an elastic channel a user gets what happens in its sub-channels and, once, what happens
 //     to the channel itself.
-//   - An event is encoded once and its bytes are shared by all receivers.
+//   - A session that resumes gets the events that it missed before those that are live, each once
+//     and in the order of the log, or is told that it does not (docs/EXTENSIONS.md).
+//   - What is missed or prefetched is read in pieces, the next when the last was taken.
+//   - An event is encoded once and its bytes are shared by all receivers; once in each form, when
+//     some ask for positions or compression.
 //   - A receiver that does not read holds at most a bounded number of bytes; past it the
 //     session is closed with 1011 and a client reconnects. It never delays the others.
 package realtime

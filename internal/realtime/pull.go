@@ -36,6 +36,7 @@ type pullers struct {
 	running int
 }
 
+// maxPullers leaves half of the cores to everybody else.
 var maxPullers = max(1, runtime.GOMAXPROCS(0)/2)
 
 // pullMore has the next piece read, unless nothing is left. The caller holds the session's mu.
