@@ -25,7 +25,9 @@ func (b *bench) soak(ctx context.Context) error {
 		return nil
 	}
 	members := b.sizes.channel
-	s, err := b.stage(ctx, "soak", members)
+	// At this rate the default holds a tenth of a second, and in half an hour a machine with other
+	// work stalls the reading process for longer.
+	s, err := b.stage(ctx, "soak", members, "--ws-queue-bytes", "8MiB")
 	if err != nil {
 		return err
 	}
