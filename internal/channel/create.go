@@ -179,11 +179,7 @@ func (s *Service) addFirstMembers(tx store.Tx, v *Visit, members []chime.Ref) er
 
 // placeKey is the place of this channel in somebody's list of channels.
 func (v *Visit) placeKey(ref chime.Ref, order uint64) store.Key {
-	return placeKey(v.Actor.App, ref, order, v.Channel.UID)
-}
-
-func placeKey(app string, ref chime.Ref, order uint64, uid string) store.Key {
-	return store.K(app, string(ref)).Num(order).Str(uid)
+	return store.PlaceKey(v.Actor.App, ref, order, v.Channel.UID)
 }
 
 func (v *Visit) place() chime.Place {

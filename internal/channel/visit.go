@@ -148,10 +148,7 @@ func (v *Visit) SaveMembership(tx store.Tx, m chime.Membership) error {
 
 // memberKey is the place of a membership; sub is empty on standard channels.
 func (v *Visit) memberKey(ref chime.Ref, sub string) store.Key {
-	if sub == "" {
-		return v.key(ref)
-	}
-	return v.key(ref).Str(sub)
+	return store.MembershipKey(v.Actor.App, v.Channel.UID, ref, sub)
 }
 
 // Manages: admins and moderators run the channel.

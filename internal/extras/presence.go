@@ -2,7 +2,6 @@ package extras
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 	"sync"
@@ -167,11 +166,7 @@ func (s *Service) places(ctx context.Context, dirty map[person]bool) (all map[pe
 			}
 			mine := make(map[spot]place)
 			err := store.MembershipsOf.Each(r, store.Prefix(store.K(who.app, string(who.ref))), func(_ store.Key, at chime.Place) (bool, error) {
-				key := store.K(who.app, at.UID, string(who.ref))
-				if at.Sub != "" {
-					key = key.Str(at.Sub)
-				}
-				m, found, err := store.Memberships.Get(r, key)
+				m, found, err := store.Memberships.Get(r, store.MembershipKey(who.app, at.UID, who.ref, at.Sub))
 				if found {
 					mine[spot{who.app, at.UID, at.Sub}] = place{at.ChannelID, m.Order, m.Type == messaging.ChannelMembershipTypeHidden}
 				}
@@ -281,12 +276,10 @@ type presencePayload struct {
 }
 
 func (s *Service) presenceEvent(at spot, channelID string, online, offline map[chime.Ref]struct{}, whole bool) chime.Event {
-	payload := presencePayload{
+	return at.told(chime.EventChannelPresence, s.o.Now(), presencePayload{
 		ChannelArn: s.o.Site.ChannelARN(at.app, channelID), SubChannelId: at.sub, OnlineCount: len(s.presence.shown[at]),
 		Online: s.names(at.app, online), Offline: s.names(at.app, offline), Complete: whole && len(online) <= maxNames,
-	}
-	text, _ := json.Marshal(payload) // cannot fail
-	return at.told(chime.EventChannelPresence, s.o.Now(), text)
+	})
 }
 
 // names are the ARNs of up to maxNames of them, in order.

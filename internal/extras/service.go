@@ -2,6 +2,7 @@ package extras
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -119,11 +120,12 @@ type person struct {
 // spot is a channel, or a sub-channel of an elastic one.
 type spot struct{ app, uid, sub string }
 
-// told is an event of an extra.
-func (at spot) told(kind string, now time.Time, payload []byte) chime.Event {
+// told is an event of an extra. The payload is a structure that JSON can hold.
+func (at spot) told(kind string, now time.Time, payload any) chime.Event {
+	text, _ := json.Marshal(payload) // cannot fail
 	return chime.Event{
 		Time: chime.At(now), Type: kind, App: at.app, Channel: at.uid, Sub: at.sub,
-		MessageType: chime.MessageTypeSystem, Payload: payload,
+		MessageType: chime.MessageTypeSystem, Payload: text,
 	}
 }
 

@@ -114,8 +114,7 @@ func (t *typist) typing(ctx context.Context, text []byte) error {
 		}
 		payload := typingPayload{ChannelArn: v.ARN(), SubChannelId: v.Sub}
 		payload.Sender.Arn, payload.Sender.Name = t.grant.UserARN, v.Actor.Name
-		text, _ := json.Marshal(payload) // cannot fail
-		e = spot{v.Actor.App, v.Channel.UID, v.Sub}.told(chime.EventTyping, s.o.Now(), text)
+		e = spot{v.Actor.App, v.Channel.UID, v.Sub}.told(chime.EventTyping, s.o.Now(), payload)
 		e.Subject = v.Actor.Ref
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/prefetch"
@@ -187,7 +188,7 @@ type unreadPayload struct {
 	ChannelArn          string
 	SubChannelId        string `json:",omitempty"`
 	UnreadCount         uint64
-	ReadMarkerTimestamp string `json:",omitempty"`
+	ReadMarkerTimestamp json.RawMessage `json:",omitempty"`
 }
 
 // count makes the event of a membership's count, nil when that is no news.
@@ -212,10 +213,9 @@ func (s *Service) count(ctx context.Context, m membership) (*chime.Event, error)
 	}
 	payload := unreadPayload{ChannelArn: s.o.Site.ChannelARN(m.who.app, place.ChannelID), SubChannelId: m.at.sub, UnreadCount: t.count}
 	if t.marker != 0 {
-		payload.ReadMarkerTimestamp = t.marker.Time().Format("2006-01-02T15:04:05.000Z")
+		payload.ReadMarkerTimestamp = api.ISO.Append(nil, t.marker.Time())
 	}
-	text, _ := json.Marshal(payload) // cannot fail
-	e := m.at.told(chime.EventUnreadCount, s.o.Now(), text)
+	e := m.at.told(chime.EventUnreadCount, s.o.Now(), payload)
 	e.Only = []chime.Ref{m.who.ref}
 	return &e, nil
 }
@@ -244,14 +244,10 @@ func (s *Service) read(ctx context.Context, m membership, place chime.Place) (ta
 
 // placeOf finds a membership on the list of its holder, nothing when it is over.
 func placeOf(r store.Reader, who person, at spot) (place chime.Place, err error) {
-	key := store.K(who.app, at.uid, string(who.ref))
-	if at.sub != "" {
-		key = key.Str(at.sub)
-	}
-	m, found, err := store.Memberships.Get(r, key)
+	m, found, err := store.Memberships.Get(r, store.MembershipKey(who.app, at.uid, who.ref, at.sub))
 	if err != nil || !found {
 		return place, err
 	}
-	place, _, err = store.MembershipsOf.Get(r, store.K(who.app, string(who.ref)).Num(m.Order).Str(at.uid))
+	place, _, err = store.MembershipsOf.Get(r, store.PlaceKey(who.app, who.ref, m.Order, at.uid))
 	return place, err
 }

@@ -78,6 +78,20 @@ var (
 	PoolIdentityFor = Table[string]{ID: 59, Name: "pool identity of a login"}      // pool, provider, subject -> identity id
 )
 
+// MembershipKey is the key of somebody's membership; sub is empty on standard channels.
+func MembershipKey(app, uid string, ref chime.Ref, sub string) Key {
+	key := K(app, uid, string(ref))
+	if sub == "" {
+		return key
+	}
+	return key.Str(sub)
+}
+
+// PlaceKey is the key of a channel in one of the lists of somebody's channels.
+func PlaceKey(app string, ref chime.Ref, order uint64, uid string) Key {
+	return K(app, string(ref)).Num(order).Str(uid)
+}
+
 // TagsKey is the key of a resource's tags. It counts on the numbers of the kinds staying as they
 // are.
 func TagsKey(res chime.Resource) Key { return K(res.App).Num(uint64(res.Kind)).Str(res.ID) }
