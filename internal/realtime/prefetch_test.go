@@ -35,10 +35,17 @@ func (s *shelf) Details(_ context.Context, _ string, _ chime.Ref, at chime.Place
 	return fmt.Appendf(nil, "%s unread %v", at.UID, unread), at.UID != "7", nil
 }
 
-// wants is a grant that prefetches.
-func wants(resume string) Grant {
-	return Grant{App: "A", User: "user/ann", SessionID: "s", Prefetch: true, PrefetchSort: "unread",
-		Extras: ExtraUnread, Resume: resume != "", ResumeFrom: resume}
+// prefetch connects and asks for the details of the channels.
+func (r *resumer) prefetch(h *Hub, resume string) {
+	s, err := h.Attach(context.Background(), Grant{
+		App: "A", User: chime.UserRef(r.user), SessionID: "s", Prefetch: true, PrefetchSort: "unread",
+		Extras: ExtraUnread, Resume: resume != "", ResumeFrom: resume,
+	}, r)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.(*testing.T).Cleanup(s.Detach)
+	r.session = s
 }
 
 // generous is a Companion of app instances with all extras, who knows of none.
@@ -57,12 +64,7 @@ func TestPrefetchIsReadAsItIsTaken(t *testing.T) {
 	w.commit(join("c", "ann"))
 	w.deliver()
 	ann := newResumer(t, "ann")
-	s, err := w.hub.Attach(t.Context(), wants(""), ann)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Detach()
-	ann.session = s
+	ann.prefetch(w.hub, "")
 	for i := range 3 {
 		ann.takeNext()
 		from.mu.Lock()
@@ -110,18 +112,10 @@ func TestPrefetchFollowsWhatWasMissed(t *testing.T) {
 	w := newWorld(t, signed, func(o *Options) { o.Prefetch, o.Companion = new(shelf), generous{} })
 	w.commit(join("c", "ann"))
 	w.deliver()
-	ann := newResumer(t, "ann")
-	ann.attach(w.hub)
-	ann.take(10)
-	ann.leave()
+	ann := w.away("ann")
 	w.commit(message("c", "missed"))
 	w.deliver()
-	s, err := w.hub.Attach(t.Context(), wants(ann.token), ann)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Detach()
-	ann.session = s
+	ann.prefetch(w.hub, ann.token)
 	for len(ann.events) < 50 {
 		ann.takeNext()
 	}
@@ -134,12 +128,7 @@ func TestPrefetchThatFailsClosesTheSession(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Prefetch = &shelf{fails: errors.New("disk")} })
 	w.deliver()
 	ann := newResumer(t, "ann")
-	s, err := w.hub.Attach(t.Context(), wants(""), ann)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Detach()
-	ann.session = s
+	ann.prefetch(w.hub, "")
 	ann.mu.Lock()
 	defer ann.mu.Unlock()
 	for ann.closed == nil {

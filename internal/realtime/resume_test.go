@@ -175,6 +175,16 @@ func (r *resumer) answered() bool {
 	return strings.HasPrefix(last, "SESSION_RESUMED") || strings.HasPrefix(last, "SESSION_NOT_RESUMED")
 }
 
+// away is a client that was connected, with the token that it got.
+func (w *world) away(user string) *resumer {
+	r := newResumer(w.t, user)
+	r.id = user + "'s socket"
+	r.attach(w.hub)
+	r.take(10)
+	r.leave()
+	return r
+}
+
 func TestResumeGivesWhatWasMissed(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann", "bob"), message("c", "1"))
@@ -207,10 +217,7 @@ func TestLiveEventsWaitForTheReplay(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann"))
 	w.deliver()
-	ann := newResumer(t, "ann")
-	ann.attach(w.hub)
-	ann.take(10)
-	ann.leave()
+	ann := w.away("ann")
 	w.commit(message("c", "missed"))
 	w.deliver()
 	w.hub.pullers.running = maxPullers // the test reads for the session
@@ -232,10 +239,7 @@ func TestResumeIsRefusedAloud(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann", "bob"))
 	w.deliver()
-	ann := newResumer(t, "ann")
-	ann.attach(w.hub)
-	ann.take(10)
-	ann.leave()
+	ann := w.away("ann")
 	w.commit(message("c", "1"), message("c", "2"), message("c", "3"))
 	w.deliver()
 	token := ann.token
@@ -297,10 +301,7 @@ func TestResumeOfAnotherUserOfTheSameName(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann"))
 	w.deliver()
-	ann := newResumer(t, "ann")
-	ann.attach(w.hub)
-	ann.take(10)
-	ann.leave()
+	ann := w.away("ann")
 	w.commit(message("c", "to the former"), leave("c", "ann"))
 	w.update(func(tx store.Tx) error {
 		order, err := tx.Append(chime.Event{App: "A", Type: chime.EventCreateUser, Subject: chime.UserRef("ann")})
@@ -480,11 +481,7 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 	w.commit(join("c", "ann"))
 	w.deliver()
 	w.attach("ann", "another socket")
-	ann := newResumer(t, "ann")
-	ann.id = "ann"
-	ann.attach(w.hub)
-	ann.take(10)
-	ann.leave()
+	ann := w.away("ann")
 
 	var want []string
 	more := func(n int) {
