@@ -112,7 +112,6 @@ type Stats struct {
 	Users     int               // online now
 	Delivered uint64            // frames put into queues
 	Closed    map[string]uint64 // sessions that the hub closed, by reason
-	Resumed   map[string]uint64 // answers to resume tokens: resumed, or why not
 }
 
 // New makes a hub without sessions.
@@ -131,7 +130,7 @@ func New(opts Options) *Hub {
 		users:   make(map[userKey]*member),
 		rooms:   make(map[channelKey]*room),
 		loading: make(map[*member]struct{}),
-		stats:   Stats{Closed: make(map[string]uint64), Resumed: make(map[string]uint64)},
+		stats:   Stats{Closed: make(map[string]uint64)},
 	}
 }
 
@@ -141,7 +140,7 @@ func (h *Hub) Stats() Stats {
 	defer h.mu.Unlock()
 	s := h.stats
 	s.Users = len(h.users)
-	s.Closed, s.Resumed = maps.Clone(h.stats.Closed), maps.Clone(h.stats.Resumed)
+	s.Closed = maps.Clone(h.stats.Closed)
 	return s
 }
 

@@ -125,7 +125,6 @@ type Prefetcher interface {
 
 // prefetch is what a session still has to be told of its channels.
 type prefetch struct {
-	user   userKey
 	sort   string
 	chosen bool
 	places []chime.Place
@@ -133,9 +132,9 @@ type prefetch struct {
 
 // prefetchMore makes the next CHANNEL_DETAILS. What was delivered before is in it already.
 func (s *Session) prefetchMore(p *pull) (piece [][]byte, err error) {
-	f, ctx, from := p.prefetch, context.Background(), s.hub.opts.Prefetch
+	f, user, ctx, from := p.prefetch, s.member.userKey, context.Background(), s.hub.opts.Prefetch
 	if !f.chosen {
-		if f.places, err = from.Channels(ctx, f.user.app, f.user.user, f.sort); err != nil {
+		if f.places, err = from.Channels(ctx, user.app, user.user, f.sort); err != nil {
 			return nil, err
 		}
 		f.chosen = true
@@ -146,7 +145,7 @@ func (s *Session) prefetchMore(p *pull) (piece [][]byte, err error) {
 	}
 	at := f.places[0]
 	f.places = f.places[1:]
-	payload, ok, err := from.Details(ctx, f.user.app, f.user.user, at, s.extras&ExtraUnread != 0)
+	payload, ok, err := from.Details(ctx, user.app, user.user, at, s.extras&ExtraUnread != 0)
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -78,15 +78,14 @@ func (s *Session) endReplay(p *pull, piece [][]byte, refusal string) [][]byte {
 	given, live := p.replay.given, p.replay.live
 	p.replay, p.holds = nil, false
 	if refusal != "" {
-		h.stats.Resumed[refusal]++
 		s.after, s.token = live, live // the client's position may lie beyond
 		p.head = append(p.head, s.notResumed(refusal, live))
 		return nil
 	}
-	h.stats.Resumed["resumed"]++
 	s.token = s.after
-	payload := mustJSON(tokenPayload{Events: &given, ResumeToken: h.sealToken(s.member.userKey, s.after)})
-	p.head = append(append(p.head, piece...), s.system(chime.EventSessionResumed, payload))
+	done := s.tokenAt(s.after)
+	done.Events = &given
+	p.head = append(append(p.head, piece...), s.note(chime.EventSessionResumed, done))
 	return nil
 }
 

@@ -96,7 +96,6 @@ func (s *Session) beginResuming(position uint64) []byte {
 		if refusal := p.replay.refusal; refusal != "" {
 			p.replay = nil
 			p.head = append(p.head, s.notResumed(refusal, position))
-			s.hub.stats.Resumed[refusal]++
 		} else {
 			p.replay.at, p.replay.until, p.replay.live = p.replay.from, position, position
 			p.holds = true
@@ -105,32 +104,32 @@ func (s *Session) beginResuming(position uint64) []byte {
 		}
 	}
 	s.token = position
-	return s.system(chime.EventSessionEstablished, s.tokenPayload(position))
+	return s.note(chime.EventSessionEstablished, s.tokenAt(position))
 }
 
+// tokenPayload is the payload of SESSION_ESTABLISHED, RESUME_TOKEN and, with Events,
+// SESSION_RESUMED.
 type tokenPayload struct {
 	Events      *int `json:",omitempty"`
 	ResumeToken string
 }
 
-func (s *Session) tokenPayload(position uint64) []byte {
-	return mustJSON(tokenPayload{ResumeToken: s.hub.sealToken(s.member.userKey, position)})
+// tokenAt says that the client has everything up to the position.
+func (s *Session) tokenAt(position uint64) tokenPayload {
+	return tokenPayload{ResumeToken: s.hub.sealToken(s.member.userKey, position)}
+}
+
+// note makes a frame about resuming.
+func (s *Session) note(kind string, payload any) []byte {
+	text, _ := json.Marshal(payload) // cannot fail
+	return s.system(kind, text)
 }
 
 // notResumed tells that what came before the position is not to be had.
 func (s *Session) notResumed(reason string, position uint64) []byte {
-	return s.system(chime.EventSessionNotResumed, mustJSON(struct{ Reason, Message, ResumeToken string }{
-		reason, notResumedMessages[reason], s.hub.sealToken(s.member.userKey, position),
-	}))
-}
-
-// mustJSON is for values that cannot fail.
-func mustJSON(v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return text
+	return s.note(chime.EventSessionNotResumed, struct{ Reason, Message, ResumeToken string }{
+		reason, notResumedMessages[reason], s.tokenAt(position).ResumeToken,
+	})
 }
 
 // renewToken gives the client a newer token when the log has gone on, so that its token does not
@@ -144,7 +143,7 @@ func (s *Session) renewToken() {
 	}
 	s.token = position
 	s.mu.Unlock()
-	frame := s.system(chime.EventResumeToken, s.tokenPayload(position))
+	frame := s.note(chime.EventResumeToken, s.tokenAt(position))
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

@@ -46,7 +46,7 @@ func (h *Hub) newSession(g Grant, t Transport) *Session {
 		if s.pull == nil {
 			s.pull = new(pull)
 		}
-		s.pull.prefetch = &prefetch{user: userKey{g.App, g.User}, sort: g.PrefetchSort}
+		s.pull.prefetch = &prefetch{sort: g.PrefetchSort}
 	}
 	return s
 }
@@ -66,9 +66,11 @@ func (s *Session) isLate(other *Session) bool {
 func (s *Session) begin(position uint64) {
 	s.mu.Lock()
 	s.after = position
-	first := s.system(chime.EventSessionEstablished, nil)
+	var first []byte
 	if s.form&withPosition != 0 {
 		first = s.beginResuming(position)
+	} else {
+		first = s.system(chime.EventSessionEstablished, nil)
 	}
 	if s.pull != nil {
 		s.pull.head = append([][]byte{first}, s.pull.head...)

@@ -151,7 +151,8 @@ func New(opts Options) *Server {
 	return s
 }
 
-// ServeHTTP upgrades the request, authenticates it, and leaves the connection to its engine, so that net/http's goroutine with its buffers and the request are freed.
+// ServeHTTP upgrades the request, authenticates it, and leaves the connection to its engine, so
+// that net/http's goroutine with its buffers and the request are freed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key, refused := checkUpgrade(r)
 	if refused == nil {
