@@ -1,34 +1,23 @@
 // A message that the processor of a channel flow denies, as the published SDK receives it: its sender
 // alone is told (spec 4.4 to 4.6). No processor is invoked yet: the server is e2e/denier, the program
 // with flows that deny.
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 import { Audience } from "./lib/audience.mjs";
-import { Browser } from "./lib/browser.mjs";
 import { processors, Rooms, usual } from "./lib/rooms.mjs";
 import { Server } from "./lib/server.mjs";
-import { Site } from "./lib/site.mjs";
-import { Tab } from "./lib/tab.mjs";
+import { stage } from "./lib/stage.mjs";
 
 const server = new Server({}, undefined, "denier");
-const browser = new Browser();
-const site = new Site();
 let audience, rooms;
 
-before(async () => {
-  await site.start();
-  await server.start();
-  await browser.start();
-  audience = new Audience(server, await Tab.open(browser, site, server), [...usual, "mo", "ada"]);
-  await audience.assemble();
-  rooms = new Rooms(server, audience);
-  await server.identity().createAppInstanceAdmin({ AppInstanceAdminArn: server.userArn("ada"), AppInstanceArn: server.appArn });
+const open = stage(server, {
+  ready: async () => {
+    audience = new Audience(server, await open(), [...usual, "mo", "ada"]);
+    await audience.assemble();
+    rooms = new Rooms(server, audience);
+    await server.identity().createAppInstanceAdmin({ AppInstanceAdminArn: server.userArn("ada"), AppInstanceArn: server.appArn });
+  },
 });
-after(async () => {
-  await browser.stop();
-  site.stop();
-  await server.stop();
-});
-afterEach(() => browser.assertQuiet());
 
 test("the sender alone is told that a message, or an edit, was denied", async () => {
   const client = server.messaging();

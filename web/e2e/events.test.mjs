@@ -3,44 +3,32 @@
 // of which no client of AWS is told.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 import { Audience } from "./lib/audience.mjs";
-import { Browser } from "./lib/browser.mjs";
 import { presign } from "./lib/presign.mjs";
 import { processors, Rooms, usual } from "./lib/rooms.mjs";
 import { eventually, Server } from "./lib/server.mjs";
-import { Site } from "./lib/site.mjs";
-import { Tab } from "./lib/tab.mjs";
+import { stage } from "./lib/stage.mjs";
 import WebSocket from "ws";
 
 const server = new Server({ extras: "presence,typing,unread" });
-const browser = new Browser();
-const site = new Site();
 let audience, client, rooms;
 
-before(async () => {
-  await site.start();
-  await server.start();
-  await browser.start();
-  client = server.messaging();
-  // Ann makes the channels. Ada is an admin, mo a moderator, and neither is a member; cy is hidden.
-  audience = new Audience(server, await Tab.open(browser, site, server), ["ann", "bob", "cy", "dan", "eve", "fay", "mo", "ada"]);
-  await audience.assemble();
-  rooms = new Rooms(server, audience);
-  await server.identity().createAppInstanceAdmin({ AppInstanceAdminArn: arn("ada"), AppInstanceArn: server.appArn });
+const open = stage(server, {
+  ready: async () => {
+    client = server.messaging();
+    // Ann makes the channels. Ada is an admin, mo a moderator, and neither is a member; cy is hidden.
+    audience = new Audience(server, await open(), ["ann", "bob", "cy", "dan", "eve", "fay", "mo", "ada"]);
+    await audience.assemble();
+    rooms = new Rooms(server, audience);
+    await server.identity().createAppInstanceAdmin({ AppInstanceAdminArn: arn("ada"), AppInstanceArn: server.appArn });
+  },
 });
-after(async () => {
-  await browser.stop();
-  site.stop();
-  await server.stop();
-});
-afterEach(() => browser.assertQuiet());
 
 const arn = (id) => server.userArn(id);
 const who = (id) => audience.identity(id);
 const tells = (act, wanted) => audience.tells(act, wanted);
 const tellsNobody = (act) => tells(act, () => []);
-
 
 test("memberships: made with the channel, one by one, hidden, in a batch, and ended", async () => {
   let room;

@@ -1,30 +1,15 @@
 // Sessions of the published SDK against the limits of AWS: 10 connections for one user, and one
 // more in a second (spec 4.10).
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Browser } from "./lib/browser.mjs";
+import { test } from "node:test";
 import { Server } from "./lib/server.mjs";
-import { Site } from "./lib/site.mjs";
-import { Tab } from "./lib/tab.mjs";
+import { stage } from "./lib/stage.mjs";
 
 const server = new Server({ limits: "aws" });
-const browser = new Browser();
-const site = new Site();
-
-before(async () => {
-  await site.start();
-  await server.start();
-  await browser.start();
-});
-after(async () => {
-  await browser.stop();
-  site.stop();
-  await server.stop();
-});
-afterEach(() => browser.assertQuiet());
+const open = stage(server);
 
 test("of more sessions than allowed, started at once, ten come in one by one and the rest is refused", async () => {
-  const tab = await Tab.open(browser, site, server);
+  const tab = await open();
   const names = Array.from({ length: 12 }, (_, n) => `s${n}`);
   for (const name of names) await tab.begin("alice", { name });
   for (const name of names) await tab.untilSettled(name);

@@ -1,34 +1,23 @@
 // What the published SDK is told when it connects with prefetch: which channels, and all of each
 // (spec 4.7). What REST lists for the same user is the measure.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Browser } from "./lib/browser.mjs";
+import { test } from "node:test";
 import { Server } from "./lib/server.mjs";
-import { Site } from "./lib/site.mjs";
-import { Tab } from "./lib/tab.mjs";
+import { stage } from "./lib/stage.mjs";
 
 const server = new Server();
-const browser = new Browser();
-const site = new Site();
 let client;
 
 const arn = (id) => server.userArn(id);
 const members = ["pat", "max", ...Array.from({ length: 33 }, (_, n) => `u${n}`)];
 
-before(async () => {
-  await site.start();
-  await server.start();
-  await browser.start();
-  client = server.messaging();
-  const user = (id) => ({ AppInstanceArn: server.appArn, AppInstanceUserId: id, Name: id.toUpperCase() });
-  await Promise.all(["ann", "vic", "zoe", ...members].map((id) => server.identity().createAppInstanceUser(user(id))));
+const open = stage(server, {
+  ready: async () => {
+    client = server.messaging();
+    const user = (id) => ({ AppInstanceArn: server.appArn, AppInstanceUserId: id, Name: id.toUpperCase() });
+    await Promise.all(["ann", "vic", "zoe", ...members].map((id) => server.identity().createAppInstanceUser(user(id))));
+  },
 });
-after(async () => {
-  await browser.stop();
-  site.stop();
-  await server.stop();
-});
-afterEach(() => browser.assertQuiet());
 
 /** A channel of ann and others, who join in order. */
 async function makeChannel(Name, others, more) {
@@ -48,7 +37,7 @@ const byName = (details) => Object.fromEntries(details.map(({ payload }) => [pay
 
 /** The CHANNEL_DETAILS of a new session, as many as are wanted and no more before the next event. */
 async function prefetched(user, count, more) {
-  const tab = await Tab.open(browser, site, server);
+  const tab = await open();
   await tab.begin(user, { prefetchOn: "connect", ...more });
   await tab.until(user, "events", 1 + count);
   const fence = await makeChannel("fence", user === "ann" ? [] : [user]);
@@ -149,7 +138,7 @@ test("an elastic channel is told as the sub-channels that the user is in", async
 });
 
 test("a session that comes back is told again, and one that does not ask is not", async () => {
-  const tab = await Tab.open(browser, site, server);
+  const tab = await open();
   await tab.begin("alice", { prefetchOn: "connect" });
   await tab.begin("bob", { prefetchSortBy: "unread" });
   await tab.until("alice", "events", 2);

@@ -1,33 +1,14 @@
 // The messaging session of the published SDK behind a gateway that breaks its connections: when it
 // comes back, when it stays away, and what it asks for before (spec 4.9).
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Browser } from "./lib/browser.mjs";
+import { test } from "node:test";
 import { Proxy } from "./lib/proxy.mjs";
 import { eventually, Server } from "./lib/server.mjs";
-import { Site } from "./lib/site.mjs";
-import { Tab } from "./lib/tab.mjs";
+import { stage } from "./lib/stage.mjs";
 
 const proxy = new Proxy();
 const server = new Server({ "ws-ping-interval": "1s" }, proxy);
-const browser = new Browser();
-const site = new Site();
-
-before(async () => {
-  await site.start();
-  await proxy.start();
-  await server.start();
-  await browser.start();
-});
-after(async () => {
-  await browser.stop();
-  site.stop();
-  proxy.stop();
-  await server.stop();
-});
-afterEach(() => browser.assertQuiet());
-
-const open = () => Tab.open(browser, site, server, `https://${proxy.host}`);
+const open = stage(server, { proxy });
 
 function say(Content, more) {
   const input = { ChannelArn: server.generalArn, ChimeBearer: server.userArn("bob"), Type: "STANDARD", Persistence: "PERSISTENT" };

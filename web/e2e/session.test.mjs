@@ -1,30 +1,16 @@
 // The published SDKs in a page of another origin: no adapter, wss and https only.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Browser } from "./lib/browser.mjs";
+import { test } from "node:test";
 import { Server } from "./lib/server.mjs";
-import { Site } from "./lib/site.mjs";
-import { Tab } from "./lib/tab.mjs";
+import { stage } from "./lib/stage.mjs";
 
 const server = new Server();
-const browser = new Browser();
-const site = new Site();
-
-before(async () => {
-  await site.start();
-  await server.start();
-  await browser.start();
-  const user = (id) => ({ AppInstanceArn: server.appArn, AppInstanceUserId: id, Name: id });
-  await server.identity().createAppInstanceUser(user("carol"));
+const open = stage(server, {
+  ready: async () => {
+    const user = (id) => ({ AppInstanceArn: server.appArn, AppInstanceUserId: id, Name: id });
+    await server.identity().createAppInstanceUser(user("carol"));
+  },
 });
-after(async () => {
-  await browser.stop();
-  site.stop();
-  await server.stop();
-});
-afterEach(() => browser.assertQuiet());
-
-const open = () => Tab.open(browser, site, server);
 
 function say(text) {
   const input = { ChannelArn: server.generalArn, ChimeBearer: server.userArn("bob"), Type: "STANDARD", Persistence: "PERSISTENT" };

@@ -1,31 +1,14 @@
 // A session of the published SDK whose connection is read too slowly for what its channels bring.
 // Pings come rarely here: they would find that the reader does not answer them before it is slow.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Browser } from "./lib/browser.mjs";
+import { test } from "node:test";
 import { Proxy } from "./lib/proxy.mjs";
 import { eventually, Server } from "./lib/server.mjs";
-import { Site } from "./lib/site.mjs";
-import { Tab } from "./lib/tab.mjs";
+import { stage } from "./lib/stage.mjs";
 
 const proxy = new Proxy();
 const server = new Server({ "ws-ping-interval": "10m", "ws-queue-bytes": "256KiB" }, proxy);
-const browser = new Browser();
-const site = new Site();
-
-before(async () => {
-  await site.start();
-  await proxy.start();
-  await server.start();
-  await browser.start();
-});
-after(async () => {
-  await browser.stop();
-  site.stop();
-  proxy.stop();
-  await server.stop();
-});
-afterEach(() => browser.assertQuiet());
+const open = stage(server, { proxy });
 
 function say(Content) {
   const input = { ChannelArn: server.generalArn, ChimeBearer: server.userArn("bob"), Type: "STANDARD", Persistence: "NON_PERSISTENT" };
@@ -33,7 +16,7 @@ function say(Content) {
 }
 
 test("a session that does not read is closed with 1011 and comes back, while others hear everything", async () => {
-  const tab = await Tab.open(browser, site, server, `https://${proxy.host}`);
+  const tab = await open();
   await tab.live("alice", "bob");
   const link = proxy.socket((await tab.seen("alice")).id);
   link.clog();
