@@ -44,7 +44,9 @@ func TestKernelLimits(t *testing.T) {
 			}
 			switch l := c.link.(type) {
 			case *polled:
+				l.mu.Lock() // the descriptor stays open meanwhile
 				options(int(l.fd))
+				l.mu.Unlock()
 			case *blocking:
 				raw, err := innermost(l.nc).(*net.TCPConn).SyscallConn()
 				if err != nil {
