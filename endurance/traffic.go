@@ -67,7 +67,7 @@ func (t *traffic) send(ctx, work context.Context, author int, every time.Duratio
 // moved: then the try is refused for good, and the next one, with another token, goes to where
 // the member is now.
 func (t *traffic) sendOne(ctx context.Context, h *hall, user int, content, token string, subs map[string]string) (string, error) {
-	key := fmt.Sprint(h.arn, user)
+	key := seatOf(h, user)
 	for try := 0; ; try++ {
 		request := object{"Content": content, "Type": "STANDARD", "Persistence": "PERSISTENT", "ClientRequestToken": fmt.Sprint(token, "-", try)}
 		if h.elastic {
@@ -89,6 +89,9 @@ func (t *traffic) sendOne(ctx context.Context, h *hall, user int, content, token
 		delete(subs, key)
 	}
 }
+
+// seatOf names a user in a channel, for what is known of its sub-channel.
+func seatOf(h *hall, user int) string { return fmt.Sprint(h.arn, user) }
 
 // move takes members out and lets them in again until ctx ends; in the end all are in.
 func (t *traffic) move(ctx, work context.Context, every time.Duration, random *rand.Rand) error {
@@ -142,27 +145,32 @@ func (t *traffic) moveOne(ctx context.Context, h *hall, user int, in bool) error
 	return nil
 }
 
-// flush sends a last message that each member gets and returns for each user which ones: who has
-// got them has got all before them.
+// flush sends last messages, of which each member gets at least one, and returns for each user all
+// that it gets: who has got them has got all before them. In an elastic channel every member sends
+// one, and what a member gets is what was sent in its sub-channel, as the verdict has it.
 func (t *traffic) flush(ctx context.Context, round int) (map[string][]string, error) {
 	last := map[string][]string{}
 	for _, h := range t.channels {
 		members := append(append([]int(nil), h.stay...), h.move...)
 		authors := members[:1]
 		if h.elastic {
-			authors = members // each for its sub-channel
+			authors = members
 		}
+		subs := map[string]string{}
 		for _, author := range authors {
 			content, began := fmt.Sprintf("last %d of %s", round, suffix(h.arn)), t.clock.Add(1)
-			id, err := t.sendOne(ctx, h, author, content, fmt.Sprintf("last-%d-%s-%d", round, suffix(h.arn), author), map[string]string{})
+			id, err := t.sendOne(ctx, h, author, content, fmt.Sprintf("last-%d-%s-%d", round, suffix(h.arn), author), subs)
 			if err != nil {
 				return nil, err
 			}
 			t.sent = append(t.sent, sent{id, suffix(h.arn), sum(content), author, -1, len(t.sent), began, t.clock.Add(1)})
+		}
+		ids := t.sent[len(t.sent)-len(authors):]
+		for i, author := range authors {
 			for _, m := range members {
-				if !h.elastic || m == author {
+				if subs[seatOf(h, m)] == subs[seatOf(h, author)] || !h.elastic {
 					name := suffix(t.users[m])
-					last[name] = append(last[name], id)
+					last[name] = append(last[name], ids[i].id)
 				}
 			}
 		}
