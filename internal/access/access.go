@@ -103,6 +103,14 @@ func markOf(rootSecret string) (string, error) {
 // the answer.
 func (s *Service) Forget() { s.generation.Add(1) }
 
+// Screen refuses a request by what is known without its body: form, scope and clock of the
+// signature, what is signed, an access key that is not known, a session token that does not open
+// or has expired. A refusal is a *sigv4.Error whose Step tells these apart. What Screen accepts is
+// not verified: only Verify says who signed it.
+func (s *Service) Screen(ctx context.Context, r *sigv4.Request) error {
+	return s.verifier.Screen(ctx, r, s)
+}
+
 // Verify finds who signed the request, and for which service. A refusal is a *sigv4.Error.
 func (s *Service) Verify(ctx context.Context, r *sigv4.Request) (p *Principal, service string, err error) {
 	result, err := s.verifier.Verify(ctx, r, s)

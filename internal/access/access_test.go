@@ -154,6 +154,42 @@ func TestRefusedCredentials(t *testing.T) {
 	}
 }
 
+// What is refused without the body is what no body could mend: a wrong secret shows only once the
+// body is there.
+func TestScreen(t *testing.T) {
+	f := newFixture(t)
+	ann, bob := f.issue(t, "ann"), f.issue(t, "bob")
+	root := access.Credentials{AccessKeyID: "AKIDROOT", SecretAccessKey: "root-secret"}
+	f.role(t, "gone", allow(`"chime:*"`, `"*"`))
+	orphan := f.session(t, "gone", access.SessionRequest{})
+	f.update(t, func(tx store.Tx) error { return store.Roles.Delete(tx, store.K("gone")) })
+	for _, tc := range []struct {
+		name  string
+		c     access.Credentials
+		later time.Duration
+		code  string // empty: it passes
+	}{
+		{"root", root, 0, ""},
+		{"session", ann, 0, ""},
+		{"wrong secret", access.Credentials{AccessKeyID: "AKIDROOT", SecretAccessKey: "other"}, 0, ""},
+		{"unknown key", access.Credentials{AccessKeyID: "AKIDOTHER", SecretAccessKey: "x"}, 0, sigv4.CodeUnrecognized},
+		{"another's token", access.Credentials{AccessKeyID: ann.AccessKeyID, SecretAccessKey: "x", SessionToken: bob.SessionToken}, 0, sigv4.CodeUnrecognized},
+		{"role deleted", orphan, 0, sigv4.CodeUnrecognized},
+		{"session over", ann, access.UserSessionDuration, sigv4.CodeExpiredToken},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f.now = f.now.Add(tc.later)
+			r := f.signed(t, tc.c)
+			r.BodyHash = [sha256.Size]byte{}
+			err := f.Screen(t.Context(), r)
+			refused, ok := errors.AsType[*sigv4.Error](err)
+			if tc.code == "" && err != nil || tc.code != "" && (!ok || refused.Code != tc.code || refused.Step != sigv4.StepKey) {
+				t.Errorf("got %v, want %q", err, tc.code)
+			}
+		})
+	}
+}
+
 func TestSessionEnds(t *testing.T) {
 	f := newFixture(t)
 	c := f.issue(t, "ann")

@@ -34,29 +34,39 @@ func (s *scratch) reset() {
 	}
 }
 
-// checkBody puts the hash of the body in place, and refuses a request that
-// names another one or none.
-func (s *scratch) checkBody(r *Request) error {
-	hex.Encode(s.body[:], r.BodyHash[:])
+// namedHashes checks each hash of the body that the request names, in a header
+// or in the query.
+func (s *scratch) namedHashes(r *Request, check func(where, value string) error) error {
 	if values := r.Header["X-Amz-Content-Sha256"]; len(values) > 0 {
-		if err := s.compareBody("the header x-amz-content-sha256", values[0]); err != nil {
+		if err := check("the header x-amz-content-sha256", values[0]); err != nil {
 			return err
 		}
 	}
 	if value, ok := s.query.get(paramBodyHash); ok {
-		return s.compareBody("the query parameter "+paramBodyHash, value)
+		return check("the query parameter "+paramBodyHash, value)
 	}
 	return nil
 }
 
-func (s *scratch) compareBody(where, value string) error {
-	switch {
-	case value == string(s.body[:]):
-		return nil
-	case value == "UNSIGNED-PAYLOAD", strings.HasPrefix(value, "STREAMING-"):
+// wholeBody refuses the words that stand for a body that is not signed, or not
+// as a whole.
+func wholeBody(where, value string) error {
+	if value == "UNSIGNED-PAYLOAD" || strings.HasPrefix(value, "STREAMING-") {
 		return invalid(StepBody, "%s is %s; this service accepts only the SHA-256 of the body in lower-case hexadecimal digits", where, quote(value))
 	}
-	return invalid(StepBody, "%s is %s; the SHA-256 of the body received is %s", where, quote(value), s.body[:])
+	return nil
+}
+
+// checkBody puts the hash of the body in place, and refuses a request that
+// names another one.
+func (s *scratch) checkBody(r *Request) error {
+	hex.Encode(s.body[:], r.BodyHash[:])
+	return s.namedHashes(r, func(where, value string) error {
+		if value != string(s.body[:]) {
+			return invalid(StepBody, "%s is %s; the SHA-256 of the body received is %s", where, quote(value), s.body[:])
+		}
+		return nil
+	})
 }
 
 // matches reports whether the signature of the claim is that of the request

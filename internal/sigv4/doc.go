@@ -6,6 +6,8 @@
 //   - A request is accepted only when the method, the raw target, the Host,
 //     every signed header and the body are those the key's holder signed, for
 //     one of the scopes this server serves, inside the time allowed.
+//   - Screen refuses without the body, and before it is read, whatever no body
+//     could mend.
 //   - What acts on a request must be signed: host always, and every x-amz-*
 //     header that is present, so that nobody can add an x-amz-chime-bearer or
 //     exchange a session token on the way.

@@ -142,17 +142,42 @@ func orDefault(d, standard time.Duration) time.Duration {
 	return max(d, 0)
 }
 
+// Screen makes every check of Verify that needs neither the body nor the
+// secret: form, scope, clock, what is signed, and with keys, the access key
+// and session token. What it accepts may still be refused by Verify; what it
+// refuses, Verify refuses. It lets a server refuse a request before it reads
+// the body. Without keys (nil) it looks up nothing.
+//
+// It tells a known access key from an unknown one, as the answer of Verify
+// does, and AWS's.
+func (v *Verifier) Screen(ctx context.Context, r *Request, keys Keys) error {
+	s := v.borrow()
+	defer v.giveBack(s)
+	c, _, err := v.check(s, r)
+	if err != nil || keys == nil {
+		return err
+	}
+	_, _, err = keys.SecretKey(ctx, c.accessKeyID, c.token)
+	if err == nil {
+		return nil
+	}
+	if refusal := keyRefusal(err); refusal != nil {
+		return refusal
+	}
+	return fmt.Errorf("look up access key: %w", err)
+}
+
 // Verify accepts or refuses a request. A refusal is an *Error; any other error
 // came from keys. The request is only read.
 func (v *Verifier) Verify(ctx context.Context, r *Request, keys Keys) (Result, error) {
-	s := v.scratch.Get().(*scratch)
-	defer func() {
-		s.reset()
-		v.scratch.Put(s)
-	}()
+	s := v.borrow()
+	defer v.giveBack(s)
 
 	c, index, err := v.check(s, r)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := s.checkBody(r); err != nil {
 		return Result{}, err
 	}
 	secret, principal, err := keys.SecretKey(ctx, c.accessKeyID, c.token)
@@ -181,8 +206,16 @@ func (v *Verifier) Verify(ctx context.Context, r *Request, keys Keys) (Result, e
 	}, nil
 }
 
-// check makes every check that needs no key, leaving in s what the signature
-// is computed from. It returns the place of the scope among the options.
+func (v *Verifier) borrow() *scratch { return v.scratch.Get().(*scratch) }
+
+func (v *Verifier) giveBack(s *scratch) {
+	s.reset()
+	v.scratch.Put(s)
+}
+
+// check makes every check that needs neither key nor body, leaving in s what
+// the signature is computed from. It returns the place of the scope among the
+// options.
 func (v *Verifier) check(s *scratch, r *Request) (c claim, scope int, err error) {
 	path, query, err := splitTarget(r)
 	if err != nil {
@@ -213,7 +246,7 @@ func (v *Verifier) check(s *scratch, r *Request) (c claim, scope int, err error)
 	if v.options.unsignedToken {
 		s.omit = paramToken
 	}
-	return c, scope, s.checkBody(r)
+	return c, scope, s.namedHashes(r, wholeBody)
 }
 
 // splitTarget cuts the raw target into path and query.
