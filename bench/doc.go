@@ -7,7 +7,7 @@
 //	go run ./bench -parts storm -sizes storm=5000       # other sizes
 //	go run ./bench -node "--ws-engine goroutine"        # with other settings of the node
 //	go run ./bench -profile bin/profiles    # also keep CPU profiles of the node under load
-//	go run ./bench -parts before -before old/carillon   # sends of two builds in turns
+//	go run ./bench -parts before -before old/carillon   # sends and deliveries of two builds in turns
 //	go run ./bench -compare old.json,new.json
 //
 // The parts of live delivery are:

@@ -41,7 +41,7 @@ func (b *bench) saturated(ctx context.Context, members int, least float64) error
 			return err
 		}
 		frames, raw = append(frames, measured.framesPerSecond()), append(raw, compared.framesPerSecond())
-		cpu = append(cpu, float64(measured.CPU.Nanoseconds())/1000/measured.Frames)
+		cpu = append(cpu, measured.cpuPerFrame())
 		sends = append(sends, measured.sendsPerSecond())
 	}
 	b.pushed[members] = median(raw)
@@ -133,7 +133,7 @@ func (b *bench) broadcast(ctx context.Context) error {
 			return err
 		}
 		frames, raw = append(frames, measured.framesPerSecond()), append(raw, compared.framesPerSecond())
-		cpu = append(cpu, float64(measured.CPU.Nanoseconds())/1000/measured.Frames)
+		cpu = append(cpu, measured.cpuPerFrame())
 		b.size = measured.Size
 	}
 	b.add(figure("broadcast", fmt.Sprintf("deliveries, %d members, one message at a time", members), "/s", frames).

@@ -55,6 +55,7 @@ type loadResult struct {
 func (r loadResult) sendsPerSecond() float64  { return r.Sends / r.Seconds }
 func (r loadResult) framesPerSecond() float64 { return r.Frames / r.Seconds }
 func (r loadResult) cpuPerSend() float64      { return float64(r.CPU.Microseconds()) / r.Sends }
+func (r loadResult) cpuPerFrame() float64     { return float64(r.CPU.Nanoseconds()) / 1000 / r.Frames }
 
 const (
 	senders = 64 // connections that send at once

@@ -188,46 +188,83 @@ func (b *bench) policies(ctx context.Context) error {
 		"the same by the root", job, 0.95)
 }
 
-// before compares sends with those of another build of the program, when one is given.
+// before compares sends and deliveries with those of another build of the program, when one is given.
 func (b *bench) before(ctx context.Context) error {
 	if b.other == "" {
 		return nil
 	}
-	s, err := b.stage(ctx, "now", 1)
+	now, old, err := b.builds(ctx, "one", 1)
 	if err != nil {
 		return err
 	}
-	defer s.stop()
-	old, err := b.stageOf(ctx, b.other, "before", 1, 1)
-	if err != nil {
-		return err
-	}
-	defer old.stop()
-	return b.against(ctx, "before", "signed durable sends of this build", "server CPU of such a send", s.job(b.seconds, 1, 40_000),
+	err = b.against(ctx, "before", "signed durable sends of this build", "server CPU of such a send", now.job(b.seconds, 1, 40_000),
 		"of "+b.other, old.job(b.seconds, 1, 40_000), 0.95)
+	if err := errors.Join(err, now.stop(), old.stop()); err != nil {
+		return err
+	}
+
+	members := b.sizes.channel
+	if now, old, err = b.builds(ctx, "many", members, "--ws-queue-bytes", "8MiB"); err != nil {
+		return err
+	}
+	measured, compared, err := b.inTurns(ctx, now.job(b.seconds, members, 20_000), old.job(b.seconds, members, 20_000))
+	if err := errors.Join(err, now.stop(), old.stop()); err != nil {
+		return err
+	}
+	of := fmt.Sprintf("%d members, saturated", members)
+	b.add(figure("before", "deliveries of this build, "+of, "/s", each(measured, loadResult.framesPerSecond)).
+		against("of "+b.other, each(compared, loadResult.framesPerSecond)).aims(ratioAtLeast(0.95)),
+		figure("before", "server CPU of a delivery, sends included", "us", each(measured, loadResult.cpuPerFrame)).
+			against("of "+b.other, each(compared, loadResult.cpuPerFrame)))
+	return nil
+}
+
+// builds starts a node of this build and one of the other, with a channel of so many members each.
+func (b *bench) builds(ctx context.Context, name string, members int, args ...string) (now, old scene, err error) {
+	if now, err = b.stage(ctx, name+"-now", members, args...); err != nil {
+		return now, old, err
+	}
+	if old, err = b.stageOf(ctx, b.other, name+"-before", members, members, args...); err != nil {
+		err = errors.Join(err, now.stop())
+	}
+	return now, old, err
 }
 
 // against compares sends with those of a reference, in turns, by their number and their cost. The
 // ratio of the numbers aims at least.
 func (b *bench) against(ctx context.Context, part, number, cost string, job loadJob, reference string, compared loadJob, least float64) error {
-	var sends, raw, cpu, rawCPU []float64
+	sends, raw, err := b.inTurns(ctx, job, compared)
+	if err != nil {
+		return err
+	}
+	b.add(figure(part, number, "/s", each(sends, loadResult.sendsPerSecond)).
+		against(reference, each(raw, loadResult.sendsPerSecond)).aims(ratioAtLeast(least)),
+		figure(part, cost, "us", each(sends, loadResult.cpuPerSend)).against(reference, each(raw, loadResult.cpuPerSend)))
+	return nil
+}
+
+// inTurns puts two loads on the machine in turns, round after round, neither always the first.
+func (b *bench) inTurns(ctx context.Context, job, compared loadJob) (measured, reference []loadResult, err error) {
 	for round := range b.rounds {
 		jobs := [2]loadJob{job, compared}
 		var results [2]loadResult
 		for i := range jobs {
-			which := (i + round) % 2 // neither is always the first
-			var err error
+			which := (i + round) % 2
 			if results[which], err = ask[loadResult](ctx, "load", jobs[which]); err != nil {
-				return err
+				return nil, nil, err
 			}
 		}
-		a, c := results[0], results[1]
-		sends, raw = append(sends, a.sendsPerSecond()), append(raw, c.sendsPerSecond())
-		cpu, rawCPU = append(cpu, a.cpuPerSend()), append(rawCPU, c.cpuPerSend())
+		measured, reference = append(measured, results[0]), append(reference, results[1])
 	}
-	b.add(figure(part, number, "/s", sends).against(reference, raw).aims(ratioAtLeast(least)),
-		figure(part, cost, "us", cpu).against(reference, rawCPU))
-	return nil
+	return measured, reference, nil
+}
+
+// each takes one figure of every result.
+func each(results []loadResult, figure func(loadResult) float64) (figures []float64) {
+	for _, r := range results {
+		figures = append(figures, figure(r))
+	}
+	return figures
 }
 
 // profiled runs one more round under the profiler, when profiles are wanted.

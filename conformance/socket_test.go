@@ -51,7 +51,7 @@ func (p peer) presign(userARN string, at time.Time, expires time.Duration, more 
 
 // dial opens a WebSocket.
 func (p peer) dial(ctx context.Context, userARN string, more ...string) (*websocket.Conn, error) {
-	target, err := p.presign(userARN, time.Now(), 10*time.Second, more...)
+	target, err := p.presign(userARN, time.Now(), time.Minute, more...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (n *node) connect(t *testing.T, userARN string, more ...string) socket {
 // next waits for the next event.
 func (s socket) next() frame {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	f, err := next(ctx, s.conn)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s socket) expect(want ...string) {
 
 // closed waits for the close frame and tells its code.
 func (s socket) closed() websocket.StatusCode {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for {
 		if _, _, err := s.conn.Read(ctx); err != nil {

@@ -302,7 +302,7 @@ func TestTyping(t *testing.T) {
 // wait delivers until the client has something.
 func (c *client) wait() {
 	c.l.t.Helper()
-	for deadline := time.After(10 * time.Second); ; {
+	for deadline := time.After(time.Minute); ; {
 		c.l.deliver()
 		select {
 		case <-c.woken:
