@@ -1,4 +1,4 @@
-.PHONY: test race lint generate web e2e bench soak isolation cuts cuts-race ci build
+.PHONY: test race stress lint generate web e2e bench soak isolation cuts cuts-race ci build
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -10,6 +10,9 @@ test:
 
 race:
 	go test -race ./...
+
+stress:
+	.ci/stress
 
 lint:
 	@test -z "$$(gofmt -l cmd client internal bench conformance e2e endurance)" || { gofmt -l cmd client internal bench conformance e2e endurance; exit 1; }
