@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/carillon-chat/carillon/internal/app/browser"
 	"github.com/carillon-chat/carillon/internal/app/datadir"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/config"
@@ -50,6 +51,7 @@ type App struct {
 	registry       *prometheus.Registry
 	readiness      obs.Readiness
 	services       *services
+	pages          *browser.Guard
 
 	actors    []actor        // in the order of their start
 	closers   []func() error // of what New opened, in that order
@@ -73,7 +75,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 	}
 	a := &App{cfg: cfg, deps: deps, registry: obs.NewRegistry(deps.Version), ready: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		a.openPorts, a.openStore, a.buildServices, a.seed, a.buildPublic, a.buildOps,
+		a.openPorts, a.openStore, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/app/bothtls"
+	"github.com/carillon-chat/carillon/internal/app/browser"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/config"
@@ -46,6 +47,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		Engine: wsconn.Engine(a.cfg.WSEngine), Compression: a.cfg.WSCompression,
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
+	a.pages = browser.NewGuard(a.cfg.AllowedOrigins, a.cfg.HasDevKeys(), a.publicHost, a.Addr())
 	handler, err := a.router(sockets)
 	if err != nil {
 		return err
@@ -93,7 +95,7 @@ func isSecure(r *http.Request) bool {
 func (a *App) router(sockets http.Handler) (http.Handler, error) {
 	rest, err := awshttp.New(awshttp.Options{
 		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log, Limiter: a.services.limiter,
-		AllowedOrigins: a.cfg.AllowedOrigins, Explain: a.cfg.Mode == config.Dev, Secure: isSecure,
+		AllowOrigin: a.pages.Allows, Explain: a.cfg.Mode == config.Dev, Secure: isSecure,
 		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(),
 	})
 	if err != nil {
@@ -110,7 +112,7 @@ func (a *App) router(sockets http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return a.guardPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.EscapedPath(); {
 		case path == access.ConnectTarget:
 			sockets.ServeHTTP(w, r)
@@ -119,7 +121,7 @@ func (a *App) router(sockets http.Handler) (http.Handler, error) {
 		default:
 			rest.ServeHTTP(w, r)
 		}
-	}), nil
+	})), nil
 }
 
 // ownHosts are the host[:port] that a browser may know this port by.

@@ -24,12 +24,12 @@ const corsMaxAge = 86400 // seconds
 // allowOrigins answers preflights, and gives every other answer, errors
 // included, the headers that let a page read it. Both need no signature and
 // tell nothing but what this file says.
-func allowOrigins(origins []string, next http.Handler) http.Handler {
+func allowOrigins(allowed func(origin string) bool, next http.Handler) http.Handler {
 	return cors.New(cors.Options{
-		AllowedOrigins: origins,
-		AllowedMethods: corsMethods,
-		AllowedHeaders: corsHeaders,
-		ExposedHeaders: corsExposed,
-		MaxAge:         corsMaxAge,
+		AllowOriginFunc: allowed,
+		AllowedMethods:  corsMethods,
+		AllowedHeaders:  corsHeaders,
+		ExposedHeaders:  corsExposed,
+		MaxAge:          corsMaxAge,
 	}).Handler(next)
 }

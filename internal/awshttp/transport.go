@@ -43,9 +43,9 @@ type Options struct {
 	// MaxBody is the limit of a request body in bytes; zero means
 	// DefaultMaxBody. More is answered 413.
 	MaxBody int64
-	// AllowedOrigins are the web origins that browsers may call from, with at
-	// most one * in each; empty means every origin. No cookies are used.
-	AllowedOrigins []string
+	// AllowOrigin tells the web origins that browsers may call from; nil allows
+	// every one. No cookies are used.
+	AllowOrigin func(origin string) bool
 	// Explain tells the sender of a refused signature what the server
 	// computed, when the gate says so. For development.
 	Explain bool
@@ -103,7 +103,7 @@ func New(o Options) (http.Handler, error) {
 	if err := t.guarded.build(); err != nil {
 		return nil, fmt.Errorf("awshttp: %w", err)
 	}
-	return allowOrigins(o.AllowedOrigins, t), nil
+	return allowOrigins(o.AllowOrigin, t), nil
 }
 
 // register puts an operation on the side of the gate that its model names.

@@ -18,8 +18,8 @@ func welcome(w io.Writer, cfg config.Config, node *app.App) error {
 	if node.OpsAddr() != "" {
 		fmt.Fprintf(&b, "Health and metrics: http://%s/healthz /readyz /metrics\n", node.OpsAddr())
 	}
-	if seeded := node.Seeded(); seeded != nil {
-		describeDev(&b, cfg, base, seeded)
+	if node.Seeded() != nil {
+		describeDev(&b, cfg, base, node)
 	}
 	if file := node.CAFile(); file != "" {
 		describeTrust(&b, file)
@@ -31,7 +31,8 @@ func welcome(w io.Writer, cfg config.Config, node *app.App) error {
 	return err
 }
 
-func describeDev(b *strings.Builder, cfg config.Config, base string, seeded *app.Seeded) {
+func describeDev(b *strings.Builder, cfg config.Config, base string, node *app.App) {
+	seeded := node.Seeded()
 	fmt.Fprintf(b, "\nChat page:    %s/chat/\n", base)
 	if !cfg.OnLoopback() {
 		b.WriteString("Warning: whoever reaches the chat page can act as any of the users.\n")
@@ -49,13 +50,18 @@ func describeDev(b *strings.Builder, cfg config.Config, base string, seeded *app
 	for _, service := range []string{"CHIME_SDK_MESSAGING", "CHIME_SDK_IDENTITY", "STS", "IAM", "COGNITO_IDENTITY"} {
 		fmt.Fprintf(b, "  export AWS_ENDPOINT_URL_%s=%s\n", service, base)
 	}
-	fmt.Fprintf(b, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n  export AWS_ACCESS_KEY_ID=%[2]s\n", cfg.Region, cfg.RootAccessKeyID)
-	if cfg.HasDevKeys() {
-		fmt.Fprintf(b, "  export AWS_SECRET_ACCESS_KEY=%s\n", config.DevSecretAccessKey)
-		b.WriteString("\nThese are the published default keys of carillon dev: never use them for anything else.\n")
+	fmt.Fprintf(b, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n", cfg.Region)
+	id, secret := node.DevKeys()
+	if id == "" {
+		fmt.Fprintf(b, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY=...   # the secret that you set\n", cfg.RootAccessKeyID)
 		return
 	}
-	b.WriteString("  export AWS_SECRET_ACCESS_KEY=...   # the secret that you set\n")
+	fmt.Fprintf(b, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY=%s\n", id, secret)
+	if cfg.HasDevKeys() {
+		b.WriteString("\nThese are the published default keys of carillon dev: never use them for anything else.\n")
+	} else {
+		b.WriteString("\nThese keys were made for this data folder, which holds them in root-keys.json.\n")
+	}
 }
 
 // describeTrust says how programs learn to trust the local CA. Browsers do not need it for the

@@ -73,8 +73,15 @@ func (c *Config) checkKeys(fault func(key string, err error)) {
 	} else if len(c.RootSecretAccessKey.Reveal()) < minSecretLen {
 		fault(secret, fmt.Errorf("must have at least %d characters", minSecretLen))
 	}
+	if c.RandomKeys && (c.RootAccessKeyID != DevAccessKeyID || c.RootSecretAccessKey.Reveal() != DevSecretAccessKey) {
+		fault("random-keys", fmt.Errorf("must not be set beside %s and %s", id, secret))
+	}
 	if !c.HasDevKeys() {
 		return
+	}
+	if slices.Contains(c.AllowedOrigins, "*") && c.Mode == Dev {
+		fault("allowed-origins", errors.New("must not be * while the published default keys are in use, because every web page would have them: "+
+			"name the origins, or set random-keys"))
 	}
 	if c.Mode == Serve {
 		fault(id, errors.New("is one of the published keys of `carillon dev`, which everybody knows: set keys of your own"))
@@ -134,7 +141,9 @@ func checkOrigins(origins []string) error {
 	}
 	for _, origin := range origins {
 		u, err := url.Parse(origin)
-		if origin == "*" {
+		if origin == LoopbackOrigins {
+			err = nil
+		} else if origin == "*" {
 			err = when(len(origins) > 1, "must not hold other origins beside *")
 		} else if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
 			err = fmt.Errorf("must hold origins such as https://chat.example.com, not %q", origin)

@@ -30,6 +30,8 @@ type Config struct {
 	RootAccessKeyID     string `key:"root-access-key-id" dev:"CARILLONDEV000000000" doc:"Access key id that may do everything: 16 to 128 letters, digits or underscores."`
 	RootSecretAccessKey Secret `key:"root-secret-access-key" dev:"carillon-dev-secret-do-not-use-in-production" flag:"-" doc:"Secret of the root access key, at least 16 characters. It has no flag, because other users of a machine can read those."`
 
+	RandomKeys bool `key:"random-keys" default:"false" mode:"dev" doc:"Use a root access key that is made for the data folder and kept in it, instead of the published one."`
+
 	RootSecretAccessKeyPrevious Secret `key:"root-secret-access-key-previous" flag:"-" doc:"Former secret of the root access key, for the first start after it was changed: the stored keys are sealed under it. It signs nothing, and may be removed afterwards."`
 
 	OIDCAllowHTTP          bool     `key:"oidc-allow-http" default:"false" doc:"Accept web identity tokens of issuers on this machine that speak plain HTTP (http://localhost, http://127.0.0.1, http://[::1]), for tests. IAM knows such a provider by the same URL with https://."`
@@ -39,7 +41,7 @@ type Config struct {
 	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 
-	AllowedOrigins []string      `key:"allowed-origins" default:"*" doc:"Origins of web pages that may call the REST API: a list (separated by commas in the environment), or * for all."`
+	AllowedOrigins []string      `key:"allowed-origins" default:"*" dev:"loopback" doc:"Origins of web pages that may call the REST API and open WebSockets: a list (separated by commas in the environment), or * for all. loopback stands for all pages of this machine: localhost, 127.0.0.1 and [::1] with any port. The server's own pages always may. * is refused with the published keys of dev."`
 	PresignGrace   time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
 	TokenWindow    time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered. 1m to 24h."`
 	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back. At least 1m."`
@@ -80,8 +82,15 @@ const (
 	DevSecretAccessKey = "carillon-dev-secret-do-not-use-in-production"
 )
 
+// LoopbackOrigins stands for all origins of this machine in the setting allowed-origins.
+const LoopbackOrigins = "loopback"
+
 // HasDevKeys reports whether a published default key is in use.
 func (c *Config) HasDevKeys() bool {
+	return !c.RandomKeys && c.hasPublished()
+}
+
+func (c *Config) hasPublished() bool {
 	return c.RootAccessKeyID == DevAccessKeyID || c.RootSecretAccessKey.Reveal() == DevSecretAccessKey
 }
 

@@ -45,7 +45,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		Region: "us-east-1", Account: "000000000000",
 		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
 		CognitoGuestsPerSecond: 50,
-		AllowedOrigins:         []string{"*"}, PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour,
+		AllowedOrigins:         []string{"loopback"}, PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour,
 		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,
 		Profile: config.LimitsRelaxed, Limits: config.Limits{
 			AppInstances: 1000, Users: 1_000_000, Admins: 1000, Endpoints: 100, Channels: 100_000_000, Members: 100_000,
@@ -164,6 +164,8 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "origin with path", sources: flag("allowed-origins", "https://a.example/x"), want: []string{"allowed-origins"}},
 		{name: "no origin", sources: flag("allowed-origins", ""), want: []string{"allowed-origins"}},
 		{name: "star among origins", sources: flag("allowed-origins", "*,https://a.example"), want: []string{"allowed-origins"}},
+		{name: "published keys for every page", mode: config.Dev, sources: config.Sources{Flags: map[string]string{"allowed-origins": "*"}}, want: []string{"allowed-origins", "published", "random-keys"}},
+		{name: "random keys beside one's own", mode: config.Dev, sources: flag("random-keys", "true"), want: []string{"random-keys", "root-access-key-id"}},
 		{name: "issuer network without length", sources: flag("oidc-allowed-networks", "10.0.0.0/8,10.1.2.3"), want: []string{"oidc-allowed-networks", `"10.1.2.3"`}},
 		{name: "issuer network with a host", sources: flag("oidc-allowed-networks", "10.1.2.3/8"), want: []string{"oidc-allowed-networks"}},
 		{name: "guests below zero", sources: flag("cognito-guests-per-second", "-1"), want: []string{"cognito-guests-per-second", "between 0 and 100000"}},
@@ -203,6 +205,13 @@ func TestDevOpenToOthersWithOwnKeys(t *testing.T) {
 	_, err := config.Load(config.Dev, config.Sources{Environ: ownKeys, Flags: map[string]string{"listen": "0.0.0.0:24463"}})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+func TestDevWithRandomKeys(t *testing.T) {
+	cfg, err := config.Load(config.Dev, config.Sources{Flags: map[string]string{"random-keys": "true", "allowed-origins": "*", "listen": "0.0.0.0:24463"}})
+	if err != nil || cfg.HasDevKeys() {
+		t.Errorf("published keys %v, error %v", cfg.HasDevKeys(), err)
 	}
 }
 
