@@ -19,7 +19,7 @@ func (c *channel) details(p *place, who string) string {
 	var messages []string
 	more := false
 	for _, n := range slices.Backward(p.notes) {
-		if n.sender != who && (n.status != "SENT" || n.target != "" && n.target != who) {
+		if !n.by(who) && (n.status != "SENT" || n.target != "" && !n.to(who)) {
 			continue
 		}
 		if more = len(messages) == detailsMessages; more {

@@ -31,7 +31,13 @@ type note struct {
 	kind, persistence  string
 	status, content    string
 	redacted           bool
+	// senderGone and targetGone: the user was deleted, and the next of the same id is another.
+	senderGone, targetGone bool
 }
+
+// by and to tell whether somebody is the sender or the target, and not the next user of the same id.
+func (n *note) by(who string) bool { return n.sender == who && !n.senderGone }
+func (n *note) to(who string) bool { return n.target == who && !n.targetGone }
 
 func (n *note) line(event, sub string) string {
 	text := fmt.Sprintf("%s %s%s %s %s of %s", event, n.kind, inSub(sub), n.id, n.persistence, n.sender)

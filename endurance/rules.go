@@ -152,8 +152,15 @@ func (c *channel) remove(by, who string) []telling {
 	return c.end(p, who)
 }
 
-// forget takes every role away from a user who was deleted.
+// forget takes every role away from a user who was deleted. The next user of the id has none of its
+// messages.
 func (c *channel) forget(who string) (t []telling) {
+	for _, p := range c.places {
+		for _, n := range p.notes {
+			n.senderGone = n.senderGone || n.sender == who
+			n.targetGone = n.targetGone || n.target == who
+		}
+	}
 	if c.elastic != nil {
 		t = c.endAll(who)
 	} else {
@@ -184,13 +191,17 @@ func (c *channel) close() []telling {
 // audience is whom a message is for: all, or sender and target, and while a flow has it or has
 // failed it the sender alone (spec 4.4).
 func (p *place) audience(n *note) []string {
-	switch {
-	case n.status != "SENT":
-		return p.among(n.sender)
-	case n.target != "":
-		return p.among(n.sender, n.target)
+	if n.status == "SENT" && n.target == "" {
+		return p.everybody()
 	}
-	return p.everybody()
+	var parties []string
+	if !n.senderGone {
+		parties = append(parties, n.sender)
+	}
+	if n.status == "SENT" && !n.targetGone {
+		parties = append(parties, n.target)
+	}
+	return p.among(parties...)
 }
 
 // tell is an event about a message, to its audience.

@@ -240,7 +240,7 @@ func (l *lane) edit(ctx context.Context, c *channel, p *place) error {
 		by: by, in: in, after: c.arn, done: func() []telling { return c.edit(p, n, content) },
 	}
 	switch {
-	case by != n.sender:
+	case !n.by(by):
 		r.wrong = "it is not the sender"
 	case n.redacted:
 		r.wrong = "it is redacted"
@@ -267,7 +267,7 @@ func (l *lane) redact(ctx context.Context, c *channel, p *place) error {
 		by: by, in: in, after: c.arn, done: func() []telling { return p.redact(n) },
 	}
 	switch {
-	case by != n.sender && (!c.manages(by) || n.target != "" && n.target != by):
+	case !n.by(by) && (!c.manages(by) || n.target != "" && !n.to(by)):
 		r.wrong = "it is not the sender's or a manager's who sees it"
 	case n.status != "SENT":
 		r.wrong = "it has the status " + n.status

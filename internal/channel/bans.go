@@ -151,7 +151,7 @@ func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.Describ
 		if shown.Member, err = v.Identity(r, b.Ref); err != nil {
 			return err
 		}
-		shown.CreatedBy, err = v.Identity(r, b.CreatedBy)
+		shown.CreatedBy, err = v.IdentityAt(r, b.CreatedBy, b.Order)
 		resp.ChannelBan = shown
 		return err
 	})

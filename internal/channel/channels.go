@@ -149,7 +149,7 @@ func (s *Service) summaryFor(r store.Reader, actor identity.Actor, c chime.Chann
 
 // whole is the channel with all that describes it.
 func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
-	creator, err := v.Identity(r, v.Channel.CreatedBy)
+	creator, err := v.IdentityAt(r, v.Channel.CreatedBy, v.Channel.Order)
 	if err != nil {
 		return nil, err
 	}

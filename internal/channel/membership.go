@@ -153,7 +153,7 @@ func (v *Visit) showMembership(r store.Reader, m chime.Membership) (*messaging.C
 	if err != nil {
 		return nil, err
 	}
-	inviter, err := v.Identity(r, m.InvitedBy)
+	inviter, err := v.IdentityAt(r, m.InvitedBy, m.Order)
 	return &messaging.ChannelMembership{
 		InvitedBy: inviter, Type: m.Type, Member: member, ChannelARN: v.ARN(),
 		CreatedTimestamp: m.Created.Optional(), LastUpdatedTimestamp: m.Updated.Optional(),

@@ -71,19 +71,25 @@ func channelAt(r store.Reader, app string, at chime.Place) (c chime.Channel, fou
 	return c, found && c.UID == at.UID, err
 }
 
-// VisitAt is what somebody is, as a member and nothing more, in a place of its list of
-// memberships, nil when the channel or the membership is gone.
+// VisitAt is what a user or bot is, as a member and nothing more, in a place of its list of
+// memberships, nil when the channel or the membership is gone. Of one that is deleted no message is
+// its own.
 func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (*Visit, error) {
 	c, found, err := channelAt(r, app, at)
 	if err != nil || !found {
 		return nil, err
 	}
-	v := &Visit{Actor: identity.Actor{App: app, Ref: ref}, Channel: c, Sub: at.Sub, site: s.site}
+	v := &Visit{Actor: identity.Actor{App: app, Holder: chime.Holder{Ref: ref}}, Channel: c, Sub: at.Sub, site: s.site}
 	m, found, err := v.MembershipOf(r, ref)
 	if err != nil || !found {
 		return nil, err
 	}
 	v.Membership = &m
+	if holder, err := identity.Present(r, app, ref); err != nil {
+		return nil, err
+	} else if holder.Ref != "" {
+		v.Actor.Holder = holder
+	}
 	return v, nil
 }
 

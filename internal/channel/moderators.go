@@ -139,7 +139,7 @@ func (s *Service) DescribeChannelModerator(ctx context.Context, req *messaging.D
 		if shown.Moderator, err = v.Identity(r, m.Ref); err != nil {
 			return err
 		}
-		shown.CreatedBy, err = v.Identity(r, m.CreatedBy)
+		shown.CreatedBy, err = v.IdentityAt(r, m.CreatedBy, m.Order)
 		resp.ChannelModerator = shown
 		return err
 	})

@@ -83,7 +83,7 @@ func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.Place
 // placeOf is a channel of somebody's list without what only its record knows.
 func (s *Service) placeOf(app string, ref chime.Ref, at chime.Place) *Visit {
 	return &Visit{
-		Actor: identity.Actor{App: app, Ref: ref}, Sub: at.Sub,
+		Actor: identity.Actor{App: app, Holder: chime.Holder{Ref: ref}}, Sub: at.Sub,
 		Channel: chime.Channel{ID: at.ChannelID, UID: at.UID}, site: s.site,
 	}
 }

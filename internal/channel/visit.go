@@ -24,7 +24,7 @@ type Visit struct {
 	Sub string
 
 	site  chime.Site
-	shown map[chime.Ref]*messaging.Identity // by Identity
+	shown map[chime.Ref]shown // by Identity
 }
 
 // errNoChannel is what most operations answer for a channel that does not exist (spec 10.5).
@@ -124,21 +124,33 @@ func (v *Visit) MembershipOf(r store.Reader, ref chime.Ref) (chime.Membership, b
 	return store.Memberships.Get(r, v.memberKey(ref, v.Sub))
 }
 
-// Among picks those who are members of the channel, or of the sub-channel that the visit is about,
-// in their order and nobody twice.
-func (v *Visit) Among(r store.Reader, refs ...chime.Ref) (members []chime.Ref, err error) {
+// Among picks those whom a message names who are members of the channel, or of the sub-channel that
+// the visit is about, in their order and none twice. The next holder of an id is not the one that the
+// message names.
+func (v *Visit) Among(r store.Reader, m *chime.Message, refs ...chime.Ref) (members []chime.Ref, err error) {
 	for i, ref := range refs {
-		is := ref == v.Actor.Ref && v.Membership != nil
-		if ref != v.Actor.Ref {
-			if _, is, err = v.MembershipOf(r, ref); err != nil {
-				return nil, err
-			}
+		is, err := v.isStillMember(r, m, ref)
+		if err != nil {
+			return nil, err
 		}
 		if is && !slices.Contains(refs[:i], ref) {
 			members = append(members, ref)
 		}
 	}
 	return members, nil
+}
+
+// isStillMember reports whether a user or bot that a message names is a member, and held the id when
+// the message was sent.
+func (v *Visit) isStillMember(r store.Reader, m *chime.Message, ref chime.Ref) (bool, error) {
+	if ref == v.Actor.Ref {
+		return v.Membership != nil && v.Actor.Held(m.After, m.Created), nil
+	}
+	if _, member, err := v.MembershipOf(r, ref); err != nil || !member {
+		return false, err
+	}
+	holder, err := identity.Present(r, v.Actor.App, ref)
+	return holder.Held(m.After, m.Created), err
 }
 
 // SaveMembership writes a changed membership of this channel.
@@ -220,21 +232,42 @@ func require(allowed bool) error {
 	return errForbidden
 }
 
-// Identity is a user or bot of the app instance as the API shows it, under its current name. Each
-// is looked up once in a visit.
+// Identity is a user or bot of the app instance as the API shows it, under its current name.
 func (v *Visit) Identity(r store.Reader, ref chime.Ref) (*messaging.Identity, error) {
-	if shown := v.shown[ref]; shown != nil {
-		return shown, nil
+	return v.IdentityAt(r, ref, identity.Now)
+}
+
+// shown is an identity with the positions of the log at which its id meant it.
+type shown struct {
+	*messaging.Identity
+	first, last uint64
+}
+
+// IdentityAt is the user or bot that held the id at a position of the log, zero for a position that
+// is not known, under the name that it has now or had at last. One holder of each id is looked up
+// once in a visit.
+func (v *Visit) IdentityAt(r store.Reader, ref chime.Ref, at uint64) (*messaging.Identity, error) {
+	if at == 0 {
+		at = identity.Now
 	}
-	name, err := identity.Name(r, v.Actor.App, ref)
+	if s, found := v.shown[ref]; found && s.first <= at && at <= s.last {
+		return s.Identity, nil
+	}
+	named, err := identity.Name(r, v.Actor.App, ref, at)
 	if err != nil {
 		return nil, err
 	}
 	if v.shown == nil {
-		v.shown = make(map[chime.Ref]*messaging.Identity)
+		v.shown = make(map[chime.Ref]shown)
 	}
-	v.shown[ref] = &messaging.Identity{ARN: v.RefARN(ref), Name: name}
-	return v.shown[ref], nil
+	s := shown{&messaging.Identity{ARN: v.RefARN(ref), Name: named.Name}, named.First, named.Last}
+	v.shown[ref] = s
+	return s.Identity, nil
+}
+
+// Sender is the user or bot that sent a message.
+func (v *Visit) Sender(r store.Reader, m *chime.Message) (*messaging.Identity, error) {
+	return v.IdentityAt(r, m.Sender, m.After)
 }
 
 // parse reads the member of a request that names a user or bot of the app instance, who need

@@ -46,10 +46,19 @@ type Bot struct {
 	Order    uint64 `cbor:"7,keyasint"` // place of creation
 }
 
-// Named is the name out of the record of a User or a Bot.
-type Named struct {
-	Name string `cbor:"2,keyasint,omitempty"`
-}
+// UserProfile and BotProfile are what is read most often of a User and of a Bot.
+type (
+	UserProfile struct {
+		Name    string `cbor:"2,keyasint"`
+		Created Millis `cbor:"4,keyasint"`
+		Order   uint64 `cbor:"7,keyasint"`
+	}
+	BotProfile struct {
+		Name    string `cbor:"2,keyasint,omitempty"`
+		Created Millis `cbor:"5,keyasint"`
+		Order   uint64 `cbor:"7,keyasint"`
+	}
+)
 
 // Lex is how a bot is reached and what it answers (spec 8.5), as it was configured.
 type Lex struct {
@@ -206,6 +215,9 @@ type Message struct {
 	Push        *Push                                   `cbor:"15,keyasint,omitempty"`
 	Sub         string                                  `cbor:"16,keyasint,omitempty"` // sub-channel of an elastic channel
 	Detail      string                                  `cbor:"17,keyasint,omitempty"` // of the status
+	// After is the position of the log that the message came after: Sender and Target are those who
+	// held the ids then. Zero in records from before it was kept.
+	After uint64 `cbor:"18,keyasint,omitempty"`
 }
 
 // Keys of members of a Message, for those who read no more of it.
@@ -213,8 +225,10 @@ const (
 	MessageSender   = 2
 	MessageType     = 3
 	MessageTarget   = 9
+	MessageCreated  = 10
 	MessageRedacted = 13
 	MessageStatus   = 14
+	MessageAfter    = 18
 )
 
 // Flow is a channel flow: the processors that messages pass before members see them.

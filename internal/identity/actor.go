@@ -1,6 +1,9 @@
 package identity
 
 import (
+	"cmp"
+	"math"
+
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -8,8 +11,8 @@ import (
 
 // Actor is the user or bot on whose behalf a call is made.
 type Actor struct {
-	App   string
-	Ref   chime.Ref
+	App string
+	chime.Holder
 	Name  string // current name
 	Admin bool   // holds the role of app instance admin
 }
@@ -33,19 +36,16 @@ func Recognize(r store.Reader, site chime.Site, arn string) (Actor, error) {
 	if err != nil {
 		return Actor{}, invalidBearer()
 	}
-	actor := Actor{App: res.App, Ref: res.Ref()}
 	// A deleted app instance keeps its users until they are removed in the background.
-	found, err := store.AppInstances.Has(r, store.K(actor.App))
-	if err == nil && found {
-		actor.Name, found, err = profile(r, actor.App, actor.Ref)
+	found, err := store.AppInstances.Has(r, store.K(res.App))
+	if err != nil || !found {
+		return Actor{}, cmp.Or(err, invalidBearer())
 	}
-	if err != nil {
-		return Actor{}, err
+	holder, name, found, err := profile(r, res.App, res.Ref())
+	if err != nil || !found {
+		return Actor{}, cmp.Or(err, invalidBearer())
 	}
-	if !found {
-		return Actor{}, invalidBearer()
-	}
-	return actor, nil
+	return Actor{App: res.App, Holder: holder, Name: name}, nil
 }
 
 func invalidBearer() error {
@@ -55,19 +55,53 @@ func invalidBearer() error {
 // Exists reports whether the user or bot exists in an app instance of which the caller knows
 // that it exists, for example from ResolveBearer.
 func Exists(r store.Reader, app string, ref chime.Ref) (bool, error) {
-	_, found, err := profile(r, app, ref)
+	_, _, found, err := profile(r, app, ref)
 	return found, err
 }
 
-// Name is the current name of a user or bot, or the last one it had before it was deleted, or
-// empty when there never was one.
-func Name(r store.Reader, app string, ref chime.Ref) (string, error) {
-	name, found, err := profile(r, app, ref)
-	if err != nil || found {
-		return name, err
+// Present is the holder of the id of a user or bot now; the zero Holder when there is none.
+func Present(r store.Reader, app string, ref chime.Ref) (chime.Holder, error) {
+	holder, _, _, err := profile(r, app, ref)
+	return holder, err
+}
+
+// Named is the name of one holder of an id, and the positions of the log at which the id meant that
+// holder, the first and the last.
+type Named struct {
+	Name        string
+	First, Last uint64
+}
+
+// Now stands for the present where a position of the log is asked for.
+const Now uint64 = math.MaxUint64
+
+// Name is the name of the user or bot that held the id at a position of the log: the current one, or
+// the last one that a deleted holder had. It is empty when there never was one.
+func Name(r store.Reader, app string, ref chime.Ref, at uint64) (Named, error) {
+	holder, name, found, err := profile(r, app, ref)
+	if err != nil {
+		return Named{}, err
 	}
-	name, _, err = store.FormerNames.Get(r, store.K(app, string(ref)))
-	return name, err
+	named, last := Named{Name: name, First: holder.Since, Last: Now}, Now
+	if found {
+		if at >= holder.Since {
+			return named, nil
+		}
+		last = holder.Since - 1
+	}
+	former := store.Prefix(store.K(app, string(ref)))
+	former.Reverse = true
+	err = store.FormerNames.Each(r, former, func(key store.Key, name string) (bool, error) {
+		columns, err := key.Columns()
+		if err != nil {
+			return false, err
+		}
+		since, _ := columns[len(columns)-1].(uint64) // zero in those of before it was kept
+		named = Named{Name: name, First: since, Last: last}
+		last = max(since, 1) - 1
+		return at < since, nil
+	})
+	return named, err
 }
 
 // IsAdmin reports whether the user or bot is an admin of the app instance.
@@ -75,18 +109,24 @@ func IsAdmin(r store.Reader, app string, ref chime.Ref) (bool, error) {
 	return store.Admins.Has(r, store.K(app, string(ref)))
 }
 
-// Names are asked for much more often than the rest of the records.
+// Profiles are asked for much more often than the rest of the records.
 var (
-	userNames = store.Table[chime.Named]{ID: store.Users.ID, Name: store.Users.Name}
-	botNames  = store.Table[chime.Named]{ID: store.Bots.ID, Name: store.Bots.Name}
+	userProfiles = store.Table[chime.UserProfile]{ID: store.Users.ID, Name: store.Users.Name}
+	botProfiles  = store.Table[chime.BotProfile]{ID: store.Bots.ID, Name: store.Bots.Name}
 )
 
 // profile is the one place that knows where each kind of identity is kept.
-func profile(r store.Reader, app string, ref chime.Ref) (name string, found bool, err error) {
-	table := userNames
-	if !ref.IsUser() {
-		table = botNames
+func profile(r store.Reader, app string, ref chime.Ref) (holder chime.Holder, name string, found bool, err error) {
+	if ref.IsUser() {
+		user, found, err := userProfiles.Get(r, store.K(app, ref.ID()))
+		if err != nil || !found {
+			return holder, "", false, err
+		}
+		return chime.Holder{Ref: ref, Since: user.Order, Created: user.Created}, user.Name, true, nil
 	}
-	named, found, err := table.Get(r, store.K(app, ref.ID()))
-	return named.Name, found, err
+	bot, found, err := botProfiles.Get(r, store.K(app, ref.ID()))
+	if err != nil || !found {
+		return holder, "", false, err
+	}
+	return chime.Holder{Ref: ref, Since: bot.Order, Created: bot.Created}, bot.Name, true, nil
 }

@@ -36,7 +36,7 @@ func (s *Service) createAdmin(tx store.Tx, app string, ref chime.Ref, now chime.
 	if err := requireApp(tx, "AppInstanceArn", app); err != nil {
 		return "", err
 	}
-	name, found, err := profile(tx, app, ref)
+	_, name, found, err := profile(tx, app, ref)
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +84,8 @@ func (s *Service) DescribeAppInstanceAdmin(ctx context.Context, req *wire.Descri
 		if !found {
 			return api.Forbidden("AppInstanceAdminArn is not an admin of the app instance")
 		}
-		name, err = Name(r, res.App, res.Ref())
+		named, err := Name(r, res.App, res.Ref(), Now)
+		name = named.Name
 		return err
 	})
 	if err != nil {
@@ -111,8 +112,8 @@ func (s *Service) ListAppInstanceAdmins(ctx context.Context, req *wire.ListAppIn
 		}
 		resp.AppInstanceAdmins, resp.NextToken, err = list(r, store.AdminsInOrder, store.Prefix(store.K(res.App)), p,
 			func(ref chime.Ref) (wire.AppInstanceAdminSummary, error) {
-				name, err := Name(r, res.App, ref)
-				return wire.AppInstanceAdminSummary{Admin: s.admin(res.App, ref, name)}, err
+				named, err := Name(r, res.App, ref, Now)
+				return wire.AppInstanceAdminSummary{Admin: s.admin(res.App, ref, named.Name)}, err
 			})
 		return err
 	})

@@ -115,7 +115,11 @@ func TestBearerIsResolvedToWhoItIs(t *testing.T) {
 
 		actor, err := w.bearer(alice)
 		ok(w.t, err)
-		if want := (identity.Actor{App: res.App, Ref: "user/alice", Name: "Name of alice", Admin: true}); actor != want {
+		if actor.Since == 0 || actor.Created == 0 {
+			w.t.Errorf("%+v says not since when it is", actor)
+		}
+		holder := chime.Holder{Ref: "user/alice", Since: actor.Since, Created: actor.Created}
+		if want := (identity.Actor{App: res.App, Holder: holder, Name: "Name of alice", Admin: true}); actor != want {
 			w.t.Errorf("got %+v", actor)
 		}
 		gone := w.user(app, "gone")
@@ -148,9 +152,9 @@ func TestNamesOutliveTheirUsers(t *testing.T) {
 		res, err := site.Parse("AppInstanceArn", app)
 		ok(w.t, err)
 		name := func(ref chime.Ref) string {
-			name, err := view(w, func(r store.Reader) (string, error) { return identity.Name(r, res.App, ref) })
+			named, err := view(w, func(r store.Reader) (identity.Named, error) { return identity.Name(r, res.App, ref, identity.Now) })
 			ok(w.t, err)
-			return name
+			return named.Name
 		}
 		exists := func(ref chime.Ref) bool {
 			found, err := view(w, func(r store.Reader) (bool, error) { return identity.Exists(r, res.App, ref) })
@@ -158,6 +162,7 @@ func TestNamesOutliveTheirUsers(t *testing.T) {
 			return found
 		}
 		alice := w.user(app, "alice")
+		first := w.position()
 		if got := name("user/alice"); got != "Name of alice" || !exists("user/alice") {
 			w.t.Errorf("alice is called %q", got)
 		}
@@ -172,6 +177,15 @@ func TestNamesOutliveTheirUsers(t *testing.T) {
 		ok(w.t, err)
 		if got := name("user/alice"); got != "Second" {
 			w.t.Errorf("the next alice is called %q", got)
+		}
+		second := w.position()
+		ok(w.t, w.deleteUser(alice))
+		for at, want := range map[uint64]string{first: "Name of alice", second: "Second", identity.Now: "Second"} {
+			named, err := view(w, func(r store.Reader) (identity.Named, error) { return identity.Name(r, res.App, "user/alice", at) })
+			ok(w.t, err)
+			if named.Name != want || named.First > at || named.Last < at {
+				w.t.Errorf("at %d alice was called %+v, want %s", at, named, want)
+			}
 		}
 	})
 }

@@ -185,7 +185,7 @@ func (s *Service) deleteBot(tx store.Tx, res chime.Resource, now chime.Millis) (
 	if err := store.BotsInOrder.Delete(tx, store.K(res.App).Num(bot.Order)); err != nil {
 		return chime.Task{}, err
 	}
-	return s.leave(tx, res, bot.Name, chime.EventDeleteBot, now)
+	return s.leave(tx, res, bot.Name, bot.Order, chime.EventDeleteBot, now)
 }
 
 // readBot reads a bot of an app instance that exists; missing is the error when there is no

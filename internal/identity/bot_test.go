@@ -166,7 +166,7 @@ func TestABotIsWhateverAUserCanBe(t *testing.T) {
 		w.admin(app, bot)
 		actor, err := w.bearer(bot)
 		ok(w.t, err)
-		if want := (identity.Actor{App: res.App, Ref: res.Ref(), Name: "bot", Admin: true}); actor != want {
+		if want := (identity.Actor{App: res.App, Holder: chime.Holder{Ref: res.Ref(), Since: actor.Since, Created: actor.Created}, Name: "bot", Admin: true}); actor != want {
 			w.t.Errorf("got %+v", actor)
 		}
 		w.wantList(w.adminsOf(app), "bot")
@@ -192,10 +192,12 @@ func TestABotIsWhateverAUserCanBe(t *testing.T) {
 		refused(w.t, w.deleteBot(bot), "ForbiddenException", "AppInstanceBotArn")
 		w.wantList(w.botsOf(app))
 		w.wantList(w.adminsOf(app))
-		name, err := view(w, func(r store.Reader) (string, error) { return identity.Name(r, res.App, res.Ref()) })
+		named, err := view(w, func(r store.Reader) (identity.Named, error) {
+			return identity.Name(r, res.App, res.Ref(), identity.Now)
+		})
 		ok(w.t, err)
-		if name != "bot" {
-			w.t.Errorf("what the bot wrote is by %q", name)
+		if named.Name != "bot" {
+			w.t.Errorf("what the bot wrote is by %q", named.Name)
 		}
 	})
 }

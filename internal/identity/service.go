@@ -9,8 +9,8 @@
 //     unfinished removal of what belonged to it is taken up again by a repeated call or Resume.
 //   - Tokens of devices are secrets: they are in the record of the endpoint and in the answer that
 //     describes it, and in no event, key or message.
-//   - The id of a deleted user is free at once, and whoever takes it inherits nothing but the
-//     names that old messages show.
+//   - The id of a deleted user is free at once, and the next holder inherits nothing: what names the
+//     id means the holder of that moment of the log, and old messages show the former holder's name.
 //
 // Channel and message services look up who is calling, and what people are called, with the
 // functions over a store.Reader in actor.go, inside their own transactions.

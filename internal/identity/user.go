@@ -235,12 +235,12 @@ func (s *Service) deleteUser(tx store.Tx, res chime.Resource, now chime.Millis) 
 	if err := removeUserRecords(tx, app, user); err != nil {
 		return chime.Task{}, err
 	}
-	return s.leave(tx, res, user.Name, chime.EventDeleteUser, now)
+	return s.leave(tx, res, user.Name, user.Order, chime.EventDeleteUser, now)
 }
 
 // leave removes what a user or bot has in this package besides its records, keeps its name for
-// what it wrote, and leaves the rest as a task.
-func (s *Service) leave(tx store.Tx, res chime.Resource, name, event string, now chime.Millis) (chime.Task, error) {
+// what it wrote, and leaves the rest as a task. since is the order of its creation.
+func (s *Service) leave(tx store.Tx, res chime.Resource, name string, since uint64, event string, now chime.Millis) (chime.Task, error) {
 	app, ref := res.App, res.Ref()
 	if err := s.deleteAdmin(tx, app, ref, now); err != nil {
 		return chime.Task{}, err
@@ -248,7 +248,7 @@ func (s *Service) leave(tx store.Tx, res chime.Resource, name, event string, now
 	if err := DeleteTags(tx, res); err != nil {
 		return chime.Task{}, err
 	}
-	if err := store.FormerNames.Put(tx, store.K(app, string(ref)), name); err != nil {
+	if err := store.FormerNames.Put(tx, store.K(app, string(ref)).Num(since), name); err != nil {
 		return chime.Task{}, err
 	}
 	position, err := tx.Append(chime.Event{Time: now, Type: event, App: app, Subject: ref})

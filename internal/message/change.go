@@ -23,7 +23,7 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 		if !found {
 			return errNoMessage
 		}
-		if m.Sender != v.Actor.Ref || !v.MayEditOwn() {
+		if !v.Actor.Sent(&m) || !v.MayEditOwn() {
 			return errForbidden
 		}
 		if err := changeable(&m); err != nil {
@@ -79,7 +79,7 @@ func edit(m *chime.Message, req *messaging.UpdateChannelMessageRequest, now chim
 
 // save writes a changed message together with the event that tells of it.
 func (s *Service) save(tx store.Tx, kind string, v *channel.Visit, m *chime.Message) error {
-	sender, err := v.Identity(tx, m.Sender)
+	sender, err := v.Sender(tx, m)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		if !found {
 			return errNoMessage
 		}
-		if m.Sender != v.Actor.Ref && !v.Manages() {
+		if !v.Actor.Sent(&m) && !v.Manages() {
 			return errForbidden
 		}
 		if err := changeable(&m); err != nil {
@@ -136,7 +136,7 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 		if err != nil || !found {
 			return err
 		}
-		sender, err := v.Identity(tx, m.Sender)
+		sender, err := v.Sender(tx, &m)
 		if err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func (s *Service) pass(tx store.Tx, v *channel.Visit, m *chime.Message, sender *
 // revise takes an edited message through the flow. Until it is sent, and for ever when it
 // fails, the old version is what there is.
 func (s *Service) revise(tx store.Tx, v *channel.Visit, edited *chime.Message) error {
-	sender, err := v.Identity(tx, edited.Sender)
+	sender, err := v.Sender(tx, edited)
 	if err != nil {
 		return err
 	}

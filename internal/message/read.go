@@ -26,7 +26,7 @@ func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChann
 		if !found {
 			return api.NotFound("the message does not exist")
 		}
-		sender, err := v.Identity(r, m.Sender)
+		sender, err := v.Sender(r, &m)
 		resp.ChannelMessage = s.whole(v, &m, sender)
 		return err
 	})
@@ -44,7 +44,7 @@ func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.Ge
 		if err != nil {
 			return err
 		}
-		if !found || m.Sender != v.Actor.Ref {
+		if !found || !v.Actor.Sent(&m) {
 			return errNoMessage
 		}
 		resp.Status = status(&m)
@@ -88,7 +88,7 @@ func (s *Service) summaries(r store.Reader, v *channel.Visit) func(chime.Message
 		if !sees(v, &m) {
 			return messaging.ChannelMessageSummary{}, false, nil
 		}
-		sender, err := v.Identity(r, m.Sender)
+		sender, err := v.Sender(r, &m)
 		return s.summary(v, &m, sender), true, err
 	}
 }

@@ -161,6 +161,9 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if err != nil {
 		return "", err
 	}
+	if m.After, err = tx.Position(); err != nil {
+		return "", err
+	}
 	activity.Position++
 	activity.Clock = max(s.now(), activity.Clock)
 	m.Created, m.Updated = activity.Clock, activity.Clock
@@ -223,6 +226,11 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 		m := newMessage(v, req)
 		if _, err := s.aim(r, v, req, &m); err != nil {
 			return err
+		}
+		if m.Target != "" || v.Channel.Flow != "" { // for whom it is alone depends on it
+			if m.After, err = r.Position(); err != nil {
+				return err
+			}
 		}
 		m.Created = s.now()
 		m.Updated = m.Created

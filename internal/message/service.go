@@ -107,7 +107,7 @@ func key(v *channel.Visit, id string) store.Key { return v.History().Str(id) }
 // sees: a targeted message exists for its sender and its target alone, and one that is not sent
 // for its sender (rules q, r).
 func sees(v *channel.Visit, m *chime.Message) bool {
-	return m.Sender == v.Actor.Ref || sent(m) && (m.Target == "" || m.Target == v.Actor.Ref)
+	return v.Actor.Sent(m) || sent(m) && (m.Target == "" || v.Actor.Addressed(m))
 }
 
 // appendEvent puts the event of a message at the end of the log.
@@ -129,9 +129,9 @@ func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.
 	}
 	switch {
 	case !sent(m):
-		e.Only, err = v.Among(r, m.Sender)
+		e.Only, err = v.Among(r, m, m.Sender)
 	case m.Target != "":
-		e.Only, err = v.Among(r, m.Sender, m.Target)
+		e.Only, err = v.Among(r, m, m.Sender, m.Target)
 	default:
 		return e, nil
 	}

@@ -25,7 +25,7 @@ func (s *Service) Unread(r store.Reader, v *channel.Visit) (count uint64, err er
 		unread.From = floor
 	}
 	err = r.Scan(store.Messages.ID, unread, func(_ store.Key, record []byte) (bool, error) {
-		is, err := counts(v.Actor.Ref, record)
+		is, err := counts(v.Actor.Holder, record)
 		if is {
 			count++
 		}
@@ -37,21 +37,28 @@ func (s *Service) Unread(r store.Reader, v *channel.Visit) (count uint64, err er
 // counts tells whether a message is one to tell a reader of who has not read it. It decodes no
 // more than what decides, the rules of sees among that: a list of messages that were never read
 // can be long.
-func counts(reader chime.Ref, record []byte) (bool, error) {
-	var standard, redacted, sent, own, forOthers bool
-	err := store.Fields(record, func(key uint64, text []byte, yes bool) {
+func counts(reader chime.Holder, record []byte) (bool, error) {
+	var standard, redacted, sent, bySame, targeted, toSame bool // the same id, if not the same user
+	var created, after uint64
+	err := store.Fields(record, func(key uint64, m store.Field) {
 		switch key {
 		case chime.MessageSender:
-			own = string(text) == string(reader)
+			bySame = string(m.Text) == string(reader.Ref)
 		case chime.MessageType:
-			standard = string(text) == string(messaging.ChannelMessageTypeStandard)
+			standard = string(m.Text) == string(messaging.ChannelMessageTypeStandard)
 		case chime.MessageTarget:
-			forOthers = string(text) != string(reader)
+			targeted, toSame = true, string(m.Text) == string(reader.Ref)
+		case chime.MessageCreated:
+			created = m.Number
 		case chime.MessageRedacted:
-			redacted = yes
+			redacted = m.True
 		case chime.MessageStatus:
-			sent = string(text) == string(messaging.ChannelMessageStatusSent)
+			sent = string(m.Text) == string(messaging.ChannelMessageStatusSent)
+		case chime.MessageAfter:
+			after = m.Number
 		}
 	})
+	held := reader.Held(after, chime.Millis(created))
+	own, forOthers := bySame && held, targeted && !(toSame && held)
 	return standard && sent && !redacted && !own && !forOthers, err
 }

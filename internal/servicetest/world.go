@@ -128,6 +128,21 @@ func (w *World) AddUser(id string) {
 	}
 }
 
+// Replace deletes a user and makes another of the same id, under the name.
+func (w *World) Replace(id, name string) {
+	w.t.Helper()
+	_, err := w.Identity.DeleteAppInstanceUser(context.Background(), &identityapi.DeleteAppInstanceUserRequest{AppInstanceUserARN: w.User(id)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, err = w.Identity.CreateAppInstanceUser(context.Background(), &identityapi.CreateAppInstanceUserRequest{
+		AppInstanceARN: w.App, AppInstanceUserID: id, Name: name, ClientRequestToken: w.Token(),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // MakeAdmin gives a user the role of app instance admin.
 func (w *World) MakeAdmin(id string) {
 	w.t.Helper()

@@ -5,10 +5,17 @@ import (
 	"fmt"
 )
 
-// Fields calls f for the members of a stored record without decoding it: the member's key, its
-// text if it is one, and whether it is true. It is for those who look at little of many records,
-// without the cost of decoding them. The text is only valid during the call.
-func Fields(record []byte, f func(key uint64, text []byte, yes bool)) error {
+// Field is a member of a stored record: its text, its number when that is not negative, and whether it
+// is true. What the member is not is the zero value.
+type Field struct {
+	Text   []byte // only valid during the call
+	Number uint64
+	True   bool
+}
+
+// Fields calls f for the members of a stored record, by their keys, without decoding the record. It is
+// for those who look at little of many records, without the cost of decoding them.
+func Fields(record []byte, f func(key uint64, member Field)) error {
 	if len(record) == 0 || record[0] != recordVersion {
 		return DecodeRecord(record, new(struct{})) // for its error
 	}
@@ -30,12 +37,17 @@ func Fields(record []byte, f func(key uint64, text []byte, yes bool)) error {
 		if !ok {
 			return fmt.Errorf("%w: a member of a record", ErrCorrupt)
 		}
-		if rest = after; value.major != majorText {
-			text = nil
-		} else {
-			text = text[:value.n]
+		rest = after
+		var member Field
+		switch value.major {
+		case majorText:
+			member.Text = text[:value.n]
+		case majorUint:
+			member.Number = value.n
+		case majorSimple:
+			member.True = value.n == simpleTrue
 		}
-		f(key.n, text, value.major == majorSimple && value.n == simpleTrue)
+		f(key.n, member)
 	}
 	return nil
 }

@@ -23,7 +23,9 @@ type fieldsRecord struct {
 
 func list(record []byte) (string, error) {
 	var all []string
-	err := Fields(record, func(key uint64, text []byte, yes bool) { all = append(all, fmt.Sprintf("%d:%q:%t", key, text, yes)) })
+	err := Fields(record, func(key uint64, m Field) {
+		all = append(all, fmt.Sprintf("%d:%q:%d:%t", key, m.Text, m.Number, m.True))
+	})
 	return strings.Join(all, " "), err
 }
 
@@ -39,7 +41,8 @@ func TestFields(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := fmt.Sprintf(`1:%q:false 2:"":%t 3:"":false 4:"":false 5:"":false 6:"":false 7:"":false 300:%q:false`, r.Text, r.Yes, r.Far)
+		want := fmt.Sprintf(`1:%q:0:false 2:"":0:%t 3:"":%d:false 4:"":0:false 5:"":0:false 6:"":0:false 7:"":0:false 300:%q:0:false`,
+			r.Text, r.Yes, max(r.Number, 0), r.Far)
 		if got, err := list(record); err != nil || got != want {
 			t.Errorf("got %.200s %v, want %.200s", got, err, want)
 		}
@@ -64,7 +67,7 @@ func FuzzFields(f *testing.F) {
 	f.Add(append([]byte{recordVersion, 0xA1, 0x01}, bytes.Repeat([]byte{0x81}, 1000)...))
 	f.Fuzz(func(t *testing.T, record []byte) {
 		size := 0
-		Fields(record, func(_ uint64, text []byte, _ bool) { size += len(text) })
+		Fields(record, func(_ uint64, m Field) { size += len(m.Text) })
 		if size > len(record) {
 			t.Errorf("%d bytes of text in %d", size, len(record))
 		}

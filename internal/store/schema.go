@@ -24,7 +24,7 @@ var (
 	UsersInOrder        = Table[string]{ID: 6, Name: "users in order"}           // app, order
 	AdminsInOrder       = Table[chime.Ref]{ID: 7, Name: "admins in order"}       // app, order
 	AppInstancesInOrder = Table[string]{ID: 8, Name: "app instances in order"}   // order
-	FormerNames         = Table[string]{ID: 9, Name: "former names"}             // app, ref -> last name of a deleted identity
+	FormerNames         = Table[string]{ID: 9, Name: "former names"}             // app, ref, order of its creation -> last name of a deleted user or bot; older ones without the order
 
 	Channels          = Table[chime.Channel]{ID: 10, Name: "channels"}                   // app, channel id
 	ChannelsInOrder   = Table[string]{ID: 11, Name: "channels in order"}                 // app, privacy, order
