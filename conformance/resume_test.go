@@ -16,7 +16,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/carillon-chat/carillon/internal/app"
-	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/lifecycle"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -197,11 +196,22 @@ func TestNotResumed(t *testing.T) {
 	refused(tokenOf(alice), "OTHER_USER")
 	refused(tokenOf(*namesake.AppInstanceUserArn), "OTHER_USER")
 
-	// The pass that runs every minute, two hours later.
-	cleaner := lifecycle.New(lifecycle.Options{Store: kept, Tokens: idempotency.Tokens{}, EventRetention: n.cfg.EventRetention,
-		Now: func() time.Time { return time.Now().Add(2 * time.Hour) }})
-	if err := cleaner.Clean(t.Context()); err != nil {
-		t.Fatal(err)
+	// The pass that runs every minute, now and two hours later.
+	for _, passed := range []time.Duration{0, 2 * time.Hour} {
+		err := kept.Update(t.Context(), func(tx store.Tx) error {
+			return store.Counts.Put(tx, store.K("", "store time"), uint64(passed.Milliseconds()))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clock, err := store.OpenClock(t.Context(), kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cleaner := lifecycle.New(lifecycle.Options{Store: kept, Clock: clock, EventRetention: n.cfg.EventRetention})
+		if err := cleaner.Clean(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	refused(token, "EXPIRED")
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/oidc"
 	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/sts"
 	"github.com/carillon-chat/carillon/internal/throttle"
 	"github.com/carillon-chat/carillon/internal/wsconn"
@@ -58,6 +59,11 @@ type services struct {
 func (a *App) buildServices(ctx context.Context) (err error) {
 	cfg, now, random := a.cfg, a.deps.Now, a.deps.Random
 	site := chime.Site{Region: cfg.Region, Account: cfg.Account}
+	clock, err := store.OpenClock(ctx, a.store)
+	if err != nil {
+		return err
+	}
+	tokens := idempotency.Tokens{Window: cfg.TokenWindow, Clock: clock}
 	s := &services{site: site}
 	s.keyring, err = keyring.Open(ctx, keyring.Options{
 		Store: a.store, RootSecret: cfg.RootSecretAccessKey.Reveal(), Previous: cfg.RootSecretAccessKeyPrevious.Reveal(),
@@ -81,18 +87,18 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		return err
 	}
 	s.channels = channel.New(channel.Options{
-		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), TokenWindow: cfg.TokenWindow,
+		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), Tokens: tokens,
 	})
 	s.messages = message.New(message.Options{
-		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow, Log: a.deps.Log,
+		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens, Log: a.deps.Log,
 		EmptyContent: cfg.EmptyContent,
 	})
 	s.flows = flow.New(flow.Options{
-		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), TokenWindow: cfg.TokenWindow,
+		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), Tokens: tokens,
 	})
 	s.exports = export.New(a.store, site, now)
 	s.identity = identity.New(identity.Options{
-		Store: a.store, Site: site, Now: now, Random: random, TokenWindow: cfg.TokenWindow,
+		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens,
 		Limits: identityLimits(cfg.Limits), Users: s.channels,
 	})
 	s.tags = identity.NewMessagingTags(a.store, site)
@@ -118,7 +124,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.channels.Resume(ctx); err != nil {
 		return err
 	}
-	return a.addBackground(ctx)
+	return a.addBackground(ctx, clock, tokens)
 }
 
 // accountCaller is who calls IAM, as far as IAM knows such people.
@@ -159,14 +165,14 @@ func (s *services) forget() {
 }
 
 // addBackground adds the actors that work on the log.
-func (a *App) addBackground(ctx context.Context) error {
+func (a *App) addBackground(ctx context.Context, clock *store.Clock, tokens idempotency.Tokens) error {
 	dispatcher, err := dispatch.New(ctx, a.store, sinks{a.services.hub, a.services.extras})
 	if err != nil {
 		return err
 	}
 	cleaner := lifecycle.New(lifecycle.Options{
-		Store: a.store, Tokens: idempotency.Tokens{Window: a.cfg.TokenWindow}, EventRetention: a.cfg.EventRetention,
-		RotateKeys: a.services.keyring.Rotate, Now: a.deps.Now, Log: a.deps.Log,
+		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: a.cfg.EventRetention,
+		RotateKeys: a.services.keyring.Rotate, Log: a.deps.Log,
 	})
 	a.actors = append(a.actors,
 		actor{name: "dispatch", run: dispatcher.Run, patience: stopPatience},

@@ -22,7 +22,7 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 	if err := s.checkElastic(req); err != nil {
 		return nil, err
 	}
-	call, err := s.tokens.Call(s.now(), idempotency.Scope{
+	call, err := s.tokens.Call(idempotency.Scope{
 		Operation: "CreateChannel", App: at.App, Bearer: chime.Ref(req.ChimeBearer), Token: req.ClientRequestToken,
 	}, req)
 	if err != nil {

@@ -268,8 +268,9 @@ type Reply struct {
 	// Request is a hash of the parameters: the same token with others is a conflict.
 	Request []byte `cbor:"1,keyasint"`
 	// Value is what the operation needs to answer again: an id or an ARN.
-	Value   string `cbor:"2,keyasint"`
-	Expires Millis `cbor:"3,keyasint"`
+	Value string `cbor:"2,keyasint"`
+	// Expires is in milliseconds of store time.
+	Expires int64 `cbor:"3,keyasint"`
 }
 
 // Tag is one tag of a resource.

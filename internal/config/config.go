@@ -43,8 +43,8 @@ type Config struct {
 
 	AllowedOrigins []string      `key:"allowed-origins" default:"*" dev:"loopback" doc:"Origins of web pages that may call the REST API and open WebSockets: a list (separated by commas in the environment), or * for all. loopback stands for all pages of this machine: localhost, 127.0.0.1 and [::1] with any port. The server's own pages always may. * is refused with the published keys of dev."`
 	PresignGrace   time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
-	TokenWindow    time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered. 1m to 24h."`
-	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back. At least 1m."`
+	TokenWindow    time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered, in hours of service: a stopped node forgets nothing. 1m to 24h."`
+	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back, in hours of service: the log of a stopped node does not age. At least 1m."`
 
 	WSQueueBytes         Size          `key:"ws-queue-bytes" default:"256KiB" doc:"Bytes that may wait for one slow WebSocket before it is closed. 64KiB to 64MiB."`
 	WSPingInterval       time.Duration `key:"ws-ping-interval" default:"30s" doc:"Time between pings to a WebSocket; two missed answers close it. 1s to 10m."`

@@ -29,7 +29,7 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 		return nil, err
 	}
 	now := s.now()
-	call, err := s.tokens.Call(now, idempotency.Scope{
+	call, err := s.tokens.Call(idempotency.Scope{
 		Operation: "CreateChannelFlow", App: at.App, Token: req.ClientRequestToken,
 	}, req)
 	if err != nil {

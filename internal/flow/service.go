@@ -21,12 +21,12 @@ func DefaultLimits() Limits { return Limits{FlowsPerApp: 1000, ProcessorsPerFlow
 
 // Options of a Service.
 type Options struct {
-	Store       store.Store
-	Site        chime.Site
-	Now         func() time.Time
-	Random      io.Reader
-	Limits      Limits
-	TokenWindow time.Duration // how long a client request token is remembered; zero: 10 minutes
+	Store  store.Store
+	Site   chime.Site
+	Now    func() time.Time
+	Random io.Reader
+	Limits Limits
+	Tokens idempotency.Tokens // remembers client request tokens
 }
 
 // Service answers the operations on channel flows. It is safe for concurrent use.
@@ -43,7 +43,7 @@ type Service struct {
 func New(o Options) *Service {
 	return &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, limits: o.Limits,
-		tokens: idempotency.Tokens{Window: o.TokenWindow},
+		tokens: o.Tokens,
 	}
 }
 

@@ -6,6 +6,9 @@
 // change, so there is never one without the other. Two calls at the same moment are put in
 // order by the store's transactions.
 //
+// The window is measured in store time, and nothing of an answer's place depends on the time of day:
+// a clock that is set, back or forward, neither hides an answer nor keeps one.
+//
 // A repeated call gets the answer of the first even when what the first made is gone by then:
 // a late retry never brings back what somebody deleted.
 package idempotency
@@ -13,6 +16,7 @@ package idempotency
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -26,9 +30,11 @@ import (
 // DefaultWindow is how long an answer is remembered unless set otherwise.
 const DefaultWindow = 10 * time.Minute
 
-// Tokens remembers answers for a window of time. The zero value has the default window.
+// Tokens remembers answers for a window of store time. The zero value has the default window and
+// forgets nothing, because its clock stands still.
 type Tokens struct {
 	Window time.Duration // in whole milliseconds; zero means DefaultWindow
+	Clock  *store.Clock
 }
 
 // Scope says whose token a token is. The same text in another scope is another token.
@@ -40,25 +46,26 @@ type Scope struct {
 	Token     string    // empty: the call is not remembered
 }
 
-// Call is one request with its token at one moment. It is prepared before the transaction, so
-// that no hashing is done under a writer's lock, and may be used by every run of it.
+// Call is one request with its token. It is prepared before the transaction, so that no hashing is
+// done under a writer's lock, and may be used by every run of it, one after another.
 type Call struct {
-	token             bool
-	now, expires      chime.Millis
-	current, previous store.Key
-	request           [requestHashLen]byte
+	tokens  Tokens
+	token   bool
+	place   [keyLen]byte // a key of store.Replies; the bucket is set when it is used
+	request [hashLen]byte
 }
 
 const (
-	requestHashLen = 16
-	bucketLen      = 9 // the first column of a key
+	hashLen   = 16 // of SHA-256: tokens are not secrets, and 128 bits never collide by chance
+	columnLen = 9  // of a number in a key
+	keyLen    = 3 * columnLen
 )
 
 var deterministic, _ = cbor.EncOptions{Sort: cbor.SortCoreDeterministic, Time: cbor.TimeRFC3339Nano}.EncMode()
 
 // Call prepares a request. params is all that shapes its effect: the decoded request, any other
 // structure with exported fields, or bytes.
-func (t Tokens) Call(now chime.Millis, scope Scope, params any) (Call, error) {
+func (t Tokens) Call(scope Scope, params any) (Call, error) {
 	if scope.Token == "" {
 		return Call{}, nil
 	}
@@ -67,15 +74,17 @@ func (t Tokens) Call(now chime.Millis, scope Scope, params any) (Call, error) {
 		return Call{}, fmt.Errorf("hash the parameters of %s: %w", scope.Operation, err)
 	}
 	sum := sha256.Sum256(encoded)
-	bucket := t.bucket(now)
-	return Call{
-		token:    true,
-		now:      now,
-		expires:  now + t.window(),
-		current:  scope.key(bucket),
-		previous: scope.key(bucket - t.window()),
-		request:  [requestHashLen]byte(sum[:]),
-	}, nil
+	c := Call{tokens: t, token: true, request: [hashLen]byte(sum[:])}
+	hash := scope.hash()
+	store.Key(c.place[:0]).Num(0).Num(binary.BigEndian.Uint64(hash[:8])).Num(binary.BigEndian.Uint64(hash[8:]))
+	return c, nil
+}
+
+// key is where the answer is when it was remembered in the bucket. It is valid until the next call
+// of key.
+func (c *Call) key(bucket int64) store.Key {
+	_ = store.Key(c.place[:0]).Num(uint64(bucket))
+	return c.place[:]
 }
 
 // Do answers as the first call with the token did, or makes the change and remembers its
@@ -97,55 +106,68 @@ func (c *Call) Recall(r store.Reader) (value string, found bool, err error) {
 	if !c.token {
 		return "", false, nil
 	}
-	for _, key := range [...]store.Key{c.current, c.previous} {
-		reply, found, err := store.Replies.Get(r, key)
+	now := c.tokens.now()
+	bucket := c.tokens.bucket(now)
+	for _, b := range [...]int64{bucket, bucket - c.tokens.window()} {
+		if b < 0 {
+			break
+		}
+		reply, found, err := store.Replies.Get(r, c.key(b))
 		if err != nil {
 			return "", false, err
 		}
-		if !found || reply.Expires <= c.now {
+		if !found || reply.Expires <= now {
 			continue
 		}
 		if !bytes.Equal(reply.Request, c.request[:]) {
-			return "", false, api.Conflict("ClientRequestToken was used before with other parameters")
+			return "", false, errOtherParameters
 		}
 		return reply.Value, true, nil
 	}
 	return "", false, nil
 }
 
+var errOtherParameters error = api.Conflict("ClientRequestToken was used before with other parameters")
+
 // Remember keeps the answer for the window.
 func (c *Call) Remember(tx store.Tx, value string) error {
 	if !c.token {
 		return nil
 	}
-	return store.Replies.Put(tx, c.current, chime.Reply{Request: c.request[:], Value: value, Expires: c.expires})
+	now := c.tokens.now()
+	reply := chime.Reply{Request: c.request[:], Value: value, Expires: now + c.tokens.window()}
+	return store.Replies.Put(tx, c.key(c.tokens.bucket(now)), reply)
 }
 
 // Forget removes the answers whose window has passed, as one range. Call it now and then;
 // between calls, answers past their window take room but are never given.
-func (t Tokens) Forget(tx store.Tx, now chime.Millis) error {
-	oldest := t.bucket(now) - t.window()
+func (t Tokens) Forget(tx store.Tx) error {
+	oldest := t.bucket(t.now()) - t.window()
 	if oldest <= 0 {
 		return nil
 	}
 	return tx.DeleteRange(store.Replies.ID, store.Range{To: store.Key(nil).Num(uint64(oldest))})
 }
 
-func (t Tokens) window() chime.Millis {
+// now is store time in milliseconds.
+func (t Tokens) now() int64 { return t.Clock.Now().Milliseconds() }
+
+func (t Tokens) window() int64 {
 	if ms := t.Window.Milliseconds(); ms > 0 {
-		return chime.Millis(ms)
+		return ms
 	}
-	return chime.Millis(DefaultWindow.Milliseconds())
+	return DefaultWindow.Milliseconds()
 }
 
-// bucket is the beginning of the window-long stretch of time that holds the moment. An answer
-// within its window is in the bucket of now or in the one before.
-func (t Tokens) bucket(now chime.Millis) chime.Millis { return now - now%t.window() }
+// bucket is the beginning of the window-long stretch of store time that holds the moment. An answer
+// within its window is in the bucket of now or in the one before, and old buckets go as one range.
+func (t Tokens) bucket(now int64) int64 { return now - now%t.window() }
 
-// key has the bucket first, so that old buckets go as one range.
-func (s Scope) key(bucket chime.Millis) store.Key {
-	const perColumn, columns = 3, 5
-	n := len(s.Operation) + len(s.App) + len(s.Parent) + len(s.Bearer) + len(s.Token) + columns*perColumn + bucketLen
-	return make(store.Key, 0, n).Num(uint64(max(bucket, 0))).
+// hash tells scopes apart: the columns keep their ends.
+func (s Scope) hash() [hashLen]byte {
+	const most = 512 // bytes that most scopes fit in
+	columns := store.Key(make([]byte, 0, most)).
 		Str(s.Operation).Str(s.App).Str(s.Parent).Str(string(s.Bearer)).Str(s.Token)
+	sum := sha256.Sum256(columns)
+	return [hashLen]byte(sum[:])
 }

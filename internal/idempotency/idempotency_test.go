@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
@@ -33,10 +34,11 @@ type bench struct {
 	changes int
 }
 
-// do is one call at a moment.
-func (b *bench) do(now chime.Millis, s idempotency.Scope, p any) (string, error) {
+// do is one call at a moment of store time, in milliseconds.
+func (b *bench) do(at int64, s idempotency.Scope, p any) (string, error) {
 	b.t.Helper()
-	call, err := b.tokens.Call(now, s, p)
+	b.wait(at)
+	call, err := b.tokens.Call(s, p)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -51,6 +53,11 @@ func (b *bench) do(now chime.Millis, s idempotency.Scope, p any) (string, error)
 	return value, err
 }
 
+// wait lets the bubble's time pass until the moment.
+func (b *bench) wait(at int64) {
+	time.Sleep(time.Duration(at)*time.Millisecond - b.tokens.Clock.Now())
+}
+
 func (b *bench) want(value string) func(string, error) {
 	return func(got string, err error) {
 		b.t.Helper()
@@ -60,17 +67,29 @@ func (b *bench) want(value string) func(string, error) {
 	}
 }
 
+// newBench begins at store time zero; it is to be called in a bubble.
 func newBench(t *testing.T, window time.Duration) *bench {
-	return &bench{t: t, store: memstore.New(), tokens: idempotency.Tokens{Window: window}}
+	return on(t, memstore.New(), window)
+}
+
+// on goes on with a store that has been open before.
+func on(t *testing.T, s store.Store, window time.Duration) *bench {
+	clock, err := store.OpenClock(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{t: t, store: s, tokens: idempotency.Tokens{Window: window, Clock: clock}}
 }
 
 func TestRepeatedCallIsAnsweredAsTheFirst(t *testing.T) {
-	b := newBench(t, 0)
-	b.want("change 1")(b.do(1000, scope, params{Content: "hello"}))
-	b.want("change 1")(b.do(2000, scope, params{Content: "hello"}))
-	if b.changes != 1 {
-		t.Errorf("%d changes were made", b.changes)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 0)
+		b.want("change 1")(b.do(1000, scope, params{Content: "hello"}))
+		b.want("change 1")(b.do(2000, scope, params{Content: "hello"}))
+		if b.changes != 1 {
+			t.Errorf("%d changes were made", b.changes)
+		}
+	})
 }
 
 func TestOtherParametersConflict(t *testing.T) {
@@ -81,26 +100,30 @@ func TestOtherParametersConflict(t *testing.T) {
 		"map":               params{Content: "hello", Attributes: map[string][]string{"a": {"1"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, 0)
-			b.want("change 1")(b.do(1000, scope, params{Content: "hello"}))
-			_, err := b.do(2000, scope, other)
-			var refused *api.Error
-			if !errors.As(err, &refused) || refused.Type != "ConflictException" || !strings.Contains(refused.Message, "ClientRequestToken") {
-				t.Errorf("got %v", err)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 0)
+				b.want("change 1")(b.do(1000, scope, params{Content: "hello"}))
+				_, err := b.do(2000, scope, other)
+				var refused *api.Error
+				if !errors.As(err, &refused) || refused.Type != "ConflictException" || !strings.Contains(refused.Message, "ClientRequestToken") {
+					t.Errorf("got %v", err)
+				}
+			})
 		})
 	}
 }
 
 func TestEqualParametersHashEqually(t *testing.T) {
-	b := newBench(t, 0)
-	for range 20 { // maps come in another order each time
-		attributes := map[string][]string{}
-		for i := range 10 {
-			attributes[fmt.Sprint(i)] = []string{"x"}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 0)
+		for range 20 { // maps come in another order each time
+			attributes := map[string][]string{}
+			for i := range 10 {
+				attributes[fmt.Sprint(i)] = []string{"x"}
+			}
+			b.want("change 1")(b.do(1000, scope, &params{Content: "hello", Attributes: attributes}))
 		}
-		b.want("change 1")(b.do(1000, scope, &params{Content: "hello", Attributes: attributes}))
-	}
+	})
 }
 
 func TestScopesKeepTokensApart(t *testing.T) {
@@ -119,70 +142,105 @@ func TestScopesKeepTokensApart(t *testing.T) {
 	}
 	for name, other := range others {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, 0)
-			b.want("change 1")(b.do(1000, scope, params{Content: "hello"}))
-			b.want("change 2")(b.do(1000, other, params{Content: "goodbye"}))
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, 0)
+				b.want("change 1")(b.do(1000, scope, params{Content: "hello"}))
+				b.want("change 2")(b.do(1000, other, params{Content: "goodbye"}))
+			})
 		})
 	}
 }
 
 func TestWithoutTokenEveryCallCounts(t *testing.T) {
-	b := newBench(t, 0)
-	s := scope
-	s.Token = ""
-	b.want("change 1")(b.do(1000, s, params{}))
-	b.want("change 2")(b.do(1000, s, params{}))
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 0)
+		s := scope
+		s.Token = ""
+		b.want("change 1")(b.do(1000, s, params{}))
+		b.want("change 2")(b.do(1000, s, params{}))
+	})
 }
 
 func TestAnswersAreRememberedForTheWindowExactly(t *testing.T) {
-	const window = chime.Millis(60_000)
-	for _, first := range []chime.Millis{600_000, 600_001, 630_000, 659_999} { // across a bucket
-		b := newBench(t, time.Minute)
-		b.want("change 1")(b.do(first, scope, params{}))
-		b.want("change 1")(b.do(first+window-1, scope, params{}))
-		b.want("change 2")(b.do(first+window, scope, params{}))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const window = int64(60_000)
+		for _, first := range []int64{600_000, 600_001, 630_000, 659_999} { // across a bucket
+			b := newBench(t, time.Minute)
+			b.want("change 1")(b.do(first, scope, params{}))
+			b.want("change 1")(b.do(first+window-1, scope, params{}))
+			b.want("change 2")(b.do(first+window, scope, params{}))
+		}
+	})
 }
 
 func TestFailedChangeIsNotRemembered(t *testing.T) {
-	b := newBench(t, 0)
-	call, err := b.tokens.Call(1000, scope, params{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	full := errors.New("full")
-	err = b.store.Update(context.Background(), func(tx store.Tx) error {
-		_, err := call.Do(tx, func() (string, error) { return "", full })
-		return err
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 0)
+		call, err := b.tokens.Call(scope, params{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := errors.New("full")
+		err = b.store.Update(context.Background(), func(tx store.Tx) error {
+			_, err := call.Do(tx, func() (string, error) { return "", full })
+			return err
+		})
+		if !errors.Is(err, full) {
+			t.Fatalf("got %v", err)
+		}
+		b.want("change 1")(b.do(1000, scope, params{}))
 	})
-	if !errors.Is(err, full) {
-		t.Fatalf("got %v", err)
-	}
-	b.want("change 1")(b.do(1000, scope, params{}))
 }
 
 func TestForgetRemovesWhatIsPastItsWindow(t *testing.T) {
-	b := newBench(t, time.Minute)
-	for minute := range chime.Millis(10) {
-		b.want(fmt.Sprint("change ", minute+1))(b.do(minute*60_000+30_000, scope, params{Content: fmt.Sprint(minute)}))
-	}
-	now := chime.Millis(9*60_000 + 31_000)
-	err := b.store.Update(context.Background(), func(tx store.Tx) error { return b.tokens.Forget(tx, now) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	var left int
-	err = b.store.View(context.Background(), func(r store.Reader) error {
-		left = 0
-		return store.Replies.Each(r, store.Range{}, func(store.Key, chime.Reply) (bool, error) {
-			left++
-			return true, nil
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, time.Minute)
+		for minute := range int64(10) {
+			b.want(fmt.Sprint("change ", minute+1))(b.do(minute*60_000+30_000, scope, params{Content: fmt.Sprint(minute)}))
+		}
+		const now = 9*60_000 + 31_000
+		b.wait(now)
+		err := b.store.Update(context.Background(), func(tx store.Tx) error { return b.tokens.Forget(tx) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left int
+		err = b.store.View(context.Background(), func(r store.Reader) error {
+			left = 0
+			return store.Replies.Each(r, store.Range{}, func(store.Key, chime.Reply) (bool, error) {
+				left++
+				return true, nil
+			})
 		})
+		if err != nil || left > 2 {
+			t.Errorf("%d answers are left, %v", left, err)
+		}
+		b.want("change 10")(b.do(now, scope, params{Content: "9"}))
 	})
-	if err != nil || left > 2 {
-		t.Errorf("%d answers are left, %v", left, err)
+}
+
+// A node that is started again knows the tokens of before, whether or not store time was saved.
+func TestAnswersOutliveARestart(t *testing.T) {
+	for name, saves := range map[string]bool{"clean": true, "crash": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const window = 60_000
+				b := newBench(t, time.Minute)
+				b.want("change 1")(b.do(10*window+59_000, scope, params{}))
+				if saves {
+					err := b.store.Update(t.Context(), b.tokens.Clock.Save)
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Hour) // closed: not store time
+				b = on(t, b.store, time.Minute)
+				b.changes = 1
+				b.want("change 1")(b.do(b.tokens.Clock.Now().Milliseconds()+window-1, scope, params{}))
+				b.want("change 2")(b.do(11*window+59_000, scope, params{}))
+			})
+		})
 	}
-	b.want("change 10")(b.do(now, scope, params{Content: "9"}))
 }
 
 func BenchmarkFirstCall(b *testing.B) {
@@ -196,14 +254,14 @@ func BenchmarkFirstCall(b *testing.B) {
 	b.Run("prepare", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := tokens.Call(1000, scope, p); err != nil {
+			if _, err := tokens.Call(scope, p); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("recall", func(b *testing.B) {
 		b.ReportAllocs()
-		call, _ := tokens.Call(1000, scope, p)
+		call, _ := tokens.Call(scope, p)
 		tx(func(tx store.Tx) error {
 			for b.Loop() {
 				if _, _, err := call.Recall(tx); err != nil {

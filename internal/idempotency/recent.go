@@ -1,25 +1,23 @@
 package idempotency
 
-import (
-	"sync"
-
-	"github.com/carillon-chat/carillon/internal/api"
-	"github.com/carillon-chat/carillon/internal/chime"
-)
+import "sync"
 
 // Recent does for calls that write nothing what Call does for the others: it remembers their
 // answers in memory, for the window at most, and forgets early rather than grow. The zero
 // value is ready.
 type Recent struct {
 	mu                sync.Mutex
-	current, previous map[string]recentReply
-	since             chime.Millis // when current began
+	current, previous map[recentKey]recentReply
+	since             int64 // when current began, in milliseconds of store time
 }
 
+// recentKey is the hash of a scope: a key of store.Replies without its bucket.
+type recentKey [keyLen - columnLen]byte
+
 type recentReply struct {
-	request [requestHashLen]byte
+	request [hashLen]byte
 	value   string
-	expires chime.Millis
+	expires int64
 }
 
 const maxRecent = 1 << 15 // answers in one of the two maps
@@ -32,20 +30,21 @@ func (r *Recent) Do(c *Call, value string) (answer string, repeated bool, err er
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c.now >= r.since+(c.expires-c.now) || len(r.current) >= maxRecent || r.current == nil {
-		r.previous, r.current, r.since = r.current, make(map[string]recentReply), c.now
+	now := c.tokens.now()
+	if now >= r.since+c.tokens.window() || len(r.current) >= maxRecent || r.current == nil {
+		r.previous, r.current, r.since = r.current, make(map[recentKey]recentReply), now
 	}
-	key := string(c.current[bucketLen:])
-	for _, replies := range [...]map[string]recentReply{r.current, r.previous} {
+	key := recentKey(c.place[columnLen:])
+	for _, replies := range [...]map[recentKey]recentReply{r.current, r.previous} {
 		reply, found := replies[key]
-		if !found || reply.expires <= c.now {
+		if !found || reply.expires <= now {
 			continue
 		}
 		if reply.request != c.request {
-			return "", false, api.Conflict("ClientRequestToken was used before with other parameters")
+			return "", false, errOtherParameters
 		}
 		return reply.value, true, nil
 	}
-	r.current[key] = recentReply{c.request, value, c.expires}
+	r.current[key] = recentReply{c.request, value, now + c.tokens.window()}
 	return value, false, nil
 }

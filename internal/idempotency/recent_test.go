@@ -4,34 +4,39 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 )
 
 func TestRecentAnswersForTheWindowExactly(t *testing.T) {
-	const window = chime.Millis(60_000)
-	tokens := idempotency.Tokens{Window: time.Minute}
+	synctest.Test(t, recentAnswersForTheWindowExactly)
+}
+
+func recentAnswersForTheWindowExactly(t *testing.T) {
+	const window = 60_000
+	b := newBench(t, time.Minute)
 	var recent idempotency.Recent
-	do := func(now chime.Millis, token, content, value string) (string, bool, error) {
+	do := func(at int64, token, content, value string) (string, bool, error) {
 		s := scope
 		s.Token = token
-		call, err := tokens.Call(now, s, params{Content: content})
+		b.wait(at)
+		call, err := b.tokens.Call(s, params{Content: content})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return recent.Do(&call, value)
 	}
-	want := func(now chime.Millis, token, value, answer string, repeated bool) {
+	want := func(at int64, token, value, answer string, repeated bool) {
 		t.Helper()
-		got, again, err := do(now, token, "hello", value)
+		got, again, err := do(at, token, "hello", value)
 		if got != answer || again != repeated || err != nil {
-			t.Errorf("at %d: %q, %v, %v; want %q, %v", now, got, again, err, answer, repeated)
+			t.Errorf("at %d: %q, %v, %v; want %q, %v", at, got, again, err, answer, repeated)
 		}
 	}
-	const first = chime.Millis(630_000)
+	const first = 630_000
 	want(first, "t", "one", "one", false)
 	want(first+1, "t", "two", "one", true)
 	if _, _, err := do(first+1, "t", "goodbye", "two"); !isConflict(err) {
@@ -42,8 +47,8 @@ func TestRecentAnswersForTheWindowExactly(t *testing.T) {
 	want(first+window, "t", "two", "two", false)
 	want(first+2*window-2, "late", "four", "three", true) // remembered across a turn of the maps
 	want(first+2*window-1, "late", "four", "four", false)
-	want(first, "", "five", "five", false)
-	want(first, "", "six", "six", false) // without a token
+	want(first+2*window, "", "five", "five", false)
+	want(first+2*window, "", "six", "six", false) // without a token
 }
 
 func TestRecentKeepsTheLatestTokensWhenThereAreTooMany(t *testing.T) {
@@ -51,7 +56,7 @@ func TestRecentKeepsTheLatestTokensWhenThereAreTooMany(t *testing.T) {
 	do := func(i int) bool {
 		s := scope
 		s.Token = fmt.Sprint(i)
-		call, err := idempotency.Tokens{}.Call(1_000_000, s, params{})
+		call, err := idempotency.Tokens{}.Call(s, params{})
 		if err != nil {
 			t.Fatal(err)
 		}

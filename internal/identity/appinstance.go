@@ -16,7 +16,7 @@ func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInst
 		return nil, err
 	}
 	now := s.now()
-	call, err := s.tokens.Call(now, idempotency.Scope{Operation: "CreateAppInstance", Token: req.ClientRequestToken}, req)
+	call, err := s.tokens.Call(idempotency.Scope{Operation: "CreateAppInstance", Token: req.ClientRequestToken}, req)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 	}
 	now := s.now()
 	scope := idempotency.Scope{Operation: "CreateAppInstanceBot", App: res.App, Token: req.ClientRequestToken}
-	call, err := s.tokens.Call(now, scope, req)
+	call, err := s.tokens.Call(scope, req)
 	if err != nil {
 		return nil, err
 	}

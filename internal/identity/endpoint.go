@@ -32,7 +32,7 @@ func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire
 	scope := idempotency.Scope{
 		Operation: "RegisterAppInstanceUserEndpoint", App: res.App, Parent: string(res.Ref()), Token: req.ClientRequestToken,
 	}
-	call, err := s.tokens.Call(now, scope, req)
+	call, err := s.tokens.Call(scope, req)
 	if err != nil {
 		return nil, err
 	}

@@ -36,8 +36,8 @@ type Options struct {
 	Limits Limits
 	// Users removes what other services keep about a deleted user or bot.
 	Users UserCascade
-	// TokenWindow is how long a client request token is remembered; zero means ten minutes.
-	TokenWindow time.Duration
+	// Tokens remembers client request tokens.
+	Tokens idempotency.Tokens
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Random makes ids and is safe for concurrent use; nil means crypto/rand.
@@ -89,7 +89,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		store: o.Store, site: o.Site, limits: o.Limits, users: o.Users,
-		tokens: idempotency.Tokens{Window: o.TokenWindow}, clock: o.Now, random: o.Random,
+		tokens: o.Tokens, clock: o.Now, random: o.Random,
 	}
 }
 

@@ -19,7 +19,7 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 	}
 	now := s.now()
 	scope := idempotency.Scope{Operation: "CreateAppInstanceUser", App: res.App, Token: req.ClientRequestToken}
-	call, err := s.tokens.Call(now, scope, req)
+	call, err := s.tokens.Call(scope, req)
 	if err != nil {
 		return nil, err
 	}

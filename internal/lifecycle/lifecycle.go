@@ -1,8 +1,9 @@
 // Package lifecycle removes what has had its time: answers remembered for client request tokens,
 // events of the log and keys. It promises:
 //
-//   - Nothing younger than its window or retention is removed, and the latest event never is.
-//   - A pass takes few reads and one short transaction, however much there is to remove.
+//   - Nothing younger than its window or retention is removed, and the latest event never is. Ages
+//     are in store time (store.Clock), which setting the machine's clock does not move.
+//   - A pass is one short transaction, however much there is to remove.
 //   - A pass that fails is logged and the next one does its work too.
 package lifecycle
 
@@ -10,10 +11,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sort"
 	"time"
 
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -21,16 +20,16 @@ import (
 // DefaultInterval lies between two passes.
 const DefaultInterval = time.Minute
 
-// Options of a Cleaner. Store, Now and Log are required.
+// Options of a Cleaner. Store, Clock and Log are required.
 type Options struct {
 	Store  store.Store
+	Clock  *store.Clock // saved in every pass
 	Tokens idempotency.Tokens
-	// EventRetention is how long an event is kept in the log.
+	// EventRetention is how long an event is kept in the log, in store time.
 	EventRetention time.Duration
 	// RotateKeys replaces and forgets keys when their time has come; nil when there are none.
 	RotateKeys func(context.Context) error
 	Interval   time.Duration // zero means DefaultInterval
-	Now        func() time.Time
 	Log        *slog.Logger
 }
 
@@ -70,48 +69,60 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 	return err
 }
 
-// forget removes tokens and events.
+// forget removes tokens and events, and saves store time.
 func (c *Cleaner) forget(ctx context.Context) error {
-	now := c.o.Now()
-	var old uint64
-	err := c.o.Store.View(ctx, func(r store.Reader) (err error) {
-		old, err = lastBefore(r, chime.At(now.Add(-c.o.EventRetention)))
-		return err
-	})
-	if err != nil {
-		return err
-	}
 	return c.o.Store.Update(ctx, func(tx store.Tx) error {
-		if err := c.o.Tokens.Forget(tx, chime.At(now)); err != nil || old == 0 {
+		if err := c.o.Clock.Save(tx); err != nil {
 			return err
 		}
-		return tx.TrimEvents(old)
+		if err := c.o.Tokens.Forget(tx); err != nil {
+			return err
+		}
+		return c.trim(tx)
 	})
 }
 
-// lastBefore is the position of the last event before the moment, zero when there is none or
-// nothing would be left. Events are in order of time, so their positions are halved until it is
-// found.
-func lastBefore(r store.Reader, moment chime.Millis) (uint64, error) {
-	oldest, err := store.ReadEvents(r, 0, 1)
-	if err != nil || len(oldest) == 0 {
-		return 0, err
+// trim marks how far the log has come by now, and forgets the events up to the latest mark that is
+// as old as the retention. Times of events say nothing about that: they are times of day.
+func (c *Cleaner) trim(tx store.Tx) error {
+	now := c.o.Clock.Now()
+	last, err := tx.Position()
+	if err != nil {
+		return err
 	}
-	first := oldest[0].Position
-	last, err := r.Position()
-	if err != nil || last <= first {
-		return 0, err
+	if err := mark(tx, now, last); err != nil {
+		return err
 	}
-	young := sort.Search(int(last-first), func(i int) bool {
-		if err != nil {
-			return true
-		}
-		var at []*chime.Event
-		at, err = store.ReadEvents(r, first+uint64(i)-1, 1)
-		return len(at) == 0 || at[0].Time >= moment
+	if now < c.o.EventRetention {
+		return nil
+	}
+	var old uint64
+	past := store.Range{To: moment(now - c.o.EventRetention + time.Millisecond)}
+	err = store.LogMarks.Each(tx, store.Range{To: past.To, Reverse: true}, func(_ store.Key, position uint64) (bool, error) {
+		old = position
+		return false, nil
 	})
-	if err != nil || young == 0 {
-		return 0, err
+	if old = min(old, max(last, 1)-1); err != nil || old == 0 {
+		return err
 	}
-	return first + uint64(young) - 1, nil
+	if err := tx.DeleteRange(store.LogMarks.ID, past); err != nil {
+		return err
+	}
+	return tx.TrimEvents(old)
 }
+
+// mark notes the position of the latest event unless it is that of the latest mark.
+func mark(tx store.Tx, now time.Duration, last uint64) error {
+	marked := false
+	err := store.LogMarks.Each(tx, store.Range{Reverse: true}, func(_ store.Key, position uint64) (bool, error) {
+		marked = position == last
+		return false, nil
+	})
+	if err != nil || marked || last == 0 {
+		return err
+	}
+	return store.LogMarks.Put(tx, moment(now), last)
+}
+
+// moment is the key of a mark.
+func moment(at time.Duration) store.Key { return store.Key(nil).Num(uint64(at.Milliseconds())) }

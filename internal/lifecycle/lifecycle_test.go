@@ -51,6 +51,16 @@ func oldest(t *testing.T, s store.Store) (position uint64) {
 	return position
 }
 
+// open opens store time.
+func open(t *testing.T, s store.Store) *store.Clock {
+	t.Helper()
+	clock, err := store.OpenClock(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clock
+}
+
 func run(t *testing.T, o lifecycle.Options) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -70,7 +80,7 @@ func TestEventsAreKeptForTheirRetention(t *testing.T) {
 		s := memstore.New()
 		defer s.Close()
 		defer run(t, lifecycle.Options{
-			Store: s, EventRetention: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Store: s, EventRetention: time.Hour, Clock: open(t, s), Log: slog.New(slog.DiscardHandler),
 		})()
 		time.Sleep(30 * time.Second) // in the bubble's time: between the passes
 		for minute := range 120 {
@@ -87,6 +97,48 @@ func TestEventsAreKeptForTheirRetention(t *testing.T) {
 	})
 }
 
+// Events are kept for their retention whatever time of day they say that it was.
+func TestTheClockOfTheMachineTrimsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		for _, set := range []time.Duration{0, 24 * time.Hour, -time.Hour, -365 * 24 * time.Hour, 0} {
+			update(t, s, func(tx store.Tx) error {
+				_, err := tx.Append(chime.Event{Time: chime.At(time.Now().Add(set)), Type: chime.EventUpdateChannel})
+				return err
+			})
+		}
+		defer run(t, lifecycle.Options{Store: s, EventRetention: time.Hour, Clock: open(t, s), Log: slog.New(slog.DiscardHandler)})()
+		time.Sleep(time.Hour)
+		if got := oldest(t, s); got != 1 {
+			t.Errorf("the oldest event is %d after an hour", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := oldest(t, s); got != 5 {
+			t.Errorf("the oldest event is %d two minutes later", got)
+		}
+	})
+}
+
+// The hours in which a store is closed are no age: whoever resumes after them finds the log.
+func TestClosedHoursTrimNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		appendEvent(t, s)
+		for range 3 {
+			appendEvent(t, s)
+			stop := run(t, lifecycle.Options{Store: s, EventRetention: time.Hour, Clock: open(t, s), Log: slog.New(slog.DiscardHandler)})
+			time.Sleep(19*time.Minute + 30*time.Second)
+			stop()
+			time.Sleep(24 * time.Hour)
+		}
+		if got := oldest(t, s); got != 1 {
+			t.Errorf("the oldest event is %d after an hour of use", got)
+		}
+	})
+}
+
 func TestLatestEventStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New()
@@ -95,7 +147,7 @@ func TestLatestEventStays(t *testing.T) {
 			appendEvent(t, s)
 		}
 		stop := run(t, lifecycle.Options{
-			Store: s, EventRetention: time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Store: s, EventRetention: time.Minute, Clock: open(t, s), Log: slog.New(slog.DiscardHandler),
 		})
 		time.Sleep(time.Hour)
 		stop()
@@ -109,14 +161,15 @@ func TestTokensAreForgottenAfterTheirWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New()
 		defer s.Close()
-		tokens := idempotency.Tokens{Window: 10 * time.Minute}
-		call, err := tokens.Call(chime.At(time.Now()), idempotency.Scope{Operation: "CreateChannel", Token: "t"}, "request")
+		clock := open(t, s)
+		tokens := idempotency.Tokens{Window: 10 * time.Minute, Clock: clock}
+		call, err := tokens.Call(idempotency.Scope{Operation: "CreateChannel", Token: "t"}, "request")
 		if err != nil {
 			t.Fatal(err)
 		}
 		update(t, s, func(tx store.Tx) error { return call.Remember(tx, "answer") })
 		stop := run(t, lifecycle.Options{
-			Store: s, Tokens: tokens, EventRetention: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Store: s, Tokens: tokens, EventRetention: time.Hour, Clock: clock, Log: slog.New(slog.DiscardHandler),
 		})
 		remembered := func() (n int) {
 			_ = s.View(t.Context(), func(r store.Reader) error {
@@ -162,7 +215,7 @@ func TestFailedPassIsLoggedAndMadeUpFor(t *testing.T) {
 		appendEvent(t, s)
 		var log bytes.Buffer
 		stop := run(t, lifecycle.Options{
-			Store: &broken{Store: s}, EventRetention: 0, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Store: &broken{Store: s}, EventRetention: 0, Clock: open(t, s), Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		time.Sleep(150 * time.Second)
 		stop()
@@ -183,7 +236,7 @@ func TestKeysAreRotatedInEveryPass(t *testing.T) {
 		var passes int
 		var log bytes.Buffer
 		stop := run(t, lifecycle.Options{
-			Store: &broken{Store: s}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Store: &broken{Store: s}, Clock: open(t, s), Log: slog.New(slog.NewTextHandler(&log, nil)),
 			RotateKeys: func(context.Context) error { passes++; return errors.New("no keys") },
 		})
 		time.Sleep(150 * time.Second)

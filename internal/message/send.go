@@ -102,7 +102,7 @@ func (s *Service) aim(r store.Reader, v *channel.Visit, req *messaging.SendChann
 }
 
 func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannelMessageRequest) (receipt, error) {
-	call, err := s.tokens.Call(s.now(), scope(req), req)
+	call, err := s.tokens.Call(scope(req), req)
 	if err != nil {
 		return receipt{}, err
 	}
@@ -214,7 +214,7 @@ func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chi
 // sendLive announces a message that is not persistent. It reaches those who are connected and
 // is written nowhere.
 func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessageRequest) (receipt, error) {
-	call, err := s.tokens.Call(s.now(), scope(req), req)
+	call, err := s.tokens.Call(scope(req), req)
 	if err != nil {
 		return receipt{}, err
 	}

@@ -16,12 +16,12 @@ import (
 
 // Options of a Service.
 type Options struct {
-	Store       store.Store
-	Site        chime.Site
-	Now         func() time.Time
-	Random      io.Reader
-	TokenWindow time.Duration // how long a client request token is remembered; zero: 10 minutes
-	Log         *slog.Logger  // nil: nothing is logged
+	Store  store.Store
+	Site   chime.Site
+	Now    func() time.Time
+	Random io.Reader
+	Tokens idempotency.Tokens // remembers client request tokens
+	Log    *slog.Logger       // nil: nothing is logged
 	// EmptyContent gives redacted and deleted messages an empty Content instead of none, for
 	// clients that cannot decode a message without one (spec 12.5, 57).
 	EmptyContent bool
@@ -47,7 +47,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, log: o.Log, emptyContent: o.EmptyContent,
-		tokens: idempotency.Tokens{Window: o.TokenWindow},
+		tokens: o.Tokens,
 	}
 }
 

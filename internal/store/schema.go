@@ -37,7 +37,7 @@ var (
 	ModeratedBy       = Table[chime.Place]{ID: 18, Name: "channels moderated by a user"} // app, ref, order, uid
 
 	Messages = Table[chime.Message]{ID: 19, Name: "messages"}            // app, uid, [sub-channel,] message id
-	Replies  = Table[chime.Reply]{ID: 20, Name: "client request tokens"} // start of the window in ms, operation, app, parent, bearer, token
+	Replies  = Table[chime.Reply]{ID: 20, Name: "client request tokens"} // start of the window in ms of store time, hash of scope and token as two numbers
 	Tags     = Table[[]chime.Tag]{ID: 21, Name: "tags"}                  // app, kind, id
 	Tasks    = Table[chime.Task]{ID: 22, Name: "background tasks"}       // app, subject
 	Counts   = Table[uint64]{ID: 23, Name: "counts"}                     // app (empty: the service), what
@@ -59,6 +59,8 @@ var (
 	FlowsInOrder = Table[string]{ID: 35, Name: "channel flows in order"}     // app, order
 	FlowChannels = Table[chime.Place]{ID: 36, Name: "channels with a flow"}  // app, flow id, order, uid
 	Streams      = Table[[]chime.Stream]{ID: 37, Name: "streaming settings"} // app
+
+	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"} // ms of store time -> position of the latest event then
 )
 
 // The tables of the account, which no app instance owns. Names of users, roles and policies are
