@@ -16,6 +16,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/bothtls"
 	"github.com/carillon-chat/carillon/internal/app/browser"
 	"github.com/carillon-chat/carillon/internal/app/localca"
+	"github.com/carillon-chat/carillon/internal/app/trustedproxy"
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/console"
@@ -52,14 +53,22 @@ func (a *App) buildPublic(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	networks, err := a.cfg.ProxyNetworks()
+	if err != nil {
+		return err
+	}
+	proxies := trustedproxy.New(trustedproxy.Options{
+		Networks: networks, Header: a.cfg.ProxyHeader, Protocol: a.cfg.ProxyProtocol, Timeout: headerTimeout,
+		Now: a.deps.Now, Log: a.deps.Log,
+	})
 	front := &publicPort{sockets: sockets, fresh: map[net.Conn]struct{}{}, server: &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
+		Handler: proxies.Handler(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
 	}}
 	front.server.ConnState = front.track
 	front.server.ConnContext = withConn
-	listener := bothtls.NewListener(a.publicListener, tlsConfig)
+	listener := bothtls.NewListener(proxies.Listener(a.publicListener), tlsConfig)
 	a.readiness.Add("public port", func(context.Context) error {
 		if !a.serving.Load() {
 			return errors.New("not serving")
@@ -80,14 +89,30 @@ func (a *App) buildPublic(ctx context.Context) error {
 // connKey leads from a request to its connection: net/http knows TLS only where it made it itself.
 type connKey struct{}
 
-func withConn(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, conn)
+// link is a connection with what tells whether the client uses TLS, kept here because a WebSocket's
+// engine takes the connection to pieces.
+type link struct {
+	both  *bothtls.Conn
+	proxy *trustedproxy.Conn // nil without the PROXY protocol
 }
 
-// isSecure reports whether a request came over TLS.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	both, ok := conn.(*bothtls.Conn)
+	if !ok {
+		return ctx
+	}
+	l := link{both: both}
+	l.proxy, _ = both.NetConn().(*trustedproxy.Conn)
+	return context.WithValue(ctx, connKey{}, l)
+}
+
+// isSecure reports whether a request came over TLS, to this port or to a trusted proxy.
 func isSecure(r *http.Request) bool {
-	conn, ok := r.Context().Value(connKey{}).(*bothtls.Conn)
-	return ok && conn.TLS() != nil
+	if secure, known := trustedproxy.Secure(r.Context()); known {
+		return secure
+	}
+	l, ok := r.Context().Value(connKey{}).(link)
+	return ok && (l.both.TLS() != nil || l.proxy != nil && l.proxy.Secure())
 }
 
 // router sends each request to its transport, by the path as it was sent. http.ServeMux would

@@ -110,6 +110,7 @@ var thirdParty = []struct {
 	{"github.com/jackc/pgx", []string{"internal/store/postgres"}, "the engine is behind its contract"},
 	{"github.com/nats-io", []string{"internal/bus/natsbus"}, "the bus is behind its contract"},
 	{"github.com/gobwas/ws", []string{"internal/wsconn"}, "only the socket's transport speaks its protocol"},
+	{"github.com/pires/go-proxyproto", []string{"internal/app/trustedproxy"}, "what proxies say is believed in one place"},
 	{"github.com/spf13", []string{"internal/cli"}, "flags are read in one place"},
 	{"github.com/prometheus", []string{"internal/obs", "internal/app", "internal/store/observed"}, "services and transports count; metrics are collected where the parts are joined"},
 	{"github.com/coreos", []string{"internal/oidc"}, "tokens of others are believed in one place"},

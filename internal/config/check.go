@@ -40,7 +40,11 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("tls-key", when(c.TLSCert != "" && c.TLSKey == "", "must be set when tls-cert is"))
 	fault("tls-cert", when(c.TLSCert == "" && c.TLSKey != "", "must be set when tls-key is"))
 	fault("allowed-origins", checkOrigins(c.AllowedOrigins))
-	_, err := c.OIDCNetworks()
+	_, err := c.ProxyNetworks()
+	fault("trusted-proxies", err)
+	fault("proxy-header", oneOf(c.ProxyHeader, "x-forwarded-for", "forwarded"))
+	fault("proxy-protocol", when(c.ProxyProtocol && len(c.TrustedProxies) == 0, "needs trusted-proxies: the header of others is never believed"))
+	_, err = c.OIDCNetworks()
 	fault("oidc-allowed-networks", err)
 	fault("cognito-guests-per-second", within(c.CognitoGuestsPerSecond, 0, 100_000))
 
@@ -156,9 +160,14 @@ func checkOrigins(origins []string) error {
 }
 
 // OIDCNetworks reads the setting oidc-allowed-networks.
-func (c *Config) OIDCNetworks() ([]netip.Prefix, error) {
+func (c *Config) OIDCNetworks() ([]netip.Prefix, error) { return networks(c.OIDCAllowedNetworks) }
+
+// ProxyNetworks reads the setting trusted-proxies.
+func (c *Config) ProxyNetworks() ([]netip.Prefix, error) { return networks(c.TrustedProxies) }
+
+func networks(texts []string) ([]netip.Prefix, error) {
 	var list []netip.Prefix
-	for _, text := range c.OIDCAllowedNetworks {
+	for _, text := range texts {
 		network, err := netip.ParsePrefix(text)
 		if err != nil || network != network.Masked() {
 			return nil, fmt.Errorf("must hold networks such as 10.1.0.0/16, not %q", text)

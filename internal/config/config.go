@@ -42,6 +42,9 @@ type Config struct {
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 
 	AllowedOrigins []string      `key:"allowed-origins" default:"*" dev:"loopback" doc:"Origins of web pages that may call the REST API and open WebSockets: a list (separated by commas in the environment), or * for all. loopback stands for all pages of this machine: localhost, 127.0.0.1 and [::1] with any port. The server's own pages always may. * is refused with the published keys of dev."`
+	TrustedProxies []string      `key:"trusted-proxies" doc:"Networks of the proxies in front of the public port: a list such as 10.1.0.0/16,127.0.0.1/32. What they say of the client's address and of TLS counts in policies, rates and logs; what others say is ignored."`
+	ProxyHeader    string        `key:"proxy-header" default:"x-forwarded-for" doc:"Header in which trusted-proxies tell the client: x-forwarded-for (with x-forwarded-proto) or forwarded (RFC 7239). The other one is ignored. Each proxy must set it, or pass on what a trusted one in front of it set."`
+	ProxyProtocol  bool          `key:"proxy-protocol" default:"false" doc:"Connections of trusted-proxies to the public port begin with a PROXY protocol header, version 1 or 2; without it they are closed."`
 	PresignGrace   time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
 	TokenWindow    time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered, in hours of service: a stopped node forgets nothing. 1m to 24h."`
 	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back, in hours of service: the log of a stopped node does not age. At least 1m."`

@@ -45,7 +45,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		Region: "us-east-1", Account: "000000000000",
 		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
 		CognitoGuestsPerSecond: 50,
-		AllowedOrigins:         []string{"loopback"}, PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour,
+		AllowedOrigins:         []string{"loopback"}, ProxyHeader: "x-forwarded-for", PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour,
 		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,
 		Profile: config.LimitsRelaxed, Limits: config.Limits{
 			AppInstances: 1000, Users: 1_000_000, Admins: 1000, Endpoints: 100, Channels: 100_000_000, Members: 100_000,
@@ -168,6 +168,9 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "random keys beside one's own", mode: config.Dev, sources: flag("random-keys", "true"), want: []string{"random-keys", "root-access-key-id"}},
 		{name: "issuer network without length", sources: flag("oidc-allowed-networks", "10.0.0.0/8,10.1.2.3"), want: []string{"oidc-allowed-networks", `"10.1.2.3"`}},
 		{name: "issuer network with a host", sources: flag("oidc-allowed-networks", "10.1.2.3/8"), want: []string{"oidc-allowed-networks"}},
+		{name: "proxy without length", sources: flag("trusted-proxies", "10.1.2.3"), want: []string{"trusted-proxies", `"10.1.2.3"`}},
+		{name: "other header of proxies", sources: flag("proxy-header", "x-real-ip"), want: []string{"proxy-header", "x-forwarded-for, forwarded"}},
+		{name: "PROXY protocol of everybody", sources: flag("proxy-protocol", "true"), want: []string{"proxy-protocol", "trusted-proxies"}},
 		{name: "guests below zero", sources: flag("cognito-guests-per-second", "-1"), want: []string{"cognito-guests-per-second", "between 0 and 100000"}},
 		{name: "no engine", sources: flag("ws-engine", "fast"), want: []string{"ws-engine", "auto, epoll"}},
 		{name: "time without unit", sources: flag("ws-ping-interval", "30"), want: []string{"ws-ping-interval", "30s"}},
