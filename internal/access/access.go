@@ -168,8 +168,11 @@ func (s *Service) lookUpSession(ctx context.Context, k *known, accessKeyID strin
 		return sigv4.ErrExpiredToken
 	}
 	k.secret = s.keyring.Secret(c.AccessKeyID)
-	k.principal, err = s.sessionPrincipal(ctx, k.generation, c)
-	return err
+	if k.principal, err = s.sessionPrincipal(ctx, k.generation, c); err != nil {
+		return err
+	}
+	k.principal.token = k.name
+	return nil
 }
 
 // lookUpKey completes what is known of a long-term access key.

@@ -26,12 +26,17 @@ type Connection struct {
 	Expires   time.Time // of the credentials; zero: never
 	Signed    time.Time // by the client's clock, in seconds; zero: by headers, not as a URL
 	Query     url.Values
+	// Standing is what Reconnect decides by again, Revision and Steady say how long this decision holds.
+	Standing Standing
+	Revision uint64
+	Steady   bool // until the Revision changes
 }
 
 // Connect decides about a connect request by its presigned URL (spec 2.4). Its error is a
 // *sigv4.Error, a *DeniedError or another *api.Error, or a failure of the server. That the user
 // exists is not looked at.
 func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Source) (Connection, error) {
+	revision := s.Revision() // before anything is looked up
 	p, service, err := s.Verify(ctx, signed)
 	if err != nil {
 		return Connection{}, err
@@ -60,13 +65,9 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 		return Connection{}, err
 	}
 	c.App, c.User = user.App, user.Ref()
-	n := need{action: "chime:Connect", arn: c.UserARN}
-	d, err := s.decide(p, &n, s.Conditions(ctx, p, nil, from))
-	if err == nil && !d.Allowed {
-		err = denied(p, d)
-	}
-	if err != nil {
+	if c.Steady, err = s.mayConnect(ctx, p, c.UserARN, from); err != nil {
 		return Connection{}, err
 	}
+	c.Standing, c.Revision = NewStanding(p.AccessKeyID, p.token, from), revision
 	return c, nil
 }

@@ -50,6 +50,7 @@ type Principal struct {
 	// Issued and Expires are when temporary credentials begin and end; zero for others.
 	Issued, Expires time.Time
 
+	token     string            // of temporary credentials
 	serial    uint64            // names it in the cache of decisions
 	policyARN string            // aws:PrincipalArn: of a role session, the role
 	provider  string            // aws:FederatedProvider

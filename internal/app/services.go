@@ -109,7 +109,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Now: now, Log: a.deps.Log,
 	})
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Frame: wsconn.TextFrame, Prefetch: details, Companion: s.extras, Signer: s.keyring, Log: a.deps.Log,
+		Store: a.store, Frame: wsconn.TextFrame, Prefetch: details, Companion: s.extras, Signer: s.keyring, Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
 	s.extras.Use(s.hub)
@@ -162,6 +162,7 @@ func (s *services) federate(a *App) error {
 func (s *services) forget() {
 	s.access.Forget()
 	s.cognito.Forget()
+	s.hub.AccountChanged() // last: it asks access
 }
 
 // addBackground adds the actors that work on the log.
@@ -175,6 +176,7 @@ func (a *App) addBackground(ctx context.Context, clock *store.Clock, tokens idem
 		RotateKeys: a.services.keyring.Rotate, Log: a.deps.Log,
 	})
 	a.actors = append(a.actors,
+		actor{name: "open sessions", run: a.services.hub.Run, patience: stopPatience},
 		actor{name: "dispatch", run: dispatcher.Run, patience: stopPatience},
 		actor{name: "extras", run: a.services.extras.Run, patience: stopPatience},
 		actor{name: "lifecycle", run: cleaner.Run, patience: stopPatience})

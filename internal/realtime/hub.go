@@ -62,7 +62,13 @@ type Grant struct {
 	ResumeFrom string
 	// Extras are what the client asks for beyond AWS's events.
 	Extras Extras
-	// Authorize asks IAM whether the client may call an operation; nil when it may not call any.
+	// Standing is what Options.Authority knows the credentials by; nil: nothing can end them.
+	// Revision says by which account the request was decided, Steady that the decision holds until
+	// the account changes.
+	Standing any
+	Revision uint64
+	Steady   bool
+	// Authorize asks IAM, by the account as it is then, whether the client may call an operation; nil when it may not call any.
 	Authorize func(ctx context.Context, operation string, req api.Request) error
 	// Compressed frames are what the transport takes.
 	Compressed bool
@@ -75,6 +81,9 @@ type Options struct {
 	Frame func(text []byte, compressed bool) []byte
 	// Prefetch answers what clients prefetch; without it they get nothing.
 	Prefetch Prefetcher
+	// Authority decides about sessions after the account has changed; required for grants with a
+	// Standing.
+	Authority Authority
 	// Companion sees to the extras; without it there are none.
 	Companion Companion
 	// Signer vouches for resume tokens; without it nobody gets any.
@@ -93,12 +102,16 @@ type Hub struct {
 	pullers pullers
 	// settled is the position of the last event that was put into all queues.
 	settled atomic.Uint64
+	changed chan struct{} // a place: the account has changed
 
 	mu       sync.Mutex
 	position uint64 // of the last event whose receivers were found
 	users    map[userKey]*member
 	rooms    map[channelKey]*room
 	loading  map[*member]struct{}
+	online   []*Session // all of them, each at its place
+	revision uint64     // of the account, that the latest pass over them began with
+	unsteady bool       // some decision about them depends on more than the account
 	// listeners are the sessions that get an extra.
 	listeners int
 	stats     Stats
@@ -127,6 +140,7 @@ func New(opts Options) *Hub {
 	}
 	return &Hub{
 		opts:    opts,
+		changed: make(chan struct{}, 1),
 		users:   make(map[userKey]*member),
 		rooms:   make(map[channelKey]*room),
 		loading: make(map[*member]struct{}),
@@ -139,7 +153,7 @@ func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.stats
-	s.Users = len(h.users)
+	s.Sessions, s.Users = len(h.online), len(h.users)
 	s.Closed = maps.Clone(h.stats.Closed)
 	return s
 }
@@ -158,20 +172,30 @@ func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error
 	if entry.first {
 		h.load(context.WithoutCancel(ctx), s.member) // others may wait for it too
 	}
-	if entry.loading == nil {
-		return s, nil
-	}
-	select {
-	case <-entry.loading.done:
-	case <-ctx.Done():
-		s.Detach()
-		return nil, ctx.Err()
-	}
-	if err := entry.loading.failed; err != nil {
+	if err := h.settle(ctx, s, entry); err != nil {
 		s.Detach()
 		return nil, err
 	}
 	return s, nil
+}
+
+// settle waits until the memberships of the session's user are known. A session that was let in by an
+// older account than the latest pass saw is confirmed by itself.
+func (h *Hub) settle(ctx context.Context, s *Session, entry entry) error {
+	if entry.loading != nil {
+		select {
+		case <-entry.loading.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := entry.loading.failed; err != nil {
+			return err
+		}
+	}
+	if entry.stale {
+		return h.confirm(ctx, s)
+	}
+	return nil
 }
 
 // entry is what enter found.
@@ -179,6 +203,7 @@ type entry struct {
 	replaced *Session
 	loading  *loading // nil when the user's memberships are known
 	first    bool     // the user was offline: somebody has to load it
+	stale    bool     // the account has changed since the request was decided
 }
 
 // enter adds the session to its user.
@@ -207,7 +232,9 @@ func (h *Hub) enter(g Grant, s *Session) (entry, error) {
 	}
 	s.member = m
 	m.sessions = append(m.sessions, s)
-	h.stats.Sessions++
+	h.list(s)
+	h.unsteady = h.unsteady || g.Standing != nil && !g.Steady
+	found.stale = g.Revision < h.revision
 	if found.replaced != nil { // after its successor came: a user without sessions is forgotten
 		h.leave(found.replaced)
 	}
@@ -320,10 +347,13 @@ func readChannels(r store.Reader, user userKey) (channels []channelKey, err erro
 func (h *Hub) endSlow(s *Session) { h.end(s, CloseInternalError, "slow consumer") }
 
 // end closes a session that the hub gave up.
-func (h *Hub) end(s *Session, code int, reason string) {
+func (h *Hub) end(s *Session, code int, reason string) { h.endAs(s, reason, code, reason) }
+
+// endAs does so for a reason that is counted under a shorter name.
+func (h *Hub) endAs(s *Session, name string, code int, reason string) {
 	if s.stop() {
 		h.mu.Lock()
-		h.stats.Closed[reason]++
+		h.stats.Closed[name]++
 		h.mu.Unlock()
 		s.transport.Close(code, reason)
 	}

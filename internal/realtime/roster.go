@@ -151,7 +151,7 @@ func (h *Hub) leave(s *Session) {
 	m := s.member
 	if i := slices.Index(m.sessions, s); i >= 0 {
 		m.sessions = slices.Delete(m.sessions, i, i+1)
-		h.stats.Sessions--
+		h.unlist(s)
 		if m.loading == nil && s.extras != 0 {
 			h.listeners--
 		}

@@ -16,9 +16,11 @@ type Session struct {
 	id        string
 	signed    int64 // seconds; that of no time is before all others
 	attempt   uint32
+	place     int32  // in hub.online, whose mu guards it
+	standing  any    // what the hub's authority knows its credentials by; nil: nothing can end them
+	client    Client // nil when its texts have no meaning
 	form      form
 	extras    Extras
-	client    Client // nil when its texts have no meaning
 
 	mu     sync.Mutex
 	told   bool // Ready was called and there was something to take since
@@ -31,7 +33,7 @@ type Session struct {
 }
 
 func (h *Hub) newSession(g Grant, t Transport) *Session {
-	s := &Session{hub: h, transport: t, id: g.SessionID, signed: g.Signed.Unix(), attempt: g.Attempt}
+	s := &Session{hub: h, transport: t, id: g.SessionID, signed: g.Signed.Unix(), attempt: g.Attempt, standing: g.Standing}
 	if g.Extras != 0 && h.opts.Companion != nil {
 		s.extras, s.client = g.Extras, h.opts.Companion.Client(g)
 	}
@@ -186,6 +188,13 @@ func (s *Session) Detach() {
 	s.hub.mu.Lock()
 	s.hub.leave(s)
 	s.hub.mu.Unlock()
+}
+
+// ended reports whether the session was closed.
+func (s *Session) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // stop ends the queue; the first call reports true.

@@ -78,9 +78,9 @@ func missing() error {
 		Message: "the request has neither an Authorization header nor X-Amz-Signature in its query"}
 }
 
-// keyRefusal turns an error of Keys into the refusal to send, or returns nil
+// KeyRefusal turns an error of Keys into the refusal to send, or returns nil
 // when the error is not the client's doing.
-func keyRefusal(err error) *Error {
+func KeyRefusal(err error) *Error {
 	refusal := &Error{Code: CodeUnrecognized, Status: http.StatusForbidden, Step: StepKey}
 	switch {
 	case errors.Is(err, ErrUnknownKey):

@@ -161,7 +161,7 @@ func (v *Verifier) Screen(ctx context.Context, r *Request, keys Keys) error {
 	if err == nil {
 		return nil
 	}
-	if refusal := keyRefusal(err); refusal != nil {
+	if refusal := KeyRefusal(err); refusal != nil {
 		return refusal
 	}
 	return fmt.Errorf("look up access key: %w", err)
@@ -183,7 +183,7 @@ func (v *Verifier) Verify(ctx context.Context, r *Request, keys Keys) (Result, e
 	secret, principal, err := keys.SecretKey(ctx, c.accessKeyID, c.token)
 	var refusal *Error
 	if err != nil {
-		if refusal = keyRefusal(err); refusal == nil {
+		if refusal = KeyRefusal(err); refusal == nil {
 			return Result{}, fmt.Errorf("look up access key: %w", err)
 		}
 		// Go on with a secret nobody has, so that the time taken does not tell

@@ -9,6 +9,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
@@ -17,8 +18,9 @@ import (
 type Gate interface {
 	// Connect's error is a *sigv4.Error or an *api.Error, or a failure of the server.
 	Connect(ctx context.Context, r *sigv4.Request, from access.Source) (access.Connection, error)
-	// Authorize refuses what IAM does not allow.
-	Authorize(ctx context.Context, p *access.Principal, op *api.Operation, req api.Request, from access.Source) error
+	// AuthorizeStanding refuses what IAM does not allow to an open connection, by the account as it
+	// is now.
+	AuthorizeStanding(ctx context.Context, st access.Standing, op *api.Operation, req api.Request) error
 }
 
 var _ Gate = (*access.Service)(nil)
@@ -39,15 +41,33 @@ func Authenticator(gate Gate, secure func(*http.Request) bool) AuthenticateFunc 
 			App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires, Signed: c.Signed, Attempt: uint32(attempt),
 			Prefetch: c.Query.Get("prefetch-on") == "connect", PrefetchSort: c.Query.Get("prefetch-sort-by"),
 			Resume: c.Query.Has("resume-from"), ResumeFrom: c.Query.Get("resume-from"),
-			Extras: realtime.ParseExtras(c.Query.Get("extras"), ","),
+			Extras:   realtime.ParseExtras(c.Query.Get("extras"), ","),
+			Standing: c.Standing, Revision: c.Revision, Steady: c.Steady,
 		}
 		if grant.Extras != 0 { // such a client may have something to say
 			grant.Authorize = func(ctx context.Context, operation string, req api.Request) error {
-				return gate.Authorize(ctx, c.Principal, &api.Operation{SigningName: "chime", Name: operation}, req, from)
+				return gate.AuthorizeStanding(ctx, c.Standing, &api.Operation{SigningName: "chime", Name: operation}, req)
 			}
 		}
 		return grant, nil
 	}
+}
+
+// Authority decides about open sockets as Authenticator did about their requests.
+func Authority(s *access.Service) realtime.Authority { return authority{s} }
+
+type authority struct{ *access.Service }
+
+func (a authority) Confirm(ctx context.Context, standing any, app string, user chime.Ref) (steady bool, err error) {
+	st, _ := standing.(access.Standing)
+	steady, err = a.Reconnect(ctx, st, app, user)
+	if err == nil {
+		return steady, nil
+	}
+	if refused := refusal(err); refused.Code == realtime.CloseUnauthorized {
+		return steady, refused
+	}
+	return steady, err
 }
 
 // refusal puts an error into a close reason, the most useful words first: 123 bytes of it arrive.

@@ -12,8 +12,14 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/faulty"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
 
 type fakeGate struct {
@@ -27,7 +33,7 @@ func (g *fakeGate) Connect(_ context.Context, r *sigv4.Request, from access.Sour
 	return access.Connection{App: "a", User: "user/u", UserARN: "arn:user/u", SessionID: "1", Expires: time.Unix(1, 0)}, g.err
 }
 
-func (g *fakeGate) Authorize(context.Context, *access.Principal, *api.Operation, api.Request, access.Source) error {
+func (g *fakeGate) AuthorizeStanding(context.Context, access.Standing, *api.Operation, api.Request) error {
 	return g.err
 }
 
@@ -78,5 +84,33 @@ func TestCloseReasonsSayWhatToMend(t *testing.T) {
 				t.Errorf("reason %q", arrives)
 			}
 		})
+	}
+}
+
+// A socket is closed by a refusal alone: what the store cannot say now is asked again.
+func TestAFailureOfTheStoreIsNoRefusal(t *testing.T) {
+	inner := memstore.New()
+	defer inner.Close()
+	broken := false
+	st := faulty.New(inner, func(faulty.Call) error {
+		if broken {
+			return store.ErrUnavailable
+		}
+		return nil
+	})
+	s := servicetest.NewAccess(t, st, time.Now)
+	c, err := s.Issue(t.Context(), access.SessionRequest{Role: &chime.Role{Name: "gone", ID: "AROA1"}, SessionName: "s", Duration: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	standing := access.NewStanding(c.AccessKeyID, c.SessionToken, access.Source{})
+	var refused *realtime.CloseError
+	if _, err := Authority(s).Confirm(t.Context(), standing, "A", "user/ann"); !errors.As(err, &refused) || refused.Code != 4401 {
+		t.Errorf("a session of no role: %v", err)
+	}
+	broken = true
+	s.Forget()
+	if _, err := Authority(s).Confirm(t.Context(), standing, "A", "user/ann"); err == nil || errors.As(err, &refused) {
+		t.Errorf("without the store: %v", err)
 	}
 }
