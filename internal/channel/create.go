@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
@@ -41,16 +42,28 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 		if actor.App != at.App {
 			return api.Forbidden("ChimeBearer and AppInstanceArn belong to different app instances")
 		}
-		arn, err = call.Do(tx, func() (string, error) {
+		call.Within("", actor.Since)
+		made, err := call.Do(tx, madeStill(tx, at.App), func() (string, error) {
 			v := &Visit{Actor: actor, Channel: newChannel(req, id, uid, actor.Ref, s.now()), site: s.site}
-			return v.ARN(), s.create(tx, v, req)
+			return id + "/" + uid, s.create(tx, v, req)
 		})
+		id, _, _ := strings.Cut(made, "/")
+		arn = s.site.ChannelARN(at.App, id)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &messaging.CreateChannelResponse{ChannelARN: arn}, nil
+}
+
+// madeStill tells of channels, by id and UID, whether they are there.
+func madeStill(r store.Reader, app string) func(made string) (bool, error) {
+	return func(made string) (bool, error) {
+		id, uid, _ := strings.Cut(made, "/")
+		_, found, err := channelAt(r, app, chime.Place{ChannelID: id, UID: uid})
+		return found, err
+	}
 }
 
 func (s *Service) newChannelIDs(wanted *string) (id, uid string, err error) {

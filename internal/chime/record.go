@@ -271,6 +271,10 @@ type Reply struct {
 	Value string `cbor:"2,keyasint"`
 	// Expires is in milliseconds of store time.
 	Expires int64 `cbor:"3,keyasint"`
+	// UID and Since are what names in the scope of the call stood for: a channel, and the bearer by the
+	// position of the log at which it was made.
+	UID   string `cbor:"4,keyasint,omitempty"`
+	Since uint64 `cbor:"5,keyasint,omitempty"`
 }
 
 // Tag is one tag of a resource.

@@ -41,7 +41,8 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 		if err := requireApp(tx, at.App); err != nil {
 			return err
 		}
-		created, err = call.Do(tx, func() (string, error) {
+		exists := func(id string) (bool, error) { return store.Flows.Has(tx, key(at.App, id)) }
+		created, err = call.Do(tx, exists, func() (string, error) {
 			return id, s.create(tx, at.App, flow, chime.TagsOf(req.Tags))
 		})
 		return err

@@ -9,8 +9,10 @@
 // The window is measured in store time, and nothing of an answer's place depends on the time of day:
 // a clock that is set, back or forward, neither hides an answer nor keeps one.
 //
-// A repeated call gets the answer of the first even when what the first made is gone by then:
-// a late retry never brings back what somebody deleted.
+// A token belongs to what the names of its call mean at the time: the next channel of an id, and the
+// next user, know nothing of it. Whether it outlives what its call made is the operation's to say: a
+// resource that was deleted is made anew, since the answer would name one that is not there; a message
+// that an admin deleted is not sent again.
 package idempotency
 
 import (
@@ -53,6 +55,13 @@ type Call struct {
 	token   bool
 	place   [keyLen]byte // a key of store.Replies; the bucket is set when it is used
 	request [hashLen]byte
+	within  within
+}
+
+// within is what names in the scope of a call stand for.
+type within struct {
+	uid   string
+	since uint64
 }
 
 const (
@@ -87,10 +96,16 @@ func (c *Call) key(bucket int64) store.Key {
 	return c.place[:]
 }
 
+// Within narrows the call to what names in its scope stand for, which only the transaction knows: the
+// UID of a channel and the position of the log at which the bearer was made. The token of a call
+// within another channel of the same id, or of a former holder of the bearer's id, is another token.
+func (c *Call) Within(uid string, since uint64) { c.within = within{uid, since} }
+
 // Do answers as the first call with the token did, or makes the change and remembers its
-// answer: what the operation needs to answer again, such as an id.
-func (c *Call) Do(tx store.Tx, change func() (value string, err error)) (string, error) {
-	value, found, err := c.Recall(tx)
+// answer: what the operation needs to answer again, such as an id. exists tells of an answer
+// whether what it names is there still; nil stands for answers that are given in any case.
+func (c *Call) Do(tx store.Tx, exists func(value string) (bool, error), change func() (value string, err error)) (string, error) {
+	value, found, err := c.Recall(tx, exists)
 	if err != nil || found {
 		return value, err
 	}
@@ -102,7 +117,7 @@ func (c *Call) Do(tx store.Tx, change func() (value string, err error)) (string,
 
 // Recall looks for the answer of an earlier call with the token. Other parameters than that
 // call had are a ConflictException.
-func (c *Call) Recall(r store.Reader) (value string, found bool, err error) {
+func (c *Call) Recall(r store.Reader, exists func(value string) (bool, error)) (value string, found bool, err error) {
 	if !c.token {
 		return "", false, nil
 	}
@@ -116,8 +131,15 @@ func (c *Call) Recall(r store.Reader) (value string, found bool, err error) {
 		if err != nil {
 			return "", false, err
 		}
-		if !found || reply.Expires <= now {
+		if !found || reply.Expires <= now || c.within != (within{reply.UID, reply.Since}) {
 			continue
+		}
+		if exists != nil {
+			if found, err = exists(reply.Value); err != nil {
+				return "", false, err
+			} else if !found {
+				continue
+			}
 		}
 		if !bytes.Equal(reply.Request, c.request[:]) {
 			return "", false, errOtherParameters
@@ -135,7 +157,9 @@ func (c *Call) Remember(tx store.Tx, value string) error {
 		return nil
 	}
 	now := c.tokens.now()
-	reply := chime.Reply{Request: c.request[:], Value: value, Expires: now + c.tokens.window()}
+	reply := chime.Reply{
+		Request: c.request[:], Value: value, Expires: now + c.tokens.window(), UID: c.within.uid, Since: c.within.since,
+	}
 	return store.Replies.Put(tx, c.key(c.tokens.bucket(now)), reply)
 }
 

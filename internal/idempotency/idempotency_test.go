@@ -44,7 +44,7 @@ func (b *bench) do(at int64, s idempotency.Scope, p any) (string, error) {
 	}
 	var value string
 	err = b.store.Update(context.Background(), func(tx store.Tx) (err error) {
-		value, err = call.Do(tx, func() (string, error) {
+		value, err = call.Do(tx, nil, func() (string, error) {
 			b.changes++
 			return fmt.Sprint("change ", b.changes), nil
 		})
@@ -182,7 +182,7 @@ func TestFailedChangeIsNotRemembered(t *testing.T) {
 		}
 		full := errors.New("full")
 		err = b.store.Update(context.Background(), func(tx store.Tx) error {
-			_, err := call.Do(tx, func() (string, error) { return "", full })
+			_, err := call.Do(tx, nil, func() (string, error) { return "", full })
 			return err
 		})
 		if !errors.Is(err, full) {
@@ -264,11 +264,64 @@ func BenchmarkFirstCall(b *testing.B) {
 		call, _ := tokens.Call(scope, p)
 		tx(func(tx store.Tx) error {
 			for b.Loop() {
-				if _, _, err := call.Recall(tx); err != nil {
+				if _, _, err := call.Recall(tx, nil); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	})
+}
+
+// The answer of a call within one channel, or of one holder of an id, is not that of another.
+func TestTokensBelongToWhatNamesStandFor(t *testing.T) {
+	tokens, st := idempotency.Tokens{}, memstore.New()
+	var recent idempotency.Recent
+	for i, tc := range []struct {
+		uid      string
+		since    uint64
+		repeated bool
+	}{{"uid", 1, false}, {"uid", 1, true}, {"other", 1, false}, {"other", 2, false}, {"other", 2, true}} {
+		call, err := tokens.Call(scope, params{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		call.Within(tc.uid, tc.since)
+		changed := false
+		err = st.Update(t.Context(), func(tx store.Tx) error {
+			_, err := call.Do(tx, nil, func() (string, error) { changed = true; return "", nil })
+			return err
+		})
+		if err != nil || changed == tc.repeated {
+			t.Errorf("call %d: changed: %t, %v", i, changed, err)
+		}
+		if _, repeated, err := recent.Do(&call, ""); err != nil || repeated != tc.repeated {
+			t.Errorf("call %d, of what is not kept: repeated: %t, %v", i, repeated, err)
+		}
+	}
+}
+
+// An answer that names what is gone is as if it had never been given, also to other parameters.
+func TestAnswersThatNameWhatIsGone(t *testing.T) {
+	tokens, st := idempotency.Tokens{}, memstore.New()
+	gone := func(string) (bool, error) { return false, nil }
+	there := func(string) (bool, error) { return true, nil }
+	for i, tc := range []struct {
+		content string
+		exists  func(string) (bool, error)
+		want    string
+	}{{"a", there, "made by 0"}, {"a", there, "made by 0"}, {"b", gone, "made by 2"}, {"b", nil, "made by 2"}} {
+		call, err := tokens.Call(scope, params{Content: tc.content})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		err = st.Update(t.Context(), func(tx store.Tx) (err error) {
+			got, err = call.Do(tx, tc.exists, func() (string, error) { return fmt.Sprint("made by ", i), nil })
+			return err
+		})
+		if err != nil || got != tc.want {
+			t.Errorf("call %d: %q, %v; want %q", i, got, err, tc.want)
+		}
+	}
 }

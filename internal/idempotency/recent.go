@@ -18,6 +18,7 @@ type recentReply struct {
 	request [hashLen]byte
 	value   string
 	expires int64
+	within  within
 }
 
 const maxRecent = 1 << 15 // answers in one of the two maps
@@ -37,7 +38,7 @@ func (r *Recent) Do(c *Call, value string) (answer string, repeated bool, err er
 	key := recentKey(c.place[columnLen:])
 	for _, replies := range [...]map[recentKey]recentReply{r.current, r.previous} {
 		reply, found := replies[key]
-		if !found || reply.expires <= now {
+		if !found || reply.expires <= now || reply.within != c.within {
 			continue
 		}
 		if reply.request != c.request {
@@ -45,6 +46,6 @@ func (r *Recent) Do(c *Call, value string) (answer string, repeated bool, err er
 		}
 		return reply.value, true, nil
 	}
-	r.current[key] = recentReply{c.request, value, now + c.tokens.window()}
+	r.current[key] = recentReply{c.request, value, now + c.tokens.window(), c.within}
 	return value, false, nil
 }

@@ -22,7 +22,8 @@ func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInst
 	}
 	var created string
 	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
-		created, err = call.Do(tx, func() (string, error) {
+		exists := func(id string) (bool, error) { return store.AppInstances.Has(tx, store.K(id)) }
+		created, err = call.Do(tx, exists, func() (string, error) {
 			app := chime.AppInstance{ID: id, Name: req.Name, Metadata: text(req.Metadata), Created: now, Updated: now}
 			return id, s.createAppInstance(tx, app, chime.TagsOf(req.Tags))
 		})

@@ -83,9 +83,11 @@ func TestCreateAppInstanceIsIdempotentByToken(t *testing.T) {
 		ok(w.t, w.deleteApp(first))
 		again, err = create("one", "t1")
 		ok(w.t, err)
-		if again != first {
-			w.t.Error("a late retry made another app instance")
+		if again == first {
+			w.t.Error("the token of an app instance that was deleted is answered with its ARN")
 		}
+		_, err = w.describeApp(again)
+		ok(w.t, err)
 		_, err = w.describeApp(first)
 		refused(w.t, err, "ForbiddenException", "AppInstanceArn")
 	})

@@ -36,7 +36,8 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 		if err := requireApp(tx, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
-		created, err = call.Do(tx, func() (string, error) {
+		exists := func(id string) (bool, error) { return store.Bots.Has(tx, store.K(res.App, id)) }
+		created, err = call.Do(tx, exists, func() (string, error) {
 			bot := chime.Bot{ID: id, Name: text(req.Name), Metadata: text(req.Metadata), Lex: lex, Created: now, Updated: now}
 			return id, createBot(tx, res.App, bot, chime.TagsOf(req.Tags))
 		})

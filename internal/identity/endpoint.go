@@ -38,10 +38,13 @@ func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire
 	}
 	var registered string
 	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
-		if _, err := readUser(tx, res, noUser("AppInstanceUserArn")); err != nil {
+		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
+		if err != nil {
 			return err
 		}
-		registered, err = call.Do(tx, func() (string, error) {
+		call.Within("", user.Order)
+		exists := func(id string) (bool, error) { return store.Endpoints.Has(tx, endpointKey(res.App, res.Ref(), id)) }
+		registered, err = call.Do(tx, exists, func() (string, error) {
 			return s.register(tx, res, endpoint)
 		})
 		return err

@@ -33,8 +33,9 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 			if before, err = userDeletion(tx, res.App, chime.UserRef(user.ID)); err != nil || before != nil {
 				return err
 			}
-			_, err = call.Do(tx, func() (string, error) {
-				return "", s.createUser(tx, res.App, user, chime.TagsOf(req.Tags))
+			exists := func(id string) (bool, error) { return store.Users.Has(tx, store.K(res.App, id)) }
+			_, err = call.Do(tx, exists, func() (string, error) {
+				return user.ID, s.createUser(tx, res.App, user, chime.TagsOf(req.Tags))
 			})
 			return err
 		})

@@ -112,7 +112,8 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 		if err := maySend(v, req); err != nil {
 			return err
 		}
-		done.answer, err = call.Do(tx, func() (string, error) {
+		call.Within(v.Channel.UID, v.Actor.Since)
+		done.answer, err = call.Do(tx, nil, func() (string, error) {
 			done.flow = flowFor(v, req.Type)
 			id, err := s.write(tx, v, req)
 			return receipt{id, done.flow != ""}.String(), err
@@ -141,8 +142,7 @@ func maySend(v *channel.Visit, req *messaging.SendChannelMessageRequest) error {
 	return v.RequireSub(req.SubChannelID)
 }
 
-// scope tells tokens apart. The channel's ARN stands for its place: the UID is not known
-// before the transaction.
+// scope tells tokens apart, as far as they can be before the transaction.
 func scope(req *messaging.SendChannelMessageRequest) idempotency.Scope {
 	return idempotency.Scope{
 		Operation: "SendChannelMessage", Parent: req.ChannelARN, Bearer: chime.Ref(req.ChimeBearer),
@@ -223,6 +223,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 		if err := maySend(v, req); err != nil {
 			return err
 		}
+		call.Within(v.Channel.UID, v.Actor.Since)
 		m := newMessage(v, req)
 		if _, err := s.aim(r, v, req, &m); err != nil {
 			return err
