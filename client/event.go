@@ -1,13 +1,14 @@
 package client
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 )
 
 // Types of events, with what Event.Data then is. A server may send others.
 const (
-	EventSessionEstablished = "SESSION_ESTABLISHED"
+	EventSessionEstablished = "SESSION_ESTABLISHED" // *Established
 	EventSessionResumed     = "SESSION_RESUMED"     // *Resumed: everything missed has been handed out
 	EventSessionNotResumed  = "SESSION_NOT_RESUMED" // *NotResumed: something may be missing, fetch it again
 	EventResumeToken        = "RESUME_TOKEN"
@@ -69,6 +70,13 @@ type Event struct {
 func (e Event) Message() *ChannelMessage {
 	m, _ := e.Data.(*ChannelMessage)
 	return m
+}
+
+// Established is told when a socket has begun.
+type Established struct {
+	// Extras are those of SessionConfig.Extras that the socket has. It is nil when the server does
+	// not say, and empty when the app instance has none of them.
+	Extras []Extra
 }
 
 // Resumed is told after everything missed.
@@ -142,6 +150,8 @@ func parse(text []byte) Event {
 
 func decode(typ, payload string) any {
 	switch typ {
+	case EventSessionEstablished:
+		return read[Established](cmp.Or(payload, "{}")) // a server without resume tokens sends no payload
 	case EventSessionResumed:
 		return read[Resumed](payload)
 	case EventSessionNotResumed:

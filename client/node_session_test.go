@@ -83,6 +83,33 @@ func TestExtrasOfTheServer(t *testing.T) {
 	}
 }
 
+func TestSessionsAreToldWhichExtrasTheyHave(t *testing.T) {
+	n := startNode(t)
+	alice, bob := n.client(t, n.alice), n.client(t, n.bob)
+	told := func(c *client.Client, cfg client.SessionConfig) []client.Extra {
+		t.Helper()
+		return until(t, n.session(t, c, cfg), client.EventSessionEstablished).Data.(*client.Established).Extras
+	}
+	some := []client.Extra{client.ExtraTyping, client.ExtraPresence}
+	if got := told(alice, client.SessionConfig{UserARN: n.alice, Extras: some}); got == nil || len(got) != 0 {
+		t.Errorf("without any: %#v", got)
+	}
+	app, _, _ := strings.Cut(n.alice, "/user/")
+	_, err := alice.TagResource(t.Context(), &client.TagResourceRequest{ResourceARN: app, Tags: []client.Tag{{Key: "carillon:extras", Value: "typing unread"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := told(bob, client.SessionConfig{UserARN: n.bob, Extras: some}); !slices.Equal(got, []client.Extra{client.ExtraTyping}) {
+		t.Errorf("with two of three: %v", got)
+	}
+	if got := told(bob, client.SessionConfig{UserARN: n.bob}); got != nil {
+		t.Errorf("who did not ask is told %v", got)
+	}
+	if got := told(bob, client.SessionConfig{UserARN: n.bob, Extras: some, NoResume: true}); got != nil {
+		t.Errorf("a session without tokens is told %v", got)
+	}
+}
+
 func TestTLS(t *testing.T) {
 	n := startNode(t)
 	roots := x509.NewCertPool()

@@ -29,6 +29,18 @@ func ParseExtras(list, separators string) (e Extras) {
 	return e
 }
 
+// names lists the extras by name, in order. It is not nil.
+func (e Extras) names() []string {
+	names := make([]string, 0, len(extras))
+	for name, extra := range extras {
+		if e&extra != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Companion sees to the extras. No call may block or call back, but for Allowed, which reads.
 type Companion interface {
 	// Allowed are the extras that the app instance has.

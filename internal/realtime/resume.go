@@ -104,14 +104,19 @@ func (s *Session) beginResuming(position uint64) []byte {
 		}
 	}
 	s.token = position
-	return s.note(chime.EventSessionEstablished, s.tokenAt(position))
+	payload := s.tokenAt(position)
+	if s.wants {
+		payload.Extras = s.extras.names()
+	}
+	return s.note(chime.EventSessionEstablished, payload)
 }
 
-// tokenPayload is the payload of SESSION_ESTABLISHED, RESUME_TOKEN and, with Events,
-// SESSION_RESUMED.
+// tokenPayload is the payload of RESUME_TOKEN, with Events of SESSION_RESUMED, and of
+// SESSION_ESTABLISHED, which has Extras when the client asked for any.
 type tokenPayload struct {
 	Events      *int `json:",omitempty"`
 	ResumeToken string
+	Extras      []string `json:",omitzero"`
 }
 
 // tokenAt says that the client has everything up to the position.

@@ -21,6 +21,7 @@ type Session struct {
 	client    Client // nil when its texts have no meaning
 	form      form
 	extras    Extras
+	wants     bool // extras, so it is told which it has
 
 	mu     sync.Mutex
 	told   bool // Ready was called and there was something to take since
@@ -35,7 +36,7 @@ type Session struct {
 func (h *Hub) newSession(g Grant, t Transport) *Session {
 	s := &Session{hub: h, transport: t, id: g.SessionID, signed: g.Signed.Unix(), attempt: g.Attempt, standing: g.Standing}
 	if g.Extras != 0 && h.opts.Companion != nil {
-		s.extras, s.client = g.Extras, h.opts.Companion.Client(g)
+		s.extras, s.wants, s.client = g.Extras, true, h.opts.Companion.Client(g)
 	}
 	if g.Compressed {
 		s.form |= compressed
