@@ -79,7 +79,7 @@ func show(session *client.Session, channel string, out io.Writer) error {
 		case event.Type == client.EventSessionNotResumed:
 			fmt.Fprintln(out, "* messages may be missing here")
 		case event.Type == client.EventCreateChannelMessage && message != nil && message.ChannelARN == channel:
-			fmt.Fprintf(out, "%s: %s\n", message.Sender.Name, message.Content)
+			fmt.Fprintf(out, "%s: %s\n", client.Printable(message.Sender.Name), client.Printable(message.Content))
 		}
 	}
 	return nil
