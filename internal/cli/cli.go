@@ -51,19 +51,14 @@ func Run(ctx context.Context, p Program) int {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("there is no command %q", args[0])}
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:              noCommand,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetArgs(append([]string{}, p.Args...)) // nil would stand for the arguments of the process
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.dev(), p.serve(), p.config(), p.policy(), p.tail(), p.send(), p.version())
+	root.SetFlagErrorFunc(wrongFlag)
+	root.AddCommand(p.dev(), p.serve(), p.config(), p.env(), p.policy(), p.tail(), p.send(), p.version())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitClean
@@ -92,6 +87,29 @@ func noArguments(c *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("%q: %s takes no arguments", args[0], c.CommandPath())}
 	}
 	return nil
+}
+
+// noCommand refuses an argument of a command that only has others below it.
+func noCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, below := range c.Commands() {
+		names = append(names, below.Name())
+	}
+	return usageError{fmt.Errorf("there is no command %q%s", args[0], suggestion(args[0], names))}
+}
+
+// wrongFlag completes what is wrong with a flag.
+func wrongFlag(c *cobra.Command, err error) error {
+	var absent *pflag.NotExistError
+	if !errors.As(err, &absent) {
+		return usageError{err}
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return usageError{fmt.Errorf("%w%s", err, suggestion("--"+absent.GetSpecifiedName(), names))}
 }
 
 func (p Program) dev() *cobra.Command {
@@ -139,7 +157,7 @@ func (p Program) run(ctx context.Context, cfg config.Config) error {
 		return err
 	case <-node.Ready():
 	}
-	if err := welcome(p.Stdout, cfg, node); err != nil {
+	if err := p.welcome(cfg, node, log); err != nil {
 		log.Warn("could not print the welcome", "error", err)
 	}
 	return <-running
@@ -182,7 +200,7 @@ func (f *flag) String() string {
 }
 
 func (p Program) config() *cobra.Command {
-	group := &cobra.Command{Use: "config", Short: "Show, check and explain settings", Args: noArguments,
+	group := &cobra.Command{Use: "config", Short: "Show, check and explain settings", Args: noCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	show := &cobra.Command{Use: "show", Short: "Print the settings that serve would use, without secrets", Args: noArguments}
 	read := p.settings(show, config.Serve)

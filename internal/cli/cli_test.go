@@ -87,8 +87,13 @@ func TestWrongUse(t *testing.T) {
 		code    int
 		want    []string
 	}{
-		{"unknown command", nil, []string{"serv"}, 2, []string{"no command", "serv"}},
-		{"unknown flag", nil, []string{"dev", "--lisen", ":1"}, 2, []string{"--lisen"}},
+		{"unknown command", nil, []string{"sned"}, 2, []string{`no command "sned"; did you mean send?`}},
+		{"unlike any command", nil, []string{"frobnicate"}, 2, []string{"no command \"frobnicate\"\n"}},
+		{"unknown command of a group", nil, []string{"config", "chekc"}, 2, []string{"did you mean check?"}},
+		{"unknown flag", nil, []string{"dev", "--lisen", ":1"}, 2, []string{"--lisen; did you mean --listen?"}},
+		{"unknown flag of a client", nil, []string{"tail", "--usre", "bob"}, 2, []string{"did you mean --user?"}},
+		{"unknown extra", nil, []string{"tail", "--user", "bob", "--extras", "presense"}, 2, []string{"did you mean presence?"}},
+		{"unknown shell", nil, []string{"env", "--shell", "cmd"}, 2, []string{"fish, posix, powershell"}},
 		{"flag without value", nil, []string{"dev", "--listen"}, 2, []string{"--listen"}},
 		{"argument", nil, []string{"dev", "now"}, 2, []string{"now"}},
 		{"bad value", nil, []string{"dev", "--log-level", "loud"}, 1, []string{"log-level", "loud"}},
@@ -129,17 +134,28 @@ func dev(t *testing.T, environ []string, args ...string) string {
 		done <- cli.Run(ctx, cli.Program{Args: append([]string{"dev"}, args...), Environ: environ, Stdout: in, Stderr: &stderr})
 		in.Close()
 	}()
-	var said strings.Builder
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		said.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "Ctrl-C") {
-			cancel()
-		}
-	}
+	said, _ := readWelcome(out)
+	cancel()
+	_, _ = io.Copy(io.Discard, out)
 	if code := <-done; code != 0 {
 		t.Fatalf("code %d: %s", code, &stderr)
 	}
-	return said.String()
+	return said
+}
+
+// readWelcome reads what dev prints, to the line that says how to stop it.
+func readWelcome(out io.Reader) (said, endpoint string) {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said += lines.Text() + "\n"
+		if _, rest, found := strings.Cut(lines.Text(), "ready on "); found {
+			host, _, _ := strings.Cut(rest, " ")
+			endpoint = "http://" + host
+		}
+		if strings.Contains(lines.Text(), "Ctrl-C") {
+			break
+		}
+	}
+	return said, endpoint
 }
 
 var changing = []struct {

@@ -5,26 +5,24 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/client"
 	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // iamClient calls IAM's API of a server. It knows the few operations that simulate needs.
 type iamClient struct {
-	endpoint string
-	signer   sigv4.Signer
-	http     *http.Client
+	server server
+	signer sigv4.Signer
+	http   *http.Client
 }
 
 const (
@@ -32,39 +30,16 @@ const (
 	maxAnswer   = 8 << 20 // bytes
 )
 
-// newIAMClient signs with the root keys of the settings.
-func newIAMClient(cfg config.Config, endpoint string) (*iamClient, error) {
-	endpoint, err := endpointOfServer(cfg, endpoint)
-	if err != nil {
-		return nil, err
-	}
+// newIAMClient calls the server with its keys.
+func newIAMClient(s server) *iamClient {
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: s.tls}
 	return &iamClient{
-		endpoint: endpoint + "/", http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: callTimeout},
+		server: s, http: &http.Client{Transport: transport, Timeout: callTimeout},
 		signer: sigv4.Signer{
-			Credentials: sigv4.Credentials{AccessKeyID: cfg.RootAccessKeyID, SecretAccessKey: cfg.RootSecretAccessKey.Reveal()},
-			Scope:       sigv4.Scope{Region: cfg.Region, Service: "iam"},
+			Credentials: sigv4.Credentials{AccessKeyID: s.keys.AccessKeyID, SecretAccessKey: s.keys.SecretAccessKey, SessionToken: s.keys.SessionToken},
+			Scope:       sigv4.Scope{Region: s.region, Service: "iam"},
 		},
-	}, nil
-}
-
-// endpointOfServer gives the URL of the server, without a path. Without one of one's own it is the
-// address that the settings let the server listen on.
-func endpointOfServer(cfg config.Config, endpoint string) (string, error) {
-	if endpoint == "" {
-		host, port, err := net.SplitHostPort(cfg.Listen)
-		if err != nil || port == "0" {
-			return "", errors.New("the setting listen names no port: give the server's URL with --endpoint")
-		}
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = "localhost"
-		}
-		endpoint = "http://" + net.JoinHostPort(host, port)
 	}
-	at, err := url.Parse(endpoint)
-	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
-		return "", usageError{fmt.Errorf("--endpoint %q is no http or https URL", endpoint)}
-	}
-	return at.Scheme + "://" + at.Host, nil
 }
 
 // call makes one call and reads the result into answer.
@@ -72,7 +47,7 @@ func (c *iamClient) call(ctx context.Context, action string, members url.Values,
 	members.Set("Action", action)
 	members.Set("Version", "2010-05-08")
 	body := []byte(members.Encode())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.server.endpoint+"/", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -82,7 +57,7 @@ func (c *iamClient) call(ctx context.Context, action string, members url.Values,
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("the server cannot be reached: %w", err)
+		return fmt.Errorf("the server cannot be reached: %w", c.server.explain(err))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -97,7 +72,7 @@ func (c *iamClient) call(ctx context.Context, action string, members url.Values,
 		if xml.Unmarshal(text, &refused) != nil || refused.Code == "" {
 			return fmt.Errorf("%s: the server answers %s", action, resp.Status)
 		}
-		return fmt.Errorf("%s: %s: %s", action, refused.Code, refused.Message)
+		return fmt.Errorf("%s: %w", action, c.server.explain(&client.Error{Code: refused.Code, Message: refused.Message, Status: resp.StatusCode}))
 	}
 	if err := xml.Unmarshal(text, answer); err != nil {
 		return fmt.Errorf("%s: the answer cannot be read: %w", action, err)

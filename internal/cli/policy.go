@@ -10,12 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/iam"
 )
 
 func (p Program) policy() *cobra.Command {
-	group := &cobra.Command{Use: "policy", Short: "Ask what IAM policies allow", Args: noArguments,
+	group := &cobra.Command{Use: "policy", Short: "Ask what IAM policies allow", Args: noCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	group.AddCommand(p.simulate())
 	return group
@@ -59,27 +58,24 @@ func (p Program) simulate() *cobra.Command {
 		Use: "simulate", Short: "Print what a policy decides, and the statement that decided", Args: noArguments,
 		Long: `Print whether a principal may do an action on a resource, and the statement that decided. The
 running server is asked what it has stored for the user or role; with --policy the documents in
-files decide, without a server. The exit status is 1 when anything is denied.
+files decide, without a server. The exit status is 1 when anything is denied, and 2 when an action
+is none of those that a server asks about: it is decided all the same, but no call depends on it.
 
-The server is found and the call signed with the settings of the server (its listen address and
-root keys), or with those of carillon dev where they are not set.`,
+` + foundServer,
 		Example: `  carillon policy simulate --as arn:aws:iam::000000000000:role/chat --action chime:SendChannelMessage \
     --resource arn:aws:chime:us-east-1:000000000000:app-instance/A/user/ann --context aws:PrincipalTag/UserUUID=ann
   carillon policy simulate --policy chat.json --action chime:Connect --resource '*'`,
 	}
 	var q question
 	var pairs, files []string
-	var endpoint, file string
-	var dev bool
+	var at whereabouts
 	f := c.Flags()
 	f.StringVar(&q.as, "as", "", "ARN of the user, role or role session whose stored policies decide.")
 	f.StringArrayVar(&q.actions, "action", nil, "Action, such as chime:SendChannelMessage. May be repeated.")
 	f.StringArrayVar(&q.resources, "resource", []string{"*"}, "ARN that the action is done to. May be repeated.")
 	f.StringArrayVar(&pairs, "context", nil, "Value of a condition key, as key=value. May be repeated, also for one key.")
 	f.StringArrayVar(&files, "policy", nil, "File with a policy document that decides instead of the server. May be repeated.")
-	f.StringVar(&endpoint, "endpoint", "", "URL of the server. Default: http and the address of the setting listen.")
-	f.StringVar(&file, "config", "", "Path of a YAML file with settings.")
-	f.BoolVar(&dev, "dev", false, "Take the settings of carillon dev, whatever else is set.")
+	at.flags(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if err := q.check(pairs, len(files) > 0); err != nil {
 			return usageError{err}
@@ -88,15 +84,19 @@ root keys), or with those of carillon dev where they are not set.`,
 		if len(files) > 0 {
 			answers, err = simulateFiles(q, files)
 		} else {
-			var cfg config.Config
-			if cfg, err = p.settingsOfServer(file, dev); err == nil {
-				answers, err = simulateStored(c.Context(), cfg, endpoint, q)
+			var s server
+			if s, err = p.find(at); err == nil {
+				answers, err = simulateStored(c.Context(), s, q)
 			}
 		}
 		if err != nil {
 			return err
 		}
-		return printOutcomes(p.Stdout, answers)
+		denied := printOutcomes(p.Stdout, answers)
+		if err := unknownActions(q.actions); err != nil {
+			return usageError{errors.Join(err, denied)}
+		}
+		return denied
 	}
 	return c
 }
@@ -124,15 +124,6 @@ func (q *question) check(pairs []string, local bool) error {
 		q.context[i].values = append(q.context[i].values, value)
 	}
 	return nil
-}
-
-// settingsOfServer reads the settings that the server was started with. Without keys of one's own
-// they are those of dev mode.
-func (p Program) settingsOfServer(file string, dev bool) (config.Config, error) {
-	if dev {
-		return config.Load(config.Dev, config.Sources{})
-	}
-	return config.Load(config.Dev, config.Sources{File: file, Environ: p.Environ})
 }
 
 // Lookup makes the question's values an iam.Context.
@@ -216,17 +207,14 @@ func printOutcomes(w io.Writer, answers []outcome) error {
 }
 
 // simulateStored asks the server what it has stored for the principal.
-func simulateStored(ctx context.Context, cfg config.Config, endpoint string, q question) ([]outcome, error) {
-	client, err := newIAMClient(cfg, endpoint)
-	if err != nil {
-		return nil, err
-	}
-	if q.as == "arn:aws:iam::"+cfg.Account+":root" {
+func simulateStored(ctx context.Context, s server, q question) ([]outcome, error) {
+	if q.as == "arn:aws:iam::"+s.settings.Account+":root" {
 		return nil, errors.New("the root of the account may do everything; no policy decides about it")
 	}
-	who, err := client.entity(ctx, q.as)
+	c := newIAMClient(s)
+	who, err := c.entity(ctx, q.as)
 	if err != nil {
 		return nil, err
 	}
-	return client.simulate(ctx, who, q)
+	return c.simulate(ctx, who, q)
 }

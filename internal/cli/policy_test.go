@@ -1,10 +1,6 @@
 package cli_test
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go/aws/session"
 	"github.com/aws/aws-sdk-go/service/iam"
 
-	"github.com/carillon-chat/carillon/internal/cli"
 	"github.com/carillon-chat/carillon/internal/config"
 )
 
@@ -76,6 +71,10 @@ func TestSimulatingFiles(t *testing.T) {
 	}
 	checkSimulations(t, []string{"--policy", file}, chatSimulations)
 	checkSimulations(t, nil, []simulation{
+		{"a word is wrong", []string{"--policy", file, "--action", "chime:SendChannelMesage", "--resource", userOfA + "ann", "--context", "aws:PrincipalTag/UserUUID=ann"}, 2,
+			[]string{"allowed: chime:SendChannelMesage", "no call needs the action chime:SendChannelMesage; did you mean chime:SendChannelMessage?"}},
+		{"another service, denied", []string{"--policy", file, "--action", "s3:GetObject"}, 2, []string{"denied: s3:GetObject", "no call needs the action s3:GetObject\ndenied: 1 of 1"}},
+		{"other letters", []string{"--policy", file, "--action", "CHIME:sendchannelmessage", "--resource", userOfA + "bob"}, 1, []string{"denied: 1 of 1"}},
 		{"named file", []string{"--policy", file, "--action", "chime:Connect", "--resource", userOfA + "bob"}, 1, []string{"statement 2 of " + file}},
 		{"broken policy", []string{"--policy", broken, "--action", "a:b"}, 1, []string{broken, "Maybe"}},
 		{"no file", []string{"--policy", "absent.json", "--action", "a:b"}, 1, []string{"absent.json"}},
@@ -89,36 +88,8 @@ func TestSimulatingFiles(t *testing.T) {
 	})
 }
 
-// running starts `carillon dev` until the test ends, and returns its URL.
-func running(t *testing.T) string {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	out, in := io.Pipe()
-	var stderr bytes.Buffer
-	done, args := make(chan int, 1), []string{"dev", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--ops-listen="}
-	go func() {
-		done <- cli.Run(ctx, cli.Program{Args: args, Stdout: in, Stderr: &stderr})
-		in.Close()
-	}()
-	lines := bufio.NewScanner(out)
-	at := ""
-	for lines.Scan() && !strings.Contains(lines.Text(), "Ctrl-C") {
-		if _, rest, found := strings.Cut(lines.Text(), "ready on "); found {
-			at, _, _ = strings.Cut(rest, " ")
-		}
-	}
-	t.Cleanup(func() {
-		cancel()
-		_, _ = io.Copy(io.Discard, out)
-		if code := <-done; code != 0 {
-			t.Errorf("code %d: %s", code, &stderr)
-		}
-	})
-	return "http://" + at
-}
-
 func TestSimulatingWhatTheServerHasStored(t *testing.T) {
-	endpoint := running(t)
+	endpoint := devServer(t).endpoint
 	api := iam.New(session.Must(session.NewSession(&aws.Config{
 		Endpoint: &endpoint, Region: aws.String("us-east-1"), MaxRetries: aws.Int(0),
 		Credentials: credentials.NewStaticCredentials(config.DevAccessKeyID, config.DevSecretAccessKey, ""),
@@ -153,7 +124,7 @@ func TestSimulatingWhatTheServerHasStored(t *testing.T) {
 			[]string{"statement 1 of arn:aws:iam::aws:policy/AmazonChimeFullAccess", `"chime:*"`}},
 		{"unknown role", []string{"--as", "arn:aws:iam::000000000000:role/none", "--action", "a:b"}, 1, []string{"NoSuchEntity"}},
 	})
-	got := run(t, t.Context(), ownKeys, "policy", "simulate", "--endpoint", endpoint, "--as", role, "--action", "a:b")
+	got := run(t, t.Context(), ownKeys, "policy", "simulate", "--endpoint", endpoint, "--as", role, "--action", "chime:Connect")
 	if got.code != 1 || !strings.Contains(got.stderr, "InvalidClientTokenId") {
 		t.Errorf("other keys: %d %s", got.code, got.stderr)
 	}

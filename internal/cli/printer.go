@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/carillon-chat/carillon/client"
 )
@@ -17,6 +16,7 @@ import (
 type printer struct {
 	events, notes    io.Writer
 	color, noteColor bool
+	online           map[string]map[string]bool // what presence has said of users, by channel
 
 	mu sync.Mutex // notes come from the session as well
 }
@@ -43,7 +43,7 @@ func (l *printer) note(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// The note is for a person; when it cannot be written there is nobody.
-	_, _ = fmt.Fprintln(l.notes, paint(l.noteColor, dim, "* "+clean(fmt.Sprintf(format, args...))))
+	_, _ = fmt.Fprintln(l.notes, paint(l.noteColor, dim, "* "+client.Printable(fmt.Sprintf(format, args...))))
 }
 
 // event writes an event: when, in which channel, what.
@@ -54,7 +54,7 @@ func (l *printer) event(e client.Event) error {
 	}
 	line := paint(l.color, dim, at(e).Local().Format(time.TimeOnly))
 	if channel := channelOf(e); channel != "" {
-		line += " " + paint(l.color, cyan, "#"+clean(last(channel)))
+		line += " " + paint(l.color, cyan, "#"+client.Printable(last(channel)))
 	}
 	_, err := fmt.Fprintln(l.events, line+" "+what)
 	return err
@@ -84,9 +84,9 @@ func (l *printer) what(e client.Event) string {
 		return l.message(e.Type, d)
 	case *client.Channel:
 		if e.Type == client.EventDeleteChannel {
-			return l.mark(red, "channel deleted: ") + clean(d.Name)
+			return l.mark(red, "channel deleted: ") + client.Printable(d.Name)
 		}
-		return l.mark(yellow, "channel updated: ") + clean(d.Name)
+		return l.mark(yellow, "channel updated: ") + client.Printable(d.Name)
 	case *client.ChannelMembership:
 		return l.membership(e.Type, d)
 	case *client.BatchChannelMemberships:
@@ -100,18 +100,18 @@ func (l *printer) what(e client.Event) string {
 	case *client.UnreadCount:
 		return l.mark(dim, "unread: ") + strconv.Itoa(d.UnreadCount)
 	case *client.Presence:
-		return l.mark(dim, "online: ") + strconv.Itoa(d.OnlineCount) + changes(" +", d.Online) + changes(" -", d.Offline)
+		return l.presence(d)
 	case *client.Resumed, *client.NotResumed:
 		return ""
 	}
 	if e.Type == client.EventSessionEstablished {
 		return ""
 	}
-	return l.mark(magenta, clean(e.Type)) + " " + clean(e.Payload)
+	return l.mark(magenta, client.Printable(e.Type)) + " " + client.Printable(e.Payload)
 }
 
 func (l *printer) message(typ string, m *client.ChannelMessage) string {
-	text, mark := clean(m.Content), ""
+	text, mark := client.Printable(m.Content), ""
 	switch typ {
 	case client.EventCreateChannelMessage:
 		if m.Type == client.ChannelMessageTypeControl {
@@ -120,9 +120,9 @@ func (l *printer) message(typ string, m *client.ChannelMessage) string {
 	case client.EventUpdateChannelMessage:
 		mark = l.mark(yellow, "edited ")
 	case client.EventRedactChannelMessage:
-		mark, text = l.mark(red, "redacted "), clean(m.MessageID)
+		mark, text = l.mark(red, "redacted "), client.Printable(m.MessageID)
 	case client.EventDeleteChannelMessage:
-		mark, text = l.mark(red, "deleted "), clean(m.MessageID)
+		mark, text = l.mark(red, "deleted "), client.Printable(m.MessageID)
 	default: // PENDING, FAILED and DENIED
 		state, _, _ := strings.Cut(typ, "_")
 		mark = l.mark(magenta, strings.ToLower(state)+" ")
@@ -137,7 +137,34 @@ func (l *printer) membership(typ string, m *client.ChannelMembership) string {
 	case client.EventDeleteChannelMembership:
 		return l.mark(red, "left: ") + l.name(m.Member)
 	}
-	return l.mark(yellow, "moved to sub-channel ") + clean(m.SubChannelID) + ": " + l.name(m.Member)
+	return l.mark(yellow, "moved to sub-channel ") + client.Printable(m.SubChannelID) + ": " + l.name(m.Member)
+}
+
+// presence says who came online and who went. Nothing is said of what an earlier event has said.
+func (l *printer) presence(p *client.Presence) string {
+	place := p.ChannelARN + p.SubChannelID
+	told, again := l.online[place]
+	if l.online == nil {
+		l.online = make(map[string]map[string]bool)
+	}
+	if told == nil {
+		told = make(map[string]bool)
+		l.online[place] = told
+	}
+	change := func(users []string, online bool) (changed []string) {
+		for _, user := range users {
+			if was, known := told[user]; !known || was != online {
+				changed = append(changed, user)
+			}
+			told[user] = online
+		}
+		return changed
+	}
+	came, went := change(p.Online, true), change(p.Offline, false)
+	if again && len(came)+len(went) == 0 {
+		return ""
+	}
+	return l.mark(dim, "online: ") + strconv.Itoa(p.OnlineCount) + changes(" +", came) + changes(" -", went)
 }
 
 func (l *printer) mark(color, text string) string { return paint(l.color, color, text) }
@@ -147,31 +174,17 @@ func (l *printer) name(who *client.Identity) string {
 	case who == nil:
 		return "?"
 	case who.Name == "":
-		return l.mark(green, clean(last(who.ARN)))
+		return l.mark(green, client.Printable(last(who.ARN)))
 	}
-	return l.mark(green, clean(who.Name))
+	return l.mark(green, client.Printable(who.Name))
 }
 
 func changes(sign string, arns []string) (text string) {
 	for _, arn := range arns {
-		text += sign + clean(last(arn))
+		text += sign + client.Printable(last(arn))
 	}
 	return text
 }
 
 // last is the id at the end of an ARN.
 func last(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
-
-// clean writes what is not printable, control characters above all, as Go escapes it.
-func clean(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		quoted := strconv.QuoteRune(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
-	}
-	return b.String()
-}

@@ -62,6 +62,30 @@ func TestEventsAreToldToPeople(t *testing.T) {
 	}
 }
 
+func TestPresenceIsToldOnce(t *testing.T) {
+	var out strings.Builder
+	l := printer{events: &out}
+	for _, e := range []client.Presence{
+		{OnlineCount: 1, Online: []string{"u/bob"}},
+		{OnlineCount: 1, Online: []string{"u/bob"}, Complete: true}, // what the one before has said
+		{OnlineCount: 2, Online: []string{"u/ann"}},
+		{OnlineCount: 2, Online: []string{"u/ann", "u/bob"}, Complete: true},
+		{OnlineCount: 1, Offline: []string{"u/bob"}},
+		{OnlineCount: 0, Offline: []string{"u/ann", "u/unseen"}},
+		{OnlineCount: 1, Online: []string{"u/bob"}},
+	} {
+		if what := l.presence(&e); what != "" {
+			out.WriteString(what + "\n")
+		}
+	}
+	if want := "online: 1 +bob\nonline: 2 +ann\nonline: 1 -bob\nonline: 0 -ann -unseen\nonline: 1 +bob\n"; out.String() != want {
+		t.Errorf("got %s, want %s", &out, want)
+	}
+	if what := l.presence(&client.Presence{ChannelARN: "empty", Complete: true}); what != "online: 0" {
+		t.Errorf("of an empty channel: %q", what)
+	}
+}
+
 func TestColors(t *testing.T) {
 	var out strings.Builder
 	l := printer{events: &out, color: true}

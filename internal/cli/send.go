@@ -42,7 +42,7 @@ message is what standard input holds.
 		if err != nil {
 			return err
 		}
-		caller, err := p.open(c.Context(), &as)
+		at, caller, err := p.open(c.Context(), &as)
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ message is what standard input holds.
 			Type: client.ChannelMessageTypeStandard, Persistence: client.ChannelMessagePersistenceTypePersistent,
 		})
 		if err != nil {
-			return err
+			return at.explain(err)
 		}
 		_, err = fmt.Fprintln(p.Stdout, sent.MessageID)
 		return err

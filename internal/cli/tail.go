@@ -16,6 +16,9 @@ import (
 	"github.com/carillon-chat/carillon/client"
 )
 
+// extras are those that a session can ask for.
+var extras = []client.Extra{client.ExtraPresence, client.ExtraTyping, client.ExtraUnread}
+
 // tailed is what tail is asked for.
 type tailed struct {
 	as       asUser
@@ -46,7 +49,10 @@ again, and what happened meanwhile is printed then; what cannot be had any more 
 		if !slices.Contains([]string{"auto", "always", "never"}, q.color) {
 			return usageError{fmt.Errorf("--color %q is none of auto, always, never", q.color)}
 		}
-		caller, err := p.open(c.Context(), &q.as)
+		if unknown := lacking(q.extras, extras); len(unknown) > 0 {
+			return usageError{fmt.Errorf("--extras %q is none of presence, typing, unread%s", unknown[0], suggestion(unknown[0], []string{"presence", "typing", "unread"}))}
+		}
+		at, caller, err := p.open(c.Context(), &q.as)
 		if err != nil {
 			return err
 		}
@@ -54,18 +60,18 @@ again, and what happened meanwhile is printed then; what cannot be had any more 
 		for i, channel := range q.channels {
 			q.channels[i] = channelARN(q.as.user, channel)
 		}
-		return p.follow(c.Context(), caller, q)
+		return p.follow(c.Context(), at, caller, q)
 	}
 	return c
 }
 
 // follow prints events until ctx ends, which is a clean end, or the session does.
-func (p Program) follow(ctx context.Context, c *client.Client, q tailed) error {
+func (p Program) follow(ctx context.Context, at server, c *client.Client, q tailed) error {
 	lines := printer{events: p.Stdout, notes: p.Stderr, color: p.colors(q.color, p.Stdout), noteColor: p.colors(q.color, p.Stderr)}
 	cfg := client.SessionConfig{
 		UserARN: q.as.user, Reconnect: &client.Reconnect{}, // for ever
 		OnDisconnect: func(err error, wait time.Duration) {
-			lines.note("%v; connecting again in %s", err, wait.Round(100*time.Millisecond))
+			lines.note("%v; connecting again in %s", at.explain(err), wait.Round(100*time.Millisecond))
 		},
 	}
 	for _, name := range q.extras {
@@ -74,12 +80,32 @@ func (p Program) follow(ctx context.Context, c *client.Client, q tailed) error {
 	session, err := c.Connect(ctx, cfg)
 	if err == nil {
 		defer session.Close()
+		lines.memberships(ctx, c, q)
 		err = lines.all(ctx, session, q)
 	}
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil // Ctrl-C
 	}
-	return err
+	return at.explain(err)
+}
+
+// memberships says of which channels nothing will come, as long as that is so.
+func (l *printer) memberships(ctx context.Context, c *client.Client, q tailed) {
+	for _, channel := range q.channels {
+		_, err := c.DescribeChannelMembershipForAppInstanceUser(ctx, &client.DescribeChannelMembershipForAppInstanceUserRequest{
+			ChannelARN: channel, AppInstanceUserARN: q.as.user,
+		})
+		var refused *client.Error
+		if !errors.As(err, &refused) {
+			continue
+		}
+		switch refused.Code {
+		case "ForbiddenException", "NotFoundException":
+			l.note("#%s does not exist, or %s is no member of it; nothing of it is received until that changes", last(channel), last(q.as.user))
+		default:
+			l.note("whether %s is a member of #%s cannot be told: %v", last(q.as.user), last(channel), refused)
+		}
+	}
 }
 
 func (l *printer) all(ctx context.Context, session *client.Session, q tailed) error {
@@ -87,7 +113,7 @@ func (l *printer) all(ctx context.Context, session *client.Session, q tailed) er
 		if err != nil {
 			return err
 		}
-		l.session(e, q.as.user)
+		l.session(e, q)
 		if e.Type == client.EventResumeToken || len(q.channels) > 0 && !slices.Contains(q.channels, channelOf(e)) {
 			continue
 		}
@@ -104,17 +130,29 @@ func (l *printer) all(ctx context.Context, session *client.Session, q tailed) er
 }
 
 // session says what happens to the session, which is no part of the output.
-func (l *printer) session(e client.Event, user string) {
+func (l *printer) session(e client.Event, q tailed) {
 	switch d := e.Data.(type) {
+	case *client.Established:
+		l.note("connected as %s", q.as.user)
+		if lacks := lacking(q.extras, d.Extras); d.Extras != nil && len(lacks) > 0 {
+			l.note("the app instance does not have %s: its tag carillon:extras or the server's setting extras switches on what they name",
+				strings.Join(lacks, " and "))
+		}
 	case *client.Resumed:
 		l.note("resumed; events that came late: %d", d.Events)
 	case *client.NotResumed:
 		l.note("not resumed: %s; something may be missing here", d.Message)
-	default:
-		if e.Type == client.EventSessionEstablished {
-			l.note("connected as %s", user)
+	}
+}
+
+// lacking are the wanted extras that are none of those there are.
+func lacking(wanted []string, there []client.Extra) (lacks []string) {
+	for _, name := range wanted {
+		if !slices.Contains(there, client.Extra(name)) {
+			lacks = append(lacks, name)
 		}
 	}
+	return lacks
 }
 
 // object prints an event as one line of JSON.

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
 
@@ -10,8 +11,13 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 )
 
-// welcome tells a person, once the node is ready, how to use it.
-func welcome(w io.Writer, cfg config.Config, node *app.App) error {
+// welcome tells a person, once the node is ready, how to use it. Where the log is JSON a program
+// reads it, to whom one line of the log says the same.
+func (p Program) welcome(cfg config.Config, node *app.App, log *slog.Logger) error {
+	if cfg.LogFormat == "json" {
+		logReady(node, log)
+		return nil
+	}
 	base := "http://" + node.PublicHost()
 	var b strings.Builder
 	fmt.Fprintf(&b, "Carillon is ready on %s (http, https, ws and wss on one port).\n", node.PublicHost())
@@ -27,8 +33,17 @@ func welcome(w io.Writer, cfg config.Config, node *app.App) error {
 	if cfg.Mode == config.Dev {
 		b.WriteString("\nStop with Ctrl-C.\n")
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(p.Stdout, b.String())
 	return err
+}
+
+func logReady(node *app.App, log *slog.Logger) {
+	facts := []any{"public_host", node.PublicHost(), "operations", node.OpsAddr(), "ca_file", node.CAFile()}
+	if seeded := node.Seeded(); seeded != nil {
+		facts = append(facts, "chat_page", "http://"+node.PublicHost()+"/chat/",
+			"app_instance", seeded.AppInstanceARN, "users", seeded.UserARNs, "channel", seeded.ChannelARN)
+	}
+	log.Info("ready", facts...)
 }
 
 func describeDev(b *strings.Builder, cfg config.Config, base string, node *app.App) {
@@ -46,20 +61,28 @@ func describeDev(b *strings.Builder, cfg config.Config, base string, node *app.A
 		fmt.Fprintf(b, "%-13s %s\n", label, arn)
 	}
 	fmt.Fprintf(b, "Channel:      %s\n", seeded.ChannelARN)
-	b.WriteString("\nFor the AWS CLI and SDKs (some read the one name of the region, some the other):\n\n")
-	for _, service := range []string{"CHIME_SDK_MESSAGING", "CHIME_SDK_IDENTITY", "STS", "IAM", "COGNITO_IDENTITY"} {
-		fmt.Fprintf(b, "  export AWS_ENDPOINT_URL_%s=%s\n", service, base)
+	b.WriteString(`
+For a shell with the AWS CLI (2.13, 1.29 or newer) and SDKs, eval "$(carillon env)" does this:
+
+`)
+	s := layer{endpoint: base, region: cfg.Region}
+	s.keys.AccessKeyID, s.keys.SecretAccessKey = node.DevKeys()
+	own := s.keys.AccessKeyID == ""
+	if own {
+		s.keys.AccessKeyID = cfg.RootAccessKeyID
 	}
-	fmt.Fprintf(b, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n", cfg.Region)
-	id, secret := node.DevKeys()
-	if id == "" {
-		fmt.Fprintf(b, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY=...   # the secret that you set\n", cfg.RootAccessKeyID)
-		return
+	variables := append(awsVariables(s), names(seeded.AppInstanceARN, seeded.UserARNs, seeded.ChannelARN)...)
+	for _, v := range variables {
+		line := shells["posix"].set(v)
+		if v.name == "AWS_SECRET_ACCESS_KEY" && own {
+			line = "export AWS_SECRET_ACCESS_KEY=...   # the secret that you set"
+		}
+		b.WriteString("  " + line + "\n")
 	}
-	fmt.Fprintf(b, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY=%s\n", id, secret)
-	if cfg.HasDevKeys() {
+	switch {
+	case cfg.HasDevKeys():
 		b.WriteString("\nThese are the published default keys of carillon dev: never use them for anything else.\n")
-	} else {
+	case !own:
 		b.WriteString("\nThese keys were made for this data folder, which holds them in root-keys.json.\n")
 	}
 }
@@ -72,7 +95,7 @@ func describeTrust(b *strings.Builder, file string) {
 	}
 	file = quote(file)
 	fmt.Fprintf(b, `
-For https and wss, programs have to trust the local CA:
+For https and wss, programs have to trust the local CA (AWS_CA_BUNDLE takes the place of all others):
 
   export NODE_EXTRA_CA_CERTS=%[1]s
   export AWS_CA_BUNDLE=%[1]s
@@ -80,12 +103,4 @@ For https and wss, programs have to trust the local CA:
 or put it into the system's store: on Debian copy it to /usr/local/share/ca-certificates/carillon.crt
 and run update-ca-certificates; on macOS use security add-trusted-cert; on Windows certutil -addstore Root.
 `, file)
-}
-
-// quote writes a path as one word of a shell.
-func quote(path string) string {
-	if !strings.ContainsAny(path, " \t'\"\\$`&;()<>|*?[]#~!{}") {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

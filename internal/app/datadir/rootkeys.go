@@ -26,8 +26,11 @@ const rootKeys = "root-keys.json"
 var ErrNoRootKeys = errors.New("the data folder has no root keys of its own")
 
 // RootKeys reads the folder's root keys. Its error is ErrNoRootKeys when there are none.
-func (d *Dir) RootKeys() (keys RootKeys, err error) {
-	path := filepath.Join(d.path, rootKeys)
+func (d *Dir) RootKeys() (keys RootKeys, err error) { return ReadRootKeys(d.path) }
+
+// ReadRootKeys reads the root keys of a folder, which another process may have open.
+func ReadRootKeys(folder string) (keys RootKeys, err error) {
+	path := filepath.Join(folder, rootKeys)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return keys, ErrNoRootKeys
