@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -188,6 +189,47 @@ func TestOperationsPort(t *testing.T) {
 	for _, path := range []string{"/metrics", "/readyz", "/debug/pprof/"} {
 		if status, _ := get(t, client, "http://"+n.PublicHost()+path); status == 200 {
 			t.Errorf("%s is on the public port", path)
+		}
+	}
+}
+
+// The operations port has no authentication, so no page in a browser may read it.
+func TestOperationsPortAnswersNoWebPage(t *testing.T) {
+	local, open := start(t, settings(t, config.Dev, nil)), start(t, settings(t, config.Serve, map[string]string{"ops-listen": "0.0.0.0:0"}))
+	if log := open.log.String(); !strings.Contains(log, "operations port is open to other machines") || strings.Contains(local.log.String(), "is open to") {
+		t.Errorf("the log of the open one: %s", log)
+	}
+	for _, test := range []struct {
+		name, host  string
+		header      [2]string
+		local, open int
+	}{
+		{"a program", "", [2]string{}, 200, 200},
+		{"own page", "", [2]string{"Sec-Fetch-Site", "same-origin"}, 200, 200},
+		{"another name", "metrics.example", [2]string{}, 403, 200},
+		{"another site", "", [2]string{"Origin", "http://evil.example"}, 403, 403},
+		{"another local server", "", [2]string{"Origin", "http://localhost:3000"}, 403, 403},
+		{"frame or image of another site", "", [2]string{"Sec-Fetch-Site", "cross-site"}, 403, 403},
+	} {
+		for n, want := range map[*node]int{&local: test.local, &open: test.open} {
+			_, port, _ := net.SplitHostPort(n.OpsAddr())
+			for _, path := range []string{"/metrics", "/readyz", "/debug/pprof/cmdline"} {
+				r, _ := http.NewRequest("GET", "http://localhost:"+port+path, nil)
+				if r.URL.Host = "127.0.0.1:" + port; test.host != "" {
+					r.Host = test.host
+				}
+				if test.header[0] != "" {
+					r.Header.Set(test.header[0], test.header[1])
+				}
+				resp, err := n.httpClient(t).Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = resp.Body.Close()
+				if resp.StatusCode != want {
+					t.Errorf("%s, %s at %s: %d, want %d", test.name, path, n.cfg.OpsListen, resp.StatusCode, want)
+				}
+			}
 		}
 	}
 }

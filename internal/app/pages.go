@@ -16,6 +16,13 @@ import (
 // logInterval lies between two log lines whose number strangers decide.
 const logInterval = time.Second
 
+// help names the way out to those who may change settings.
+var help = map[browser.Reason]string{
+	browser.ForeignHost:   "public-host adds a name; with keys of one's own, or random-keys, every name is answered",
+	browser.ForeignOrigin: "allowed-origins names the origins that may",
+	browser.ForeignSite:   "allowed-origins names the origins that may",
+}
+
 // guardPages refuses what web pages that are not allowed make browsers send, before anything else
 // looks at it.
 func (a *App) guardPages(next http.Handler) http.Handler {
@@ -33,6 +40,7 @@ func (a *App) guardPages(next http.Handler) http.Handler {
 		}
 		var refusal *browser.Refusal
 		errors.As(err, &refusal)
+		refusal.Answer.Message += "; " + help[refusal.Reason]
 		refused.WithLabelValues(string(refusal.Reason)).Inc()
 		if omitted, ok := lines.Sample(); ok { // the page's developer sees nothing but a failure
 			a.deps.Log.Warn("refused a web page", slog.String("why", refusal.Answer.Message), slog.Uint64("omitted", omitted))

@@ -20,7 +20,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/console"
-	"github.com/carillon-chat/carillon/internal/obs"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
@@ -48,7 +47,9 @@ func (a *App) buildPublic(ctx context.Context) error {
 		Engine: wsconn.Engine(a.cfg.WSEngine), Compression: a.cfg.WSCompression,
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
-	a.pages = browser.NewGuard(a.cfg.AllowedOrigins, a.cfg.HasDevKeys(), a.publicHost, a.Addr())
+	a.pages = browser.New(browser.Options{
+		Origins: a.cfg.AllowedOrigins, Loopback: a.cfg.HasDevKeys(), Hosts: []string{a.publicHost, a.Addr()}, Links: true,
+	})
 	handler, err := a.router(sockets)
 	if err != nil {
 		return err
@@ -247,27 +248,5 @@ func serve(server *http.Server, listener net.Listener) error {
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	return nil
-}
-
-func (a *App) buildOps(context.Context) error {
-	if a.opsListener == nil {
-		return nil
-	}
-	server := &http.Server{
-		Handler: obs.OpsHandler(a.registry, &a.readiness), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
-	}
-	// First to start and last to stop, so that it tells of the stop.
-	a.actors = append([]actor{{
-		name: "operations port", patience: stopPatience,
-		run: func(context.Context) error { return serve(server, a.opsListener) },
-		stop: func(ctx context.Context) error {
-			if err := server.Shutdown(ctx); err != nil {
-				return server.Close() // a profile may be under way: nobody waits for it
-			}
-			return nil
-		},
-	}}, a.actors...)
 	return nil
 }

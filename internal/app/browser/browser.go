@@ -45,26 +45,36 @@ func (r *Refusal) Error() string { return r.Answer.Error() }
 // Unwrap gives the answer.
 func (r *Refusal) Unwrap() error { return r.Answer }
 
+// Options of a Guard.
+type Options struct {
+	// Origins of pages that are allowed, in the form of the setting allowed-origins.
+	Origins []string
+	// Loopback refuses every Host but loopback and Hosts, whatever the port.
+	Loopback bool
+	Hosts    []string
+	// Links of other sites may lead here.
+	Links bool
+}
+
 // Guard checks requests. It is safe for concurrent use.
 type Guard struct {
 	names   []string // host names of this server, in lower case; nil allows every Host
+	links   bool
 	origins atomic.Pointer[[]string]
 }
 
-// NewGuard makes a guard that allows pages of the origins, in the form of the setting
-// allowed-origins. Unless publishedKeys, Host may be anything; otherwise it must be loopback or one of
-// the hosts, whatever the port.
-func NewGuard(origins []string, publishedKeys bool, hosts ...string) *Guard {
-	g := new(Guard)
-	if publishedKeys {
+// New makes a guard.
+func New(o Options) *Guard {
+	g := &Guard{links: o.Links}
+	if o.Loopback {
 		g.names = []string{"localhost"}
-		for _, host := range hosts {
+		for _, host := range o.Hosts {
 			if name, ok := hostname(host); ok {
 				g.names = append(g.names, name)
 			}
 		}
 	}
-	g.Allow(origins)
+	g.Allow(o.Origins)
 	return g
 }
 
@@ -87,18 +97,20 @@ func (g *Guard) Allows(origin string) bool {
 // Check refuses what a page that is not allowed can have a browser send. Its error is a *Refusal.
 func (g *Guard) Check(r *http.Request) error {
 	if g.names != nil && !g.isOwn(r.Host) {
-		return refuse(ForeignHost, "the Host "+strconv.Quote(r.Host)+" is no name of this server: with the published keys of carillon dev "+
-			"it answers to localhost and to public-host alone. Set --public-host, or use other keys (--random-keys makes some)")
+		return refuse(ForeignHost, "the Host "+strconv.Quote(r.Host)+" is no name of this server, which answers to localhost alone")
 	}
 	origin, sent := r.Header["Origin"]
 	if !sent {
-		if g.names != nil && r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+		if r.Header.Get("Sec-Fetch-Site") == "cross-site" && !(g.links && isLink(r)) && !g.Allows(anyOrigin) {
 			return refuse(ForeignSite, "Sec-Fetch-Site says that the request comes from a page of another site")
 		}
 		return nil
 	}
-	if len(origin) != 1 || !isSame(origin[0], r.Host) && !g.Allows(origin[0]) {
-		return refuse(ForeignOrigin, "pages of the origin "+strconv.Quote(origin[0])+" may not use this server; --allowed-origins names those that may")
+	if len(origin) != 1 {
+		return refuse(ForeignOrigin, "the header Origin is there more than once")
+	}
+	if !isSame(origin[0], r.Host) && !g.Allows(origin[0]) {
+		return refuse(ForeignOrigin, "pages of the origin "+strconv.Quote(origin[0])+" may not use this server")
 	}
 	return nil
 }
@@ -119,6 +131,14 @@ func (g *Guard) isOwn(host string) bool {
 	}
 	ip, err := netip.ParseAddr(name)
 	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// anyOrigin is allowed only when every origin is.
+const anyOrigin = ""
+
+// isLink reports whether the browser opens a page and shows it by itself.
+func isLink(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
 // isSame reports whether the origin is the server under the name that the request uses. Both schemes

@@ -35,7 +35,8 @@ func reason(t *testing.T, g *browser.Guard, r *http.Request) browser.Reason {
 
 func TestPublishedKeysAreForPagesOfThisMachineAlone(t *testing.T) {
 	const own = "localhost:24463"
-	g := browser.NewGuard([]string{config.LoopbackOrigins}, true, "chat.test:24463", "192.0.2.7:24463")
+	g := browser.New(browser.Options{
+		Origins: []string{config.LoopbackOrigins}, Loopback: true, Hosts: []string{"chat.test:24463", "192.0.2.7:24463"}, Links: true})
 	for _, test := range []struct {
 		name, host string
 		header     map[string]string
@@ -55,7 +56,7 @@ func TestPublishedKeysAreForPagesOfThisMachineAlone(t *testing.T) {
 		{"the same by address", own, map[string]string{"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "cross-site"}, ""},
 		{"the same by IPv6 over TLS", own, map[string]string{"Origin": "https://[::1]"}, ""},
 		{"typed by a person", own, map[string]string{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}, ""},
-		{"link on another site", own, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, ""},
+		{"link on another site", own, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, ""},
 
 		{"rebound name", "evil.example:24463", nil, browser.ForeignHost},
 		{"rebound name, same origin", "evil.example", map[string]string{"Origin": "http://evil.example"}, browser.ForeignHost},
@@ -73,6 +74,7 @@ func TestPublishedKeysAreForPagesOfThisMachineAlone(t *testing.T) {
 		{"empty origin", own, map[string]string{"Origin": ""}, browser.ForeignOrigin},
 		{"file", own, map[string]string{"Origin": "file://"}, browser.ForeignOrigin},
 		{"extension", own, map[string]string{"Origin": "chrome-extension://localhost"}, browser.ForeignOrigin},
+		{"frame of another site", own, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, browser.ForeignSite},
 		{"image of another site", own, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, browser.ForeignSite},
 	} {
 		if got := reason(t, g, request(test.host, test.header)); got != test.want {
@@ -105,12 +107,18 @@ func TestAllowedOriginsAreASetting(t *testing.T) {
 		{"own page", []string{"https://a.test"}, "https://messaging.example", ""},
 		{"this machine's pages beside others", []string{"https://a.test", config.LoopbackOrigins}, "http://localhost:3000", ""},
 	} {
-		g := browser.NewGuard(test.origins, false)
+		g := browser.New(browser.Options{Origins: test.origins, Links: true})
 		if got := reason(t, g, request("messaging.example", map[string]string{"Origin": test.origin})); got != test.want {
 			t.Errorf("%s: refused for %q, want %q", test.name, got, test.want)
 		}
 	}
-	g := browser.NewGuard([]string{"*"}, false)
+	image := map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+	for origins, want := range map[string]browser.Reason{"*": "", "https://a.test": browser.ForeignSite} {
+		if got := reason(t, browser.New(browser.Options{Origins: []string{origins}}), request("h", image)); got != want {
+			t.Errorf("an image of another site with %s: %q, want %q", origins, got, want)
+		}
+	}
+	g := browser.New(browser.Options{Origins: []string{"*"}})
 	g.Allow([]string{"https://a.test"})
 	if reason(t, g, request("h", map[string]string{"Origin": evil})) != browser.ForeignOrigin {
 		t.Error("the former origins are still allowed")
