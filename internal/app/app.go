@@ -31,6 +31,8 @@ type Deps struct {
 	Now     func() time.Time
 	Random  io.Reader // safe for concurrent use
 	Version string    // of the program, for metrics
+	// Wait waits for a time, or until ctx ends; nil uses a timer.
+	Wait func(ctx context.Context, d time.Duration)
 	// Decorate puts something between the services and the engine; nil puts nothing there.
 	Decorate func(store.Store) store.Store
 }
@@ -69,6 +71,9 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 	}
 	if deps.Now == nil {
 		deps.Now = time.Now
+	}
+	if deps.Wait == nil {
+		deps.Wait = wait
 	}
 	if deps.Random == nil {
 		deps.Random = rand.Reader

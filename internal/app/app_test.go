@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/aws/credentials"
@@ -277,6 +278,55 @@ func TestConnectionsThatAskNothingDoNotDelayTheStop(t *testing.T) {
 		t.Fatal(status)
 	}
 	n.stop() // complains when the time is exceeded
+}
+
+// Load balancers are told first and given time, in which clients notice nothing.
+func TestAStopIsAnnouncedBeforeAnythingEnds(t *testing.T) {
+	cfg := settings(t, config.Dev, map[string]string{"shutdown-delay": "1m", "drain-timeout": "1m"})
+	waits, goOn := make(chan time.Duration), make(chan struct{})
+	n := startWith(t, cfg, app.Deps{Wait: func(_ context.Context, d time.Duration) { waits <- d; <-goOn }})
+	conn := n.connect(t, "ws", n.rootKeys(), n.Seeded().UserARNs[0])
+	readEvent(t, conn) // SESSION_ESTABLISHED
+	client := n.httpClient(t)
+	if status, body := get(t, client, "http://"+n.OpsAddr()+"/readyz"); status != 200 {
+		t.Errorf("before the stop: %d %s", status, body)
+	}
+	stopped := make(chan struct{})
+	go func() { n.stop(); close(stopped) }()
+	if d := <-waits; d != time.Minute {
+		t.Errorf("waits %v", d)
+	}
+	if status, body := get(t, client, "http://"+n.OpsAddr()+"/readyz"); status != 503 || !strings.Contains(body, "public port: starting or stopping") {
+		t.Errorf("during the delay: %d %s", status, body)
+	}
+	late := n.connect(t, "wss", n.rootKeys(), n.Seeded().UserARNs[1])
+	readEvent(t, late)
+	if _, err := chimesdkmessaging.New(n.session(t, "https", n.rootKeys())).SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+		ChannelArn: &n.Seeded().ChannelARN, ChimeBearer: &n.Seeded().UserARNs[1], Content: aws.String("still here"),
+		Persistence: aws.String("PERSISTENT"), Type: aws.String("STANDARD"),
+	}); err != nil {
+		t.Errorf("a send during the delay: %v", err)
+	}
+	if event, payload := readEvent(t, conn); event != "CREATE_CHANNEL_MESSAGE" || !strings.Contains(payload, "still here") {
+		t.Errorf("%s %s", event, payload)
+	}
+	var closed sync.WaitGroup
+	for _, conn := range []*websocket.Conn{conn, late} {
+		closed.Go(func() {
+			for err := error(nil); ; {
+				if _, _, err = conn.Read(context.Background()); err == nil {
+					continue // the late one's message
+				}
+				if websocket.CloseStatus(err) != websocket.StatusServiceRestart {
+					t.Errorf("the socket ends with %v", err)
+				}
+				return
+			}
+		})
+	}
+	close(goOn)
+	<-stopped
+	closed.Wait()
 }
 
 // What keeps a node from starting, with the words that lead out of it.

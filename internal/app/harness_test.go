@@ -57,9 +57,15 @@ type node struct {
 
 func start(t *testing.T, cfg config.Config) node {
 	t.Helper()
+	return startWith(t, cfg, app.Deps{})
+}
+
+func startWith(t *testing.T, cfg config.Config, deps app.Deps) node {
+	t.Helper()
 	n := node{cfg: cfg, log: new(logBuffer)}
 	var err error
-	n.App, err = app.New(t.Context(), cfg, app.Deps{Log: slog.New(slog.NewTextHandler(n.log, nil)), Version: "test"})
+	deps.Log, deps.Version = slog.New(slog.NewTextHandler(n.log, nil)), "test"
+	n.App, err = app.New(t.Context(), cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,19 +72,30 @@ func (a *App) buildPublic(ctx context.Context) error {
 	listener := bothtls.NewListener(proxies.Listener(a.publicListener), tlsConfig)
 	a.readiness.Add("public port", func(context.Context) error {
 		if !a.serving.Load() {
-			return errors.New("not serving")
+			return errors.New("starting or stopping")
 		}
 		return nil
 	})
 	a.actors = append(a.actors, actor{
-		name: "public port", patience: a.cfg.DrainTimeout,
+		name: "public port", patience: a.cfg.ShutdownDelay + a.cfg.DrainTimeout,
 		run: func(context.Context) error { return serve(front.server, listener) },
 		stop: func(ctx context.Context) error {
-			a.serving.Store(false)
+			a.serving.Store(false) // load balancers learn it, and everything is served as before
+			a.deps.Wait(ctx, a.cfg.ShutdownDelay)
 			return front.stop(ctx)
 		},
 	})
 	return nil
+}
+
+// wait waits for a time, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // connKey leads from a request to its connection: net/http knows TLS only where it made it itself.

@@ -62,9 +62,10 @@ type Config struct {
 
 	EmptyContent bool `key:"empty-content" default:"false" doc:"Show redacted and deleted messages with an empty Content, for clients that cannot decode a message without one. Otherwise they have none."`
 
-	DrainTimeout time.Duration `key:"drain-timeout" default:"10s" doc:"How long a stop waits for requests that are under way. 100ms to 10m."`
-	LogLevel     string        `key:"log-level" default:"info" doc:"Least level that is logged: debug, info, warn or error."`
-	LogFormat    string        `key:"log-format" default:"text" doc:"Form of the log on standard error: text or json."`
+	ShutdownDelay time.Duration `key:"shutdown-delay" default:"0s" doc:"How long a stop goes on serving while /readyz answers 503 already, so that load balancers notice and send new clients elsewhere. At most 10m."`
+	DrainTimeout  time.Duration `key:"drain-timeout" default:"10s" doc:"How long a stop, after shutdown-delay, waits for requests that are under way. With a shutdown-delay WebSockets are closed spread over as long as that, but half of this at most. 100ms to 10m."`
+	LogLevel      string        `key:"log-level" default:"info" doc:"Least level that is logged: debug, info, warn or error."`
+	LogFormat     string        `key:"log-format" default:"text" doc:"Form of the log on standard error: text or json."`
 }
 
 // Mode is what the program is started as.
