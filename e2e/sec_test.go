@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"os/exec"
@@ -200,14 +202,14 @@ func form(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // connectCommand opens a WebSocket with a presigned URL: connect USER_ARN [option=value]... Its
-// output is the first frame, or the close code and reason.
+// output is the first frame, the close code and reason, or the status and text of an HTTP error.
 func connectCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: connect USER_ARN [option=value]...")
 	}
-	target := "/connect?sessionId=script&userArn=" + url.QueryEscape(args[0])
-	if args[0] == "-" {
-		target = "/connect?sessionId=script"
+	target := fmt.Sprintf("/connect?sessionId=%d", rand.Uint32())
+	if args[0] != "-" {
+		target += "&userArn=" + url.QueryEscape(args[0])
 	}
 	r := parseRequest(ts, append([]string{"GET", target, "presign=10s"}, args[1:]...))
 	sent, _ := r.sent(ts.Getenv("HOST"))
@@ -218,7 +220,9 @@ func connectCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if resp == nil {
 			ts.Check(err)
 		}
-		fmt.Fprintln(ts.Stdout(), "not upgraded:", resp.StatusCode)
+		text, err := io.ReadAll(resp.Body)
+		ts.Check(err)
+		fmt.Fprintln(ts.Stdout(), resp.StatusCode, string(text))
 		return
 	}
 	defer conn.CloseNow()

@@ -27,6 +27,19 @@ func (a *App) countRequests() func(operation string, status int, took time.Durat
 	}
 }
 
+// countRefusals makes the metric of requests that were refused for who sent them, and what feeds it
+// for each transport. Steps and codes are small closed sets.
+func (a *App) countRefusals() func(transport string) func(step, code string) {
+	total := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_auth_refusals_total",
+		Help: "Requests refused for their signature, their key or by policies, by the step that failed and the code of the error. Many of step clock point at wrong clocks.",
+	}, []string{"transport", "step", "code"})
+	a.registry.MustRegister(total)
+	return func(transport string) func(step, code string) {
+		return func(step, code string) { total.WithLabelValues(transport, step, code).Inc() }
+	}
+}
+
 // sampler is a collector that reads a part's counters whenever metrics are asked for.
 type sampler func(gauge, counter sample)
 
@@ -82,9 +95,14 @@ func sampleSockets(sockets *wsconn.Server) sampler {
 	return func(gauge, counter sample) {
 		s := sockets.Stats()
 		gauge("carillon_sockets_open", "WebSockets that are open.", float64(s.Open))
-		gauge("carillon_sockets_pending", "WebSockets that are not authenticated yet, or refused and waiting to close.", float64(s.Pending))
+		gauge("carillon_sockets_pending", "Upgrades and WebSockets that are not authenticated yet.", float64(s.Pending))
+		gauge("carillon_sockets_refused", "WebSockets that were refused and wait for their client to close.", float64(s.Refused))
+		counter("carillon_sockets_cut_off_total", "Refused WebSockets that were cut off to make room for others.", float64(s.CutOff))
 		counter("carillon_sockets_accepted_total", "WebSockets that were authenticated.", float64(s.Accepted))
-		counter("carillon_sockets_rejected_total", "Requests for a WebSocket that were answered with an HTTP error.", float64(s.Rejected))
+		for reason, n := range s.Rejected {
+			counter("carillon_sockets_rejected_total", "Requests for a WebSocket that were answered with an HTTP error. Those of reason busy or address met a limit.",
+				float64(n), "reason", reason)
+		}
 		counter("carillon_sockets_frames_written_total", "Events written to WebSockets.", float64(s.FramesWritten))
 		counter("carillon_sockets_bytes_written_total", "Bytes written to WebSockets.", float64(s.BytesWritten))
 		for end, n := range s.Closed {

@@ -41,10 +41,13 @@ func (a *App) buildPublic(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	refused := a.countRefusals()
+	guard := &wsconn.Guard{Gate: a.services.access, Secure: isSecure, Now: a.deps.Now, Refused: refused("websocket")}
 	sockets := wsconn.New(wsconn.Options{
-		Hub: wsconn.OnHub(a.services.hub), Authenticate: wsconn.Authenticator(a.services.access, isSecure),
+		Hub: wsconn.OnHub(a.services.hub), Authenticate: guard.Authenticate, Screen: guard.Screen, Secure: isSecure,
 		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval, Limiter: a.services.limiter,
 		Engine: wsconn.Engine(a.cfg.WSEngine), Compression: a.cfg.WSCompression,
+		MaxPending: a.cfg.WSPending, MaxPendingPerAddress: a.cfg.WSPendingPerAddress, MaxRefused: a.cfg.WSRefused,
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
 	a.pages = browser.New(browser.Options{

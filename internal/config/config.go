@@ -56,6 +56,10 @@ type Config struct {
 	Extras               []string      `key:"extras" doc:"Events beyond AWS's that every app instance has, for clients that ask: presence, typing, unread. Others have those that their tag carillon:extras names."`
 	WSConnectionsPerUser int           `key:"ws-connections-per-user" default:"100" aws:"10" doc:"WebSockets that one user may have open. 1 to 1000."`
 
+	WSPending           int `key:"ws-pending" default:"1024" doc:"WebSockets that may be on their way in without being authenticated; one more is answered with 503. 16 to 1000000."`
+	WSPendingPerAddress int `key:"ws-pending-per-address" default:"512" doc:"The same for one address, or one /64 of IPv6; one more is answered with 429. Clients behind one NAT share it. 1 to 1000000."`
+	WSRefused           int `key:"ws-refused" default:"256" doc:"Refused WebSockets that may wait for their client to close; for one more the oldest is cut off. 1 to 1000000."`
+
 	Profile string `key:"limits" default:"relaxed" doc:"Numbers that the limits and rates below have unless set one by one: relaxed (ten times AWS's resources, no rates) or aws (AWS's own)."`
 	Limits  Limits
 	Rates   Rates

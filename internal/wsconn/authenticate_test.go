@@ -28,6 +28,8 @@ type fakeGate struct {
 	err    error
 }
 
+func (g *fakeGate) Screen(context.Context, *sigv4.Request) error { return g.err }
+
 func (g *fakeGate) Connect(_ context.Context, r *sigv4.Request, from access.Source) (access.Connection, error) {
 	g.signed, g.from = *r, from
 	return access.Connection{App: "a", User: "user/u", UserARN: "arn:user/u", SessionID: "1", Expires: time.Unix(1, 0)}, g.err
@@ -44,7 +46,7 @@ func TestTheGateSeesTheConnectRequestAsItWasSent(t *testing.T) {
 	r := httptest.NewRequest("GET", "/connect?userArn=a%3Ab&sessionId=1", nil)
 	r.Host, r.RemoteAddr, r.TLS = "host:1", "192.0.2.1:5", new(tls.ConnectionState)
 	r.Header.Set("User-Agent", "browser")
-	grant, refused := Authenticator(g, isTLS)(t.Context(), r)
+	grant, refused := (&Guard{Gate: g, Secure: isTLS}).Authenticate(t.Context(), r)
 	if refused != nil || grant.User != "user/u" || grant.App != "a" || grant.UserARN != "arn:user/u" || grant.SessionID != "1" || grant.Expires != time.Unix(1, 0) {
 		t.Errorf("got %+v, %v", grant, refused)
 	}
@@ -75,7 +77,7 @@ func TestCloseReasonsSayWhatToMend(t *testing.T) {
 		{"failure", errors.New("secrets of the store"), 1011, "internal error"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, refused := Authenticator(&fakeGate{err: test.err}, isTLS)(t.Context(), httptest.NewRequest("GET", "/connect", nil))
+			_, refused := (&Guard{Gate: &fakeGate{err: test.err}, Secure: isTLS}).Authenticate(t.Context(), httptest.NewRequest("GET", "/connect", nil))
 			if refused == nil || refused.Code != test.code {
 				t.Fatalf("got %v", refused)
 			}

@@ -1,10 +1,10 @@
 package wsconn
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -57,6 +57,7 @@ type conn struct {
 	deaf     bool        // the reader's: input is not looked at any more
 	texts    bool        // the session wants the client's texts
 	deflated bool        // messages may be compressed
+	settled  bool        // it is not counted as pending any more; Server.mu guards it
 	heard    atomic.Bool // the peer sent something since the last ping
 
 	mu         sync.Mutex
@@ -67,7 +68,6 @@ type conn struct {
 	peerClosed bool    // the peer's close frame came
 	drain      bool    // what the session holds goes out before the close frame
 	hard       bool    // the peer is given up
-	admitted   bool    // no longer counted as pending
 	pongs      uint8   // answered since the sweeper's last visit
 	missed     uint8   // pings without a sign of life
 	drained    int32   // bytes of the session since closing began
@@ -75,8 +75,10 @@ type conn struct {
 	user       string  // ARN, for logs
 	expires    int64   // microseconds of the epoch; 0: never
 	end        *ending // nil until the connection ends
-	control    []byte  // whole pings and pongs to be written
+	control    *[]byte // whole pings and pongs to be written; nil when there are none
 	latePong   *[]byte // nil when there is none
+
+	from netip.AddrPort // the client's address
 
 	place place // in the wheel, which guards it
 }
@@ -95,7 +97,6 @@ type link interface {
 	// close gives the socket back. hard throws away what was not sent. Nothing else is called
 	// after it, except those that follow.
 	close(hard bool)
-	remote() string
 
 	// The others are called under conn.mu.
 
@@ -132,7 +133,7 @@ func (c *conn) Close(code int, reason string) {
 func (c *conn) attach(s Session, g *realtime.Grant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session, c.user, c.admitted = s, g.UserARN, true
+	c.session, c.user = s, g.UserARN
 	if !g.Expires.IsZero() {
 		c.expires = g.Expires.UnixMicro()
 	}
@@ -253,7 +254,15 @@ func (c *conn) pinged(payload []byte) {
 		return
 	}
 	c.pongs++
-	c.control = appendFrame(c.control, ws.OpPong, payload)
+	c.say(ws.OpPong, payload)
+}
+
+// say has a control frame written. The caller holds mu.
+func (c *conn) say(op ws.OpCode, payload []byte) {
+	if c.control == nil {
+		c.control = new([]byte)
+	}
+	*c.control = appendFrame(*c.control, op, payload)
 	c.wake()
 }
 
@@ -311,12 +320,11 @@ func (c *conn) ping() bool {
 	}
 	c.missed++
 	c.pongs = 0
-	c.control = appendFrame(c.control, ws.OpPing, nil)
+	c.say(ws.OpPing, nil)
 	if c.latePong != nil {
-		c.control = append(c.control, *c.latePong...)
+		*c.control = append(*c.control, *c.latePong...)
 		c.latePong = nil
 	}
-	c.wake()
 	return true
 }
 
@@ -345,12 +353,8 @@ func (c *conn) release() {
 }
 
 func (c *conn) logEnd(log *slog.Logger) {
-	level := slog.LevelDebug
-	if c.end.cause == causeRefused {
-		level = slog.LevelInfo
-	}
-	log.Log(context.Background(), level, "websocket closed", "cause", c.end.cause, "code", c.end.code,
-		"reason", c.end.reason, "user", c.user, "remote", c.link.remote())
+	log.Debug("websocket closed", "cause", c.end.cause, "code", c.end.code, "reason", c.end.reason,
+		"user", c.user, "remote", c.from.String())
 }
 
 // writeCause tells what the failure of a write means.

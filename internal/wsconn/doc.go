@@ -4,9 +4,11 @@
 //
 // What it promises:
 //
-//   - A request that is no proper upgrade gets an HTTP error. A proper one gets its 101 first
-//     and is authenticated afterwards; a refusal is a close frame, because clients decide by
-//     its code whether to come back (spec 4.2).
+//   - A request that is no proper upgrade, or whose query no client would send, gets an HTTP error.
+//     A proper one gets its 101 first and is authenticated afterwards; a refusal is a close frame,
+//     because clients decide by its code whether to come back (spec 4.2).
+//   - Strangers delay no customer: sockets under authentication are bounded, those of one address
+//     more so, and refused ones wait for their peer in a queue of their own.
 //   - Frames go out whole, in the order in which the session gave them, those that wait
 //     together in one write. Control frames go between frames, never into one.
 //   - Nobody waits for a peer: the calls of the hub return at once, a write that makes no

@@ -4,6 +4,7 @@ package wsconn
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -12,7 +13,7 @@ type poller struct{}
 
 func newPoller() *poller { return nil }
 
-func (*poller) adopt(*Server, net.Conn) *conn { return nil }
+func (*poller) adopt(*Server, net.Conn, netip.AddrPort) *conn { return nil }
 
 func (*poller) stop() {}
 

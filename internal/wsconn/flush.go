@@ -98,8 +98,10 @@ func (c *conn) gather(b *batch) {
 		c.mu.Unlock()
 		return
 	}
-	b.joined = append(b.joined, c.control...)
-	c.control = nil
+	if c.control != nil {
+		b.joined = append(b.joined, *c.control...)
+		c.control = nil
+	}
 	session, end, ends := c.session, c.end, c.phase == closing
 	if session != nil {
 		c.ready = false // before Take, so that a Ready after it is not missed
@@ -156,7 +158,7 @@ func (c *conn) sent(p *part, err error) {
 // rest ends the writing, unless something came in the meantime.
 func (c *conn) rest() bool {
 	c.mu.Lock()
-	if c.phase == closing || c.phase == open && (len(c.control) > 0 || c.ready && c.session != nil) {
+	if c.phase == closing || c.phase == open && (c.control != nil || c.ready && c.session != nil) {
 		c.mu.Unlock()
 		return false
 	}

@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -16,8 +17,8 @@ type blocking struct {
 	buf [readBuffer]byte // the reader's
 }
 
-func newBlocking(s *Server, nc net.Conn) *conn {
-	l := &blocking{conn: conn{srv: s, reading: true}, nc: nc}
+func newBlocking(s *Server, nc net.Conn, from netip.AddrPort) *conn {
+	l := &blocking{conn: conn{srv: s, reading: true, from: from}, nc: nc}
 	l.link = l
 	return &l.conn
 }
@@ -72,8 +73,6 @@ func (l *blocking) close(hard bool) {
 	inner.Close()
 	l.nc.Close()
 }
-
-func (l *blocking) remote() string { return l.nc.RemoteAddr().String() }
 
 func (l *blocking) begin(limit time.Duration)  { _ = l.nc.SetWriteDeadline(deadline(limit)) }
 func (l *blocking) hurry(limit time.Duration)  { _ = l.nc.SetWriteDeadline(deadline(limit)) }

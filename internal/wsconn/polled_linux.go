@@ -17,7 +17,6 @@ import (
 type polled struct {
 	conn
 	shard  *shard
-	from   netip.AddrPort
 	secure *secured // nil: plaintext
 	next   *polled  // in the list of the shard, which guards it
 	rest   *part    // the writer's: of a write that the peer did not take at once
@@ -39,7 +38,7 @@ type rebasable interface {
 
 // adopt takes the socket out of a connection. It returns nil when that cannot be done, and the
 // connection is as it was.
-func (e *poller) adopt(s *Server, nc net.Conn) *conn {
+func (e *poller) adopt(s *Server, nc net.Conn, from netip.AddrPort) *conn {
 	tcp, ok := innermost(nc).(*net.TCPConn)
 	if !ok {
 		return nil
@@ -56,12 +55,8 @@ func (e *poller) adopt(s *Server, nc net.Conn) *conn {
 	if err != nil {
 		return nil
 	}
-	p := &polled{conn: conn{srv: s, reading: true}, shard: shard, fd: fd}
+	p := &polled{conn: conn{srv: s, reading: true, from: from}, shard: shard, fd: fd}
 	p.link = p
-	if address, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
-		from := address.AddrPort()
-		p.from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-	}
 	if wrapped != nil {
 		end := &secured{p: p}
 		if end.tls = wrapped.Rebase(end); end.tls != nil {
@@ -340,5 +335,3 @@ func (p *polled) close(hard bool) {
 	p.shard.forget(fd)
 	_ = unix.Close(int(fd))
 }
-
-func (p *polled) remote() string { return p.from.String() }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/obs"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/throttle"
 )
@@ -50,15 +52,26 @@ func (h hub) Attach(ctx context.Context, g realtime.Grant, t realtime.Transport)
 	return s, nil
 }
 
+// ScreenFunc tells by the query of a connect request alone why no client would send it, or
+// nothing. It is asked before the upgrade and keeps nothing.
+type ScreenFunc func(r *http.Request) (refusal string)
+
 // AuthenticateFunc checks a connect request and tells what it is entitled to, or the close
 // frame that refuses it. ctx ends when time is up or the server stops.
 type AuthenticateFunc func(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError)
+
+// logInterval lies between two lines of a kind whose number callers decide.
+const logInterval = time.Second
 
 // Options of a Server. Hub and Authenticate are required; zero values of the rest mean the
 // defaults.
 type Options struct {
 	Hub          Hub
 	Authenticate AuthenticateFunc
+	// Screen has requests that it refuses answered with 403; nil accepts all.
+	Screen ScreenFunc
+	// Secure reports whether a request came over TLS, for logs; nil looks at the request alone.
+	Secure func(*http.Request) bool
 	// Engine moves the bytes (default EngineAuto).
 	Engine Engine
 	// Now is the clock by which credentials expire (default time.Now).
@@ -80,9 +93,15 @@ type Options struct {
 	CloseTimeout time.Duration
 	// AuthTimeout bounds authentication and attaching to the hub together (default 5 s).
 	AuthTimeout time.Duration
-	// MaxPending bounds the sockets that are not authenticated, refused ones that still wait
-	// for their peer included (default 1,024). Beyond, upgrades get 503.
+	// MaxPending bounds the upgrades and sockets that are not authenticated (default 1,024).
+	// Beyond, upgrades get 503.
 	MaxPending int
+	// MaxPendingPerAddress bounds those of one address, or of one /64 of IPv6, among them
+	// (default 512). Beyond, upgrades get 429.
+	MaxPendingPerAddress int
+	// MaxRefused bounds the refused sockets that wait for their peer's close frame (default 256).
+	// The oldest is cut off for the next.
+	MaxRefused int
 	// ReadLimit bounds a message of a client, in bytes (default 4 KiB, spec 4.3).
 	ReadLimit int
 	// Compression accepts permessage-deflate from clients that offer it.
@@ -101,12 +120,17 @@ func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Secure == nil {
+		o.Secure = func(r *http.Request) bool { return r.TLS != nil }
+	}
 	or(&o.PingInterval, 30*time.Second)
 	or(&o.MissedPings, 2)
 	or(&o.WriteTimeout, 10*time.Second)
 	or(&o.CloseTimeout, 3*time.Second)
 	or(&o.AuthTimeout, 5*time.Second)
 	or(&o.MaxPending, 1024)
+	or(&o.MaxPendingPerAddress, 512)
+	or(&o.MaxRefused, 256)
 	or(&o.ReadLimit, 4<<10)
 	or(&o.SendBuffer, 128<<10)
 }
@@ -129,12 +153,14 @@ type Server struct {
 
 	framesWritten, bytesWritten atomic.Uint64
 
-	mu      sync.Mutex
-	live    int     // requests and connections that have not ended
-	ending  *ending // set by Shutdown
-	empty   chan struct{}
-	pending int
-	counts  Stats
+	refusals, failures *obs.Sampler // of log lines
+
+	mu     sync.Mutex
+	live   int     // requests and connections that have not ended
+	ending *ending // set by Shutdown
+	empty  chan struct{}
+	door   door
+	counts Stats
 }
 
 // New makes a server without connections. It starts no goroutine.
@@ -147,7 +173,9 @@ func New(opts Options) *Server {
 	}
 	s.turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.counts.Closed = make(map[Ended]uint64)
+	s.refusals, s.failures = obs.NewSampler(logInterval, opts.Now), obs.NewSampler(logInterval, opts.Now)
+	s.door.networks = make(map[netip.Prefix]int)
+	s.counts.Closed, s.counts.Rejected = make(map[Ended]uint64), make(map[string]uint64)
 	return s
 }
 
@@ -156,98 +184,148 @@ func New(opts Options) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key, refused := checkUpgrade(r)
 	if refused == nil {
-		refused = s.enter()
+		refused = s.screen(r)
+	}
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	if refused == nil {
+		refused = s.enter(from)
 	}
 	if refused != nil {
-		s.rejected()
+		s.reject(r, refused)
 		refused.write(w)
 		return
 	}
-	defer s.turn(r)()
 	extension := ""
 	if s.opts.Compression {
 		extension = acceptDeflate(r.Header["Sec-Websocket-Extensions"])
 	}
 	nc, early, err := upgrade(w, key, extension, s.opts.CloseTimeout)
 	if err != nil {
-		s.left()
-		s.rejected()
-		s.opts.Log.Debug("websocket upgrade failed", "error", err, "remote", r.RemoteAddr)
+		s.left(from)
+		s.reject(r, &httpError{reason: rejectedLost, message: err.Error()})
 		if errors.Is(err, http.ErrNotSupported) {
 			http.Error(w, "this connection cannot become a WebSocket", http.StatusInternalServerError)
 		}
 		return
 	}
-	c := s.open(nc)
+	c := s.open(nc, from)
 	c.deflated = extension != ""
 	s.wheel.add(c)
 	if e := s.accepted(); e != nil {
 		c.shut(*e)
 	}
+	decided := false
 	defer func() {
-		if c.session == nil { // refused and closing already, or authentication panicked
-			c.shut(ending{causeRefused, codeInternal, "internal error"})
+		if !decided { // authentication panicked
+			s.refuse(c, &realtime.CloseError{Code: codeInternal, Reason: "internal error"})
 		}
 		c.link.start(early)
 	}()
 	s.authenticate(c, r)
+	decided = true
 }
 
-// turn waits until few others are being connected, so that those who return together do not fill
-// the queue of the scheduler, in which everybody else waits too. It gives up with the request.
-func (s *Server) turn(r *http.Request) (done func()) {
+// screen refuses what no client sends before anything is made of it.
+func (s *Server) screen(r *http.Request) *httpError {
+	if s.opts.Screen == nil {
+		return nil
+	}
+	if refusal := s.opts.Screen(r); refusal != "" {
+		return &httpError{rejectedQuery, http.StatusForbidden, refusal, nil}
+	}
+	return nil
+}
+
+// reject counts and logs a request that gets no WebSocket.
+func (s *Server) reject(r *http.Request, e *httpError) {
+	s.mu.Lock()
+	s.counts.Rejected[e.reason]++
+	s.mu.Unlock()
+	s.logRefusal("websocket rejected", "cause", e.reason, "status", e.status, "reason", e.message, "remote", r.RemoteAddr)
+}
+
+// logRefusal writes a line whose number callers decide, strangers among them: one a second, with
+// the number of those left out.
+func (s *Server) logRefusal(message string, attributes ...any) {
+	if omitted, ok := s.refusals.Sample(); ok {
+		s.opts.Log.Info(message, append(attributes, "omitted", omitted)...)
+	}
+}
+
+// turn waits until few others are being connected, so that clients that return together do not
+// fill the queue of the scheduler, in which everything else waits too. It gives up with ctx.
+func (s *Server) turn(ctx context.Context) (done func()) {
 	select {
 	case s.turns <- struct{}{}:
 		return func() { <-s.turns }
-	case <-r.Context().Done(): // the rest fails by itself
-	case <-s.stopping.Done():
+	case <-ctx.Done(): // the rest fails by itself
+		return func() {}
 	}
-	return func() {}
 }
 
-// open makes a connection of an upgraded socket, with the engine that there is for it.
-func (s *Server) open(nc net.Conn) *conn {
+// open makes a connection of an upgraded socket, with the engine that there is for it. from is
+// the client's address; when it is not valid, the socket's.
+func (s *Server) open(nc net.Conn, from netip.AddrPort) *conn {
 	if tcp, ok := innermost(nc).(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(s.opts.SendBuffer) // a hint
 		limitSilence(tcp, s.opts.PingInterval*time.Duration(s.opts.MissedPings))
 	}
+	if address, ok := nc.RemoteAddr().(*net.TCPAddr); ok && !from.IsValid() {
+		from = address.AddrPort()
+	}
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	if s.poller != nil {
-		if c := s.poller.adopt(s, nc); c != nil {
+		if c := s.poller.adopt(s, nc, from); c != nil {
 			return c
 		}
 	}
-	return newBlocking(s, nc)
+	return newBlocking(s, nc, from)
 }
 
 // authenticate makes a session of the connection, or closes it.
 func (s *Server) authenticate(c *conn, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.opts.AuthTimeout)
+	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
 
-	grant, refused := s.opts.Authenticate(ctx, r)
+	var grant realtime.Grant
 	var session Session
-	if refused == nil {
+	refused := s.inTurn(ctx, func(ctx context.Context) (refused *realtime.CloseError) {
+		if grant, refused = s.opts.Authenticate(ctx, r); refused != nil {
+			return refused
+		}
 		unshare(&grant)
 		grant.Compressed = c.deflated
-		session, refused = s.attach(ctx, grant, c)
-	}
-	if refused != nil {
-		if ctx.Err() != nil {
-			refused = &realtime.CloseError{Code: codeTryLater, Reason: "connecting took too long, try again"}
+		if err := s.opts.Limiter.Connect(grant.UserARN); err != nil {
+			return &realtime.CloseError{Code: realtime.CloseThrottled, Reason: err.Error()}
 		}
-		c.shut(ending{causeRefused, refused.Code, refused.Reason})
+		session, refused = s.attach(ctx, grant, c)
+		return refused
+	})
+	if refused != nil {
+		s.refuse(c, refused)
+		s.logRefusal("websocket refused", "code", refused.Code, "reason", refused.Reason, "user", grant.UserARN, "remote", r.RemoteAddr)
 		return
 	}
 	c.attach(session, &grant)
-	s.admitted()
+	s.admitted(c)
 	s.wheel.plan(c, grant.Expires)
+	s.opts.Log.Debug("websocket opened", "user", grant.UserARN, "session", grant.SessionID, "remote", r.RemoteAddr, "tls", s.opts.Secure(r))
+}
+
+// inTurn does a part of connecting. AuthTimeout bounds it and the wait for its turn together.
+func (s *Server) inTurn(ctx context.Context, do func(context.Context) *realtime.CloseError) *realtime.CloseError {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.AuthTimeout)
+	defer cancel()
+	defer s.turn(ctx)()
+	refused := do(ctx)
+	if refused != nil && ctx.Err() != nil {
+		return &realtime.CloseError{Code: codeTryLater, Reason: "connecting took too long, try again"}
+	}
+	return refused
 }
 
 func (s *Server) attach(ctx context.Context, g realtime.Grant, c *conn) (Session, *realtime.CloseError) {
-	if err := s.opts.Limiter.Connect(g.UserARN); err != nil {
-		return nil, &realtime.CloseError{Code: realtime.CloseThrottled, Reason: err.Error()}
-	}
 	session, err := s.opts.Hub.Attach(ctx, g, c)
 	if err == nil {
 		return session, nil
@@ -256,7 +334,9 @@ func (s *Server) attach(ctx context.Context, g realtime.Grant, c *conn) (Session
 	var refused *realtime.CloseError
 	if !errors.As(err, &refused) {
 		if ctx.Err() == nil { // else the server stops, or it takes too long
-			s.opts.Log.Error("cannot attach session", "error", err, "user", g.UserARN)
+			if omitted, ok := s.failures.Sample(); ok {
+				s.opts.Log.Error("cannot attach session", "error", err, "user", g.UserARN, "omitted", omitted)
+			}
 		}
 		refused = &realtime.CloseError{Code: codeInternal, Reason: "internal error"}
 	}

@@ -6,9 +6,13 @@ import "maps"
 type Stats struct {
 	Open     int // sockets now, those that are not authenticated included
 	Pending  int // upgrades and sockets that are not authenticated, now
+	Refused  int // sockets that were refused and wait for their peer's close frame, now
 	Accepted uint64
-	// Rejected requests got an HTTP error instead of a WebSocket.
-	Rejected      uint64
+	// Rejected requests got an HTTP error instead of a WebSocket, by reason: upgrade, query, busy,
+	// address, stopping or lost.
+	Rejected map[string]uint64
+	// CutOff are refused sockets that made room for others, without a wait for their peer.
+	CutOff        uint64
 	Closed        map[Ended]uint64
 	FramesWritten uint64 // of sessions; control frames are not counted
 	BytesWritten  uint64 // with headers and control frames
@@ -29,39 +33,10 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counts := s.counts
-	counts.Pending = s.pending
-	counts.Closed = maps.Clone(s.counts.Closed)
+	counts.Pending, counts.Refused = s.door.pending, len(s.door.refused)
+	counts.Closed, counts.Rejected = maps.Clone(s.counts.Closed), maps.Clone(s.counts.Rejected)
 	counts.FramesWritten, counts.BytesWritten = s.framesWritten.Load(), s.bytesWritten.Load()
 	return counts
-}
-
-// enter counts a request in that wants a WebSocket.
-func (s *Server) enter() *httpError {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.ending != nil:
-		return errStopping
-	case s.pending >= s.opts.MaxPending:
-		return errBusy
-	}
-	s.live++
-	s.pending++
-	return nil
-}
-
-// left counts a request out that got none.
-func (s *Server) left() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending--
-	s.leave()
-}
-
-func (s *Server) rejected() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Rejected++
 }
 
 // accepted counts a new connection. Its result is not nil when it has to end at once, because
@@ -74,12 +49,6 @@ func (s *Server) accepted() *ending {
 	return s.ending
 }
 
-func (s *Server) admitted() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending--
-}
-
 func (s *Server) wrote(frames, bytes int) {
 	s.framesWritten.Add(uint64(frames))
 	s.bytesWritten.Add(uint64(bytes))
@@ -90,9 +59,8 @@ func (s *Server) gone(c *conn) {
 	c.logEnd(s.opts.Log)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !c.admitted {
-		s.pending--
-	}
+	s.door.settle(c)
+	s.door.forget(c)
 	label := Ended{c.end.cause, c.end.code}
 	if label.Cause == causeClient {
 		label.Code = 0

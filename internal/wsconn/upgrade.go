@@ -13,6 +13,7 @@ import (
 
 // httpError is the answer to a request that cannot become a WebSocket.
 type httpError struct {
+	reason  string // one of rejected
 	status  int
 	message string
 	header  []string // names and values
@@ -25,12 +26,23 @@ func (e *httpError) write(w http.ResponseWriter) {
 	http.Error(w, e.message, e.status)
 }
 
+// Why requests get an HTTP error: the keys of Stats.Rejected.
+const (
+	rejectedUpgrade  = "upgrade"  // it is no upgrade to a WebSocket
+	rejectedQuery    = "query"    // no client sends such a query
+	rejectedBusy     = "busy"     // too many are not authenticated yet
+	rejectedAddress  = "address"  // too many of its address are not
+	rejectedStopping = "stopping" // the server stops
+	rejectedLost     = "lost"     // the connection broke while it was answered
+)
+
 var (
 	retryAfter     = []string{"Retry-After", "1"}
 	upgradeHeaders = []string{"Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13"}
 
-	errBusy     = &httpError{http.StatusServiceUnavailable, "too many connections are being opened, try again", retryAfter}
-	errStopping = &httpError{http.StatusServiceUnavailable, "the server is stopping, try again", retryAfter}
+	errBusy        = &httpError{rejectedBusy, http.StatusServiceUnavailable, "too many connections are being opened, try again", retryAfter}
+	errBusyAddress = &httpError{rejectedAddress, http.StatusTooManyRequests, "too many connections are being opened from this address, try again", retryAfter}
+	errStopping    = &httpError{rejectedStopping, http.StatusServiceUnavailable, "the server is stopping, try again", retryAfter}
 )
 
 // checkUpgrade is section 4.2.1 of RFC 6455. Origin is not looked at: a connect request is
@@ -39,22 +51,22 @@ var (
 func checkUpgrade(r *http.Request) (key string, refused *httpError) {
 	switch {
 	case r.Method != http.MethodGet:
-		return "", &httpError{http.StatusMethodNotAllowed, "a WebSocket is opened with GET", []string{"Allow", "GET"}}
+		return "", &httpError{rejectedUpgrade, http.StatusMethodNotAllowed, "a WebSocket is opened with GET", []string{"Allow", "GET"}}
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
-		return "", &httpError{http.StatusHTTPVersionNotSupported, "a WebSocket is opened with HTTP/1.1", nil}
+		return "", &httpError{rejectedUpgrade, http.StatusHTTPVersionNotSupported, "a WebSocket is opened with HTTP/1.1", nil}
 	case !hasToken(r.Header["Upgrade"], "websocket"):
-		return "", &httpError{http.StatusUpgradeRequired, "this address speaks WebSocket: the header Upgrade: websocket is missing", upgradeHeaders}
+		return "", &httpError{rejectedUpgrade, http.StatusUpgradeRequired, "this address speaks WebSocket: the header Upgrade: websocket is missing", upgradeHeaders}
 	case !hasToken(r.Header["Connection"], "upgrade"):
-		return "", &httpError{http.StatusBadRequest, "the header Connection: Upgrade is missing", nil}
+		return "", &httpError{rejectedUpgrade, http.StatusBadRequest, "the header Connection: Upgrade is missing", nil}
 	case !slices.Equal(r.Header["Sec-Websocket-Version"], []string{"13"}):
-		return "", &httpError{http.StatusUpgradeRequired, "Sec-WebSocket-Version must be 13", upgradeHeaders}
+		return "", &httpError{rejectedUpgrade, http.StatusUpgradeRequired, "Sec-WebSocket-Version must be 13", upgradeHeaders}
 	}
 	keys := r.Header["Sec-Websocket-Key"]
 	if len(keys) != 1 {
-		return "", &httpError{http.StatusBadRequest, "one Sec-WebSocket-Key is needed", nil}
+		return "", &httpError{rejectedUpgrade, http.StatusBadRequest, "one Sec-WebSocket-Key is needed", nil}
 	}
 	if nonce, err := base64.StdEncoding.DecodeString(keys[0]); err != nil || len(nonce) != 16 {
-		return "", &httpError{http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64", nil}
+		return "", &httpError{rejectedUpgrade, http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64", nil}
 	}
 	return keys[0], nil
 }
