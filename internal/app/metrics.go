@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
 
@@ -88,6 +89,22 @@ func (a *App) sampleHub(gauge, counter sample) {
 	for reason, n := range s.Closed {
 		counter("carillon_realtime_closed_total", "Sessions that the hub closed. Slow consumers read too slowly for what their channels bring.",
 			float64(n), "reason", reason)
+	}
+}
+
+func sampleBodies(bodies *awshttp.Bodies) sampler {
+	return func(gauge, counter sample) {
+		s := bodies.Stats()
+		const used, limit, refused = "carillon_request_body_bytes", "carillon_request_body_limit_bytes", "carillon_request_body_refusals_total"
+		const usedHelp = "Bytes of request bodies in memory. Open requests, which have no good signature, are part of all."
+		gauge(used, usedHelp, float64(s.Used), "of", "all")
+		gauge(used, usedHelp, float64(s.OpenUsed), "of", "open")
+		const limitHelp = "Most bytes of request bodies in memory: the setting request-bytes, and an eighth of it for open requests."
+		gauge(limit, limitHelp, float64(s.Limit), "of", "all")
+		gauge(limit, limitHelp, float64(s.OpenLimit), "of", "open")
+		const refusedHelp = "Requests answered 503 because the limit was reached: of all requests, or of the open ones together."
+		counter(refused, refusedHelp, float64(s.Refused), "of", "all")
+		counter(refused, refusedHelp, float64(s.OpenRefused), "of", "open")
 	}
 }
 

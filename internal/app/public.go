@@ -133,10 +133,12 @@ func isSecure(r *http.Request) bool {
 // router sends each request to its transport, by the path as it was sent. http.ServeMux would
 // redirect paths that the transports answer themselves.
 func (a *App) router(sockets http.Handler) (http.Handler, error) {
+	bodies := awshttp.NewBodies(int64(a.cfg.RequestBytes))
+	a.registry.MustRegister(sampleBodies(bodies))
 	rest, err := awshttp.New(awshttp.Options{
 		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log, Limiter: a.services.limiter,
 		AllowOrigin: a.pages.Allows, Explain: a.cfg.Mode == config.Dev, Secure: isSecure,
-		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(),
+		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(), Bodies: bodies,
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +154,7 @@ func (a *App) router(sockets http.Handler) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.guardPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return endChunked(a.guardPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.EscapedPath(); {
 		case path == access.ConnectTarget:
 			sockets.ServeHTTP(w, r)
@@ -161,7 +163,19 @@ func (a *App) router(sockets http.Handler) (http.Handler, error) {
 		default:
 			rest.ServeHTTP(w, r)
 		}
-	})), nil
+	}))), nil
+}
+
+// endChunked ends the connection after a request with a chunked body. Such a request may have had a
+// Content-Length as well, which net/http drops and a proxy may have believed; then the two disagree
+// about where the next request begins (RFC 9112, 6.1). Clients of AWS announce a length.
+func endChunked(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ownHosts are the host[:port] that a browser may know this port by.

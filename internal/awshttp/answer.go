@@ -32,6 +32,9 @@ func (t *transport) answer(x *exchange, err error) int {
 	status := op.Status
 	h := x.w.Header()
 	h[headerRequestID] = []string{x.id}
+	if x.unread {
+		x.leaveUnread()
+	}
 	if err != nil {
 		e := t.fault(x, err)
 		status, x.errorType = e.Status, e.Type
@@ -53,6 +56,19 @@ func (t *transport) answer(x *exchange, err error) int {
 	x.w.WriteHeader(status)
 	_, _ = x.w.Write(x.buf) // a client that left meanwhile cannot be told
 	return status
+}
+
+// unreadTimeout is how long a client may go on sending a body that was refused, before it is cut
+// off.
+const unreadTimeout = 2 * time.Second
+
+// leaveUnread ends the connection after the answer: what is left of the body must not be taken for
+// a request. net/http drops some of it meanwhile, without keeping it, so that a client which sends
+// first and reads then is not reset before it reads.
+func (x *exchange) leaveUnread() {
+	x.w.Header()["Connection"] = []string{"close"}
+	// A deadline of a connection is by the machine's clock. Not every writer has one.
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(unreadTimeout))
 }
 
 // roundedUp is a positive duration in whole units, so that nobody comes back too early.

@@ -9,10 +9,10 @@ import (
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
-// Refusals of a body. All but that of a form come before the signature, which
-// needs the body.
+// Refusals of a body.
 var (
 	errTooLarge = &api.Error{Type: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
 		Message: "the body of the request is longer than this server accepts"}
@@ -22,12 +22,38 @@ var (
 	errForm = api.ValidationError.Errorf("the form in the body of the request cannot be read")
 )
 
-// read takes in what the gate needs to see: body, query and form.
-func (t *transport) read(x *exchange) (err error) {
+// screen refuses a request before its body is read, and says how much of one it may have and out of
+// which share. A form has to be read before it is known whether its operation needs a signature:
+// what the gate has against it is kept until then.
+func (t *transport) screen(x *exchange) error {
 	if !identityEncoding(x.r.Header) {
 		return errEncoding
 	}
-	if x.buf, err = readBody(x.buf[:0], x.r, t.options.MaxBody); err != nil {
+	x.limit = MaxRESTBody
+	switch x.stranger.Protocol {
+	case api.JSON:
+		if t.open[x.action()] != nil {
+			x.limit, x.loan.open = MaxOpenBody, true
+			return nil
+		}
+	case api.Query:
+		x.limit = MaxFormBody
+	}
+	if x.r.ContentLength == 0 {
+		return nil // the gate decides at once
+	}
+	x.sign()
+	err := t.options.Gate.Screen(x.r.Context(), &x.signed)
+	if refused, ok := errors.AsType[*sigv4.Error](err); ok && x.stranger.Protocol == api.Query {
+		x.limit, x.loan.open, x.refused = MaxOpenBody, true, refused
+		return nil
+	}
+	return err
+}
+
+// read takes in what the gate needs to see: body, query and form.
+func (t *transport) read(x *exchange) (err error) {
+	if err = t.readBody(x); err != nil {
 		return err
 	}
 	x.input.Body = x.buf
@@ -59,25 +85,34 @@ func identityEncoding(h http.Header) bool {
 // bytes: a length that is only announced costs no memory.
 const firstRead = 4 << 10
 
-// readBody appends the body to buf, up to limit bytes.
-func readBody(buf []byte, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
-		return buf, errTooLarge
+// readBody reads the body into x.buf, up to the limit. Each piece of room is taken from the budget
+// before it is filled.
+func (t *transport) readBody(x *exchange) error {
+	x.buf = x.buf[:0]
+	if x.r.ContentLength > x.limit {
+		return errTooLarge
 	}
-	if r.ContentLength == 0 {
-		return buf, nil
+	if x.r.ContentLength == 0 {
+		return nil
 	}
-	for {
-		buf = slices.Grow(buf, max(firstRead, len(buf)/2))
-		n, err := r.Body.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
+	for room := 0; ; {
+		if len(x.buf) == room {
+			more := min(max(firstRead, room/2), int(x.limit)+1-room)
+			if err := t.options.Bodies.take(&x.loan, int64(more)); err != nil {
+				return err
+			}
+			room += more
+			x.buf = slices.Grow(x.buf, more)
+		}
+		n, err := x.r.Body.Read(x.buf[len(x.buf):room])
+		x.buf = x.buf[:len(x.buf)+n]
 		switch {
-		case int64(len(buf)) > limit:
-			return buf, errTooLarge
+		case int64(len(x.buf)) > x.limit:
+			return errTooLarge
 		case errors.Is(err, io.EOF):
-			return buf, nil
+			return nil
 		case err != nil:
-			return buf, readError(r, err)
+			return readError(x.r, err)
 		}
 	}
 }

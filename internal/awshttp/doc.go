@@ -8,11 +8,17 @@
 //     behind the gate; the only way past it is the table of operations whose
 //     model says that they carry no signature, and no REST operation may be in
 //     that table.
-//   - The order is: size of the body, signature, route, syntax, IAM, service
-//     (spec 2.5). The first that refuses answers.
+//   - The order is: form of the signature, clock and key; size of the body;
+//     signature, route, syntax, IAM, service (spec 2.5). The first that refuses
+//     answers. Nothing of a body is read, and no 100 Continue sent, before the
+//     first of them, and the connection ends when a body is left unread. A form
+//     alone is read without, up to MaxOpenBody, since only it names the
+//     operation that may need no signature.
 //   - Every answer has the shape that the SDKs of its protocol read, errors
 //     included, and a request id. There are no redirects and no text pages.
-//   - A body is never longer than the limit in memory.
+//   - A body is never longer in memory than the limit of its protocol, and all
+//     bodies together never longer than the budget (Bodies). A body that stops
+//     arriving holds what has arrived until the server's ReadTimeout.
 //   - An operation is answered whole or not at all: nothing is written before
 //     the service has returned, so a panic becomes a clean 500.
 //   - Logs hold the method, the operation, status, duration, request id and

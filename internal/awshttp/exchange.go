@@ -24,6 +24,12 @@ type exchange struct {
 	start time.Time
 	id    string // request id
 
+	limit   int64         // of the body, in bytes
+	loan    loan          // what the body holds of the budget
+	unread  bool          // the answer leaves a part of the body unread
+	signed  sigv4.Request // for the gate
+	refused *sigv4.Error  // what the gate has against a form, which counts unless its operation is open
+
 	input    api.Input
 	queryErr error // of a query that cannot be read; the gate speaks first
 	formErr  error // of a form that cannot be read
@@ -49,12 +55,13 @@ func (t *transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := exchanges.Get().(*exchange)
 	x.w, x.r, x.start = w, r, t.options.Now()
-	defer x.release()
+	defer t.release(x)
 	t.serve(x)
 }
 
 // release forgets the request.
-func (x *exchange) release() {
+func (t *transport) release(x *exchange) {
+	t.options.Bodies.giveBack(&x.loan)
 	buf := x.buf[:0]
 	if cap(buf) > maxKept {
 		buf = nil
@@ -68,8 +75,12 @@ func (t *transport) serve(x *exchange) {
 	x.stranger = t.unknown.of(x.r)
 	var err error
 	if x.id, err = chime.NewUUID(t.options.Random); err == nil {
+		err = t.screen(x)
+	}
+	if err == nil {
 		err = t.read(x)
 	}
+	x.unread = err != nil && x.r.ContentLength != 0
 	if err == nil {
 		err = t.run(x)
 	}
@@ -130,10 +141,13 @@ func (t *transport) admit(x *exchange) (err error) {
 	if x.op = t.open[x.action()]; x.op != nil {
 		return x.formErr
 	}
-	signed := sigv4.FromHTTP(x.r, sha256.Sum256(x.input.Body))
-	signed.Target = originForm(signed.Target)
+	if x.refused != nil {
+		return x.refused
+	}
+	x.sign()
+	x.signed.BodyHash = sha256.Sum256(x.input.Body)
 	var service string
-	if x.principal, service, err = t.options.Gate.Verify(x.r.Context(), &signed); err != nil {
+	if x.principal, service, err = t.options.Gate.Verify(x.r.Context(), &x.signed); err != nil {
 		return err
 	}
 	if x.queryErr != nil {
@@ -147,6 +161,12 @@ func (t *transport) admit(x *exchange) (err error) {
 			Message: "the credential scope names the service " + quote(service) + "; " + x.op.Name + " is signed for " + quote(x.op.SigningName)}
 	}
 	return nil
+}
+
+// sign describes the request for the gate, without the hash of its body.
+func (x *exchange) sign() {
+	x.signed = sigv4.FromHTTP(x.r, [sha256.Size]byte{})
+	x.signed.Target = originForm(x.signed.Target)
 }
 
 // source tells conditions where a request came from.

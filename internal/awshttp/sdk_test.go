@@ -124,7 +124,7 @@ func TestTheSDKReadsAnswers(t *testing.T) {
 }
 
 func TestTheSDKReadsErrors(t *testing.T) {
-	s := serve(t, answering(nil, api.Forbidden("not you")), func(o *awshttp.Options) { o.MaxBody = 2000; o.Explain = true })
+	s := serve(t, answering(nil, api.Forbidden("not you")), func(o *awshttp.Options) { o.Explain = true })
 	describe := &sdkmessaging.DescribeChannelInput{ChannelArn: aws.String(channelARN), ChimeBearer: aws.String(userARN)}
 
 	_, err := sdkmessaging.New(s.session()).DescribeChannel(describe)
@@ -145,7 +145,7 @@ func TestTheSDKReadsErrors(t *testing.T) {
 	expectCode(t, err, 403, "SignatureDoesNotMatch")
 
 	_, err = sdkmessaging.New(s.session()).SendChannelMessage(&sdkmessaging.SendChannelMessageInput{
-		ChannelArn: aws.String(channelARN), ChimeBearer: aws.String(userARN), Content: aws.String(strings.Repeat("x", 3000)),
+		ChannelArn: aws.String(channelARN), ChimeBearer: aws.String(userARN), Content: aws.String(strings.Repeat("x", awshttp.MaxRESTBody)),
 		Type: aws.String("STANDARD"), Persistence: aws.String("PERSISTENT")})
 	expectCode(t, err, 413, "RequestEntityTooLargeException")
 }

@@ -18,6 +18,9 @@ import (
 
 // Gate decides who calls and whether they may. access.Service is one.
 type Gate interface {
+	// Screen refuses a request whose body has not been read, by what no body could mend. Its errors
+	// are those of Verify.
+	Screen(ctx context.Context, r *sigv4.Request) error
 	// Verify gives the principal that signed the request, and the service that it
 	// was signed for. Its error is a *sigv4.Error or an *api.Error, or a failure
 	// of the server.
@@ -28,10 +31,6 @@ type Gate interface {
 
 var _ Gate = (*access.Service)(nil)
 
-// DefaultMaxBody is the limit of a request body in bytes. The largest body of
-// the APIs, a message with every member at its limit, is below 100 KB.
-const DefaultMaxBody = 1 << 20
-
 // Options of the transport.
 type Options struct {
 	Gate       Gate            // required
@@ -40,9 +39,9 @@ type Options struct {
 	// Limiter refuses calls that come too fast, once the gate has let them in; nil refuses none.
 	Limiter *throttle.Limiter
 
-	// MaxBody is the limit of a request body in bytes; zero means
-	// DefaultMaxBody. More is answered 413.
-	MaxBody int64
+	// Bodies is the budget of all request bodies in memory; nil means one of DefaultBodyBytes.
+	// Beyond it requests are answered 503 with Retry-After.
+	Bodies *Bodies
 	// AllowOrigin tells the web origins that browsers may call from; nil allows
 	// every one. No cookies are used.
 	AllowOrigin func(origin string) bool
@@ -82,8 +81,8 @@ func New(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.MaxBody <= 0 {
-		o.MaxBody = DefaultMaxBody
+	if o.Bodies == nil {
+		o.Bodies = NewBodies(0)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -48,6 +48,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("oidc-allowed-networks", err)
 	fault("cognito-guests-per-second", within(c.CognitoGuestsPerSecond, 0, 100_000))
 
+	fault("request-bytes", within(c.RequestBytes, 4<<20, 16<<30))
 	fault("presign-grace", within(c.PresignGrace, 0, 15*time.Minute))
 	fault("token-window", within(c.TokenWindow, time.Minute, 24*time.Hour))
 	fault("event-retention", within(c.EventRetention, time.Minute, 10*365*24*time.Hour))
