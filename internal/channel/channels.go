@@ -45,7 +45,7 @@ func (s *Service) UpdateChannel(ctx context.Context, req *messaging.UpdateChanne
 		if req.Metadata != nil {
 			c.Metadata = *req.Metadata
 		}
-		c.Updated = max(s.now(), c.Updated)
+		c.Updated = s.now().NotBefore(c.Updated)
 		if err := v.save(tx); err != nil {
 			return err
 		}
@@ -180,25 +180,37 @@ func (v *Visit) Summary(r store.Reader) (messaging.ChannelSummary, error) {
 	}, err
 }
 
-// lastMessage is the time of the latest persistent message that the caller may see: one to
-// everybody, or a targeted one to or from it. Of an elastic channel a member sees its own
-// sub-channel, everybody else the whole.
+// lastMessage is the time of the latest persistent message that the caller may see, zero when there
+// is none.
 func (v *Visit) lastMessage(r store.Reader) (chime.Millis, error) {
+	last, _, err := v.latest(r)
+	return last, err
+}
+
+// latest is the time of the latest persistent message that the caller may see, and its position in
+// a standard channel: one to everybody, or a targeted one to or from it. Of an elastic channel a
+// member sees its own sub-channel, everybody else the whole.
+func (v *Visit) latest(r store.Reader) (last chime.Millis, position uint64, err error) {
 	where := v.Prefix()
 	if v.Membership != nil && v.Membership.Sub != "" && !v.Manages() {
 		where = where.Str(v.Membership.Sub)
 	}
 	activity, _, err := store.Activities.Get(r, where)
-	last := activity.LastMessage
-	if v.Membership == nil || err != nil {
-		return last, err
+	if err != nil {
+		return 0, 0, err
 	}
-	if v.Membership.Sub == "" || !v.Manages() {
-		return max(last, v.Membership.LastTargeted), nil
+	last, position = activity.LastMessage, activity.LastPosition()
+	switch m := v.Membership; {
+	case m == nil:
+		return last, position, nil
+	case m.Sub == "" && m.TargetedPosition > position:
+		return m.LastTargeted, m.TargetedPosition, nil
+	case m.Sub == "" || !v.Manages():
+		return max(last, m.LastTargeted), position, nil
 	}
 	all, err := v.membershipsOf(r, v.Actor.Ref)
 	for _, m := range all {
 		last = max(last, m.LastTargeted)
 	}
-	return last, err
+	return last, position, err
 }

@@ -190,7 +190,7 @@ func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Mil
 			return err
 		}
 	}
-	m.Sub, m.Updated, m.LastTargeted = into, max(now, m.Updated), 0
+	m.Sub, m.Updated, m.LastTargeted, m.TargetedPosition = into, now.NotBefore(m.Updated), 0, 0
 	e, err := v.membershipEvent(tx, chime.EventUpdateMembership, m, now)
 	if err != nil {
 		return err

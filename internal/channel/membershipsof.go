@@ -93,17 +93,22 @@ func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.Pl
 	return v, nil
 }
 
-// MembershipAt reads the membership that a place of somebody's list leads to, and the time of the
-// latest message that it lets see, zero when there was none. Whether the channel is still there is
-// not looked up.
-func (s *Service) MembershipAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (m chime.Membership, last chime.Millis, found bool, err error) {
+// MembershipAt reads the membership that a place of somebody's list leads to: the time of the latest
+// message that it lets see, zero when there was none, and whether that is after its read marker.
+// Whether the channel is still there is not looked up.
+func (s *Service) MembershipAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (last chime.Millis, unread, found bool, err error) {
 	v := s.placeOf(app, ref, at)
-	if m, found, err = v.MembershipOf(r, ref); err != nil || !found {
-		return m, 0, false, err
+	m, found, err := v.MembershipOf(r, ref)
+	if err != nil || !found {
+		return 0, false, false, err
 	}
 	v.Membership = &m
-	last, err = v.lastMessage(r)
-	return m, last, true, err
+	last, position, err := v.latest(r)
+	unread = last > m.ReadMarker
+	if m.FirstUnread != 0 {
+		unread = position >= m.FirstUnread
+	}
+	return last, unread, true, err
 }
 
 // membershipSummary shows a membership to the caller: the channel is as the caller sees it, also
@@ -144,7 +149,8 @@ func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Contex
 	return resp, err
 }
 
-// UpdateChannelReadMarker sets the caller's read marker to now. It never goes backwards.
+// UpdateChannelReadMarker sets the caller's read marker behind the latest message. Its time is now,
+// not before the former one (Millis.NotBefore).
 func (s *Service) UpdateChannelReadMarker(ctx context.Context, req *messaging.UpdateChannelReadMarkerRequest) (*messaging.UpdateChannelReadMarkerResponse, error) {
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Membership != nil); err != nil {
@@ -153,8 +159,19 @@ func (s *Service) UpdateChannelReadMarker(ctx context.Context, req *messaging.Up
 		if err := v.refuseElastic(); err != nil {
 			return err
 		}
+		activity, _, err := store.Activities.Get(tx, v.History())
+		if err != nil {
+			return err
+		}
+		before := activity
 		m := *v.Membership
-		m.ReadMarker = max(s.now(), m.ReadMarker)
+		m.ReadMarker = activity.Mark(s.now().NotBefore(m.ReadMarker))
+		m.FirstUnread, m.ReadClock = activity.Position+1, activity.Clock
+		if activity != before {
+			if err := store.Activities.Put(tx, v.History(), activity); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.Append(v.note(chime.EventUpdateReadMarker, m.ReadMarker, m.Ref)); err != nil {
 			return err
 		}

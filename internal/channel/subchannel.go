@@ -126,7 +126,7 @@ func (v *Visit) Touch(tx store.Tx, at chime.Millis) error {
 	if err != nil {
 		return err
 	}
-	whole.LastMessage = max(whole.LastMessage, at)
+	whole.LastMessage = at.NotBefore(whole.LastMessage)
 	return store.Activities.Put(tx, v.Prefix(), whole)
 }
 

@@ -33,6 +33,15 @@ func NewMessageID(random io.Reader, created Millis, position uint64) (string, er
 	return hex.EncodeToString(raw[:]), nil
 }
 
+// MessageIDFrom sorts before the ids of the position and of all after it, when they have the time
+// created or a later one.
+func MessageIDFrom(created Millis, position uint64) string {
+	var raw [14]byte
+	binary.BigEndian.PutUint64(raw[:8], uint64(created)<<16)
+	binary.BigEndian.PutUint64(raw[6:], position)
+	return hex.EncodeToString(raw[:])
+}
+
 // FirstMessageID sorts before every message created at or after the moment.
 func FirstMessageID(moment Millis) string {
 	var raw [8]byte

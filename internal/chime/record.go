@@ -143,11 +143,53 @@ type SubChannel struct {
 type Activity struct {
 	// Position is the number of messages that ever took a place in the channel.
 	Position uint64 `cbor:"1,keyasint"`
-	// Clock is the creation time of the latest message of any kind; creation times never go
-	// backwards in a channel.
+	// Clock is the time in the id of the latest message of any kind. It never goes back in a
+	// channel, because ids are the order of the history.
 	Clock Millis `cbor:"2,keyasint"`
 	// LastMessage is the creation time of the latest persistent message that every member may see.
 	LastMessage Millis `cbor:"3,keyasint,omitempty"`
+	// Ahead is by how much Clock is later than the latest creation time or read marker. It is not
+	// zero after the clock of the machine was far ahead and was set right: ids cannot go back, and
+	// the times that are shown do (Millis.NotBefore). MostAhead is the most it ever was.
+	Ahead     Millis `cbor:"4,keyasint,omitempty"`
+	MostAhead Millis `cbor:"5,keyasint,omitempty"`
+	// Unseen is the number of messages after LastMessage: those that not every member may see.
+	Unseen uint64 `cbor:"6,keyasint,omitempty"`
+	// Marked: a read marker has the latest time, so the next message gets a later one.
+	Marked bool `cbor:"7,keyasint,omitempty"`
+}
+
+// LastPosition is the position of LastMessage.
+func (a *Activity) LastPosition() uint64 { return a.Position - min(a.Unseen, a.Position) }
+
+// Send takes the next position for a message and answers the time of its creation.
+func (a *Activity) Send(now Millis) Millis {
+	at := now.NotBefore(a.latest())
+	if a.Marked && at == a.latest() {
+		at++
+	}
+	a.Position++
+	a.Unseen++ // until it is seen
+	a.reach(at)
+	a.Marked = false
+	return at
+}
+
+// Mark answers the time of a read marker that is set now: what was sent is not later, and what will
+// be sent is.
+func (a *Activity) Mark(now Millis) Millis {
+	at := now.NotBefore(a.latest())
+	a.reach(at)
+	a.Marked = true
+	return at
+}
+
+func (a *Activity) latest() Millis { return a.Clock - a.Ahead }
+
+func (a *Activity) reach(at Millis) {
+	a.Clock = max(a.Clock, at)
+	a.Ahead = a.Clock - at
+	a.MostAhead = max(a.MostAhead, a.Ahead)
 }
 
 // Membership is a user's or bot's membership of a channel.
@@ -164,6 +206,13 @@ type Membership struct {
 	// Sub is the sub-channel, of a membership of an elastic channel.
 	Sub         string       `cbor:"9,keyasint,omitempty"`
 	Preferences *Preferences `cbor:"10,keyasint,omitempty"`
+	// FirstUnread is the position in the channel of the first message after ReadMarker, and ReadClock
+	// the time that its id has at least. FirstUnread is zero without a marker, and in records from
+	// before it was kept: those go by ReadMarker.
+	FirstUnread uint64 `cbor:"11,keyasint,omitempty"`
+	ReadClock   Millis `cbor:"12,keyasint,omitempty"`
+	// TargetedPosition is the position of the message of LastTargeted.
+	TargetedPosition uint64 `cbor:"13,keyasint,omitempty"`
 }
 
 // Preferences say which messages of a channel are pushed to a member.

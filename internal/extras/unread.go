@@ -34,7 +34,7 @@ type membership struct {
 // tally is the count of one membership.
 type tally struct {
 	count    uint64
-	marker   chime.Millis // what is created later counts
+	marker   chime.Millis // of reading, to be shown
 	position uint64       // of the log, that the count is true at
 	stale    bool         // it has to be read
 	reading  bool
@@ -79,7 +79,7 @@ func (u *unread) created(m membership, e *chime.Event) {
 		t.stale = true
 	case e.Position > t.position:
 		t.position = e.Position
-		if e.Subject == m.who.ref || e.Time <= t.marker {
+		if e.Subject == m.who.ref {
 			return
 		}
 		t.count++

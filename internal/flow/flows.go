@@ -93,7 +93,7 @@ func (s *Service) UpdateChannelFlow(ctx context.Context, req *messaging.UpdateCh
 		if err != nil {
 			return err
 		}
-		flow.Name, flow.Processors, flow.Updated = req.Name, processors, max(now, flow.Updated)
+		flow.Name, flow.Processors, flow.Updated = req.Name, processors, now.NotBefore(flow.Updated)
 		if err := store.Flows.Put(tx, key(at.App, at.ID), flow); err != nil {
 			return err
 		}

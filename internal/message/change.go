@@ -72,7 +72,7 @@ func edit(m *chime.Message, req *messaging.UpdateChannelMessageRequest, now chim
 		m.ContentType = *req.ContentType
 	}
 	m.Content = req.Content
-	m.Edited = max(now, m.Updated)
+	m.Edited = now.NotBefore(m.Updated)
 	m.Updated = m.Edited
 	return nil
 }
@@ -114,7 +114,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		if m.Redacted {
 			return nil
 		}
-		m.Redacted, m.Updated = true, max(s.now(), m.Updated)
+		m.Redacted, m.Updated = true, s.now().NotBefore(m.Updated)
 		strip(&m)
 		return s.save(tx, chime.EventRedactMessage, v, &m)
 	})
@@ -143,7 +143,7 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 		if err := store.Messages.Delete(tx, key(v, m.ID)); err != nil {
 			return err
 		}
-		m.Updated = max(s.now(), m.Updated)
+		m.Updated = s.now().NotBefore(m.Updated)
 		strip(&m)
 		return s.appendEvent(tx, chime.EventDeleteMessage, v, &m, sender)
 	})

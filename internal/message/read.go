@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
@@ -65,27 +66,35 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 			return errForbidden
 		}
 		resp.SubChannelID = v.Sub
-		history := history(v, req)
+		asked := period(req)
+		history, err := asked.in(r, v)
+		if err != nil {
+			return err
+		}
+		history.Reverse = req.SortOrder != messaging.SortOrderAscending
 		scope := fmt.Sprintf("ListChannelMessages %s %v %x %x", v.Channel.UID, history.Reverse, history.From, history.To)
 		page := store.NewPage(scope, req.MaxResults, req.NextToken)
-		resp.ChannelMessages, resp.NextToken, err = s.list(r, v, history, page)
+		resp.ChannelMessages, resp.NextToken, err = s.list(r, v, history, asked, page)
 		return err
 	})
 	return resp, err
 }
 
-// list reads one page of the messages that the caller sees.
-func (s *Service) list(r store.Reader, v *channel.Visit, history store.Range, page store.Page) (list []messaging.ChannelMessageSummary, next string, err error) {
-	if page.Floor, err = s.floor(r, v); err != nil {
+// list reads one page of the messages of a time that the caller sees.
+func (s *Service) list(r store.Reader, v *channel.Visit, history store.Range, asked span, page store.Page) (list []messaging.ChannelMessageSummary, next string, err error) {
+	oldest, err := s.oldest(r, v)
+	if err != nil {
 		return nil, "", err
 	}
-	return store.List(r, store.Messages, history, page, s.summaries(r, v))
+	page.Floor = floor(v, oldest)
+	asked.from = max(asked.from, oldest)
+	return store.List(r, store.Messages, history, page, s.summaries(r, v, asked))
 }
 
-// summaries turns the messages that the caller sees into summaries.
-func (s *Service) summaries(r store.Reader, v *channel.Visit) func(chime.Message) (messaging.ChannelMessageSummary, bool, error) {
+// summaries turns the messages of a time that the caller sees into summaries.
+func (s *Service) summaries(r store.Reader, v *channel.Visit, of span) func(chime.Message) (messaging.ChannelMessageSummary, bool, error) {
 	return func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
-		if !sees(v, &m) {
+		if !sees(v, &m) || !of.holds(m.Created) {
 			return messaging.ChannelMessageSummary{}, false, nil
 		}
 		sender, err := v.Sender(r, &m)
@@ -104,13 +113,15 @@ type Latest struct {
 // Latest reads at most so many messages for a caller who may read the channel.
 func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (latest Latest, err error) {
 	page := store.Page{Limit: limit}
-	if page.Floor, err = s.floor(r, v); err != nil {
+	oldest, err := s.oldest(r, v)
+	if err != nil {
 		return latest, err
 	}
+	page.Floor = floor(v, oldest)
 	latest.Common = page.Floor == nil // which moves with the time
 	history := store.Prefix(v.History())
 	history.Reverse = true
-	summary, next := s.summaries(r, v), ""
+	summary, next := s.summaries(r, v, span{from: oldest, to: forever}), ""
 	latest.Messages, next, err = store.List(r, store.Messages, history, page,
 		func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
 			latest.Common = latest.Common && sent(&m) && m.Target == ""
@@ -120,16 +131,39 @@ func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (latest La
 	return latest, err
 }
 
-// history is the range of messages that a list asks for. Message ids begin with their time.
-func history(v *channel.Visit, req *messaging.ListChannelMessagesRequest) store.Range {
-	rng := store.Prefix(v.History())
-	rng.Reverse = req.SortOrder != messaging.SortOrderAscending
+// span is a stretch of creation times, both ends included.
+type span struct{ from, to chime.Millis }
+
+const forever chime.Millis = math.MaxInt64
+
+func (s span) holds(at chime.Millis) bool { return s.from <= at && at <= s.to }
+
+// period is the time that a list asks for, in whole milliseconds.
+func period(req *messaging.ListChannelMessagesRequest) span {
+	asked := span{to: forever}
 	if req.NotBefore != nil {
-		ceiling := req.NotBefore.Add(time.Millisecond - 1)
-		rng.From = v.History().Str(chime.FirstMessageID(chime.At(ceiling)))
+		asked.from = chime.At(req.NotBefore.Add(time.Millisecond - 1))
 	}
 	if req.NotAfter != nil {
-		rng.To = v.History().Str(chime.FirstMessageID(chime.At(*req.NotAfter) + 1))
+		asked.to = chime.At(*req.NotAfter)
 	}
-	return rng
+	return asked
+}
+
+// in is the range of the history that has all messages of the time. Message ids begin with the time
+// of creation, or with one that is later by as much as the channel's ids were ever ahead.
+func (s span) in(r store.Reader, v *channel.Visit) (store.Range, error) {
+	rng := store.Prefix(v.History())
+	if s.from > 0 {
+		rng.From = v.History().Str(chime.FirstMessageID(s.from))
+	}
+	if s.to == forever {
+		return rng, nil
+	}
+	activity, _, err := store.Activities.Get(r, v.History())
+	if err != nil {
+		return rng, err
+	}
+	rng.To = v.History().Str(chime.FirstMessageID(s.to + activity.MostAhead + 1))
+	return rng, nil
 }

@@ -20,11 +20,10 @@ func (s *Service) oldest(r store.Reader, v *channel.Visit) (chime.Millis, error)
 	return s.now() - chime.Millis(kept.Milliseconds()), nil
 }
 
-// floor is the place of those messages in the history, nil when all can be seen.
-func (s *Service) floor(r store.Reader, v *channel.Visit) (store.Key, error) {
-	oldest, err := s.oldest(r, v)
-	if err != nil || oldest == 0 {
-		return nil, err
+// floor is the place in the history before which nothing can be seen, nil when all can.
+func floor(v *channel.Visit, oldest chime.Millis) store.Key {
+	if oldest == 0 {
+		return nil
 	}
-	return v.History().Str(chime.FirstMessageID(oldest)), nil
+	return v.History().Str(chime.FirstMessageID(oldest))
 }

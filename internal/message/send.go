@@ -164,10 +164,9 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if m.After, err = tx.Position(); err != nil {
 		return "", err
 	}
-	activity.Position++
-	activity.Clock = max(s.now(), activity.Clock)
-	m.Created, m.Updated = activity.Clock, activity.Clock
-	if m.ID, err = chime.NewMessageID(s.random, m.Created, activity.Position); err != nil {
+	m.Created = activity.Send(s.now())
+	m.Updated = m.Created
+	if m.ID, err = chime.NewMessageID(s.random, activity.Clock, activity.Position); err != nil {
 		return "", err
 	}
 	told := chime.EventCreateMessage
@@ -194,20 +193,20 @@ func markLatest(tx store.Tx, v *channel.Visit, target chime.Membership, m *chime
 	case !sent(m):
 		return nil
 	case m.Target == "":
-		activity.LastMessage = m.Created
+		activity.LastMessage, activity.Unseen = m.Created, 0
 		return v.Touch(tx, m.Created)
 	}
-	return markTargeted(tx, v, target, m.Created)
+	return markTargeted(tx, v, target, m.Created, activity.Position)
 }
 
 // markTargeted moves the last message time of the two who see a targeted message.
-func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chime.Millis) error {
-	target.LastTargeted = at
+func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chime.Millis, position uint64) error {
+	target.LastTargeted, target.TargetedPosition = at, position
 	if err := v.SaveMembership(tx, target); err != nil || target.Ref == v.Actor.Ref {
 		return err
 	}
 	sender := *v.Membership
-	sender.LastTargeted = at
+	sender.LastTargeted, sender.TargetedPosition = at, position
 	return v.SaveMembership(tx, sender)
 }
 

@@ -10,22 +10,25 @@ import (
 )
 
 // Unread counts the persistent STANDARD messages that a member has not read: those of others that
-// it sees, that are not redacted and that were created after its read marker, all when it has
+// it sees, that are not redacted and whose position is after its read marker, all when it has
 // none.
 func (s *Service) Unread(r store.Reader, v *channel.Visit) (count uint64, err error) {
 	unread := store.Prefix(v.History())
-	if marker := v.Membership.ReadMarker; marker != 0 {
-		unread.From = v.History().Str(chime.FirstMessageID(marker + 1))
+	switch m := v.Membership; {
+	case m.FirstUnread != 0:
+		unread.From = v.History().Str(chime.MessageIDFrom(m.ReadClock, m.FirstUnread))
+	case m.ReadMarker != 0: // a record that knows no position
+		unread.From = v.History().Str(chime.FirstMessageID(m.ReadMarker + 1))
 	}
-	floor, err := s.floor(r, v)
+	oldest, err := s.oldest(r, v)
 	if err != nil {
 		return 0, err
 	}
-	if bytes.Compare(unread.From, floor) < 0 {
+	if floor := floor(v, oldest); bytes.Compare(unread.From, floor) < 0 {
 		unread.From = floor
 	}
 	err = r.Scan(store.Messages.ID, unread, func(_ store.Key, record []byte) (bool, error) {
-		is, err := counts(v.Actor.Holder, record)
+		is, err := counts(v.Actor.Holder, oldest, record)
 		if is {
 			count++
 		}
@@ -37,7 +40,7 @@ func (s *Service) Unread(r store.Reader, v *channel.Visit) (count uint64, err er
 // counts tells whether a message is one to tell a reader of who has not read it. It decodes no
 // more than what decides, the rules of sees among that: a list of messages that were never read
 // can be long.
-func counts(reader chime.Holder, record []byte) (bool, error) {
+func counts(reader chime.Holder, oldest chime.Millis, record []byte) (bool, error) {
 	var standard, redacted, sent, bySame, targeted, toSame bool // the same id, if not the same user
 	var created, after uint64
 	err := store.Fields(record, func(key uint64, m store.Field) {
@@ -60,5 +63,5 @@ func counts(reader chime.Holder, record []byte) (bool, error) {
 	})
 	held := reader.Held(after, chime.Millis(created))
 	own, forOthers := bySame && held, targeted && !(toSame && held)
-	return standard && sent && !redacted && !own && !forOthers, err
+	return standard && sent && !redacted && !own && !forOthers && chime.Millis(created) >= oldest, err
 }

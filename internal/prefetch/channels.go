@@ -23,11 +23,11 @@ func (s *Service) Channels(ctx context.Context, app string, user chime.Ref, sort
 		list := store.Prefix(store.K(app, string(user)))
 		list.Reverse = true
 		return store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.Place) (bool, error) {
-			m, latest, found, err := s.channels.MembershipAt(r, app, user, at)
+			latest, unread, found, err := s.channels.MembershipAt(r, app, user, at)
 			if err != nil || !found {
 				return err == nil, err
 			}
-			c := candidate{at: at, latest: latest, unread: latest > m.ReadMarker}
+			c := candidate{at: at, latest: latest, unread: unread}
 			i, ok := best.place(c)
 			if !ok {
 				return true, ctx.Err()

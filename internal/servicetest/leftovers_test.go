@@ -99,6 +99,7 @@ func scene(t *testing.T) *servicetest.World {
 	for _, id := range []string{"plain", "moderated", "shut"} {
 		w.AddChannel("owner", id)
 	}
+	w.Send(w.Text("owner", "plain", "begun")) // or the first read marker begins the activity
 	w.AddChannel("owner", "elastic", servicetest.Elastic(3, 2, 40))
 	w.AddChannel("owner", "run", servicetest.Elastic(3, 2, 40))
 	return w

@@ -89,8 +89,9 @@ func (r *run) step(n int, a action) bool {
 	var answers []string
 	var done api.Response
 	var ended string
+	set := r.set()
 	for _, w := range r.worlds {
-		w.Now = w.Now.Add(time.Duration(n%7) * time.Millisecond)
+		w.Now = w.Now.Add(time.Duration(n%7)*time.Millisecond + set)
 		resp, err := a.call(context.Background(), w)
 		answers = append(answers, r.answer(w, resp, err))
 		done = resp
@@ -108,6 +109,14 @@ func (r *run) step(n int, a action) bool {
 		a.change(done)
 	}
 	return true
+}
+
+// set is by how much the clock of the machine is set before a call, now and then.
+func (r *run) set() time.Duration {
+	if r.rnd.IntN(100) > 0 {
+		return 0
+	}
+	return []time.Duration{-time.Hour, 24 * time.Hour, -24 * time.Hour}[r.rnd.IntN(3)]
 }
 
 // answer is all that a client could tell apart: the body or the error, and the events.
