@@ -52,6 +52,7 @@ type services struct {
 	endpoint *endpoints
 	tags     tags
 	hub      *realtime.Hub
+	log      *dispatch.Dispatcher
 	extras   *extras.Service
 	limiter  *throttle.Limiter // nil without rates
 }
@@ -109,7 +110,8 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Now: now, Log: a.deps.Log,
 	})
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Frame: wsconn.TextFrame, Prefetch: details, Companion: s.extras, Signer: s.keyring, Authority: wsconn.Authority(s.access), Log: a.deps.Log,
+		Store: a.store, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: details, Companion: s.extras, Signer: s.keyring,
+		Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
 	s.extras.Use(s.hub)
@@ -166,8 +168,8 @@ func (s *services) forget() {
 }
 
 // addBackground adds the actors that work on the log.
-func (a *App) addBackground(ctx context.Context, clock *store.Clock, tokens idempotency.Tokens) error {
-	dispatcher, err := dispatch.New(ctx, a.store, sinks{a.services.hub, a.services.extras})
+func (a *App) addBackground(ctx context.Context, clock *store.Clock, tokens idempotency.Tokens) (err error) {
+	a.services.log, err = dispatch.New(ctx, a.store, a.services.messages.Body, sinks{a.services.hub, a.services.extras})
 	if err != nil {
 		return err
 	}
@@ -177,7 +179,7 @@ func (a *App) addBackground(ctx context.Context, clock *store.Clock, tokens idem
 	})
 	a.actors = append(a.actors,
 		actor{name: "open sessions", run: a.services.hub.Run, patience: stopPatience},
-		actor{name: "dispatch", run: dispatcher.Run, patience: stopPatience},
+		actor{name: "dispatch", run: a.services.log.Run, patience: stopPatience},
 		actor{name: "extras", run: a.services.extras.Run, patience: stopPatience},
 		actor{name: "lifecycle", run: cleaner.Run, patience: stopPatience})
 	return nil
@@ -214,7 +216,7 @@ type (
 
 // operations is the table of everything that the public port answers.
 func (s *services) operations() []api.Operation {
-	return slices.Concat(
+	return settling(slices.Concat(
 		messaging.Operations(messagingAPI{
 			channels: s.channels, messages: s.messages, flows: s.flows, exports: s.exports,
 			endpoints: s.endpoint, tags: s.tags,
@@ -224,5 +226,5 @@ func (s *services) operations() []api.Operation {
 		iam.Operations(s.account),
 		iamtools.Operations(s.account),
 		cognitoapi.Operations(s.cognito),
-	)
+	), s.log.Settle)
 }

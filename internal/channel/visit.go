@@ -88,6 +88,14 @@ func (v *Visit) learnRoles(r store.Reader) (err error) {
 	return err
 }
 
+// EventVisit is a visit without a caller, to show what an event tells of: its channel may be gone by
+// now, or be another one of the same id.
+func EventVisit(site chime.Site, e *chime.Event) *Visit {
+	return &Visit{
+		Actor: identity.Actor{App: e.App}, Channel: chime.Channel{ID: e.ChannelID, UID: e.Channel}, Sub: e.Sub, site: site,
+	}
+}
+
 // key is the place of somebody's record in this channel.
 func (v *Visit) key(ref chime.Ref) store.Key {
 	return store.K(v.Actor.App, v.Channel.UID, string(ref))

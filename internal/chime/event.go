@@ -114,6 +114,47 @@ type Event struct {
 	Leave []Ref `cbor:"11,keyasint,omitempty"`
 	// Subject is the user or bot whom an event of the log alone is about, or who sent the message.
 	Subject Ref `cbor:"12,keyasint,omitempty"`
-	// Payload is the JSON text of the socket's Payload.
+	// Payload is the JSON text of the socket's Payload. The log keeps none of an event that
+	// TellsContent, and it is nil as well once the content was withdrawn: then the payload is made
+	// from the message as it is now.
 	Payload []byte `cbor:"13,keyasint,omitempty"`
+
+	// MessageID is the id of the message that the event is about, ChannelID that of its channel.
+	MessageID string `cbor:"14,keyasint,omitempty"`
+	ChannelID string `cbor:"15,keyasint,omitempty"`
+	// Target, of a targeted message, is who besides the sender sees it.
+	Target Ref `cbor:"16,keyasint,omitempty"`
+}
+
+// TellsContent reports whether the event carries what the sender of a message wrote.
+func (e *Event) TellsContent() bool {
+	if e.MessageID == "" {
+		return e.Type == EventChannelDetails
+	}
+	return e.Type != EventRedactMessage && e.Type != EventDeleteMessage
+}
+
+// Removes reports whether the event takes content away that other events told of.
+func (e *Event) Removes() bool {
+	switch e.Type {
+	case EventRedactMessage, EventDeleteMessage, EventDeleteSubChannel, EventDeleteChannel, EventPutRetention, EventDeleteAppInstance:
+		return true
+	}
+	return false
+}
+
+// Withdraws reports whether the event takes away, or may take away, what the other event carries.
+func (e *Event) Withdraws(other *Event) bool {
+	if other.App != e.App || !other.TellsContent() {
+		return false
+	}
+	switch e.Type {
+	case EventRedactMessage, EventDeleteMessage:
+		return other.Channel == e.Channel && (other.MessageID == e.MessageID || other.MessageID == "")
+	case EventDeleteSubChannel:
+		return other.Channel == e.Channel && other.Sub == e.Sub
+	case EventDeleteChannel:
+		return other.Channel == e.Channel
+	}
+	return e.Removes()
 }

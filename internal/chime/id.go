@@ -48,3 +48,15 @@ func FirstMessageID(moment Millis) string {
 	binary.BigEndian.PutUint64(raw[:], uint64(min(max(moment, 0), maxMoment))<<16)
 	return hex.EncodeToString(raw[:6])
 }
+
+// MessageTime is the time that a message id begins with, zero when it is none.
+func MessageTime(id string) Millis {
+	var raw [8]byte
+	if len(id) != MessageIDLen {
+		return 0
+	}
+	if _, err := hex.Decode(raw[2:], []byte(id[:12])); err != nil {
+		return 0
+	}
+	return Millis(binary.BigEndian.Uint64(raw[:]))
+}

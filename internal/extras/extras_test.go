@@ -38,6 +38,8 @@ type live struct {
 	hub    *realtime.Hub
 	extras *extras.Service
 	cursor store.Cursor
+
+	clients []*client
 }
 
 func start(t *testing.T, users string, on ...realtime.Extras) *live {
@@ -64,7 +66,7 @@ func start(t *testing.T, users string, on ...realtime.Extras) *live {
 	return l
 }
 
-// deliver hands on what was committed and announced.
+// deliver hands on what was committed and announced, as fast as clients take it.
 func (l *live) deliver() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -73,8 +75,13 @@ func (l *live) deliver() {
 		if err != nil {
 			return
 		}
-		l.hub.Deliver(events)
-		l.extras.Deliver(events)
+		for i := range events {
+			l.hub.Deliver(events[i : i+1])
+			l.extras.Deliver(events[i : i+1])
+			for _, c := range l.clients {
+				c.take()
+			}
+		}
 	}
 }
 
@@ -94,6 +101,7 @@ type client struct {
 	user    string
 	session *realtime.Session
 	woken   chan struct{} // there may be something
+	lines   []string      // taken and not looked at
 }
 
 func (c *client) Ready() {
@@ -120,19 +128,28 @@ func (l *live) connect(user string, wants realtime.Extras, authorize ...func(con
 	l.t.Cleanup(c.session.Detach)
 	<-c.woken
 	c.got()
+	l.clients = append(l.clients, c)
 	return c
 }
 
 // got lists what came since the last time, in order, but for the beginning of the session.
-func (c *client) got() (list []string) {
+func (c *client) got() []string {
+	c.take()
+	lines := c.lines
+	c.lines = nil
+	return lines
+}
+
+// take reads what is there.
+func (c *client) take() {
 	for {
 		frames := c.session.Take(nil, 1<<20)
 		if len(frames) == 0 {
-			return list
+			return
 		}
 		for _, f := range frames {
 			if line := c.line(f); line != "" {
-				list = append(list, line)
+				c.lines = append(c.lines, line)
 			}
 		}
 	}

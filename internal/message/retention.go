@@ -13,11 +13,15 @@ import (
 // is lengthened meanwhile (spec 8.6).
 func (s *Service) oldest(r store.Reader, v *channel.Visit) (chime.Millis, error) {
 	app, _, err := store.AppInstances.Get(r, store.K(v.Actor.App))
-	if err != nil || app.Retention == nil {
-		return 0, err
+	return oldest(&app, s.now()), err
+}
+
+func oldest(app *chime.AppInstance, now chime.Millis) chime.Millis {
+	if app.Retention == nil {
+		return 0
 	}
 	kept := time.Duration(app.Retention.Days) * 24 * time.Hour
-	return s.now() - chime.Millis(kept.Milliseconds()), nil
+	return now - chime.Millis(kept.Milliseconds())
 }
 
 // floor is the place in the history before which nothing can be seen, nil when all can.

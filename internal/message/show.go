@@ -19,7 +19,7 @@ func (s *Service) whole(v *channel.Visit, m *chime.Message, sender *messaging.Id
 		Persistence: m.Persistence, Status: status(m), MessageAttributes: attributes(m),
 		ContentType: m.ContentType, Target: target(v, m), SubChannelID: m.Sub,
 	}, m.Content}
-	shown.Content = s.present(&shown.content)
+	shown.Content = s.shownContent(&shown.content)
 	return &shown.ChannelMessage
 }
 
@@ -27,15 +27,15 @@ func (s *Service) whole(v *channel.Visit, m *chime.Message, sender *messaging.Id
 func (s *Service) summary(v *channel.Visit, m *chime.Message, sender *messaging.Identity) messaging.ChannelMessageSummary {
 	content := m.Content
 	return messaging.ChannelMessageSummary{
-		MessageID: m.ID, Content: s.present(&content), Metadata: m.Metadata, Type: m.Type,
+		MessageID: m.ID, Content: s.shownContent(&content), Metadata: m.Metadata, Type: m.Type,
 		CreatedTimestamp: m.Created.Optional(), LastEditedTimestamp: m.Edited.Optional(),
 		LastUpdatedTimestamp: m.Updated.Optional(), Sender: sender, Redacted: m.Redacted,
 		Status: status(m), MessageAttributes: attributes(m), ContentType: m.ContentType, Target: target(v, m),
 	}
 }
 
-// present is nil for the content of a message that has lost it.
-func (s *Service) present(content *string) *string {
+// shownContent is nil for the content of a message that has lost it.
+func (s *Service) shownContent(content *string) *string {
 	if *content == "" && !s.emptyContent {
 		return nil
 	}

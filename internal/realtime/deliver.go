@@ -15,6 +15,9 @@ func (h *Hub) Deliver(events []*chime.Event) {
 }
 
 func (h *Hub) deliver(e *chime.Event) {
+	if e.Removes() {
+		h.removals.Store(h.removals.Load().with(e))
+	}
 	h.mu.Lock()
 	h.position = e.Position
 	for m := range h.loading {

@@ -17,14 +17,20 @@ const (
 	formCount = 1 << iota
 )
 
+// frame is what goes out as one unit. The receivers of an event share it.
+type frame struct {
+	bytes []byte
+	event *chime.Event // when it carries what may be removed, else nil
+}
+
 // frames are those of one event. Each form is made once, when the first receiver needs it.
 type frames struct {
 	hub   *Hub
 	event *chime.Event
-	made  [formCount][]byte
+	made  [formCount]*frame
 }
 
-func (f *frames) as(how form) []byte {
+func (f *frames) as(how form) *frame {
 	if f.made[how] == nil {
 		f.made[how] = f.hub.frame(f.event, how)
 	}
@@ -32,7 +38,7 @@ func (f *frames) as(how form) []byte {
 }
 
 // frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.
-func (h *Hub) frame(e *chime.Event, how form) []byte {
+func (h *Hub) frame(e *chime.Event, how form) *frame {
 	text := make([]byte, 0, 200+len(e.Payload)+len(e.Payload)/8)
 	text = append(text, `{"Headers":{"x-amz-chime-event-type":"`...)
 	text = append(text, e.Type...)
@@ -51,10 +57,14 @@ func (h *Hub) frame(e *chime.Event, how form) []byte {
 		text = append(text, `,"Payload":`...)
 		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
 	}
-	return h.opts.Frame(append(text, '}'), how&compressed != 0)
+	f := &frame{bytes: h.opts.Frame(append(text, '}'), how&compressed != 0)}
+	if e.TellsContent() {
+		f.event = e
+	}
+	return f
 }
 
 // system makes a frame that is for one session alone.
-func (s *Session) system(kind string, payload []byte) []byte {
+func (s *Session) system(kind string, payload []byte) *frame {
 	return s.hub.frame(&chime.Event{Type: kind, MessageType: chime.MessageTypeSystem, Payload: payload}, s.form)
 }

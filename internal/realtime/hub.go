@@ -79,6 +79,9 @@ type Options struct {
 	Store store.Store
 	// Frame makes the transport's frame of a text, plain or compressed, once for all receivers.
 	Frame func(text []byte, compressed bool) []byte
+	// Body makes the payload of an event of a message that the log keeps without: see chime.Event.
+	// Without it such events have no payload.
+	Body func(store.Reader, *chime.Event) ([]byte, error)
 	// Prefetch answers what clients prefetch; without it they get nothing.
 	Prefetch Prefetcher
 	// Authority decides about sessions after the account has changed; required for grants with a
@@ -103,6 +106,8 @@ type Hub struct {
 	// settled is the position of the last event that was put into all queues.
 	settled atomic.Uint64
 	changed chan struct{} // a place: the account has changed
+	// removals are what sessions compare their frames with. Deliver alone changes them.
+	removals atomic.Pointer[removals]
 
 	mu       sync.Mutex
 	position uint64 // of the last event whose receivers were found
@@ -138,7 +143,10 @@ func New(opts Options) *Hub {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hub{
+	if opts.Body == nil {
+		opts.Body = func(store.Reader, *chime.Event) ([]byte, error) { return nil, nil }
+	}
+	h := &Hub{
 		opts:    opts,
 		changed: make(chan struct{}, 1),
 		users:   make(map[userKey]*member),
@@ -146,6 +154,8 @@ func New(opts Options) *Hub {
 		loading: make(map[*member]struct{}),
 		stats:   Stats{Closed: make(map[string]uint64)},
 	}
+	h.removals.Store(new(removals))
+	return h
 }
 
 // Stats returns the counts so far.

@@ -14,12 +14,16 @@ import (
 // A piece is read when the one before it was taken, so that a slow reader holds one piece and a
 // thousand returning clients no more than they can take.
 type pull struct {
-	head [][]byte // goes out before the queue
+	head []*frame // goes out before the queue
 	busy bool     // a puller works on it, to whom replay and prefetch belong
 
 	// holds keeps the queue back until the replay is done. When that takes so long that the queue
 	// overflows, the session is lagging: the queue is dropped and read from the log as well.
 	holds, lagging bool
+
+	// renews keeps everything back until frames of head and queue are made again: see withdraw.
+	renews bool
+	read   uint64 // removals up to here were known when the piece at hand was read
 
 	replay   *replay
 	prefetch *prefetch
@@ -44,7 +48,7 @@ func (s *Session) pullMore() {
 	p := s.pull
 	switch {
 	case p.busy:
-	case p.replay == nil && p.prefetch == nil:
+	case p.replay == nil && p.prefetch == nil && !p.renews:
 		s.pull = nil
 	default:
 		p.busy = true
@@ -84,25 +88,24 @@ func (p *pullers) work() {
 func (s *Session) fetch() {
 	s.mu.Lock()
 	p := s.pull
+	renews := p != nil && p.renews
 	s.mu.Unlock()
 	if p == nil { // it ended
 		return
 	}
-	var piece [][]byte
-	for len(piece) == 0 && (p.replay != nil || p.prefetch != nil) {
-		var err error
-		if p.replay != nil {
-			piece, err = s.replayMore(p)
-		} else {
-			piece, err = s.prefetchMore(p)
+	var piece []*frame
+	var err error
+	if renews {
+		err = s.renew(p)
+	} else {
+		piece, err = s.pullPiece(p)
+	}
+	if err != nil {
+		if !errors.Is(err, store.ErrUnavailable) { // else the node stops and says so itself
+			s.hub.opts.Log.Error("cannot read for a session", "error", err, "user", string(s.member.user))
 		}
-		if err != nil {
-			if !errors.Is(err, store.ErrUnavailable) { // else the node stops and says so itself
-				s.hub.opts.Log.Error("cannot read for a session", "error", err, "user", string(s.member.user))
-			}
-			s.hub.end(s, CloseInternalError, "internal error")
-			return
-		}
+		s.hub.end(s, CloseInternalError, "internal error")
+		return
 	}
 	s.mu.Lock()
 	p.busy = false
@@ -111,7 +114,28 @@ func (s *Session) fetch() {
 		return
 	}
 	p.head = append(p.head, piece...)
+	if len(piece) > 0 {
+		s.looked = min(s.looked, p.read)
+	}
+	if p.renews { // asked for meanwhile
+		s.pullMore()
+		s.mu.Unlock()
+		return
+	}
 	s.tell()
+}
+
+// pullPiece reads what comes next, none when nothing is left.
+func (s *Session) pullPiece(p *pull) (piece []*frame, err error) {
+	p.read = s.hub.removals.Load().last
+	for len(piece) == 0 && err == nil && (p.replay != nil || p.prefetch != nil) {
+		if p.replay != nil {
+			piece, err = s.replayMore(p)
+		} else {
+			piece, err = s.prefetchMore(p)
+		}
+	}
+	return piece, err
 }
 
 // Prefetcher answers what a client is told of its channels when it connects (spec 4.7).
@@ -131,7 +155,7 @@ type prefetch struct {
 }
 
 // prefetchMore makes the next CHANNEL_DETAILS. What was delivered before is in it already.
-func (s *Session) prefetchMore(p *pull) (piece [][]byte, err error) {
+func (s *Session) prefetchMore(p *pull) (piece []*frame, err error) {
 	f, user, ctx, from := p.prefetch, s.member.userKey, context.Background(), s.hub.opts.Prefetch
 	if !f.chosen {
 		if f.places, err = from.Channels(ctx, user.app, user.user, f.sort); err != nil {
@@ -145,9 +169,22 @@ func (s *Session) prefetchMore(p *pull) (piece [][]byte, err error) {
 	}
 	at := f.places[0]
 	f.places = f.places[1:]
-	payload, ok, err := from.Details(ctx, user.app, user.user, at, s.extras&ExtraUnread != 0)
+	told, err := s.details(ctx, at)
+	if err != nil || told == nil {
+		return nil, err
+	}
+	return []*frame{told}, nil
+}
+
+// details makes the CHANNEL_DETAILS of a channel, nil when the user is no member any more.
+func (s *Session) details(ctx context.Context, at chime.Place) (*frame, error) {
+	user := s.member.userKey
+	payload, ok, err := s.hub.opts.Prefetch.Details(ctx, user.app, user.user, at, s.extras&ExtraUnread != 0)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return [][]byte{s.system(chime.EventChannelDetails, payload)}, nil
+	return s.hub.frame(&chime.Event{
+		Type: chime.EventChannelDetails, MessageType: chime.MessageTypeSystem, Payload: payload,
+		App: user.app, Channel: at.UID, ChannelID: at.ChannelID, Sub: at.Sub,
+	}, s.form), nil
 }

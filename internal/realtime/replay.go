@@ -35,11 +35,13 @@ type errNotResumed struct{ reason string }
 func (e errNotResumed) Error() string { return "not resumed: " + e.reason }
 
 // replayMore makes the frames of the next piece. At the end the session goes live.
-func (s *Session) replayMore(p *pull) (piece [][]byte, err error) {
+func (s *Session) replayMore(p *pull) (piece []*frame, err error) {
 	var events []*chime.Event
 	err = s.hub.opts.Store.View(context.Background(), func(r store.Reader) (err error) {
-		events, err = p.replay.next(r)
-		return err
+		if events, err = p.replay.next(r); err != nil {
+			return err
+		}
+		return s.hub.complete(r, events)
 	})
 	var refused errNotResumed
 	if errors.As(err, &refused) {
@@ -60,7 +62,7 @@ func (s *Session) replayMore(p *pull) (piece [][]byte, err error) {
 // endReplay lets the session go live after the last piece and what tells the client of the end,
 // which are in their place before the queue is let go. When the queue was dropped meanwhile, the
 // replay goes on, and the piece is given back.
-func (s *Session) endReplay(p *pull, piece [][]byte, refusal string) [][]byte {
+func (s *Session) endReplay(p *pull, piece []*frame, refusal string) []*frame {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -75,6 +77,7 @@ func (s *Session) endReplay(p *pull, piece [][]byte, refusal string) [][]byte {
 			return piece
 		}
 	}
+	s.looked = min(s.looked, p.read)
 	given, live := p.replay.given, p.replay.live
 	p.replay, p.holds = nil, false
 	if refusal != "" {
@@ -118,11 +121,31 @@ func (p *replay) next(r store.Reader) (events []*chime.Event, err error) {
 		p.at = e.Position
 		if p.apply(e) {
 			events = append(events, e)
-			size += len(e.Payload)
+			size += eventSize(e)
 			p.given++
 		}
 	}
 	return events, nil
+}
+
+// complete gives the events that the log keeps without a payload the one that they have now.
+func (h *Hub) complete(r store.Reader, events []*chime.Event) (err error) {
+	for _, e := range events {
+		if e.Payload == nil && e.TellsContent() {
+			if e.Payload, err = h.opts.Body(r, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// eventSize is about how many bytes an event takes as a frame, before it has its payload.
+func eventSize(e *chime.Event) int {
+	if e.TellsContent() {
+		return 1 << 10
+	}
+	return len(e.Payload)
 }
 
 // begin makes sure that the log has everything, and finds where the user was a member at the

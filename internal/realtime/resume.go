@@ -91,7 +91,7 @@ func (h *Hub) resume(user userKey, from string) *pull {
 
 // beginResuming makes SESSION_ESTABLISHED for a session that gets tokens, and prepares what
 // follows it. The caller holds the session's mu.
-func (s *Session) beginResuming(position uint64) []byte {
+func (s *Session) beginResuming(position uint64) *frame {
 	if p := s.pull; p != nil && p.replay != nil {
 		if refusal := p.replay.refusal; refusal != "" {
 			p.replay = nil
@@ -125,13 +125,13 @@ func (s *Session) tokenAt(position uint64) tokenPayload {
 }
 
 // note makes a frame about resuming.
-func (s *Session) note(kind string, payload any) []byte {
+func (s *Session) note(kind string, payload any) *frame {
 	text, _ := json.Marshal(payload) // cannot fail
 	return s.system(kind, text)
 }
 
 // notResumed tells that what came before the position is not to be had.
-func (s *Session) notResumed(reason string, position uint64) []byte {
+func (s *Session) notResumed(reason string, position uint64) *frame {
 	return s.note(chime.EventSessionNotResumed, struct{ Reason, Message, ResumeToken string }{
 		reason, notResumedMessages[reason], s.tokenAt(position).ResumeToken,
 	})

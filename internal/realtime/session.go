@@ -27,8 +27,9 @@ type Session struct {
 	told   bool // Ready was called and there was something to take since
 	closed bool
 	bytes  int // of all frames in the queue
-	queue  [][]byte
+	queue  []*frame
 	after  uint64 // events of the log up to here are none of its queue's
+	looked uint64 // up to here removals were looked at: see withdraw
 	token  uint64 // position of the latest resume token
 	pull   *pull  // what is read for it besides the queue; nil when nothing is left
 }
@@ -69,35 +70,35 @@ func (s *Session) isLate(other *Session) bool {
 func (s *Session) begin(position uint64) {
 	s.mu.Lock()
 	s.after = position
-	var first []byte
+	var first *frame
 	if s.form&withPosition != 0 {
 		first = s.beginResuming(position)
 	} else {
 		first = s.system(chime.EventSessionEstablished, nil)
 	}
 	if s.pull != nil {
-		s.pull.head = append([][]byte{first}, s.pull.head...)
+		s.pull.head = append([]*frame{first}, s.pull.head...)
 	} else {
-		s.queue, s.bytes = append(s.queue, first), len(first)
+		s.queue, s.bytes = append(s.queue, first), len(first.bytes)
 	}
 	s.tell()
 }
 
 // push puts the frame of an event at the end of the queue. It reports false when the session has
 // to be closed because its reader is too slow.
-func (s *Session) push(frame []byte, e *chime.Event) bool {
+func (s *Session) push(f *frame, e *chime.Event) bool {
 	s.mu.Lock()
 	if s.closed || !e.Ephemeral && e.Position <= s.after {
 		s.mu.Unlock()
 		return true
 	}
-	return s.add(frame)
+	return s.add(f)
 }
 
 // add is the end of push and gives mu back.
-func (s *Session) add(frame []byte) bool {
+func (s *Session) add(f *frame) bool {
 	holds := s.pull != nil && s.pull.holds
-	if s.bytes+len(frame) > s.hub.opts.MaxQueueBytes && s.bytes > 0 {
+	if s.bytes+len(f.bytes) > s.hub.opts.MaxQueueBytes && s.bytes > 0 {
 		if holds { // it waits for no reader, but for the log, which has the frames too
 			s.pull.lagging = true
 			s.queue, s.bytes = nil, 0
@@ -109,8 +110,8 @@ func (s *Session) add(frame []byte) bool {
 		s.mu.Unlock()
 		return true
 	}
-	s.queue = append(s.queue, frame)
-	s.bytes += len(frame)
+	s.queue = append(s.queue, f)
+	s.bytes += len(f.bytes)
 	if holds {
 		s.mu.Unlock()
 		return true
@@ -134,10 +135,14 @@ func (s *Session) tell() {
 func (s *Session) Take(frames [][]byte, maxBytes int) [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r := s.hub.removals.Load(); r.last > s.looked && s.withdraw(r) {
+		s.told = false
+		return frames
+	}
 	before, size := len(frames), 0
 	if p := s.pull; p != nil {
 		n := fitting(p.head, maxBytes, &size)
-		frames = append(frames, p.head[:n]...)
+		frames = appendBytes(frames, p.head[:n])
 		if p.head = p.head[n:]; len(p.head) == 0 {
 			p.head = nil
 			s.pullMore()
@@ -149,7 +154,7 @@ func (s *Session) Take(frames [][]byte, maxBytes int) [][]byte {
 	}
 	begun := size
 	n := fitting(s.queue, maxBytes, &size)
-	frames = append(frames, s.queue[:n]...)
+	frames = appendBytes(frames, s.queue[:n])
 	s.bytes -= size - begun
 	clear(s.queue[:n])
 	if s.queue = s.queue[n:]; len(s.queue) == 0 {
@@ -159,11 +164,18 @@ func (s *Session) Take(frames [][]byte, maxBytes int) [][]byte {
 	return frames
 }
 
+func appendBytes(to [][]byte, frames []*frame) [][]byte {
+	for _, f := range frames {
+		to = append(to, f.bytes)
+	}
+	return to
+}
+
 // fitting counts the frames that fit into maxBytes besides size bytes, but at least one when
 // size is zero, and adds theirs to size.
-func fitting(frames [][]byte, maxBytes int, size *int) (n int) {
-	for n < len(frames) && (*size == 0 || *size+len(frames[n]) <= maxBytes) {
-		*size += len(frames[n])
+func fitting(frames []*frame, maxBytes int, size *int) (n int) {
+	for n < len(frames) && (*size == 0 || *size+len(frames[n].bytes) <= maxBytes) {
+		*size += len(frames[n].bytes)
 		n++
 	}
 	return n

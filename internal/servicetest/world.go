@@ -284,6 +284,16 @@ func (w *World) line(e *chime.Event) string {
 	if e.MessageType == "" {
 		return w.changes(strings.TrimSpace(e.Type+" "+ids([]chime.Ref{e.Subject})), e)
 	}
+	payload := e.Payload
+	if payload == nil && e.TellsContent() { // withdrawn by now
+		err := w.Store.View(context.Background(), func(r store.Reader) (err error) {
+			payload, err = w.Messages.Body(r, e)
+			return err
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	to := "members"
 	if e.Only != nil {
 		to = ids(e.Only)
@@ -294,8 +304,8 @@ func (w *World) line(e *chime.Event) string {
 		Members       []struct{ Name string }
 		Status        struct{ Value string }
 	}
-	if err := json.Unmarshal(e.Payload, &p); err != nil {
-		w.t.Fatalf("the payload of %s is not JSON: %s", e.Type, e.Payload)
+	if err := json.Unmarshal(payload, &p); err != nil {
+		w.t.Fatalf("the payload of %s is not JSON: %s", e.Type, payload)
 	}
 	about := p.Content + p.Name + p.Member.Name
 	for _, m := range p.Members {

@@ -10,7 +10,8 @@ import (
 
 // Feed is the live end of the log, kept in memory: engines publish committed events into it
 // and cursors read from it, falling back to the engine's log when they lag. It promises the
-// order of Publish calls to every cursor.
+// order of Publish calls to every cursor, and that no cursor is handed content after the event that
+// removed it was published.
 type Feed struct {
 	read func(after uint64, limit int) ([]*chime.Event, error)
 
@@ -53,6 +54,9 @@ func (f *Feed) Publish(events []chime.Event) {
 		if e.Ephemeral {
 			e.Position = f.last
 		}
+		if e.Removes() {
+			f.withdraw(e)
+		}
 		f.last = e.Position
 		f.bytes += len(e.Payload)
 		f.ring = append(f.ring, e)
@@ -63,6 +67,19 @@ func (f *Feed) Publish(events []chime.Event) {
 	if f.waited {
 		close(f.wake)
 		f.wake, f.waited = make(chan struct{}), false
+	}
+}
+
+// withdraw takes away the payloads of events before one that removes what they told. The events are
+// shared with those who have read them, so others take their places.
+func (f *Feed) withdraw(by *chime.Event) {
+	for i, e := range f.ring {
+		if e.Payload != nil && by.Withdraws(e) {
+			bare := *e
+			bare.Payload = nil
+			f.ring[i] = &bare
+			f.bytes -= len(e.Payload)
+		}
 	}
 }
 

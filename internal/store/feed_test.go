@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -205,6 +206,54 @@ func TestLiveCursorsReadMemory(t *testing.T) {
 	}
 	if log.reads != 0 {
 		t.Errorf("%d reads", log.reads)
+	}
+}
+
+// A cursor that reads after a removal was published gets what was removed without its content, and
+// everything else as it was.
+func TestFeedHandsOutNothingRemoved(t *testing.T) {
+	message := func(position uint64, app, channel, sub, id string) chime.Event {
+		return chime.Event{Position: position, Type: chime.EventCreateMessage, App: app, Channel: channel, Sub: sub, MessageID: id, Payload: []byte(id)}
+	}
+	for _, tc := range []struct {
+		removal chime.Event
+		want    string // what still has content
+	}{
+		{chime.Event{Type: chime.EventRedactMessage, App: "A", Channel: "c", MessageID: "m1"}, "m2 m3 m4 m5 member"},
+		{chime.Event{Type: chime.EventDeleteMessage, App: "A", Channel: "c", MessageID: "m2"}, "m1 m3 m4 m5 member"},
+		{chime.Event{Type: chime.EventDeleteSubChannel, App: "A", Channel: "e", Sub: "s1"}, "m1 m2 m4 m5 member"},
+		{chime.Event{Type: chime.EventDeleteChannel, App: "A", Channel: "e"}, "m1 m2 m5 member"},
+		{chime.Event{Type: chime.EventPutRetention, App: "A"}, "m5 member"},
+		{chime.Event{Type: chime.EventDeleteAppInstance, App: "A"}, "m5 member"},
+		{chime.Event{Type: chime.EventUpdateMessage, App: "A", Channel: "c", MessageID: "m1"}, "m1 m2 m3 m4 m5 member"},
+	} {
+		f := NewFeed(0, (&fakeLog{}).read)
+		early, late := open(t, f, 0), open(t, f, 0)
+		f.Publish([]chime.Event{
+			message(1, "A", "c", "", "m1"), message(2, "A", "c", "", "m2"), message(3, "A", "e", "s1", "m3"), message(4, "A", "e", "s2", "m4"),
+			message(5, "B", "c", "", "m5"), {Position: 6, Type: chime.EventCreateMembership, App: "A", Channel: "c", Payload: []byte("member")},
+		})
+		read := func(c Cursor) (told []string) {
+			events, err := c.Next(ended())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				if e.Payload != nil {
+					told = append(told, string(e.Payload))
+				}
+			}
+			return told
+		}
+		before := read(early)
+		tc.removal.Position = 7
+		f.Publish([]chime.Event{tc.removal})
+		if got := strings.Join(read(late), " "); got != tc.want {
+			t.Errorf("after %s there is %q, want %q", tc.removal.Type, got, tc.want)
+		}
+		if len(before) != 6 || f.bytes != len(strings.ReplaceAll(tc.want, " ", "")) {
+			t.Errorf("before it %v; %d bytes in memory", before, f.bytes)
+		}
 	}
 }
 

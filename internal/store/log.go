@@ -5,8 +5,13 @@ import "github.com/carillon-chat/carillon/internal/chime"
 // events is the log as engines keep it that have no better place for it.
 var events = Table[chime.Event]{ID: TableEvents, Name: "events"}
 
-// PutEvent writes an event at its position of the log, and its traces.
+// PutEvent writes an event at its position of the log, and its traces. What the sender of a message
+// wrote is kept once, in the record of the message, so that whatever removes it there removes it
+// here: the log keeps an event that tells it without its payload.
 func PutEvent(tx Tx, position uint64, event chime.Event) error {
+	if event.TellsContent() {
+		event.Payload = nil
+	}
 	if err := events.Put(tx, K().Num(position), event); err != nil {
 		return err
 	}

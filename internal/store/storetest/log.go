@@ -54,7 +54,7 @@ func eventsKeepEverything(t *testing.T, h Harness) {
 	full := chime.Event{
 		Time: 1, Type: "type", App: "app", Channel: "channel", Sub: "sub", MessageType: "SYSTEM", Reason: "reason",
 		Only: []chime.Ref{"user/a", "user/\x00"}, Also: []chime.Ref{"bot/b"}, Join: []chime.Ref{"user/c"},
-		Leave: []chime.Ref{"user/d"}, Subject: "user/e", Payload: []byte("{\x00\xff"),
+		Leave: []chime.Ref{"user/d"}, Subject: "user/e", Payload: []byte("{\x00\xff"), ChannelID: "id", Target: "user/f",
 	}
 	small := chime.Event{Time: 2, Type: "small", App: "app"}
 	update(t, s, func(tx store.Tx) error {
@@ -76,6 +76,41 @@ func eventsKeepEverything(t *testing.T, h Harness) {
 		t.Fatal(err)
 	}
 	same(t, "events from the log", old[:2], []*chime.Event{&full, &small})
+}
+
+// contentIsNotInTheLog: what the sender of a message wrote is handed on live and kept nowhere but in
+// the record of the message; every other payload is kept.
+func contentIsNotInTheLog(t *testing.T, h Harness) {
+	s := h.open(t)
+	cursor := follow(t, s, 0)
+	kinds := []string{chime.EventCreateMessage, chime.EventUpdateMessage, chime.EventPendingCreateMessage, chime.EventDeniedUpdateMessage,
+		chime.EventRedactMessage, chime.EventDeleteMessage}
+	const content = 4
+	want := make([]*chime.Event, len(kinds))
+	update(t, s, func(tx store.Tx) error {
+		for i, kind := range kinds {
+			e := chime.Event{Time: 1, Type: kind, App: "app", Channel: "c", MessageID: kind, Payload: []byte("text")}
+			if _, err := tx.Append(e); err != nil {
+				return err
+			}
+			e.Position = uint64(i + 1)
+			want[i] = &e
+		}
+		return nil
+	})
+	live, err := cursor.Next(ended())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "live", live, want)
+	for _, e := range want[:content] {
+		e.Payload = nil
+	}
+	view(t, s, func(r store.Reader) error {
+		kept, err := store.ReadEvents(r, 0, 10)
+		same(t, "kept", kept, want)
+		return err
+	})
 }
 
 func eventsWaitForCommit(t *testing.T, h Harness) {

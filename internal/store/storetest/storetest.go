@@ -42,6 +42,7 @@ var suite = []struct {
 	{"ViewIsOneMoment", viewIsOneMoment},
 	{"Positions", positions},
 	{"EventsKeepEverything", eventsKeepEverything},
+	{"ContentIsNotInTheLog", contentIsNotInTheLog},
 	{"EventsWaitForCommit", eventsWaitForCommit},
 	{"EventsBeforeUpdateReturns", eventsBeforeUpdateReturns},
 	{"CursorsAgree", cursorsAgree},

@@ -1,0 +1,86 @@
+package conformance
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go/service/chimesdkidentity"
+	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
+	"github.com/google/uuid"
+)
+
+// TestResumedWithoutWhatWasTakenAway: a client that was away while messages were sent and taken away
+// again gets their events in order, without the content. Of an edited message it gets what the message
+// is now.
+func TestResumedWithoutWhatWasTakenAway(t *testing.T) {
+	n := start(t, nil)
+	alice, bob, channel := n.Seeded().UserARNs[0], n.Seeded().UserARNs[1], n.Seeded().ChannelARN
+	must[*chimesdkidentity.CreateAppInstanceAdminOutput](t)(n.identity.CreateAppInstanceAdmin(&chimesdkidentity.CreateAppInstanceAdminInput{
+		AppInstanceArn: &n.Seeded().AppInstanceARN, AppInstanceAdminArn: &alice}))
+	room := func() *string {
+		made := must[*chimesdkmessaging.CreateChannelOutput](t)(n.messaging.CreateChannel(&chimesdkmessaging.CreateChannelInput{
+			AppInstanceArn: &n.Seeded().AppInstanceARN, ChannelId: p("room"), Name: p("room"), ChimeBearer: &alice,
+			MemberArns: []*string{&bob}, ClientRequestToken: p(uuid.NewString())}))
+		return made.ChannelArn
+	}
+	send := func(channel, content string) *string {
+		return must[*chimesdkmessaging.SendChannelMessageOutput](t)(n.messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+			ChannelArn: &channel, ChimeBearer: &alice, Content: &content, Metadata: p("SECRET metadata"), Persistence: p("PERSISTENT"), Type: p("STANDARD"),
+			MessageAttributes:  map[string]*chimesdkmessaging.MessageAttributeValue{"a": {StringValues: []*string{p("SECRET attribute")}}},
+			ClientRequestToken: p(uuid.NewString())})).MessageId
+	}
+	s := n.peer().resuming(t, bob, "")
+	token := s.token("SESSION_ESTABLISHED")
+	_ = s.conn.CloseNow()
+
+	redacted, deleted, edited := send(channel, "SECRET 1"), send(channel, "SECRET 2"), send(channel, "SECRET 3")
+	must[*chimesdkmessaging.RedactChannelMessageOutput](t)(n.messaging.RedactChannelMessage(&chimesdkmessaging.RedactChannelMessageInput{
+		ChannelArn: &channel, ChimeBearer: &alice, MessageId: redacted}))
+	must[*chimesdkmessaging.DeleteChannelMessageOutput](t)(n.messaging.DeleteChannelMessage(&chimesdkmessaging.DeleteChannelMessageInput{
+		ChannelArn: &channel, ChimeBearer: &alice, MessageId: deleted}))
+	must[*chimesdkmessaging.UpdateChannelMessageOutput](t)(n.messaging.UpdateChannelMessage(&chimesdkmessaging.UpdateChannelMessageInput{
+		ChannelArn: &channel, ChimeBearer: &alice, MessageId: edited, Content: p("present"), Metadata: p("")}))
+	short := room()
+	send(*short, "SECRET 4")
+	must[*chimesdkmessaging.DeleteChannelOutput](t)(n.messaging.DeleteChannel(&chimesdkmessaging.DeleteChannelInput{ChannelArn: short, ChimeBearer: &alice}))
+	room()
+
+	s = n.peer().resuming(t, bob, token)
+	s.token("SESSION_ESTABLISHED")
+	for _, want := range []struct{ event, content, id string }{
+		{"CREATE_CHANNEL_MESSAGE", "", *redacted}, {"CREATE_CHANNEL_MESSAGE", "", *deleted}, {"CREATE_CHANNEL_MESSAGE", "present", *edited},
+		{"REDACT_CHANNEL_MESSAGE", "", *redacted}, {"DELETE_CHANNEL_MESSAGE", "", *deleted}, {"UPDATE_CHANNEL_MESSAGE", "present", *edited},
+		{"CREATE_CHANNEL_MEMBERSHIP", "", ""}, {"CREATE_CHANNEL_MESSAGE", "", ""}, {"DELETE_CHANNEL", "", ""}, {"CREATE_CHANNEL_MEMBERSHIP", "", ""},
+	} {
+		f := s.next()
+		if f.event() != want.event || f.member("Content") != want.content || want.id != "" && f.member("MessageId") != want.id {
+			t.Errorf("got %s %s, want %+v", f.event(), f.Payload, want)
+		}
+		if strings.Contains(f.Payload, "SECRET") && want.content == "" {
+			t.Errorf("%s tells what was taken away: %s", f.event(), f.Payload)
+		}
+		if want.event == "CREATE_CHANNEL_MESSAGE" {
+			f.complete(t)
+		}
+	}
+	s.system("SESSION_RESUMED")
+}
+
+// complete: the event of a message has what clients read without asking.
+func (f frame) complete(t *testing.T) {
+	t.Helper()
+	var m struct {
+		ChannelArn, MessageId, Type, Persistence string
+		CreatedTimestamp, LastUpdatedTimestamp   string
+		Sender                                   struct{ Arn, Name string }
+		Status                                   struct{ Value string }
+	}
+	if err := json.Unmarshal([]byte(f.Payload), &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.ChannelArn == "" || m.MessageId == "" || m.Type != "STANDARD" || m.Persistence != "PERSISTENT" || m.CreatedTimestamp == "" ||
+		m.LastUpdatedTimestamp == "" || m.Sender.Arn == "" || m.Sender.Name == "" || m.Status.Value != "SENT" {
+		t.Errorf("not complete: %s", f.Payload)
+	}
+}

@@ -1,0 +1,72 @@
+package message
+
+import (
+	"cmp"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Body is the payload of an event of a message for a reader that comes to the event late: the log
+// keeps none, and what was in memory may have been withdrawn. It shows the message as it is in the
+// moment that r reads, with the status that the event tells of. A message that is gone, or past the
+// retention of its app instance, is shown without what its sender wrote.
+func (s *Service) Body(r store.Reader, e *chime.Event) ([]byte, error) {
+	v := channel.EventVisit(s.site, e)
+	m, err := s.present(r, v, e)
+	if err != nil {
+		return nil, err
+	}
+	if told := statusOf(e.Type); told != m.Status {
+		if m.Status, m.Detail = told, ""; told == messaging.ChannelMessageStatusFailed {
+			m.Detail = detailFailed
+		}
+	}
+	sender, err := v.Sender(r, &m)
+	if err != nil {
+		return nil, err
+	}
+	return s.whole(v, &m, sender).AppendJSON(nil, api.ISO), nil
+}
+
+// present is the message of an event as far as it can be seen. Of an app instance that was deleted
+// nothing can, though its records are removed later.
+func (s *Service) present(r store.Reader, v *channel.Visit, e *chime.Event) (chime.Message, error) {
+	gone := chime.Message{
+		ID: e.MessageID, Sender: e.Subject, Type: messaging.ChannelMessageType(e.MessageType), Target: e.Target, Sub: e.Sub,
+		Persistence: messaging.ChannelMessagePersistenceTypePersistent, Status: statusOf(e.Type),
+		Created: cmp.Or(chime.MessageTime(e.MessageID), e.Time), Updated: e.Time, After: e.Position - 1,
+	}
+	if e.Ephemeral {
+		gone.After = e.Position
+		gone.Persistence = messaging.ChannelMessagePersistenceTypeNonPersistent
+	}
+	if e.Type == chime.EventUpdateMessage {
+		gone.Edited = e.Time
+	}
+	app, found, err := store.AppInstances.Get(r, store.K(e.App))
+	if err != nil || !found {
+		return gone, err
+	}
+	m, found, err := store.Messages.Get(r, key(v, e.MessageID))
+	if err != nil || !found || m.Created < oldest(&app, s.now()) {
+		return gone, err
+	}
+	return m, nil
+}
+
+// statusOf is the status of the message that an event of the type tells of.
+func statusOf(kind string) messaging.ChannelMessageStatus {
+	switch kind {
+	case chime.EventPendingCreateMessage, chime.EventPendingUpdateMessage:
+		return messaging.ChannelMessageStatusPending
+	case chime.EventFailedCreateMessage, chime.EventFailedUpdateMessage:
+		return messaging.ChannelMessageStatusFailed
+	case chime.EventDeniedCreateMessage, chime.EventDeniedUpdateMessage:
+		return messaging.ChannelMessageStatusDenied
+	}
+	return messaging.ChannelMessageStatusSent
+}
