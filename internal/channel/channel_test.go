@@ -350,7 +350,7 @@ func TestABatchPassesOverWhoHasTooManyMemberships(t *testing.T) {
 func TestMissingChannels(t *testing.T) {
 	w := servicetest.New(t, "ann", "bob")
 	w.AddChannel("ann", "secret", func(r *messaging.CreateChannelRequest) { r.Privacy = messaging.ChannelPrivacyPrivate })
-	for channel, want := range map[string]string{"missing": "NotFound", "secret": "Forbidden"} {
+	for channel, want := range map[string]string{"missing": "NotFound", "secret": "NotFound"} {
 		_, err := w.Channels.CreateChannelMembership(ctx, &messaging.CreateChannelMembershipRequest{ChannelARN: w.Channel(channel), MemberARN: w.User("bob"), Type: dflt, ChimeBearer: w.User("bob")})
 		if got := servicetest.Outcome(err); got != want {
 			t.Errorf("joining %s: %s, want %s", channel, got, want)

@@ -70,7 +70,7 @@ func (s *Service) view(ctx context.Context, bearer, channelARN string, f func(st
 		if err != nil {
 			return err
 		}
-		return v.Conceal(f(r, v))
+		return f(r, v)
 	})
 }
 
@@ -81,12 +81,12 @@ func (s *Service) update(ctx context.Context, bearer, channelARN string, f func(
 		if err != nil {
 			return err
 		}
-		return v.Conceal(f(tx, v))
+		return f(tx, v)
 	})
 }
 
-// DeclaresNotFound turns the refusal of a missing channel or sub-channel into the
-// NotFoundException that some operations declare (spec 10.5).
+// DeclaresNotFound turns the refusal of a channel or sub-channel that does not exist, or that the
+// caller may not know, into the NotFoundException that some operations declare.
 func DeclaresNotFound(err error) error {
 	switch {
 	case errors.Is(err, errNoChannel):

@@ -40,10 +40,10 @@ func EnterSender(r store.Reader, site chime.Site, bearer, channelARN string, sub
 }
 
 func (v *Visit) enterSub(r store.Reader, sub *string) error {
-	if err := v.learnRoles(r); err != nil {
+	if err := v.enter(r); err != nil {
 		return err
 	}
-	if err := v.Conceal(require(v.MayRead())); err != nil {
+	if err := require(v.MayRead()); err != nil {
 		return err
 	}
 	return v.choose(r, sub)

@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/carillon-chat/carillon/internal/api"
@@ -27,26 +26,25 @@ type Visit struct {
 	shown map[chime.Ref]shown // by Identity
 }
 
-// errNoChannel is what most operations answer for a channel that does not exist (spec 10.5).
+// errNoChannel is what most operations answer for a channel that does not exist, and for one that the
+// caller may not know: the answers are one and the same, as is what is read to give them.
 var errNoChannel error = api.Forbidden("ChannelArn does not name a channel that you may use")
-
-// errConcealed says the same of a channel that exists, to those who may not know that it does. It
-// never becomes a NotFoundException.
-var errConcealed error = api.Forbidden("ChannelArn does not name a channel that you may use")
 
 var errForbidden error = api.Forbidden("you are not allowed to do this in the channel")
 
-// Enter finds the caller and the channel. A caller of another app instance and a channel that
-// does not exist are refused with ForbiddenException.
+// Enter finds the caller and the channel. A caller of another app instance is refused with
+// ForbiddenException, and so is one who may not know the channel, in the words for a channel that does
+// not exist.
 func Enter(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, error) {
 	v, err := arrive(r, site, bearer, channelARN)
 	if err != nil {
 		return nil, err
 	}
-	return v, v.learnRoles(r)
+	return v, v.enter(r)
 }
 
-// arrive finds the caller, the channel and the membership, and leaves the roles.
+// arrive finds the caller, the channel and the membership, and leaves the roles. Of a channel that does
+// not exist the Visit has none.
 func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, error) {
 	at, err := site.ParseKind("ChannelArn", channelARN, chime.KindChannel)
 	if err != nil {
@@ -60,18 +58,25 @@ func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit,
 		return nil, api.Forbidden("ChimeBearer and ChannelArn belong to different app instances")
 	}
 	v := &Visit{Actor: actor, site: site}
-	found := false
-	if v.Channel, found, err = store.Channels.Get(r, store.K(at.App, at.ID)); err != nil {
+	if v.Channel, _, err = store.Channels.Get(r, store.K(at.App, at.ID)); err != nil {
 		return nil, err
-	}
-	if !found {
-		return nil, errNoChannel
 	}
 	m, found, err := v.MembershipOf(r, actor.Ref)
 	if found {
 		v.Membership = &m
 	}
 	return v, err
+}
+
+// enter finds what else than a member the caller is, and refuses one who may not know the channel.
+func (v *Visit) enter(r store.Reader) error {
+	if err := v.learnRoles(r); err != nil {
+		return err
+	}
+	if v.Channel.UID == "" || !v.mayDescribe() {
+		return errNoChannel
+	}
+	return nil
 }
 
 // learnRoles finds what else than a member the caller is.
@@ -188,18 +193,8 @@ func (v *Visit) MayRead() bool {
 	return v.Manages() || v.Membership != nil || v.public() && !v.Banned
 }
 
-// mayDescribe: the banned may still describe a PUBLIC channel (rule c).
+// mayDescribe: know the channel. The banned may still describe a PUBLIC one (rule c).
 func (v *Visit) mayDescribe() bool { return v.MayRead() || v.public() }
-
-// Conceal replaces whatever refuses a call by the words for a channel that does not exist, where
-// the caller may not know that this one does: what was wrong with the call would tell.
-func (v *Visit) Conceal(err error) error {
-	var refusal *api.Error
-	if v.mayDescribe() || !errors.As(err, &refusal) {
-		return err
-	}
-	return errConcealed
-}
 
 func (v *Visit) public() bool { return v.Channel.Privacy == messaging.ChannelPrivacyPublic }
 

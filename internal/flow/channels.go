@@ -55,7 +55,7 @@ func (s *Service) manage(ctx context.Context, bearer, channelARN, flowARN string
 			return err
 		}
 		if !v.Manages() {
-			return v.Conceal(api.Forbidden("you are not allowed to do this in the channel"))
+			return api.Forbidden("you are not allowed to do this in the channel")
 		}
 		if at.App != v.Actor.App {
 			return api.Forbidden("ChannelFlowArn and ChannelArn belong to different app instances")

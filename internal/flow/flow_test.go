@@ -342,8 +342,12 @@ func TestWhoChangesTheFlow(t *testing.T) {
 		w.AddMember("owner", "c", "hid", messaging.ChannelMembershipTypeHidden)
 		w.Ban("owner", "c", "ban")
 		arn := create(t, w, "f")
+		stranger := "Forbidden"
+		if privacy == "PRIVATE" {
+			stranger = "NotFound"
+		}
 		for _, tc := range []struct{ by, want string }{
-			{"ban", "Forbidden"}, {"mem", "Forbidden"}, {"hid", "Forbidden"}, {"out", "Forbidden"}, {"nobody", "Forbidden"},
+			{"ban", stranger}, {"mem", "Forbidden"}, {"hid", "Forbidden"}, {"out", stranger}, {"nobody", "Forbidden"},
 			{"adm", "ok"}, {"mod", "ok"}, {"owner", "ok"},
 		} {
 			if got := associate(w, tc.by, "c", arn); got != tc.want {

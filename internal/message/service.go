@@ -72,7 +72,7 @@ func (s *Service) viewBy(ctx context.Context, enter entrance, bearer, channelARN
 		if err != nil {
 			return err
 		}
-		return v.Conceal(f(r, v))
+		return f(r, v)
 	})
 }
 
@@ -82,7 +82,7 @@ func (s *Service) updateBy(ctx context.Context, enter entrance, bearer, channelA
 		if err != nil {
 			return err
 		}
-		return v.Conceal(f(tx, v))
+		return f(tx, v)
 	})
 }
 

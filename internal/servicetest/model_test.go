@@ -53,7 +53,10 @@ func (m *model) reads(r *room, who string) bool {
 	return m.manages(r, who) || r.members[who] != "" || r.public && !r.bans[who]
 }
 
+// describes: knows the channel. One that a caller may not know is to it as one that does not exist.
 func (m *model) describes(r *room, who string) bool { return m.reads(r, who) || r.public }
+
+func (m *model) unknown(r *room, who string) bool { return r == nil || !m.describes(r, who) }
 
 func (m *model) readsMembers(r *room, who string) bool {
 	return m.reads(r, who) && (m.manages(r, who) || !r.hidden(who))

@@ -46,8 +46,8 @@ func (r *run) addMember(by, who, id string, at *room) action {
 		who = by
 	}
 	kind, m := r.kind(), r.model
-	want := first(notFound(at == nil))
-	if at != nil {
+	want := first(notFound(m.unknown(at, by)))
+	if want == "ok" {
 		want = first(forbidden(!m.adds(at, by, who, kind)), forbidden(at.bans[who]), conflict(at.members[who] != ""))
 	}
 	return act(fmt.Sprintf("%s adds %s to %s as %s", by, who, id, kind), want, messaging.Handler.CreateChannelMembership,
@@ -59,8 +59,8 @@ func (r *run) addMember(by, who, id string, at *room) action {
 
 func (r *run) batch(by, who, id string, at *room) action {
 	kind, m, second := r.kind(), r.model, r.one(people)
-	want, added := first(notFound(at == nil)), map[string]bool{}
-	if at != nil {
+	want, added := first(notFound(m.unknown(at, by))), map[string]bool{}
+	if want == "ok" {
 		for _, one := range []string{who, second} {
 			added[one] = m.adds(at, by, one, kind) && !at.bans[one] && at.members[one] == ""
 		}
@@ -87,8 +87,8 @@ func (r *run) batch(by, who, id string, at *room) action {
 
 func (r *run) describeMember(by, who, id string, at *room) action {
 	m := r.model
-	want := first(notFound(at == nil))
-	if at != nil {
+	want := first(notFound(m.unknown(at, by)))
+	if want == "ok" {
 		want = first(forbidden(!m.reads(at, by)), forbidden(by != who && !m.readsMembers(at, by)), notFound(at.members[who] == ""),
 			notFound(at.hidden(who) && by != who && !m.manages(at, by)))
 	}
@@ -153,8 +153,8 @@ func (r *run) moderator(by, who, id string, at *room) action {
 			},
 			func(*messaging.DeleteChannelModeratorResponse) { delete(at.moderators, who) })
 	}
-	want := first(notFound(at == nil))
-	if at != nil {
+	want := first(notFound(r.model.unknown(at, by)))
+	if want == "ok" {
 		want = first(forbidden(!manages), notFound(!at.moderators[who]))
 	}
 	return act(fmt.Sprintf("%s describes the moderator %s of %s", by, who, id), want, messaging.Handler.DescribeChannelModerator,
@@ -276,8 +276,8 @@ func (r *run) list(by, _, id string, at *room) action {
 
 func (r *run) get(by, _, id string, at *room) action {
 	m := r.pick(at)
-	want := first(notFound(at == nil))
-	if at != nil {
+	want := first(notFound(r.model.unknown(at, by)))
+	if want == "ok" {
 		want = first(forbidden(!r.model.reads(at, by)), notFound(!m.sees(by)))
 	}
 	return act(fmt.Sprintf("%s gets a message of %s in %s", by, m.sender, id), want, messaging.Handler.GetChannelMessage,

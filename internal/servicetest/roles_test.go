@@ -50,7 +50,9 @@ func outcome(t *testing.T, cell string, privacy messaging.ChannelPrivacy, mode m
 	switch {
 	case cell == "U" && mode == messaging.ChannelModeUnrestricted, cell == "P" && privacy == messaging.ChannelPrivacyPublic:
 		cell = "Y"
-	case cell == "U" || cell == "P":
+	case cell == "H" && privacy == messaging.ChannelPrivacyPrivate:
+		cell = "F"
+	case cell == "U" || cell == "P" || cell == "H":
 		cell = "N"
 	}
 	want, known := outcomes[cell]
