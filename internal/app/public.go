@@ -138,7 +138,7 @@ func (a *App) router(sockets http.Handler) (http.Handler, error) {
 	rest, err := awshttp.New(awshttp.Options{
 		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log, Limiter: a.services.limiter,
 		AllowOrigin: a.pages.Allows, Explain: a.cfg.Mode == config.Dev, Secure: isSecure,
-		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(), Bodies: bodies,
+		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(), Bodies: bodies, Presigned: a.cfg.PresignedREST,
 	})
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func (t *transport) screen(x *exchange) error {
 	if x.r.ContentLength == 0 {
 		return nil // the gate decides at once
 	}
-	x.sign()
+	t.sign(x)
 	err := t.options.Gate.Screen(x.r.Context(), &x.signed)
 	if refused, ok := errors.AsType[*sigv4.Error](err); ok && x.stranger.Protocol == api.Query {
 		x.limit, x.loan.open, x.refused = MaxOpenBody, true, refused

@@ -144,7 +144,7 @@ func (t *transport) admit(x *exchange) (err error) {
 	if x.refused != nil {
 		return x.refused
 	}
-	x.sign()
+	t.sign(x)
 	x.signed.BodyHash = sha256.Sum256(x.input.Body)
 	var service string
 	if x.principal, service, err = t.options.Gate.Verify(x.r.Context(), &x.signed); err != nil {
@@ -164,9 +164,10 @@ func (t *transport) admit(x *exchange) (err error) {
 }
 
 // sign describes the request for the gate, without the hash of its body.
-func (x *exchange) sign() {
+func (t *transport) sign(x *exchange) {
 	x.signed = sigv4.FromHTTP(x.r, [sha256.Size]byte{})
 	x.signed.Target = originForm(x.signed.Target)
+	x.signed.HeaderOnly = !t.options.Presigned
 }
 
 // source tells conditions where a request came from.

@@ -42,6 +42,9 @@ type Options struct {
 	// Bodies is the budget of all request bodies in memory; nil means one of DefaultBodyBytes.
 	// Beyond it requests are answered 503 with Retry-After.
 	Bodies *Bodies
+	// Presigned accepts requests that are signed in their URL. The messaging
+	// clients sign /connect alone so, which is not of this package.
+	Presigned bool
 	// AllowOrigin tells the web origins that browsers may call from; nil allows
 	// every one. No cookies are used.
 	AllowOrigin func(origin string) bool

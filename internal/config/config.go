@@ -46,7 +46,8 @@ type Config struct {
 	ProxyHeader    string        `key:"proxy-header" default:"x-forwarded-for" doc:"Header in which trusted-proxies tell the client: x-forwarded-for (with x-forwarded-proto) or forwarded (RFC 7239). The other one is ignored. Each proxy must set it, or pass on what a trusted one in front of it set."`
 	ProxyProtocol  bool          `key:"proxy-protocol" default:"false" doc:"Connections of trusted-proxies to the public port begin with a PROXY protocol header, version 1 or 2; without it they are closed."`
 	RequestBytes   Size          `key:"request-bytes" default:"64MiB" doc:"Bytes that the bodies of all requests may have in memory together, an eighth of them those of requests without a good signature; more is answered 503. 4MiB to 16GiB."`
-	PresignGrace   time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
+	PresignedREST  bool          `key:"presigned-rest" default:"false" doc:"Accept presigned URLs for the REST API as well. Without it they open /connect alone. A presigned URL opens for 15m at most."`
+	PresignGrace   time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says, or than 15m, a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
 	TokenWindow    time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered, in hours of service: a stopped node forgets nothing. 1m to 24h."`
 	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back, in hours of service: the log of a stopped node does not age. At least 1m."`
 

@@ -12,7 +12,7 @@ const (
 	timeLayout = "20060102T150405Z"
 	dayLayout  = "20060102"
 
-	maxExpires   = 7 * 24 * 60 * 60 // seconds, X-Amz-Expires
+	maxExpires   = 7 * 24 * 60 * 60 // seconds, X-Amz-Expires as the format has it; see Options.MaxPresign
 	maxAccessKey = 128              // bytes, as in IAM
 )
 
@@ -39,6 +39,8 @@ func readClaim(r *Request, q *query) (c claim, err error) {
 		return c, missing()
 	case len(header) > 0 && inQuery:
 		return c, incomplete(StepForm, "the request is signed both in the Authorization header and in the query: send one of them")
+	case inQuery && r.HeaderOnly:
+		return c, invalid(StepForm, "this server takes a presigned URL for /connect alone: sign in the Authorization header, or set presigned-rest")
 	case len(header) > 1:
 		return c, incomplete(StepForm, "the request has more than one Authorization header")
 	case inQuery:

@@ -93,6 +93,7 @@ func TestRefusals(t *testing.T) {
 		{"no signature", false, func(r *sigv4.Request) { r.Header.Del("Authorization") }, sigv4.CodeMissing, 403, sigv4.StepForm, "neither"},
 		{"two Authorization headers", false, addHeader("Authorization", "x"), sigv4.CodeIncomplete, 400, sigv4.StepForm, "more than one"},
 		{"header and query", true, setHeader("Authorization", "AWS4-HMAC-SHA256 x"), sigv4.CodeIncomplete, 400, sigv4.StepForm, "both"},
+		{"presigned where headers alone count", true, func(r *sigv4.Request) { r.HeaderOnly = true }, sigv4.CodeInvalid, 403, sigv4.StepForm, "presigned-rest"},
 		{"other scheme", false, setHeader("Authorization", "Bearer secret-thing"), sigv4.CodeIncomplete, 400, sigv4.StepForm, "must begin with"},
 		{"SigV4a", false, inAuthorization("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), sigv4.CodeIncomplete, 400, sigv4.StepForm, "must begin with"},
 		{"no Signature", false, inAuthorization(", Signature=", ", Sig="), sigv4.CodeIncomplete, 400, sigv4.StepForm, "not Credential"},

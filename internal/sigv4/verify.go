@@ -15,9 +15,10 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultSkew     = 15 * time.Minute
-	DefaultGrace    = time.Minute
-	DefaultKeyCache = 8192
+	DefaultSkew       = 15 * time.Minute
+	DefaultGrace      = time.Minute
+	DefaultMaxPresign = 15 * time.Minute
+	DefaultKeyCache   = 8192
 )
 
 // Scope is the region and service that a signature is for.
@@ -47,6 +48,8 @@ type Request struct {
 	ContentLength int64
 	// BodyHash is the SHA-256 of the body received, also of an empty one.
 	BodyHash [sha256.Size]byte
+	// HeaderOnly refuses a presigned URL here.
+	HeaderOnly bool
 }
 
 // FromHTTP describes a request that net/http's server received.
@@ -91,6 +94,10 @@ type Options struct {
 	// clients sign for 10 s by their own clock. Zero means DefaultGrace,
 	// negative none.
 	Grace time.Duration
+	// MaxPresign is how long after its date a presigned URL opens at most,
+	// without Grace, whatever X-Amz-Expires says: the format allows a week, and
+	// a URL lies about in logs. Zero means DefaultMaxPresign.
+	MaxPresign time.Duration
 	// KeyCache is how many derived signing keys are kept at most, about 130
 	// bytes each. Zero means DefaultKeyCache.
 	KeyCache int
@@ -125,6 +132,9 @@ func New(o Options) (*Verifier, error) {
 	}
 	o.Skew = orDefault(o.Skew, DefaultSkew)
 	o.Grace = orDefault(o.Grace, DefaultGrace)
+	if o.MaxPresign <= 0 {
+		o.MaxPresign = DefaultMaxPresign
+	}
 	if o.KeyCache <= 0 {
 		o.KeyCache = DefaultKeyCache
 	}
@@ -303,14 +313,14 @@ func (v *Verifier) checkScope(c *claim) (int, error) {
 // included.
 func (v *Verifier) checkClock(c *claim) error {
 	now, skew := v.options.Now(), v.options.Skew
-	age := now.Sub(c.signedAt)
+	age, lifetime := now.Sub(c.signedAt), min(c.expires, v.options.MaxPresign)
 	switch {
 	case age < -skew:
 		return expired("the request was signed for %s, more than %s after the server's time %s: check the client's clock",
 			c.date, skew, now.UTC().Format(timeLayout))
-	case c.presigned && age > c.expires+v.options.Grace:
-		return expired("the presigned URL was made at %s for %s and the server's time is %s: make a new one, or check the client's clock",
-			c.date, c.expires, now.UTC().Format(timeLayout))
+	case c.presigned && age > lifetime+v.options.Grace:
+		return expired("the presigned URL was made at %s, opens for %s here, and the server's time is %s: make a new one, or check the client's clock",
+			c.date, lifetime, now.UTC().Format(timeLayout))
 	case !c.presigned && age > skew:
 		return expired("the request was signed at %s, more than %s before the server's time %s: check the client's clock",
 			c.date, skew, now.UTC().Format(timeLayout))

@@ -85,6 +85,11 @@ func TestHeadersThatNeedNoSignature(t *testing.T) {
 func TestClock(t *testing.T) {
 	const second = time.Second
 	header, presigned := signedRequest(t, signer), presignedRequest(t, signer)
+	week := newRequest(t, "GET", "ws://localhost:24463/connect?sessionId=a&userArn=arn%3Aaws")
+	if err := signer.Presign(week, noBody, signing, 7*24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	long := received(t, week, "")
 	for _, c := range []struct {
 		name   string
 		r      *sigv4.Request
@@ -103,6 +108,10 @@ func TestClock(t *testing.T) {
 		{"presigned, after", presigned, 71 * second, nil, false},
 		{"presigned, 15 min early", presigned, -15 * time.Minute, nil, true},
 		{"presigned, earlier", presigned, -15*time.Minute - second, nil, false},
+		{"presigned for a week, at the end of its 15 min and grace", long, 16 * time.Minute, nil, true},
+		{"presigned for a week, after", long, 16*time.Minute + second, nil, false},
+		{"presigned for a week, own limit", long, 2 * time.Hour, func(o *sigv4.Options) { o.MaxPresign = 2 * time.Hour }, true},
+		{"presigned, own limit", presigned, 71 * second, func(o *sigv4.Options) { o.MaxPresign = 2 * time.Hour }, false},
 		{"presigned, no grace", presigned, 11 * second, func(o *sigv4.Options) { o.Grace = -1 }, false},
 		{"presigned, no grace, at its end", presigned, 10 * second, func(o *sigv4.Options) { o.Grace = -1 }, true},
 	} {
