@@ -34,21 +34,21 @@ type Policy struct {
 // Statement is one rule of a policy. The lists hold the text as it was written; * stands for any
 // text, ? for any one character. Actions match without regard to case, resources exactly.
 type Statement struct {
-	Sid           string
-	Effect        Effect
-	Actions       []string // either these
-	NotActions    []string // or these
-	Resources     []string // in identity policies: either these
-	NotResources  []string // or these
-	Principals    *Principals
-	NotPrincipals *Principals // in trust policies: one of the two
-	Conditions    []Condition // all must hold; in the order of the text
+	Sid          string
+	Effect       Effect
+	Actions      []string    // either these
+	NotActions   []string    // or these
+	Resources    []string    // in identity policies: either these
+	NotResources []string    // or these
+	Principals   *Principals // in trust policies
+	Conditions   []Condition // all must hold; in the order of the text
 
 	Start, End Position // of its JSON object; End is the place after it
 
-	text      string
-	actions   actionSet
-	resources []template
+	text         string
+	actions      actionSet
+	resources    []template
+	notPrincipal bool // which no kind of policy may have
 }
 
 // JSON gives the statement as it was written.
@@ -63,4 +63,6 @@ type Principals struct {
 	AWS       []string // ARNs, account ids, "*"
 	Federated []string
 	Service   []string
+
+	spans []span // of the AWS principals in the document's text
 }

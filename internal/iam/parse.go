@@ -108,7 +108,8 @@ func (s *Statement) read(r *reader) error {
 		case "Principal":
 			s.Principals, err = r.principals(name)
 		case "NotPrincipal":
-			s.NotPrincipals, err = r.principals(name)
+			s.notPrincipal = true
+			_, err = r.principals(name)
 		case "Condition":
 			s.Conditions, err = r.conditions()
 		default:
@@ -131,6 +132,9 @@ func (s *Statement) compile(k kind, variables bool) (err error) {
 	}
 	if err := s.checkSid(k); err != nil {
 		return err
+	}
+	if s.notPrincipal { // AWS has it in policies of resources alone
+		return errors.New("it has NotPrincipal, which no policy here can have; in a trust policy, a Deny with a condition on aws:PrincipalArn says the same")
 	}
 	if err := oneOf("Action", s.Actions != nil, "NotAction", s.NotActions != nil); err != nil {
 		return err
@@ -168,8 +172,6 @@ func (s *Statement) compileResources(variables bool) error {
 	switch {
 	case s.Principals != nil:
 		return errors.New("it has Principal, which belongs in trust policies only")
-	case s.NotPrincipals != nil:
-		return errors.New("it has NotPrincipal, which belongs in trust policies only")
 	}
 	if err := oneOf("Resource", s.Resources != nil, "NotResource", s.NotResources != nil); err != nil {
 		return err

@@ -63,11 +63,11 @@ func TestDocumentKeepsWhatWasWritten(t *testing.T) {
 		c.Operator != "ForAllValues:StringLikeIfExists" || c.Key != "aws:TagKeys" || strings.Join(c.Values, ",") != "a,1,true" {
 		t.Errorf("%+v", doc)
 	}
-	trust, err := ParseTrust([]byte(`{"Statement":{"Effect":"Allow","Action":"sts:*","NotPrincipal":{"AWS":["111122223333"],"Service":"x"}}}`))
+	trust, err := ParseTrust([]byte(`{"Statement":{"Effect":"Allow","Action":"sts:*","Principal":{"AWS":["111122223333"],"Service":"x"}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := trust.Statements[0].NotPrincipals; trust.Statements[0].Principals != nil || p.Everyone || len(p.AWS) != 1 || len(p.Service) != 1 {
+	if p := trust.Statements[0].Principals; p.Everyone || len(p.AWS) != 1 || len(p.Service) != 1 {
 		t.Errorf("%+v", trust.Statements[0])
 	}
 }

@@ -29,7 +29,7 @@ func (r *reader) principals(element string) (*Principals, error) {
 		some = true
 		switch name {
 		case "AWS":
-			p.AWS, err = r.strings(element + " AWS")
+			p.AWS, p.spans, err = r.spans(element + " AWS")
 		case "Federated":
 			p.Federated, err = r.strings(element + " Federated")
 		case "Service":
@@ -51,40 +51,28 @@ func (s *Statement) compilePrincipals() error {
 		return errors.New("it has Resource, which has no place in a trust policy")
 	case s.NotResources != nil:
 		return errors.New("it has NotResource, which has no place in a trust policy")
+	case s.Principals == nil:
+		return errors.New("it has no Principal")
 	}
-	if err := oneOf("Principal", s.Principals != nil, "NotPrincipal", s.NotPrincipals != nil); err != nil {
-		return err
+	for _, name := range s.Principals.AWS {
+		if !isAccountID(name) && name != "*" && (!strings.HasPrefix(name, "arn:") || strings.ContainsAny(name, "*?")) {
+			return fmt.Errorf("the AWS principal %q is no ARN, account id or *", name)
+		}
 	}
-	for _, p := range []*Principals{s.Principals, s.NotPrincipals} {
-		if p == nil {
-			continue
-		}
-		for _, name := range p.AWS {
-			if !isAccountID(name) && name != "*" && (!strings.HasPrefix(name, "arn:") || strings.ContainsAny(name, "*?")) {
-				return fmt.Errorf("the AWS principal %q is no ARN, account id or *", name)
-			}
-		}
-		for _, name := range append(append([]string{}, p.Federated...), p.Service...) {
-			if name == "" || name != "*" && strings.ContainsAny(name, "*?") {
-				return fmt.Errorf("the principal %q is empty or has a wildcard, which can stand only alone", name)
-			}
+	for _, name := range append(append([]string{}, s.Principals.Federated...), s.Principals.Service...) {
+		if name == "" || name != "*" && strings.ContainsAny(name, "*?") {
+			return fmt.Errorf("the principal %q is empty or has a wildcard, which can stand only alone", name)
 		}
 	}
 	return nil
 }
 
-// principal reports whether the statement is about the one who asks.
+// principal reports whether the statement is about the caller.
 func (e *evaluation) principal(s *Statement) bool {
-	switch {
-	case s.Principals != nil:
-		return s.Principals.name(&e.q.Principal)
-	case s.NotPrincipals != nil:
-		return !s.NotPrincipals.name(&e.q.Principal)
-	}
-	return false
+	return s.Principals != nil && s.Principals.name(&e.q.Principal)
 }
 
-// name reports whether the element names the one who asks. "*" alone is everybody; under a kind,
+// name reports whether the element names the caller. "*" alone is everybody; under a kind,
 // everybody of that kind.
 func (p *Principals) name(who *Principal) bool {
 	if p.Everyone {
@@ -126,6 +114,9 @@ func accountOf(name string) string {
 	}
 	return ""
 }
+
+// IsAccount reports whether a principal is an account: its number, or the ARN of its root.
+func IsAccount(name string) bool { return accountOf(name) != "" }
 
 func isAccountID(text string) bool {
 	return len(text) == 12 && strings.Trim(text, "0123456789") == ""

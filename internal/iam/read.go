@@ -121,6 +121,23 @@ func (r *reader) strings(element string) (list []string, err error) {
 	return list, err
 }
 
+// spans reads strings as well as where they are.
+func (r *reader) spans(element string) (list []string, at []span, err error) {
+	err = r.each(func() error {
+		begin := r.offset()
+		s, err := r.string(element)
+		if err == nil { // before it are white space and one of [ : ,
+			begin += bytes.IndexByte(r.text[begin:], '"')
+			list, at = append(list, s), append(at, span{begin, r.offset()})
+		}
+		return err
+	})
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("%s is an empty list", element)
+	}
+	return list, at, err
+}
+
 // scalars reads a string, number or boolean or a list of them, as text.
 func (r *reader) scalars(element string) (list []string, err error) {
 	err = r.each(func() error {
