@@ -155,3 +155,11 @@ func expect(t testing.TB, err error, kind string, words ...string) {
 		}
 	}
 }
+
+// documents are session policies.
+func documents(list ...string) (policies []access.SessionPolicy) {
+	for _, text := range list {
+		policies = append(policies, access.SessionPolicy{Document: text})
+	}
+	return policies
+}

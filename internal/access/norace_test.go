@@ -12,7 +12,7 @@ import (
 func TestVerifyingAgainAllocatesNothing(t *testing.T) {
 	f := newFixture(t)
 	f.role(t, "chat", allow(`"chime:*"`, `"*"`))
-	r := f.signed(t, f.session(t, "chat", access.SessionRequest{Policies: []string{allow(`"chime:*"`, `"*"`)}}))
+	r := f.signed(t, f.session(t, "chat", access.SessionRequest{Policies: documents(allow(`"chime:*"`, `"*"`))}))
 	verify := func() {
 		if _, _, err := f.Verify(t.Context(), r); err != nil {
 			t.Fatal(err)

@@ -141,7 +141,7 @@ func (s *Service) sessionPrincipal(ctx context.Context, generation uint64, c cla
 	}
 	p.Kind, p.AccessKeyID = c.Kind, c.AccessKeyID
 	p.Issued, p.Expires = c.Issued.Time(), c.Expires.Time()
-	return p, s.narrow(ctx, p, c.Policies)
+	return p, s.narrow(ctx, p, c.Policies, c.PolicyIDs)
 }
 
 // holder is the user or role of a session.
@@ -163,14 +163,19 @@ func (s *Service) roleSession(role *entity, c claims) *Principal {
 }
 
 // narrow puts session policies over a principal, whose set has none yet: documents, and managed
-// policies by their ARNs as they are now. One that no longer exists allows nothing.
-func (s *Service) narrow(ctx context.Context, p *Principal, list []string) error {
+// policies by their ARNs as they are now. One that no longer exists allows nothing, and neither does
+// another one that was made under its name.
+func (s *Service) narrow(ctx context.Context, p *Principal, list, ids []string) error {
 	for i, text := range list {
 		policy, found := iam.Policy{Name: fmt.Sprintf("session policy %d", i+1)}, true
 		var err error
 		if strings.HasPrefix(text, "arn:") {
-			err = s.store.View(ctx, func(r store.Reader) (err error) {
-				policy, found, err = policies.Document(r, s.site, text)
+			err = s.store.View(ctx, func(r store.Reader) error {
+				m, known, err := policies.LoadManaged(r, s.site, text)
+				found = known && (i >= len(ids) || m.ID == ids[i])
+				if found {
+					policy, err = m.InForce()
+				}
 				return err
 			})
 		} else {

@@ -239,7 +239,7 @@ func TestSessionPoliciesOnlyNarrow(t *testing.T) {
 		return f.Authorize(t.Context(), p, operation("chime", "UpdateChannel"),
 			&messaging.UpdateChannelRequest{ChimeBearer: app + "/user/ann", ChannelARN: app + "/channel/c"}, access.Source{})
 	}
-	p := f.assume(t, "chat", access.SessionRequest{Policies: []string{allow(`"chime:List*"`, `"*"`), allow(`"chime:Update*"`, `"*"`)}})
+	p := f.assume(t, "chat", access.SessionRequest{Policies: documents(allow(`"chime:List*"`, `"*"`), allow(`"chime:Update*"`, `"*"`))})
 	if err := f.mayList(p); err != nil {
 		t.Error(err)
 	}
@@ -327,7 +327,7 @@ func TestDeniesOfSTS(t *testing.T) {
 func TestTokensOpenAfterARestart(t *testing.T) {
 	f := newFixture(t)
 	f.role(t, "chat", allow(`"chime:*"`, `"*"`))
-	c := f.session(t, "chat", access.SessionRequest{Policies: []string{allow(`"chime:*"`, `"*"`)}, Tags: tags("k", "v")})
+	c := f.session(t, "chat", access.SessionRequest{Policies: documents(allow(`"chime:*"`, `"*"`)), Tags: tags("k", "v")})
 	f.Service = servicetest.NewAccess(t, f.store, f.clock)
 	if err := f.mayList(f.mustVerify(t, c)); err != nil {
 		t.Error(err)
@@ -354,7 +354,7 @@ func TestTheRoomOfASessionToken(t *testing.T) {
 	}{
 		{"nothing", access.SessionRequest{}, 0, 0},
 		{"one tag", access.SessionRequest{Tags: tags("k", "v")}, 1, 2},
-		{"a policy of 5 KB", access.SessionRequest{Policies: []string{long}}, 10, 99},
+		{"a policy of 5 KB", access.SessionRequest{Policies: documents(long)}, 10, 99},
 	} {
 		c := f.session(t, "chat", test.r)
 		if c.Packed < test.min || c.Packed > test.max || len(c.SessionToken) > access.MaxToken {

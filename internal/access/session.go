@@ -2,6 +2,7 @@ package access
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"context"
 	"encoding/base32"
@@ -36,6 +37,7 @@ type claims struct {
 	Policies    []string            `cbor:"10,keyasint,omitempty"` // documents, or ARNs of managed policies
 	Provider    string              `cbor:"11,keyasint,omitempty"`
 	Federated   map[string][]string `cbor:"12,keyasint,omitempty"`
+	PolicyIDs   []string            `cbor:"13,keyasint,omitempty"` // of Policies, empty for documents; tokens of older versions have none
 }
 
 // SessionRequest says whose temporary credentials Issue makes, and what they carry. The caller
@@ -51,9 +53,8 @@ type SessionRequest struct {
 	Tags        []chime.Tag // of the session
 	Transitive  []string    // keys of Tags that chained sessions keep
 
-	// Policies are the session policies: documents that were parsed before, and ARNs of managed
-	// policies, which the session follows as they change. They only narrow.
-	Policies []string
+	// Policies are the session policies. They only narrow.
+	Policies []SessionPolicy
 
 	// Provider is what aws:FederatedProvider says: the ARN of an OIDC provider, or
 	// cognito-identity.amazonaws.com.
@@ -61,6 +62,13 @@ type SessionRequest struct {
 	// Claims are the values of condition keys that a federated login has, by their names in
 	// lower case: "cognito-identity.amazonaws.com:sub".
 	Claims map[string][]string
+}
+
+// SessionPolicy is a document that was parsed before, or a managed policy, which the session follows as
+// it changes, until it is deleted.
+type SessionPolicy struct {
+	Document string
+	ARN, ID  string
 }
 
 // Credentials are temporary keys as clients take them.
@@ -90,8 +98,11 @@ func (e *PackedTooLargeError) Error() string {
 // not fit into a session token.
 func (s *Service) Issue(_ context.Context, r SessionRequest) (Credentials, error) {
 	c := claims{
-		Kind: UserSession, SessionName: r.SessionName, Tags: r.Tags, Transitive: r.Transitive, Policies: r.Policies,
+		Kind: UserSession, SessionName: r.SessionName, Tags: r.Tags, Transitive: r.Transitive,
 		Provider: r.Provider, Federated: r.Claims,
+	}
+	for _, policy := range r.Policies {
+		c.Policies, c.PolicyIDs = append(c.Policies, cmp.Or(policy.ARN, policy.Document)), append(c.PolicyIDs, policy.ID)
 	}
 	result := Credentials{ARN: s.root.ARN, ID: s.root.ID}
 	switch {
@@ -116,7 +127,7 @@ func (s *Service) issue(c claims, duration time.Duration, result Credentials) (C
 	now := s.now()
 	c.Issued, c.Expires = chime.At(now), chime.At(now.Add(duration).Truncate(time.Second))
 	bare := c
-	bare.Tags, bare.Transitive, bare.Policies = nil, nil, nil
+	bare.Tags, bare.Transitive, bare.Policies, bare.PolicyIDs = nil, nil, nil, nil
 	least, err := s.sealToken(bare)
 	if err != nil {
 		return Credentials{}, err

@@ -26,7 +26,7 @@ func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*w
 		return nil, err
 	}
 	role := chime.Role{
-		Name: r.RoleName, ID: id, Path: or(r.Path, "/"), Trust: r.AssumeRolePolicyDocument, Description: or(r.Description, ""),
+		Name: r.RoleName, ID: id, Path: or(r.Path, "/"), Description: or(r.Description, ""),
 		MaxSession: or(r.MaxSessionDuration, defaultMaxSession), Created: s.now(), Boundary: or(r.PermissionsBoundary, ""), Tags: tags,
 	}
 	err = s.change(ctx, func(tx store.Tx) error {
@@ -40,6 +40,9 @@ func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*w
 		if err := count(tx, countRoles, 1, s.limits.Roles); err != nil {
 			return err
 		}
+		if err := s.setTrust(tx, &role, r.AssumeRolePolicyDocument); err != nil {
+			return err
+		}
 		if err := s.limitBy(tx, roleEntity(role), role.Boundary, wire.InvalidInputException); err != nil {
 			return err
 		}
@@ -48,20 +51,23 @@ func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*w
 	if err != nil {
 		return nil, err
 	}
-	return &wire.CreateRoleResponse{Role: s.wholeRole(role)}, nil
+	return &wire.CreateRoleResponse{Role: s.wholeRole(role, role.Trust)}, nil
 }
 
 // GetRole answers one role.
 func (s *Service) GetRole(ctx context.Context, r *wire.GetRoleRequest) (*wire.GetRoleResponse, error) {
 	var role chime.Role
+	var trust string
 	err := s.store.View(ctx, func(reader store.Reader) (err error) {
-		role, err = getRole(reader, r.RoleName)
+		if role, err = getRole(reader, r.RoleName); err == nil {
+			trust, err = s.shownTrust(reader, role)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	whole := s.wholeRole(role)
+	whole := s.wholeRole(role, trust)
 	whole.RoleLastUsed = new(wire.RoleLastUsed) // not known
 	return &wire.GetRoleResponse{Role: whole}, nil
 }
@@ -75,7 +81,11 @@ func (s *Service) ListRoles(ctx context.Context, r *wire.ListRolesRequest) (*wir
 	}
 	err = s.store.View(ctx, func(reader store.Reader) error {
 		return store.Roles.Each(reader, p.from(store.K()), func(_ store.Key, role chime.Role) (bool, error) {
-			return !strings.HasPrefix(role.Path, prefix) || p.add(strings.ToLower(role.Name), s.role(role)), nil
+			if !strings.HasPrefix(role.Path, prefix) {
+				return true, nil
+			}
+			trust, err := s.shownTrust(reader, role)
+			return err == nil && p.add(strings.ToLower(role.Name), s.role(role, trust)), err
 		})
 	})
 	if err != nil {
@@ -98,9 +108,8 @@ func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, r *wire.UpdateAssu
 	if err := checkTrust(r.PolicyDocument); err != nil {
 		return nil, err
 	}
-	return nil, s.changeRole(ctx, r.RoleName, func(role *chime.Role) error {
-		role.Trust = r.PolicyDocument
-		return nil
+	return nil, s.changeRoleIn(ctx, r.RoleName, func(tx store.Tx, role *chime.Role) error {
+		return s.setTrust(tx, role, r.PolicyDocument)
 	})
 }
 
@@ -170,16 +179,16 @@ func roleEntity(role chime.Role) chime.Entity {
 	return chime.Entity{Kind: chime.EntityRole, Name: role.Name, ID: role.ID}
 }
 
-// role is what lists say.
-func (s *Service) role(r chime.Role) wire.Role {
+// role is what lists say, with the trust policy as it is shown.
+func (s *Service) role(r chime.Role, trust string) wire.Role {
 	return wire.Role{
 		Path: r.Path, RoleName: r.Name, RoleID: r.ID, ARN: policies.RoleARN(s.site, r), CreateDate: r.Created.Time(),
-		AssumeRolePolicyDocument: escaped(r.Trust), Description: r.Description, MaxSessionDuration: r.MaxSession,
+		AssumeRolePolicyDocument: escaped(trust), Description: r.Description, MaxSessionDuration: r.MaxSession,
 	}
 }
 
-func (s *Service) wholeRole(r chime.Role) *wire.Role {
-	whole := s.role(r)
+func (s *Service) wholeRole(r chime.Role, trust string) *wire.Role {
+	whole := s.role(r, trust)
 	whole.PermissionsBoundary, whole.Tags = wireBoundary(r.Boundary), wireTags(r.Tags)
 	return &whole
 }

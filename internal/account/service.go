@@ -6,7 +6,8 @@
 //     so the next call of anybody is decided by the new state.
 //   - A document that is not understood whole is never stored.
 //   - Nothing goes silently: what has keys or policies, or is attached, is not deleted.
-//   - Ids are never used again, so whoever takes the name of a deleted user or role is somebody else.
+//   - Ids are never used again, and what outlives a user or role is bound to its id: trust policies, sessions.
+//     The next one of the name is another.
 //   - The secret of an access key is shown once and kept sealed; no call gives it back.
 //
 // Names are told apart without regard to case and shown as they were given, but for names of inline

@@ -33,17 +33,19 @@ func (s *Service) ListGroupsForUser(ctx context.Context, r *iamtools.ListGroupsF
 // UpdateRoleDescription is UpdateRole for the description alone.
 func (s *Service) UpdateRoleDescription(ctx context.Context, r *iamtools.UpdateRoleDescriptionRequest) (*iamtools.UpdateRoleDescriptionResponse, error) {
 	var changed chime.Role
-	err := s.changeRole(ctx, r.RoleName, func(role *chime.Role) error {
+	var trust string
+	err := s.changeRoleIn(ctx, r.RoleName, func(tx store.Tx, role *chime.Role) (err error) {
 		role.Description = or(r.Description, "")
 		changed = *role
-		return nil
+		trust, err = s.shownTrust(tx, changed)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &iamtools.UpdateRoleDescriptionResponse{Role: &iamtools.Role{
 		Path: changed.Path, RoleName: changed.Name, RoleID: changed.ID, ARN: policies.RoleARN(s.site, changed),
-		CreateDate: changed.Created.Time(), AssumeRolePolicyDocument: escaped(changed.Trust),
+		CreateDate: changed.Created.Time(), AssumeRolePolicyDocument: escaped(trust),
 		Description: changed.Description, MaxSessionDuration: changed.MaxSession,
 	}}, nil
 }

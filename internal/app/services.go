@@ -120,6 +120,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 	a.services = s
 	a.registry.MustRegister(sampler(a.sampleHub))
+	if err := s.account.Resume(ctx); err != nil {
+		return err
+	}
 	if err := s.identity.Resume(ctx); err != nil {
 		return err
 	}

@@ -47,6 +47,16 @@ type Role struct {
 	Created     Millis `cbor:"7,keyasint"`
 	Boundary    string `cbor:"8,keyasint,omitempty"` // ARN of a managed policy
 	Tags        []Tag  `cbor:"9,keyasint,omitempty"`
+	// Trusted are the users, roles and sessions that Trust names, as they were when it was set. Bound
+	// says so: records of older versions have neither.
+	Trusted []Trusted `cbor:"10,keyasint,omitempty"`
+	Bound   bool      `cbor:"11,keyasint,omitempty"`
+}
+
+// Trusted is what a name in a trust policy meant when the policy was set.
+type Trusted struct {
+	ARN string `cbor:"1,keyasint"`
+	ID  string `cbor:"2,keyasint"` // AIDA..., AROA... or AROA...:SESSION
 }
 
 // InlinePolicy is a policy that one user or role owns.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/carillon-chat/carillon/internal/access"
 	wire "github.com/carillon-chat/carillon/internal/api/sts"
@@ -32,7 +33,7 @@ func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*w
 		return nil, err
 	}
 	a := assumption{
-		service: s, role: role, arn: r.RoleARN, action: "sts:AssumeRole", by: iam.Principal{AWS: s.names(p)},
+		service: s, role: role, arn: r.RoleARN, action: "sts:AssumeRole", by: iam.Principal{AWS: append(ownNames(p, role), s.site.Account)},
 		conditions: s.access.Conditions(ctx, p, r, access.SourceFrom(ctx)),
 	}
 	source, err := a.sourceIdentity(r.SourceIdentity)
@@ -68,7 +69,7 @@ func (a *assumption) admit(p *access.Principal, found, tagged, named bool) error
 	own := a.conditions.Decide(a.action, a.arn)
 	reason := "because no role trust policy allows the " + a.action + " action"
 	if !own.Allowed {
-		a.byName = []string{p.ARN, p.RoleARN()}
+		a.byName = ownNames(p, a.role)
 		reason = own.Reason()
 	}
 	trusted := found && a.trusted(tagged, named)
@@ -78,10 +79,18 @@ func (a *assumption) admit(p *access.Principal, found, tagged, named bool) error
 	return accessDenied("User: %s is not authorized to perform: %s on resource: %s %s", p.ARN, a.action, a.arn, reason)
 }
 
-// names are those by which a trust policy may call the principal. The account stands for everybody
-// in it whose own policies allow it.
-func (s *Service) names(p *access.Principal) []string {
-	return []string{p.ARN, p.RoleARN(), s.site.Account}
+// ownNames are those by which the trust policy of the role calls the principal itself: the ARNs that
+// meant it when the policy was set. Its account, which stands for all whose own policies allow it, is
+// not among them. The first is in no policy, but is a name that "*" fits.
+func ownNames(p *access.Principal, role chime.Role) []string {
+	names := []string{"id:" + p.ID}
+	of, _, _ := strings.Cut(p.ID, ":") // of a session, the id of its role
+	for _, t := range role.Trusted {
+		if p.Kind != access.ChatSession && (t.ID == p.ID || t.ID == of) {
+			names = append(names, t.ARN)
+		}
+	}
+	return names
 }
 
 // assumption is a role on its way to being assumed.
@@ -149,14 +158,13 @@ func (s *Service) session(ctx context.Context, role chime.Role, name string, sec
 
 const maxSessionPolicies = 10 // managed ones of a session
 
-// sessionPolicies are the given document and the ARNs of managed policies, which the session
-// follows as they change.
-func (s *Service) sessionPolicies(ctx context.Context, document *string, managed []wire.PolicyDescriptorType) (list []string, err error) {
+// sessionPolicies are the given document and the managed policies with the ARNs.
+func (s *Service) sessionPolicies(ctx context.Context, document *string, managed []wire.PolicyDescriptorType) (list []access.SessionPolicy, err error) {
 	if document != nil {
 		if _, err := iam.Parse([]byte(*document)); err != nil {
 			return nil, wire.MalformedPolicyDocumentException.Errorf("Policy: %v", err)
 		}
-		list = append(list, *document)
+		list = append(list, access.SessionPolicy{Document: *document})
 	}
 	if len(managed) > maxSessionPolicies {
 		return nil, invalid("PolicyArns", "has more than %d elements", maxSessionPolicies)
@@ -166,14 +174,14 @@ func (s *Service) sessionPolicies(ctx context.Context, document *string, managed
 		if m.ARN == nil {
 			return nil, invalid(member, "is required")
 		}
-		found, err := s.managedPolicy(ctx, *m.ARN)
+		policy, found, err := s.managedPolicy(ctx, *m.ARN)
 		if err != nil {
 			return nil, err
 		}
 		if !found {
 			return nil, invalid(member, "names no managed policy")
 		}
-		list = append(list, *m.ARN)
+		list = append(list, access.SessionPolicy{ARN: policy.ARN, ID: policy.ID})
 	}
 	return list, nil
 }

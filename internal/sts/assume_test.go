@@ -42,8 +42,10 @@ func TestWhomARoleTrusts(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFixture(t)
 			f.from = access.Source{Remote: "192.0.2.7:999"}
+			callers := map[string]keys{"root": root, "ann": f.user("ann", document("Allow", "sts:AssumeRole", roleARN))}
+			f.user("anna")
 			f.role(tc.trust, func(r *iam.CreateRoleRequest) { r.Tags = []iam.Tag{{Key: "Kind", Value: p("chat")}} })
-			for who, by := range map[string]keys{"root": root, "ann": f.user("ann", document("Allow", "sts:AssumeRole", roleARN))} {
+			for who, by := range callers {
 				_, err := f.tryAssume(by)
 				if allowed := map[string]bool{"root": tc.root, "ann": tc.ann}[who]; allowed != (err == nil) {
 					t.Errorf("%s: got %v, allowed should be %v", who, err, allowed)
@@ -111,8 +113,8 @@ func TestRoleThatNamesTheCaller(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.role(tc.trust)
 			by := f.user("ann", tc.policies...)
+			f.role(tc.trust)
 			if tc.boundary != "" {
 				f.limit("ann", tc.boundary)
 			}
@@ -233,6 +235,10 @@ func TestSessionPoliciesNarrow(t *testing.T) {
 	f.must(f.Account.DeletePolicy(context.Background(), &iam.DeletePolicyRequest{PolicyARN: made.Policy.ARN}))
 	if f.maySend(managed, "ann", "c") {
 		t.Error("a deleted session policy allows something")
+	}
+	f.must(f.Account.CreatePolicy(context.Background(), &iam.CreatePolicyRequest{PolicyName: "Ann", PolicyDocument: send("*")}))
+	if f.maySend(managed, "ann", "c") {
+		t.Error("another policy of its name stands for a deleted session policy")
 	}
 }
 

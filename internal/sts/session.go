@@ -41,7 +41,7 @@ func (s *Service) GetSessionToken(ctx context.Context, r *wire.GetSessionTokenRe
 	}
 	if p.IsRoot() {
 		request.Duration = min(request.Duration, rootUser)
-	} else if err := s.user(ctx, p.Name, &request); err != nil {
+	} else if err := s.user(ctx, p, &request); err != nil {
 		return nil, err
 	}
 	issued, err := s.access.Issue(ctx, request)
@@ -51,11 +51,11 @@ func (s *Service) GetSessionToken(ctx context.Context, r *wire.GetSessionTokenRe
 	return &wire.GetSessionTokenResponse{Credentials: credentials(issued)}, nil
 }
 
-func (s *Service) user(ctx context.Context, name string, request *access.SessionRequest) error {
+func (s *Service) user(ctx context.Context, p *access.Principal, request *access.SessionRequest) error {
 	return s.store.View(ctx, func(r store.Reader) error {
-		u, found, err := store.AccountUsers.Get(r, store.K(strings.ToLower(name)))
-		if err == nil && !found { // deleted since it was verified
-			err = accessDenied("The user %s no longer exists", name)
+		u, found, err := store.AccountUsers.Get(r, store.K(strings.ToLower(p.Name)))
+		if err == nil && (!found || u.ID != p.ID) { // deleted since it was verified
+			err = accessDenied("The user %s no longer exists", p.Name)
 		}
 		request.User = &u
 		return err

@@ -159,10 +159,10 @@ func (s *Service) AssumeByLogin(ctx context.Context, role chime.Role, login Logi
 	return a.login(ctx, login)
 }
 
-func (s *Service) managedPolicy(ctx context.Context, arn string) (found bool, err error) {
+func (s *Service) managedPolicy(ctx context.Context, arn string) (m policies.Managed, found bool, err error) {
 	err = s.store.View(ctx, func(r store.Reader) (err error) {
-		_, found, err = policies.LoadManaged(r, s.site, arn)
+		m, found, err = policies.LoadManaged(r, s.site, arn)
 		return err
 	})
-	return found, err
+	return m, found, err
 }

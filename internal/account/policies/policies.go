@@ -96,13 +96,19 @@ func Document(r store.Reader, site chime.Site, arn string) (p iam.Policy, found 
 	if err != nil || !found {
 		return iam.Policy{}, false, err
 	}
+	p, err = m.InForce()
+	return p, err == nil, err
+}
+
+// InForce is the version of the policy that counts, under the policy's ARN.
+func (m *Managed) InForce() (iam.Policy, error) {
 	version, ok := m.Version(m.Default)
 	if !ok {
-		return iam.Policy{}, false, fmt.Errorf("%w: policy %s has no version %d", store.ErrCorrupt, arn, m.Default)
+		return iam.Policy{}, fmt.Errorf("%w: policy %s has no version %d", store.ErrCorrupt, m.ARN, m.Default)
 	}
 	doc, err := iam.Parse([]byte(version.Document))
 	if err != nil {
-		return iam.Policy{}, false, fmt.Errorf("policy %s: %w", arn, err)
+		return iam.Policy{}, fmt.Errorf("policy %s: %w", m.ARN, err)
 	}
-	return iam.Policy{Name: m.ARN, Document: doc}, true, nil
+	return iam.Policy{Name: m.ARN, Document: doc}, nil
 }
