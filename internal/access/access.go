@@ -27,8 +27,10 @@ type Options struct {
 	Site                chime.Site
 	RootAccessKeyID     string
 	RootSecretAccessKey string
-	Now                 func() time.Time
-	Random              io.Reader
+	// Clock ends sessions also when the time of day is set back; nil leaves that to the time of day.
+	Clock  *store.Clock
+	Now    func() time.Time
+	Random io.Reader
 	// PresignGrace is how long after its end a presigned URL still opens (zero: one minute).
 	PresignGrace time.Duration
 	// Explain adds to the refusal of a signature what the server computed, and to an explanation
@@ -44,6 +46,7 @@ type Service struct {
 	root       *Principal
 	rootSecret string
 	rootMark   string // of the root secret: sessions of the root die with it
+	clock      *store.Clock
 	now        func() time.Time
 	random     io.Reader
 	verifier   *sigv4.Verifier
@@ -75,7 +78,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, keyring: o.Keyring, site: o.Site, rootSecret: o.RootSecretAccessKey,
-		now: o.Now, random: o.Random, verifier: verifier, explain: o.Explain,
+		clock: o.Clock, now: o.Now, random: o.Random, verifier: verifier, explain: o.Explain,
 		known: newCache[known](knownSets), entities: newCache[entity](entitySets), granted: newCache[granted](grantedSets),
 	}
 	if s.chatPolicy, err = chatPolicy(o.Site); err != nil {
@@ -149,7 +152,7 @@ func (s *Service) SecretKey(ctx context.Context, accessKeyID, sessionToken strin
 	if k.principal.AccessKeyID != accessKeyID {
 		return "", nil, fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
 	}
-	if expires := k.principal.Expires; temporary && !s.now().Before(expires) {
+	if temporary && s.isOver(k.principal.Expires, k.until) {
 		return "", nil, sigv4.ErrExpiredToken
 	}
 	return k.secret, k.principal, nil
@@ -164,7 +167,7 @@ func (s *Service) lookUpSession(ctx context.Context, k *known, accessKeyID strin
 	if c.AccessKeyID != accessKeyID {
 		return fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
 	}
-	if !s.now().Before(c.Expires.Time()) {
+	if k.until = c.Until; s.isOver(c.Expires.Time(), c.Until) {
 		return sigv4.ErrExpiredToken
 	}
 	k.secret = s.keyring.Secret(c.AccessKeyID)

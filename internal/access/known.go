@@ -23,6 +23,7 @@ type known struct {
 	temporary  bool   // it is a token
 	generation uint64
 	secret     string
+	until      int64 // of a token: claims.Until
 	principal  *Principal
 }
 

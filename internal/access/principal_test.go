@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/access"
@@ -198,6 +199,26 @@ func TestASessionDiesWithItsUser(t *testing.T) {
 	f.user(t, "ann", allow(`"*"`, `"*"`)) // another id
 	_, err = f.verify(t, session)
 	refused(t, err, sigv4.CodeUnrecognized, "no longer exists")
+}
+
+// A session ends when its time is over, also when the clock of the machine was set back meanwhile.
+func TestASessionEndsWhateverTheClockDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		clock, err := store.OpenClock(t.Context(), f.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Service = servicetest.NewAccess(t, f.store, f.clock, func(o *access.Options) { o.Clock = clock })
+		f.role(t, "chat", allow(`"chime:*"`, `"*"`))
+		c := f.session(t, "chat", access.SessionRequest{})
+		f.now = f.now.Add(-time.Hour)
+		time.Sleep(59 * time.Minute)
+		f.mustVerify(t, c)
+		time.Sleep(time.Minute)
+		_, err = f.verify(t, c)
+		refused(t, err, sigv4.CodeExpiredToken, "expired")
+	})
 }
 
 // Whoever changes the root secret because somebody else has it wants the sessions gone as well.

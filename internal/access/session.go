@@ -38,6 +38,8 @@ type claims struct {
 	Provider    string              `cbor:"11,keyasint,omitempty"`
 	Federated   map[string][]string `cbor:"12,keyasint,omitempty"`
 	PolicyIDs   []string            `cbor:"13,keyasint,omitempty"` // of Policies, empty for documents; tokens of older versions have none
+	// Until is the end in milliseconds of store time, zero in tokens from before that was kept.
+	Until int64 `cbor:"14,keyasint,omitempty"`
 }
 
 // SessionRequest says whose temporary credentials Issue makes, and what they carry. The caller
@@ -126,6 +128,7 @@ func (s *Service) issue(c claims, duration time.Duration, result Credentials) (C
 	}
 	now := s.now()
 	c.Issued, c.Expires = chime.At(now), chime.At(now.Add(duration).Truncate(time.Second))
+	c.Until = (s.clock.Now() + duration).Milliseconds()
 	bare := c
 	bare.Tags, bare.Transitive, bare.Policies, bare.PolicyIDs = nil, nil, nil, nil
 	least, err := s.sealToken(bare)
@@ -145,6 +148,12 @@ func (s *Service) issue(c claims, duration time.Duration, result Credentials) (C
 	result.AccessKeyID, result.SecretAccessKey = c.AccessKeyID, s.keyring.Secret(c.AccessKeyID)
 	result.Expiration = c.Expires.Time()
 	return result, nil
+}
+
+// isOver reports whether a session has ended: by the time of day, which its holder knows, or by store
+// time, so that a session lives no longer than it was given when the time of day is set back.
+func (s *Service) isOver(expires time.Time, until int64) bool {
+	return !s.now().Before(expires) || until != 0 && s.clock.Now().Milliseconds() >= until
 }
 
 // newAccessKeyID makes an id of the form of AWS's temporary ones.

@@ -68,14 +68,14 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s := &services{site: site}
 	s.keyring, err = keyring.Open(ctx, keyring.Options{
 		Store: a.store, RootSecret: cfg.RootSecretAccessKey.Reveal(), Previous: cfg.RootSecretAccessKeyPrevious.Reveal(),
-		Now: now, Random: random,
+		Clock: clock, Now: now, Random: random,
 	})
 	if err != nil {
 		return err
 	}
 	s.access, err = access.New(access.Options{
 		Store: a.store, Keyring: s.keyring, Site: site, RootAccessKeyID: cfg.RootAccessKeyID,
-		RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(), Now: now, Random: random, PresignGrace: cfg.PresignGrace, Explain: cfg.Mode == config.Dev,
+		RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(), Clock: clock, Now: now, Random: random, PresignGrace: cfg.PresignGrace, Explain: cfg.Mode == config.Dev,
 	})
 	if err != nil {
 		return err

@@ -99,6 +99,9 @@ type OIDCProvider struct {
 type SealedKey struct {
 	Sealed  []byte `cbor:"1,keyasint"`
 	Created Millis `cbor:"2,keyasint"`
+	// Since is when it was made in milliseconds of store time, zero in records from before that was
+	// kept.
+	Since int64 `cbor:"3,keyasint,omitempty"`
 }
 
 // PoolIdentity is somebody known to an identity pool, by logins or by nothing.

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"fmt"
 
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -78,7 +77,7 @@ func (k *Keyring) makeIssuer(ctx context.Context) (text []byte, err error) {
 			return err
 		}
 		text = fresh
-		return k.put(tx, entry{use: useIssuer, number: 1, created: chime.At(k.now()), key: fresh})
+		return k.put(tx, k.entry(useIssuer, 1, fresh))
 	})
 	return text, err
 }

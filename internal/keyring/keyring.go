@@ -50,7 +50,10 @@ type Options struct {
 	// Previous is the root secret before it was changed; empty when it was not. One that is no
 	// longer needed does no harm.
 	Previous string
-	// Now is the clock; nil means time.Now.
+	// Clock tells how old keys are. Without one, and of keys from before it was kept, the time of
+	// day does.
+	Clock *store.Clock
+	// Now is the time of day; nil means time.Now.
 	Now func() time.Time
 	// Random makes keys and nonces and is safe for concurrent use; nil means crypto/rand.
 	Random io.Reader
@@ -63,6 +66,7 @@ type Options struct {
 type Keyring struct {
 	store  store.Store
 	wrap   cipher.AEAD // seals the stored keys
+	clock  *store.Clock
 	now    func() time.Time
 	random io.Reader
 	rotate time.Duration
@@ -93,7 +97,7 @@ func Open(ctx context.Context, o Options) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	k := &Keyring{store: o.Store, wrap: wrap, now: o.Now, random: o.Random, rotate: o.Rotate}
+	k := &Keyring{store: o.Store, wrap: wrap, clock: o.Clock, now: o.Now, random: o.Random, rotate: o.Rotate}
 	var all []entry
 	err = o.Store.Update(ctx, func(tx store.Tx) (err error) {
 		if all, err = k.readOrReseal(tx, o.Previous); err != nil {
@@ -155,13 +159,12 @@ func (k *Keyring) Rotate(ctx context.Context) error {
 		all, err = read(r, k.wrap)
 		return err
 	})
-	now := k.now()
-	if err == nil && k.due(all, now) {
+	if err == nil && k.due(all) {
 		err = k.store.Update(ctx, func(tx store.Tx) (err error) {
 			if all, err = read(tx, k.wrap); err != nil {
 				return err
 			}
-			all, err = k.renew(tx, all, now)
+			all, err = k.renew(tx, all)
 			return err
 		})
 	}
@@ -172,20 +175,28 @@ func (k *Keyring) Rotate(ctx context.Context) error {
 }
 
 // due reports whether renew would change anything.
-func (k *Keyring) due(all []entry, now time.Time) bool {
+func (k *Keyring) due(all []entry) bool {
 	newest := last(all, useSession)
-	return newest == nil || !now.Before(newest.created.Time().Add(k.rotate)) || len(spent(all, now)) > 0
+	return newest == nil || k.age(newest) >= k.rotate || len(k.spent(all)) > 0
 }
 
-func (k *Keyring) renew(tx store.Tx, all []entry, now time.Time) ([]entry, error) {
+// age is for how long a key has been there.
+func (k *Keyring) age(e *entry) time.Duration {
+	if k.clock == nil || e.since == 0 {
+		return k.now().Sub(e.created.Time())
+	}
+	return k.clock.Now() - e.since
+}
+
+func (k *Keyring) renew(tx store.Tx, all []entry) ([]entry, error) {
 	number := uint64(1)
 	if newest := last(all, useSession); newest != nil {
 		number = newest.number + 1
-		if now.Before(newest.created.Time().Add(k.rotate)) {
+		if k.age(newest) < k.rotate {
 			number = 0 // another node was faster
 		}
 	}
-	for _, old := range spent(all, now) {
+	for _, old := range k.spent(all) {
 		if err := store.Keyring.Delete(tx, store.K(useSession).Num(old)); err != nil {
 			return nil, err
 		}
@@ -200,13 +211,13 @@ func (k *Keyring) renew(tx store.Tx, all []entry, now time.Time) ([]entry, error
 
 // spent are the numbers of the session keys that were replaced so long ago that no token made
 // with them is alive.
-func spent(all []entry, now time.Time) (numbers []uint64) {
+func (k *Keyring) spent(all []entry) (numbers []uint64) {
 	var before *entry
 	for i := range all {
 		if all[i].use != useSession {
 			continue
 		}
-		if before != nil && !now.Before(all[i].created.Time().Add(Keep)) {
+		if before != nil && k.age(&all[i]) >= Keep {
 			numbers = append(numbers, before.number)
 		}
 		before = &all[i]
@@ -288,9 +299,18 @@ func (k *Keyring) use(all []entry) error {
 
 // make puts a new random key into the store.
 func (k *Keyring) make(tx store.Tx, use string, number uint64) (entry, error) {
-	e := entry{use: use, number: number, created: chime.At(k.now()), key: make([]byte, keyLen)}
+	e := k.entry(use, number, make([]byte, keyLen))
 	if _, err := io.ReadFull(k.random, e.key); err != nil {
 		return entry{}, err
 	}
 	return e, k.put(tx, e)
+}
+
+// entry is a key that is made now.
+func (k *Keyring) entry(use string, number uint64, key []byte) entry {
+	e := entry{use: use, number: number, created: chime.At(k.now()), key: key}
+	if k.clock != nil {
+		e.since = max(k.clock.Now(), time.Millisecond)
+	}
+	return e
 }

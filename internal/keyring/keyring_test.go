@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/keyring"
@@ -294,6 +295,45 @@ func TestChangedRootSecret(t *testing.T) {
 	if _, err := c.open("root-secret", ""); !errors.Is(err, keyring.ErrRootSecret) {
 		t.Errorf("the former secret still opens: %v", err)
 	}
+}
+
+// Keys are replaced and forgotten by their age, whatever the clock of the machine does: sessions of a
+// day and a half outlive a clock that was wrong for a moment, and keys do not stay for ever.
+func TestTheClockOfTheMachineForgetsNoKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		clock, err := store.OpenClock(t.Context(), c.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := keyring.Open(t.Context(), keyring.Options{
+			Store: c.store, Clock: clock, RootSecret: "root-secret", Now: func() time.Time { return c.now }, Rotate: 24 * time.Hour,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := c.token(k, "text")
+		pass := func(d time.Duration) {
+			time.Sleep(d)
+			c.rotate(k)
+		}
+		pass(25 * time.Hour)
+		second := c.token(k, "text")
+		if number(t, first) == number(t, second) {
+			t.Error("a key is not replaced after its time, while the clock of the machine stood still")
+		}
+		for _, set := range []time.Duration{72 * time.Hour, -1000 * time.Hour} {
+			c.now = c.now.Add(set)
+			pass(time.Minute)
+			if number(t, c.token(k, "text")) != number(t, second) || !c.opens(k, first, "text") {
+				t.Errorf("set by %v: a key was replaced or forgotten before its time", set)
+			}
+		}
+		pass(keyring.Keep)
+		if c.opens(k, first, "text") {
+			t.Error("a key is kept after its time")
+		}
+	})
 }
 
 func TestIssuerKeyIsOne(t *testing.T) {

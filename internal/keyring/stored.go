@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -29,6 +30,7 @@ type entry struct {
 	use     string
 	number  uint64
 	created chime.Millis
+	since   time.Duration // store time when it was made; zero: not known
 	key     []byte
 }
 
@@ -42,7 +44,7 @@ func read(r store.Reader, wrap cipher.AEAD) (all []entry, err error) {
 		if len(columns) != 2 {
 			return false, fmt.Errorf("%w: a key of the keyring", store.ErrCorrupt)
 		}
-		e := entry{created: record.Created}
+		e := entry{created: record.Created, since: time.Duration(record.Since) * time.Millisecond}
 		e.use, _ = columns[0].(string)
 		e.number, _ = columns[1].(uint64)
 		if e.key, err = open(wrap, record.Sealed, key); err != nil {
@@ -61,7 +63,7 @@ func (k *Keyring) put(tx store.Tx, e entry) error {
 	if err != nil {
 		return err
 	}
-	return store.Keyring.Put(tx, place, chime.SealedKey{Sealed: sealed, Created: e.created})
+	return store.Keyring.Put(tx, place, chime.SealedKey{Sealed: sealed, Created: e.created, Since: e.since.Milliseconds()})
 }
 
 // last is the entry of the use with the highest number, nil when there is none.

@@ -73,7 +73,7 @@ type conn struct {
 	drained    int32   // bytes of the session since closing began
 	session    Session // nil until the hub accepted it
 	user       string  // ARN, for logs
-	expires    int64   // microseconds of the epoch; 0: never
+	expires    int64   // microseconds after the server was made; 0: never
 	end        *ending // nil until the connection ends
 	control    *[]byte // whole pings and pongs to be written; nil when there are none
 	latePong   *[]byte // nil when there is none
@@ -135,7 +135,7 @@ func (c *conn) attach(s Session, g *realtime.Grant) {
 	defer c.mu.Unlock()
 	c.session, c.user = s, g.UserARN
 	if !g.Expires.IsZero() {
-		c.expires = g.Expires.UnixMicro()
+		c.expires = c.srv.wheel.untilEnd(g.Expires).Microseconds()
 	}
 	c.texts = g.Extras != 0
 	if c.ready {
@@ -289,7 +289,7 @@ func (c *conn) visit(now time.Time, due, late bool) (expires time.Time) {
 	}
 	c.mu.Lock()
 	if c.expires != 0 {
-		expires = time.UnixMicro(c.expires)
+		expires = c.srv.wheel.began.Add(time.Duration(c.expires) * time.Microsecond)
 	}
 	dead := false
 	var beats Session

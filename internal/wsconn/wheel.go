@@ -19,6 +19,7 @@ const (
 // spread evenly however the connections arrived.
 type wheel struct {
 	clock  func() time.Time
+	began  time.Time     // with a monotonic reading: setting the machine's clock moves no end
 	period time.Duration // of a tick
 	lap    int64         // ticks between pings of a connection
 
@@ -40,7 +41,7 @@ type place struct {
 
 // init sets the times. A tick is short enough for the shortest of them.
 func (w *wheel) init(o *Options) {
-	w.clock = o.Now
+	w.clock, w.began = o.Now, o.Now()
 	w.period = max(min(o.PingInterval/ticksPerPing, o.WriteTimeout/3, o.CloseTimeout/3), time.Millisecond)
 	w.lap = int64(max((o.PingInterval+w.period/2)/w.period, 1))
 }
@@ -55,6 +56,13 @@ func (w *wheel) add(c *conn) {
 		w.stop = make(chan struct{})
 		go w.turn(w.stop)
 	}
+}
+
+// untilEnd is the time from began to the end of credentials, which is told as a time of day. It is
+// not zero.
+func (w *wheel) untilEnd(expires time.Time) time.Duration {
+	now := w.clock()
+	return max(now.Sub(w.began)+expires.Sub(now), time.Microsecond)
 }
 
 // remove takes a connection out. The last one stops the goroutine.
