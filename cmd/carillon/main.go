@@ -13,7 +13,11 @@ import (
 // version is set by the build of a release.
 var version = "development"
 
-func main() { os.Exit(run(cli.FromOS(version))) }
+func main() {
+	program := cli.FromOS(version)
+	program.Hangups = hangups
+	os.Exit(run(program))
+}
 
 // run ends at the first SIGINT or SIGTERM, in good order; a second one ends the process at once.
 func run(p cli.Program) int {
@@ -21,4 +25,11 @@ func run(p cli.Program) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	return cli.Run(ctx, p)
+}
+
+// hangups catches SIGHUP, which then ends the process no more. Windows sends none.
+func hangups() (<-chan os.Signal, func()) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	return caught, func() { signal.Stop(caught) }
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/carillon-chat/carillon/internal/app/browser"
+	"github.com/carillon-chat/carillon/internal/app/certfile"
 	"github.com/carillon-chat/carillon/internal/app/datadir"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/config"
@@ -39,8 +41,9 @@ type Deps struct {
 
 // App is one node. Exactly one of Run and Close is to be called.
 type App struct {
-	cfg  config.Config
-	deps Deps
+	cfg    config.Config
+	loaded config.Config // as it was given
+	deps   Deps
 
 	publicListener net.Listener
 	opsListener    net.Listener // nil when switched off
@@ -54,6 +57,8 @@ type App struct {
 	readiness      obs.Readiness
 	services       *services
 	pages          *browser.Guard
+	ownCertificate *certfile.Pair // nil with the local CA
+	getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	actors    []actor        // in the order of their start
 	closers   []func() error // of what New opened, in that order
@@ -78,9 +83,9 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 	if deps.Random == nil {
 		deps.Random = rand.Reader
 	}
-	a := &App{cfg: cfg, deps: deps, registry: obs.NewRegistry(deps.Version), ready: make(chan struct{})}
+	a := &App{cfg: cfg, loaded: cfg, deps: deps, registry: obs.NewRegistry(deps.Version), ready: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		a.openPorts, a.openStore, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
+		a.openPorts, a.openStore, a.openCertificate, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,7 +13,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/app/bothtls"
 	"github.com/carillon-chat/carillon/internal/app/browser"
-	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/app/trustedproxy"
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/config"
@@ -37,10 +34,6 @@ const (
 )
 
 func (a *App) buildPublic(ctx context.Context) error {
-	tlsConfig, err := a.tlsConfig()
-	if err != nil {
-		return err
-	}
 	refused := a.countRefusals()
 	guard := &wsconn.Guard{Gate: a.services.access, Secure: isSecure, Now: a.deps.Now, Refused: refused("websocket")}
 	sockets := wsconn.New(wsconn.Options{
@@ -72,7 +65,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 	}}
 	front.server.ConnState = front.track
 	front.server.ConnContext = withConn
-	listener := bothtls.NewListener(proxies.Listener(a.publicListener), tlsConfig)
+	listener := bothtls.NewListener(proxies.Listener(a.publicListener), a.tlsConfig())
 	a.readiness.Add("public port", func(context.Context) error {
 		if !a.serving.Load() {
 			return errors.New("starting or stopping")
@@ -185,43 +178,6 @@ func (a *App) ownHosts() []string {
 	for _, name := range []string{"localhost", "127.0.0.1", "::1", host} {
 		if ip, err := netip.ParseAddr(name); err != nil || !ip.IsUnspecified() {
 			hosts = append(hosts, net.JoinHostPort(name, port))
-		}
-	}
-	return hosts
-}
-
-func (a *App) tlsConfig() (*tls.Config, error) {
-	// HTTP/2 has no upgrade to a WebSocket that its clients know.
-	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
-	if a.cfg.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
-		}
-		tlsConfig.Certificates = []tls.Certificate{pair}
-		return tlsConfig, nil
-	}
-	var err error
-	if a.authority, err = localca.Open(a.data.TLS(), a.certifiedHosts(), a.deps.Now); err != nil {
-		return nil, err
-	}
-	if a.authority.Made() {
-		a.deps.Log.Info("made a local certificate authority; programs that use TLS have to trust it", "file", a.authority.File())
-	}
-	tlsConfig.GetCertificate = a.authority.GetCertificate
-	return tlsConfig, nil
-}
-
-// certifiedHosts are the names, besides those of the machine itself, that clients use.
-func (a *App) certifiedHosts() []string {
-	var hosts []string
-	for _, address := range []string{a.publicHost, a.Addr()} {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			host = address
-		}
-		if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback() && !ip.IsUnspecified()) {
-			hosts = append(hosts, host)
 		}
 	}
 	return hosts

@@ -13,9 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
-	"github.com/carillon-chat/carillon/internal/obs"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -34,6 +32,9 @@ type Program struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string
+	// Hangups begins to catch the wish of the operator that settings are read again (SIGHUP), until
+	// stop; nil catches none. Only a node asks for them: other commands end by the signal.
+	Hangups func() (hangups <-chan os.Signal, stop func())
 	// Decorate is what a node has between its services and its engine; nil is nothing.
 	Decorate func(store.Store) store.Store
 }
@@ -122,45 +123,6 @@ page. Whoever reaches its port may do everything, so it listens on loopback only
 func (p Program) serve() *cobra.Command {
 	return p.node("serve", config.Serve, "Run a node for use by others",
 		`Run a node. The root access key has to be set; there are no default keys.`)
-}
-
-// node is a command that runs the node in one mode.
-func (p Program) node(use string, mode config.Mode, short, long string) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Long: long, Args: noArguments}
-	settings := p.settings(c, mode)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, err := settings()
-		if err != nil {
-			return err
-		}
-		return p.run(c.Context(), cfg)
-	}
-	return c
-}
-
-func (p Program) run(ctx context.Context, cfg config.Config) error {
-	log, err := obs.NewLogger(p.Stderr, cfg.LogLevel, cfg.LogFormat)
-	if err != nil {
-		return err
-	}
-	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version, Decorate: p.Decorate})
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil // told to stop while it was starting
-	}
-	if err != nil {
-		return err
-	}
-	running := make(chan error, 1)
-	go func() { running <- node.Run(ctx) }()
-	select {
-	case err := <-running:
-		return err
-	case <-node.Ready():
-	}
-	if err := p.welcome(cfg, node, log); err != nil {
-		log.Warn("could not print the welcome", "error", err)
-	}
-	return <-running
 }
 
 // settings gives the command a flag for each setting, and returns how to read them all.

@@ -269,6 +269,23 @@ func TestShownSettingsAreASettingsFile(t *testing.T) {
 	}
 }
 
+func TestChangedSettingsAreNamed(t *testing.T) {
+	load := func(environ ...string) config.Config {
+		cfg, err := config.Load(config.Serve, config.Sources{Environ: slices.Concat(ownKeys, environ)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	before, after := load(), load("CARILLON_REGION=eu-central-1", "CARILLON_ALLOWED_ORIGINS=https://a.example", "CARILLON_ROOT_SECRET_ACCESS_KEY=another-secret-of-the-test")
+	if diff := cmp.Diff([]string{"region", "root-secret-access-key", "allowed-origins"}, config.Changed(&before, &after)); diff != "" {
+		t.Error(diff)
+	}
+	if same := config.Changed(&before, &before); same != nil {
+		t.Errorf("nothing changed: %q", same)
+	}
+}
+
 func TestDocsNameEverySettingOnce(t *testing.T) {
 	var docs bytes.Buffer
 	if err := config.WriteDocs(&docs); err != nil {

@@ -110,7 +110,7 @@ func (s Setting) assign(cfg *Config, text string) error {
 // Value writes the setting's value in cfg as the environment would hold it. A secret gives
 // only "(secret)".
 func (s Setting) Value(cfg *Config) string {
-	switch value := reflect.ValueOf(cfg).Elem().FieldByIndex(s.field).Interface().(type) {
+	switch value := s.of(cfg).(type) {
 	case []string:
 		return strings.Join(value, ",")
 	case time.Duration:
@@ -118,6 +118,22 @@ func (s Setting) Value(cfg *Config) string {
 	default:
 		return fmt.Sprint(value)
 	}
+}
+
+// Changed names the settings that differ, secrets included.
+func Changed(before, after *Config) []string {
+	var keys []string
+	for _, s := range settings {
+		if !reflect.DeepEqual(s.of(before), s.of(after)) {
+			keys = append(keys, s.Key)
+		}
+	}
+	return keys
+}
+
+// of is the value of the setting's field.
+func (s Setting) of(cfg *Config) any {
+	return reflect.ValueOf(cfg).Elem().FieldByIndex(s.field).Interface()
 }
 
 // number is the value of a setting that is a whole number.

@@ -6,14 +6,19 @@ import (
 	"log/slog"
 )
 
-// NewLogger makes a logger that writes to w. The level is debug, info, warn or error, the
-// format text or json.
-func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var least slog.Level
-	if err := least.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log level: %w", err)
+// ParseLevel reads a level: debug, info, warn or error.
+func ParseLevel(text string) (slog.Level, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(text)); err != nil {
+		return 0, fmt.Errorf("log level: %w", err)
 	}
-	options := &slog.HandlerOptions{Level: least}
+	return level, nil
+}
+
+// NewLogger makes a logger that writes to w what has the level at least, which may change meanwhile.
+// The format is text or json.
+func NewLogger(w io.Writer, level slog.Leveler, format string) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: level}
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,7 +82,9 @@ func TestRegistriesAreIndependent(t *testing.T) {
 
 func TestLogger(t *testing.T) {
 	var out bytes.Buffer
-	log, err := obs.NewLogger(&out, "warn", "json")
+	var level slog.LevelVar
+	level.Set(slog.LevelWarn)
+	log, err := obs.NewLogger(&out, &level, "json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,16 +98,26 @@ func TestLogger(t *testing.T) {
 		t.Errorf("%s: %v", out.String(), err)
 	}
 	out.Reset()
-	if log, err = obs.NewLogger(&out, "debug", "text"); err != nil {
+	if log, err = obs.NewLogger(&out, &level, "text"); err != nil {
 		t.Fatal(err)
 	}
+	level.Set(slog.LevelDebug)
 	log.Debug("shown")
 	if !strings.Contains(out.String(), "msg=shown") {
 		t.Errorf("%q", out.String())
 	}
-	for _, bad := range [][2]string{{"loud", "text"}, {"info", "xml"}} {
-		if _, err := obs.NewLogger(&out, bad[0], bad[1]); err == nil {
-			t.Errorf("%v is accepted", bad)
+	if _, err := obs.NewLogger(&out, &level, "xml"); err == nil {
+		t.Error("the format xml is accepted")
+	}
+}
+
+func TestLevels(t *testing.T) {
+	for text, want := range map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError} {
+		if got, err := obs.ParseLevel(text); err != nil || got != want {
+			t.Errorf("%s: %v %v", text, got, err)
 		}
+	}
+	if _, err := obs.ParseLevel("loud"); err == nil {
+		t.Error("the level loud is accepted")
 	}
 }

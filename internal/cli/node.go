@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/obs"
+)
+
+// node is a command that runs the node in one mode.
+func (p Program) node(use string, mode config.Mode, short, long string) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Long: long, Args: noArguments}
+	settings := p.settings(c, mode)
+	c.RunE = func(c *cobra.Command, _ []string) error { return p.run(c.Context(), settings) }
+	return c
+}
+
+// run runs a node until ctx ends. From the start on, a hangup is a wish to read the settings again and
+// ends nothing.
+func (p Program) run(ctx context.Context, settings func() (config.Config, error)) error {
+	hangups, release := p.hangups()
+	defer release()
+	cfg, err := settings()
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	if err := setLevel(level, cfg.LogLevel); err != nil {
+		return err
+	}
+	log, err := obs.NewLogger(p.Stderr, level, cfg.LogFormat)
+	if err != nil {
+		return err
+	}
+	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version, Decorate: p.Decorate})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // told to stop while it was starting
+	}
+	if err != nil {
+		return err
+	}
+	running := make(chan error, 1)
+	go func() { running <- node.Run(ctx) }()
+	select {
+	case err := <-running:
+		return err
+	case <-node.Ready():
+	}
+	if err := p.welcome(cfg, node, log); err != nil {
+		log.Warn("could not print the welcome", "error", err)
+	}
+	for {
+		select {
+		case err := <-running:
+			return err
+		case <-hangups:
+			reload(node, settings, level, log)
+		}
+	}
+}
+
+func (p Program) hangups() (hangups <-chan os.Signal, stop func()) {
+	if p.Hangups == nil {
+		return nil, func() {}
+	}
+	return p.Hangups()
+}
+
+// reload puts settings in force that may change while the node runs. When anything about them is wrong
+// all stay as they are.
+func reload(node *app.App, settings func() (config.Config, error), level *slog.LevelVar, log *slog.Logger) {
+	cfg, err := settings()
+	var restart []string
+	if err == nil {
+		restart, err = node.Reload(cfg)
+	}
+	if err == nil {
+		err = setLevel(level, cfg.LogLevel)
+	}
+	if err != nil {
+		log.Error("the settings were not read again; those in force stay", "error", err)
+		return
+	}
+	if len(restart) > 0 {
+		log.Warn("some settings changed that take effect at the next start", "settings", restart)
+	}
+	log.Info("the settings were read again")
+}
+
+func setLevel(level *slog.LevelVar, text string) error {
+	l, err := obs.ParseLevel(text)
+	if err == nil {
+		level.Set(l)
+	}
+	return err
+}
