@@ -22,6 +22,9 @@ func (c *channel) details(p *place, who string) string {
 		if !n.by(who) && (n.status != "SENT" || n.target != "" && !n.to(who)) {
 			continue
 		}
+		if n.hidden {
+			break
+		}
 		if more = len(messages) == detailsMessages; more {
 			break
 		}

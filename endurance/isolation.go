@@ -23,12 +23,14 @@ import (
 // sockets are opened, replaced, closed and resumed meanwhile. After each round of calls the sockets are
 // compared, and users come, go and become admins.
 type isolation struct {
-	seed    uint64
-	rnd     *rand.Rand
-	tenants []*tenant
-	fences  []*channel // of the tenants
-	lanes   []*lane
-	rounds  int
+	seed       uint64
+	rnd        *rand.Rand
+	tenants    []*tenant
+	fences     []*channel // of the tenants
+	lanes      []*lane
+	rounds     int
+	clock      clock
+	retentions int // that began to hide messages
 }
 
 // keeper is a user of every app instance who is an admin for good.
@@ -55,14 +57,15 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	addr, stop, err := startApp(ctx, dir, nil)
+	run := &isolation{seed: *seed, rnd: rand.New(rand.NewPCG(*seed, 0))}
+	addr, stop, err := startApp(ctx, dir, nil, run.clock.now)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	p := newPeer(addr)
+	p.now = run.clock.now
 	defer p.close()
-	run := &isolation{seed: *seed, rnd: rand.New(rand.NewPCG(*seed, 0))}
 	defer func() {
 		for _, t := range run.tenants {
 			t.closeSockets()
@@ -161,8 +164,14 @@ func (run *isolation) round(ctx context.Context) error {
 		if err := run.prefetch(ctx, t, run.fences[i]); err != nil {
 			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(t))
 		}
+		if err := run.pages(ctx, t, run.fences[i]); err != nil {
+			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(t))
+		}
 		if err := run.changeUsers(ctx, t, run.fences[i]); err != nil {
 			return err
+		}
+		if err := run.changeRetention(ctx, t); err != nil {
+			return fmt.Errorf("round %d: %w", run.rounds, err)
 		}
 	}
 	return nil
@@ -183,6 +192,7 @@ func (run *isolation) settle(ctx context.Context) error {
 		}
 		n.id = out.MessageId
 		t.tell(call, fence.arn, fence.send(fence.places[0], n))
+		t.revise(fence.arn, fence)
 		if err := t.settle(ctx, fence.arn); err != nil {
 			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(t))
 		}
@@ -268,7 +278,12 @@ func (run *isolation) report(out io.Writer) {
 		}
 		opened, resumed = opened+t.opened, resumed+t.resumed
 	}
-	fmt.Fprintf(out, "%d rounds, %d sockets were opened, of which %d resumed; due to users were:\n", run.rounds, opened, resumed)
+	removed := 0
+	for _, t := range run.tenants {
+		removed += len(t.removed())
+	}
+	fmt.Fprintf(out, "%d rounds, %d sockets were opened, of which %d resumed; %d contents were removed, %d times by a retention; due to users were:\n",
+		run.rounds, opened, resumed, removed, run.retentions)
 	for _, kind := range everyKind {
 		fmt.Fprintf(out, "%8d %s\n", kinds[kind], kind)
 	}

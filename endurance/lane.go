@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +20,7 @@ import (
 type lane struct {
 	*tenant
 	name     string
+	seed     uint64
 	rnd      *rand.Rand
 	ids      []string            // of its channels
 	channels map[string]*channel // those that there are
@@ -35,7 +38,7 @@ func newLane(t *tenant, name string, seed uint64, ids ...string) *lane {
 	for _, b := range []byte(name) {
 		stream = stream*131 + uint64(b)
 	}
-	return &lane{tenant: t, name: name, rnd: rand.New(rand.NewPCG(seed, stream)), ids: ids, channels: map[string]*channel{}, ended: map[string]int{}}
+	return &lane{tenant: t, name: name, seed: seed, rnd: rand.New(rand.NewPCG(seed, stream)), ids: ids, channels: map[string]*channel{}, ended: map[string]int{}}
 }
 
 // request is one call: whose it is, whether somebody with that role may make it at all, and what
@@ -76,6 +79,17 @@ func (l *lane) make(ctx context.Context, r request) error {
 		return l.fault(fmt.Errorf("%s was accepted, though %s", r.text, r.wrong))
 	case r.done != nil:
 		l.tell(call, r.after, r.done())
+		l.revise(r.after, l.channelAt(r.after))
+	}
+	return nil
+}
+
+// channelAt is a channel by its ARN, nil when it is gone.
+func (l *lane) channelAt(arn string) *channel {
+	for _, c := range l.channels {
+		if c.arn == arn {
+			return c
+		}
 	}
 	return nil
 }
@@ -136,8 +150,12 @@ func (l *lane) which(f func(string) bool) (some []string) {
 
 func (l *lane) managers(c *channel) []string { return l.which(c.manages) }
 
-// text is a content that no other message has.
-func (l *lane) text() string { return fmt.Sprintf("%s-%d", l.name, l.number) }
+// text is a content that no other message has. Its end is found in a file although blocks of files
+// are compressed.
+func (l *lane) text() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %d", l.seed, l.name, l.number))
+	return fmt.Sprintf("%s-%d-%s", l.name, l.number, base64.RawURLEncoding.EncodeToString(sum[:18]))
+}
 
 // path of a resource of a channel.
 func path(c *channel, parts ...string) string {

@@ -31,6 +31,7 @@ type note struct {
 	kind, persistence  string
 	status, content    string
 	redacted           bool
+	hidden             bool // past the retention of its app instance
 	// senderGone and targetGone: the user was deleted, and the next of the same id is another.
 	senderGone, targetGone bool
 }

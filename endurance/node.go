@@ -20,8 +20,8 @@ import (
 )
 
 // startApp runs a fresh node in dev mode inside this process, with its data in dir. Flags are
-// those of carillon dev. stop ends it and tells when the end was not clean.
-func startApp(ctx context.Context, dir string, flags map[string]string) (addr string, stop func() error, err error) {
+// those of carillon dev; now is its clock. stop ends it and tells when the end was not clean.
+func startApp(ctx context.Context, dir string, flags map[string]string, now func() time.Time) (addr string, stop func() error, err error) {
 	all := map[string]string{"listen": "127.0.0.1:0", "ops-listen": "", "data": filepath.Join(dir, "data")}
 	for key, value := range flags {
 		all[key] = value
@@ -33,7 +33,7 @@ func startApp(ctx context.Context, dir string, flags map[string]string) (addr st
 	var log buffer
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelError)
-	node, err := app.New(ctx, cfg, app.Deps{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level})), Version: "endurance"})
+	node, err := app.New(ctx, cfg, app.Deps{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level})), Now: now, Version: "endurance"})
 	if err != nil {
 		return "", nil, err
 	}

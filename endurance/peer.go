@@ -22,10 +22,11 @@ import (
 type peer struct {
 	addr string
 	http *http.Client
+	now  func() time.Time
 }
 
 func newPeer(addr string) *peer {
-	return &peer{addr, &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	return &peer{addr, &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, time.Now}
 }
 
 // close gives back idle connections.
@@ -64,7 +65,7 @@ func (p *peer) call(ctx context.Context, method, target, bearer string, in objec
 	if bearer != "" {
 		r.Header.Set("X-Amz-Chime-Bearer", bearer)
 	}
-	if err := signer.Sign(r, sha256.Sum256(body), time.Now()); err != nil {
+	if err := signer.Sign(r, sha256.Sum256(body), p.now()); err != nil {
 		return err
 	}
 	answer, err := p.http.Do(r)
@@ -107,7 +108,7 @@ func (p *peer) dial(ctx context.Context, userARN, sessionID string, more url.Val
 	if err != nil {
 		return nil, err
 	}
-	if err := signer.Presign(r, sha256.Sum256(nil), time.Now(), time.Minute); err != nil {
+	if err := signer.Presign(r, sha256.Sum256(nil), p.now(), time.Minute); err != nil {
 		return nil, err
 	}
 	target := strings.Replace(r.URL.String(), "http", "ws", 1)

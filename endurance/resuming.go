@@ -54,6 +54,8 @@ func (s *socket) begin(ctx context.Context, from *socket) error {
 // resume reads what was missed, to the event that says that it was all, or that nothing comes
 // because the token is another user's.
 func (s *socket) resume(ctx context.Context, from *socket) error {
+	s.catchingUp = true
+	defer func() { s.catchingUp = false }()
 	for missed := 0; ; missed++ {
 		f, err := next(ctx, s.conn)
 		if err != nil {

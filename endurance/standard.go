@@ -244,6 +244,8 @@ func (l *lane) edit(ctx context.Context, c *channel, p *place) error {
 		r.wrong = "it is not the sender"
 	case n.redacted:
 		r.wrong = "it is redacted"
+	case n.hidden:
+		r.wrong = "it is past its retention"
 	case n.status != "SENT":
 		r.wrong = "it has the status " + n.status
 	case !p.sends(by) && (c.elastic != nil || !c.manages(by)):
@@ -269,6 +271,8 @@ func (l *lane) redact(ctx context.Context, c *channel, p *place) error {
 	switch {
 	case !n.by(by) && (!c.manages(by) || n.target != "" && !n.to(by)):
 		r.wrong = "it is not the sender's or a manager's who sees it"
+	case n.hidden:
+		r.wrong = "it is past its retention"
 	case n.status != "SENT":
 		r.wrong = "it has the status " + n.status
 	}

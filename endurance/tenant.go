@@ -25,9 +25,14 @@ type tenant struct {
 
 	begun atomic.Uint64 // calls
 
-	mu      sync.Mutex
-	due     map[string]map[string][]entry // user -> channel ARN -> in order
-	kinds   map[string]int                // events by type that were due
+	mu    sync.Mutex
+	due   map[string]map[string][]entry // user -> channel ARN -> in order
+	kinds map[string]int                // events by type that were due
+
+	versions map[string][]version          // of messages, by id, in their order
+	stored   map[string]map[string]version // channel ARN -> id -> the present version
+	retained bool                          // messages are hidden when they are a day old
+
 	sockets []*socket
 	opened  int
 
@@ -44,7 +49,7 @@ type entry struct {
 func newTenant(ctx context.Context, p *peer, name string, users []string) (*tenant, error) {
 	t := &tenant{
 		peer: p, name: name, users: users, gone: map[string]bool{}, admins: map[string]bool{}, flows: map[string]string{},
-		due: map[string]map[string][]entry{}, kinds: map[string]int{},
+		due: map[string]map[string][]entry{}, kinds: map[string]int{}, versions: map[string][]version{}, stored: map[string]map[string]version{},
 	}
 	var app struct{ AppInstanceArn string }
 	if err := p.call(ctx, http.MethodPost, "/app-instances", "", object{"Name": name, "ClientRequestToken": uuid.NewString()}, &app); err != nil {

@@ -92,7 +92,7 @@ func (t *thin) connect(ctx context.Context) (*websocket.Conn, error) {
 	if from != "" && t.position > 0 {
 		from += "." + strconv.FormatUint(t.position, 10)
 	}
-	at := &peer{answer.Endpoint.Url, t.sockets.http}
+	at := &peer{answer.Endpoint.Url, t.sockets.http, time.Now}
 	return at.dial(ctx, t.userARN, t.name, url.Values{"resume-from": {from}, "attempt": {strconv.Itoa(t.attempts)}})
 }
 

@@ -25,13 +25,16 @@ type socket struct {
 	user, id string
 	conn     *websocket.Conn
 	since    uint64 // calls that had begun when it was established, and had what it missed
+	asked    uint64 // calls that had begun when it was asked for
 	born     uint64 // the same of the first socket, when it goes on after others
 	resumed  bool
-	before   *socket        // after which it goes on, until it was compared itself
-	at       map[string]int // channel -> how far the frames were compared with what is due
-	done     chan struct{}  // closed when it has ended
-	closing  context.CancelFunc
-	left     bool // it has ended as it was to: what is missing was on its way
+	// catchingUp: what comes is what was missed.
+	catchingUp bool
+	before     *socket        // after which it goes on, until it was compared itself
+	at         map[string]int // channel -> how far the frames were compared with what is due
+	done       chan struct{}  // closed when it has ended
+	closing    context.CancelFunc
+	left       bool // it has ended as it was to: what is missing was on its way
 
 	details         []string // of its channels, when it was opened
 	resumes         bool     // it gets tokens
@@ -72,6 +75,7 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 	t.mu.Unlock()
 	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	asked := t.begun.Load()
 	query := url.Values{}
 	maps.Copy(query, how.more)
 	if how.resumes {
@@ -83,7 +87,7 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 	}
 	reading, closing := context.WithCancel(context.WithoutCancel(ctx))
 	s := &socket{
-		tenant: t, user: user, id: how.session, conn: conn, resumes: how.resumes, closing: closing,
+		tenant: t, user: user, id: how.session, asked: asked, conn: conn, resumes: how.resumes, closing: closing,
 		at: map[string]int{}, lines: map[string][]string{}, done: make(chan struct{}), came: make(chan struct{}, 1),
 	}
 	err = s.begin(dialing, how.from)
@@ -130,6 +134,9 @@ func (s *socket) take(f frame) error {
 	if err == nil {
 		err = s.takePosition(f, isLive(line))
 	}
+	if s.catchingUp {
+		line = lateMark + line
+	}
 	s.lines[channel] = append(s.lines[channel], line)
 	return err
 }
@@ -175,7 +182,7 @@ func (s *socket) onlyOwn(kind string) error {
 	defer s.mu.Unlock()
 	for channel, lines := range s.lines {
 		for _, line := range lines {
-			if !strings.HasPrefix(line, kind) || !strings.Contains(line, ": "+s.user+" as ") {
+			if line = strings.TrimPrefix(line, lateMark); !strings.HasPrefix(line, kind) || !strings.Contains(line, ": "+s.user+" as ") {
 				return fmt.Errorf("%s got of %s after its end: %s", s, lastPart(channel), line)
 			}
 		}
@@ -221,7 +228,7 @@ func (s *socket) compare(fence string) (missing []string, err error) {
 	case s.left:
 	case s.end != nil:
 		return nil, fmt.Errorf("%s: %w", s, s.end)
-	case len(marks) > 0 && (len(lines) == 0 || lines[len(lines)-1] != marks[len(marks)-1].line):
+	case len(marks) > 0 && (len(lines) == 0 || !s.says(lines[len(lines)-1], marks[len(marks)-1])):
 		return []string{marks[len(marks)-1].line}, nil
 	}
 	for channel, lines := range s.lines {
@@ -234,7 +241,7 @@ func (s *socket) compare(fence string) (missing []string, err error) {
 		lines := s.lines[channel]
 		begin, end := s.find(channel, entries, lines)
 		if end < 0 {
-			return nil, fmt.Errorf("%s got of %s what is not due to it:\n%s", s, lastPart(channel), difference(entries, begin, lines))
+			return nil, fmt.Errorf("%s got of %s what is not due to it:\n%s", s, lastPart(channel), s.difference(entries, begin, lines))
 		}
 		if _, known := s.at[channel]; known || len(lines) > 0 || !s.left {
 			next[channel] = end
@@ -280,10 +287,10 @@ func (s *socket) find(channel string, entries []entry, lines []string) (begin, e
 // is not what is due next.
 func (s *socket) match(entries []entry, at int, lines []string) int {
 	for _, line := range lines {
-		for at < len(entries) && entries[at].line != line && s.mayMiss(entries[at]) {
+		for at < len(entries) && !s.says(line, entries[at]) && s.mayMiss(entries[at]) {
 			at++
 		}
-		if at == len(entries) || entries[at].line != line {
+		if at == len(entries) || !s.says(line, entries[at]) {
 			return -1
 		}
 		at++
@@ -297,9 +304,9 @@ func (s *socket) mayMiss(e entry) bool {
 }
 
 // difference shows where frames and what is due part.
-func difference(entries []entry, at int, lines []string) string {
+func (s *socket) difference(entries []entry, at int, lines []string) string {
 	var b strings.Builder
-	for len(lines) > 0 && at < len(entries) && lines[0] == entries[at].line {
+	for len(lines) > 0 && at < len(entries) && s.says(lines[0], entries[at]) {
 		at, lines = at+1, lines[1:]
 	}
 	for _, e := range entries[max(0, at-3):at] {
@@ -313,6 +320,9 @@ func difference(entries []entry, at int, lines []string) string {
 	}
 	if at == len(entries) {
 		b.WriteString("  due:  nothing more\n")
+	}
+	if len(lines) > 0 {
+		b.WriteString(s.tenant.toldAfter(lines[0], s.asked))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

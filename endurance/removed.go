@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A message is told live as it was, and late as it is: whoever resumes is not told what was edited,
+// redacted or removed before. So the checker knows which versions of a message there were, and when
+// the call that ended each was answered: what was asked for after that answer must not show it.
+
+// version is what a message showed for a time; that of a message that is gone shows nothing.
+type version struct {
+	content  string
+	redacted bool
+	ended    uint64 // when the call was answered that ended it; 0: it is the present
+}
+
+// lateMark begins the line of a frame that tells of what was missed.
+const lateMark = "late: "
+
+// shown is a message without what changes, and what changes.
+func shown(line string) (rest string, v version, is bool) {
+	event, _, _ := strings.Cut(line, " ")
+	if !strings.HasSuffix(event, "_CHANNEL_MESSAGE") || strings.HasPrefix(event, "REDACT_") || strings.HasPrefix(event, "DELETE_") {
+		return line, version{}, false
+	}
+	rest, v.content, _ = strings.Cut(line, ": ")
+	rest, _, v.redacted = cutOut(rest, " redacted")
+	return rest, v, true
+}
+
+func cutOut(text, part string) (without, rest string, found bool) {
+	before, after, found := strings.Cut(text, part)
+	return before + after, after, found
+}
+
+// says reports whether a frame that came is the event that was due. A frame that waited for its
+// socket when the content was removed is told as one that was missed.
+func (s *socket) says(line string, e entry) bool {
+	text, late := strings.CutPrefix(line, lateMark)
+	if text == e.line && !late {
+		return true
+	}
+	got, v, is := shown(text)
+	due, _, _ := shown(e.line)
+	if !is {
+		return text == e.line
+	}
+	return got == due && s.tenant.showed(messageID(got), v, s.asked)
+}
+
+// messageID is the id in the line of a message.
+func messageID(line string) string {
+	for word := range strings.FieldsSeq(line) {
+		if len(word) == 64 {
+			return word
+		}
+	}
+	return ""
+}
+
+// showed reports whether a message may be shown so to who asked at that time. The caller holds mu.
+func (t *tenant) showed(id string, v version, asked uint64) bool {
+	for _, known := range t.versions[id] {
+		if known.content == v.content && known.redacted == v.redacted && (known.ended == 0 || known.ended > asked) {
+			return true
+		}
+	}
+	return false
+}
+
+// revise notes what the messages of a channel show after a call on it was answered; nil is a channel
+// that is gone.
+func (t *tenant) revise(arn string, c *channel) {
+	answered := t.begun.Add(1)
+	present := map[string]version{}
+	if c != nil {
+		for _, p := range c.places {
+			for _, n := range p.notes {
+				present[n.id] = n.shows()
+			}
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, v := range present {
+		t.become(id, v, answered)
+	}
+	for id := range t.stored[arn] {
+		if _, is := present[id]; !is {
+			t.become(id, version{}, answered)
+		}
+	}
+	t.stored[arn] = present
+}
+
+// shows is what the message shows to a late reader.
+func (n *note) shows() version {
+	if n.hidden {
+		return version{}
+	}
+	return version{content: n.content, redacted: n.redacted}
+}
+
+// become begins another version of a message, unless it is the present one.
+func (t *tenant) become(id string, v version, at uint64) {
+	all := t.versions[id]
+	if len(all) > 0 {
+		last := &all[len(all)-1]
+		if last.content == v.content && last.redacted == v.redacted {
+			return
+		}
+		last.ended = at
+	}
+	t.versions[id] = append(all, v)
+}
+
+// removed are the contents that no message shows any more.
+func (t *tenant) removed() (contents []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, all := range t.versions {
+		for _, v := range all {
+			if v.ended != 0 && v.content != "" {
+				contents = append(contents, v.content)
+			}
+		}
+	}
+	return contents
+}
+
+// toldAfter explains a frame of a message that shows what was removed.
+func (t *tenant) toldAfter(line string, asked uint64) string {
+	text := strings.TrimPrefix(line, lateMark)
+	rest, v, is := shown(text)
+	if !is {
+		return ""
+	}
+	return fmt.Sprintf("  asked for at %d, the versions of the message were %+v, shown was %q", asked, t.versions[messageID(rest)], v.content)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// clock is that of the node and its clients. It can be put forward.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *clock) pass(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// changeRetention lets two days pass, after which messages are kept for one day only, or shows again
+// what was hidden.
+func (run *isolation) changeRetention(ctx context.Context, t *tenant) error {
+	if run.rnd.IntN(3) > 0 {
+		return nil
+	}
+	settings := object{}
+	if !t.retained {
+		settings["RetentionDays"] = 1
+		run.retentions++
+		run.clock.pass(48 * time.Hour)
+	}
+	err := t.call(ctx, http.MethodPut, "/app-instances/"+escape(t.arn)+"/retention-settings", "",
+		object{"AppInstanceRetentionSettings": object{"ChannelRetentionSettings": settings}}, nil)
+	if err != nil {
+		return err
+	}
+	t.retained = !t.retained
+	for i, of := range run.tenants { // time has passed for all
+		for _, c := range run.channelsOf(of, run.fences[i]) {
+			for _, p := range c.places {
+				for _, n := range p.notes {
+					n.hidden = of.retained && (n.hidden || t.retained)
+				}
+			}
+			of.revise(c.arn, c)
+		}
+	}
+	return nil
+}
+
+// pages compares lists of messages with what the users are to see.
+func (run *isolation) pages(ctx context.Context, t *tenant, fence *channel) error {
+	for _, c := range run.channelsOf(t, fence) {
+		p := c.places[run.rnd.IntN(len(c.places))]
+		readers := p.everybody()
+		if len(readers) == 0 {
+			continue
+		}
+		who := readers[run.rnd.IntN(len(readers))]
+		var due, got []string
+		for _, n := range slices.Backward(p.notes) {
+			if !n.hidden && (n.by(who) || n.status == "SENT" && (n.target == "" || n.to(who))) {
+				due = append(due, fmt.Sprintf("%s redacted %v: %s", n.id, n.redacted, n.content))
+			}
+		}
+		next := ""
+		for first := true; first || next != ""; first = false {
+			var page struct {
+				ChannelMessages []struct {
+					MessageId, Content string
+					Redacted           bool
+				}
+				NextToken string
+			}
+			query := url.Values{"max-results": {"50"}}
+			if p.sub != "" {
+				query.Set("sub-channel-id", p.sub)
+			}
+			if next != "" {
+				query.Set("next-token", next)
+			}
+			if err := t.call(ctx, http.MethodGet, path(c, "messages")+"?"+query.Encode(), t.user(who), nil, &page); err != nil {
+				return err
+			}
+			for _, m := range page.ChannelMessages {
+				got = append(got, fmt.Sprintf("%s redacted %v: %s", m.MessageId, m.Redacted, m.Content))
+			}
+			next = page.NextToken
+		}
+		if !slices.Equal(got, due) {
+			return fmt.Errorf("%s lists of %s%s\n  %s\nand not\n  %s", who, lastPart(c.arn), inSub(p.sub), strings.Join(got, "\n  "), strings.Join(due, "\n  "))
+		}
+	}
+	return nil
+}
