@@ -50,6 +50,11 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 	if err != nil {
 		return Connection{}, api.BadRequest("", "the query cannot be read")
 	}
+	for name, values := range query {
+		if len(values) > 1 {
+			return Connection{}, api.BadRequest(name, "is given twice")
+		}
+	}
 	c := Connection{Principal: p, UserARN: query.Get("userArn"), SessionID: query.Get("sessionId"), Expires: p.Expires, Query: query}
 	c.Signed, _ = time.Parse("20060102T150405Z", query.Get("X-Amz-Date")) // verified, when it is there
 	switch {

@@ -80,6 +80,7 @@ func TestConnecting(t *testing.T) {
 		{name: "no user", r: f.connectRequest(t, root, url.Values{"sessionId": {"1"}}, nil), step: "request", says: "userArn"},
 		{name: "no session", r: f.connectRequest(t, root, url.Values{"userArn": {ann}}, nil), step: "request", says: "sessionId"},
 		{name: "long session", r: f.connectRequest(t, root, long, nil), step: "request", says: "128"},
+		{name: "session twice", r: f.connectRequest(t, root, url.Values{"userArn": {ann}, "sessionId": {"1", "2"}}, nil), step: "request", says: "sessionId: is given twice"},
 		{name: "a bot", r: f.connectRequest(t, root, query(app+"/bot/b"), nil), step: "request", says: "userArn"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

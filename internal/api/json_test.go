@@ -111,10 +111,22 @@ func TestJSONFaultsNameTheMember(t *testing.T) {
 		{`{"Unknown":01}`, "", "not valid JSON"},
 		{`{Text:"a"}`, "", "not valid JSON"},
 		{"{\"Text\":\"a\nb\"}", "", "not valid JSON"},
-		{"{\"Text\":\"\xff\"}", "", "not valid JSON"},
-		{"{\"Unknown\":\"\xff\"}", "", "not valid JSON"},
-		{`{"Text":"\ud800"}`, "", "not valid JSON"},
-		{`{"Text":"\ud800\u0041"}`, "", "not valid JSON"},
+		{"{\"Text\":\"\xff\"}", "Text", "must be valid UTF-8"},
+		{"{\"Text\":\"\xc0\x80\"}", "Text", "must be valid UTF-8"},     // overlong
+		{"{\"Text\":\"\xed\xa0\x80\"}", "Text", "must be valid UTF-8"}, // a surrogate as bytes
+		{"{\"Enum\":\"\xff\"}", "Enum", "must be valid UTF-8"},
+		{"{\"Names\":[\"a\",\"\xff\"]}", "Names[1]", "must be valid UTF-8"},
+		{"{\"Labels\":{\"a\":\"\xff\"}}", "Labels.a", "must be valid UTF-8"},
+		{"{\"Unknown\":{\"a\":\"\xff\"}}", "Unknown", "must be valid UTF-8"},
+		{"{\"Te\xffxt\":1}", "[\"Te\uFFFDxt\"]", "must be valid UTF-8"},
+		{`{"Text":"a","Text":"b"}`, "Text", "is given twice"},
+		{`{"Text":"a","T\u0065xt":"b"}`, "Text", "is given twice"},
+		{`{"Text":"a","Text":null}`, "Text", "is given twice"},
+		{`{"Labels":{"a":"1","b":"2","a":"3"}}`, "Labels.a", "is given twice"},
+		{`{"Inner":{"Inner":{"Text":"a","Text":"b"}}}`, "Inner.Inner.Text", "is given twice"},
+		{`{"List":[{},{"Text":"a","Text":"b"}]}`, "List[1].Text", "is given twice"},
+		{`{"Unknown":{"a":[{"b":1,"b":2}]}}`, "Unknown.a[0].b", "is given twice"},
+		{`{"Unknown":1,"Unknown":2}`, "Unknown", "is given twice"},
 		{`{"Unknown":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, "", "not valid JSON"},
 	}
 	for _, c := range cases {
@@ -141,13 +153,21 @@ func TestJSONBodiesThatAreFine(t *testing.T) {
 	if err != nil || v.Names == nil || v.Labels == nil || v.List == nil || len(v.Map) != 1 || v.Map["a"].Text != "x" {
 		t.Errorf("empty is not absent: %+v %v", v, err)
 	}
-	v, err = readThing(`{"Text":"first","T\u0065xt":"la\u0000st \ud83d\ude00 \"\/","Flag":true,"Count":-7,"At":1622737591.013,"Enum":"A\u0042"}`)
+	v, err = readThing(`{"T\u0065xt":"la\u0000st \ud83d\ude00 \"\/","Flag":true,"Count":-7,"At":1622737591.013,"Enum":"A\u0042"}`)
 	if err != nil || v.Text != "la\x00st 😀 \"/" || !v.Flag || v.Count != -7 || v.At.UnixMilli() != 1622737591013 || v.Enum != "AB" {
 		t.Errorf("got %+v %v", v, err)
 	}
-	v, err = readThing(`{"Optional":"x","Optional":null,"List":[{"Text":"a"},{"Text":"b","Inner":{}}]}`)
-	if err != nil || v.Optional != nil || len(v.List) != 2 || v.List[1].Inner == nil {
-		t.Errorf("the last of two does not count: %+v %v", v, err)
+	v, err = readThing(`{"List":[{"Text":"a"},{"Text":"b","Inner":{}}]}`)
+	if err != nil || len(v.List) != 2 || v.List[1].Inner == nil {
+		t.Errorf("got %+v %v", v, err)
+	}
+	for sent, want := range map[string]string{ // text that was cut through an emoji
+		`x\ud83d`: "x\uFFFD", `\ude00y`: "\uFFFDy", `\ud800\u0041`: "\uFFFDA", `\ud83d\ude00`: "😀", `\ud83d\n`: "\uFFFD\n",
+	} {
+		v, err := readThing(`{"Text":"` + sent + `","Labels":{"` + sent + `":"` + sent + `"}}`)
+		if err != nil || v.Text != want || v.Labels[want] != want {
+			t.Errorf("%s: %+v %v", sent, v, err)
+		}
 	}
 }
 

@@ -20,16 +20,20 @@ func (r *JSONReader) fail(reason string) {
 }
 
 // path spells the decoder's place as Invalid does: Tags[0].Key.
-func (r *JSONReader) path() string {
+func (r *JSONReader) path() string { return r.spell(r.dec.StackPointer()) }
+
+// spell spells a pointer below the decoder's place. What lies deeper than the
+// decoder has names alone: indexes in it look like names.
+func (r *JSONReader) spell(place jsontext.Pointer) string {
 	path := ""
-	pointer := string(r.dec.StackPointer())
+	pointer := string(place)
 	for depth := 1; pointer != ""; depth++ {
 		var token string
 		token, pointer, _ = strings.Cut(pointer[1:], "/")
 		if pointer != "" {
 			pointer = "/" + pointer
 		}
-		if kind, _ := r.dec.StackIndex(depth); kind == jsontext.KindBeginArray {
+		if depth <= r.dec.StackDepth() && r.isArray(depth) {
 			path += "[" + token + "]"
 			continue
 		}
@@ -42,6 +46,11 @@ func (r *JSONReader) path() string {
 	return path
 }
 
+func (r *JSONReader) isArray(depth int) bool {
+	kind, _ := r.dec.StackIndex(depth)
+	return kind == jsontext.KindBeginArray
+}
+
 // syntax reports a body that is not JSON.
 func (r *JSONReader) syntax(err error) {
 	if r.err != nil {
@@ -49,6 +58,8 @@ func (r *JSONReader) syntax(err error) {
 	}
 	var s *jsontext.SyntacticError
 	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &s):
+		r.err = &Invalid{path: r.spell(s.JSONPointer), reason: "is given twice"}
 	case errors.As(err, &s):
 		r.err = invalid(fmt.Sprintf("the request body is not valid JSON: %v at byte %d", s.Err, s.ByteOffset))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,9 +15,12 @@ import (
 //
 // It keeps the first fault and does nothing after it, so that decoders are a
 // plain list of members. JSON null reads as absent. Unknown members are
-// skipped, of a member that comes twice the last counts, and invalid UTF-8,
-// lone surrogates and data after the object are refused. An empty body reads
-// as an empty object (spec 10.1).
+// skipped. A member that comes twice in one object, at any depth, is refused,
+// for another reader might believe the first; so are invalid UTF-8 and data
+// after the object. A surrogate that stands alone, as text has it that was cut
+// through an emoji, reads as U+FFFD: a JSON text may hold it, and SDKs in
+// other languages send U+FFFD themselves. An empty body reads as an empty
+// object (spec 10.1).
 type JSONReader struct {
 	dec     jsontext.Decoder
 	buf     bytes.Buffer // the decoder reads a bytes.Buffer without copying it
@@ -24,6 +28,7 @@ type JSONReader struct {
 	name    []byte       // current member name; valid until the value is read
 	err     *Invalid
 	empty   bool // no body at all
+	clean   bool // the body is valid UTF-8
 }
 
 // maxScratch is what a pooled reader may keep.
@@ -31,11 +36,17 @@ const maxScratch = 64 << 10
 
 var readers = sync.Pool{New: func() any { return new(JSONReader) }}
 
+// lenient lets the decoder pass over surrogates that stand alone, and with
+// them over invalid UTF-8, which the reader refuses by itself, by the name of
+// the member.
+var lenient = jsontext.AllowInvalidUTF8(true)
+
 // ReadJSON starts reading body, which must not change until Close.
 func ReadJSON(body []byte) *JSONReader {
 	r := readers.Get().(*JSONReader)
 	r.buf = *bytes.NewBuffer(body)
-	r.dec.Reset(&r.buf, jsontext.AllowDuplicateNames(true))
+	r.dec.Reset(&r.buf, lenient)
+	r.clean = utf8.Valid(body)
 	r.empty = len(bytes.TrimLeft(body, " \t\r\n")) == 0
 	return r
 }
@@ -130,9 +141,13 @@ func (r *JSONReader) Skip() {
 	if r.err != nil {
 		return
 	}
-	if err := r.dec.SkipValue(); err != nil {
-		r.syntax(err)
+	if r.clean {
+		if err := r.dec.SkipValue(); err != nil {
+			r.syntax(err)
+		}
+		return
 	}
+	r.value()
 }
 
 // String reads a string; empty when null.
@@ -265,6 +280,8 @@ func (r *JSONReader) value() []byte {
 	raw, err := r.dec.ReadValue()
 	if err != nil {
 		r.syntax(err)
+	} else if !r.clean && !utf8.Valid(raw) {
+		r.fail("must be valid UTF-8")
 	}
 	return raw
 }
@@ -275,9 +292,8 @@ func (r *JSONReader) unquote(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
 	}
-	var err error
-	if r.scratch, err = jsontext.AppendUnquote(r.scratch[:0], raw); err != nil {
-		r.syntax(err)
-	}
+	// The decoder has read the value, so it is a string: what may be wrong is a surrogate, and that
+	// has become U+FFFD.
+	r.scratch, _ = jsontext.AppendUnquote(r.scratch[:0], raw)
 	return r.scratch
 }

@@ -29,6 +29,9 @@ func (t *transport) screen(x *exchange) error {
 	if !identityEncoding(x.r.Header) {
 		return errEncoding
 	}
+	if err := refuseDoubled(x.r.Header); err != nil {
+		return err
+	}
 	x.limit = MaxRESTBody
 	switch x.stranger.Protocol {
 	case api.JSON:
@@ -59,10 +62,38 @@ func (t *transport) read(x *exchange) (err error) {
 	x.input.Body = x.buf
 	x.input.Query, x.queryErr = parseQuery(x.r.URL.RawQuery)
 	if x.stranger.Protocol == api.Query {
-		if x.input.Form, err = url.ParseQuery(string(x.buf)); err != nil {
-			x.formErr = errForm
-		}
+		x.input.Form, x.formErr = parseForm(x.buf)
 		x.stranger = t.unknown.ofVersion(x.input.Form.Get("Version"))
+	}
+	return nil
+}
+
+// parseForm reads a form; what can be read of it is there beside an error. No
+// field may come twice.
+func parseForm(body []byte) (url.Values, error) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return form, errForm
+	}
+	twice := ""
+	for name, values := range form {
+		if len(values) > 1 && (twice == "" || name < twice) {
+			twice = name
+		}
+	}
+	if twice != "" {
+		return form, api.ValidationError.Errorf("the field %s of the form is given twice", quote(twice))
+	}
+	return form, nil
+}
+
+// refuseDoubled refuses a second value of the headers that choose protocol and
+// operation.
+func refuseDoubled(h http.Header) error {
+	for _, name := range [...]string{"Content-Type", "X-Amz-Target"} {
+		if len(h[name]) > 1 {
+			return api.BadRequest("", "the header %s is given twice", name)
+		}
 	}
 	return nil
 }

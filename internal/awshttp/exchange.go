@@ -215,7 +215,9 @@ func (x *exchange) action() action {
 	return action{}
 }
 
-// parseQuery reads a query as it was signed: a plus is a plus.
+// parseQuery reads a query as it was signed: a plus is a plus. No operation has
+// a parameter that may come twice, and of two another reader might believe the
+// first.
 func parseQuery(raw string) (url.Values, error) {
 	if raw == "" {
 		return nil, nil
@@ -232,7 +234,10 @@ func parseQuery(raw string) (url.Values, error) {
 		if value, err = url.PathUnescape(value); err != nil {
 			return nil, api.BadRequest(name, "the query parameter %s has a percent sign that begins no escape", quote(name))
 		}
-		values[name] = append(values[name], value)
+		if values.Has(name) {
+			return nil, api.BadRequest(name, "the query parameter %s is given twice", quote(name))
+		}
+		values[name] = []string{value}
 	}
 	return values, nil
 }

@@ -74,6 +74,35 @@ func TestAnOpenActionDoesNotOpenAnythingElse(t *testing.T) {
 	}
 }
 
+// Of two values a reader in front of the server might believe another one than the server does.
+func TestNothingIsGivenTwice(t *testing.T) {
+	twice := func(r *http.Request, header string) *http.Request {
+		r.Header[header] = append(r.Header[header], r.Header[header]...)
+		return r
+	}
+	for name, test := range map[string]struct {
+		r     *http.Request
+		piece string
+	}{
+		"query":          {request("GET", "/channels/"+channelLabel+"/messages?max-results=1&max-results=2", ""), "max-results"},
+		"query, escape":  {request("GET", "/channels/"+channelLabel+"/messages?max-results=1&max%2Dresults=2", ""), "max-results"},
+		"query, unknown": {request("GET", "/channels/"+channelLabel+"/messages?a=1&a=1", ""), "query parameter"},
+		"form":           {form("sts", "Action=GetCallerIdentity&Version=2011-06-15&Version=2011-06-15"), "Version"},
+		"open form":      {form("", "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=a&RoleArn=b"), "RoleArn"},
+		"two actions":    {form("", "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&Action=AssumeRole"), "Action"},
+		"body":           {request("POST", "/channels/"+channelLabel+"/messages", `{"Content":"a","Content":"b"}`), "Content is given twice"},
+		"JSON body":      {target("", "AWSCognitoIdentityService.GetId", `{"IdentityPoolId":"us-east-1:a","IdentityPoolId":"us-east-1:b"}`), "IdentityPoolId"},
+		"target":         {twice(target("", "AWSCognitoIdentityService.GetId", `{}`), "X-Amz-Target"), "X-Amz-Target"},
+		"content type":   {twice(form("", "Action=AssumeRoleWithWebIdentity&Version=2011-06-15"), "Content-Type"), "Content-Type"},
+	} {
+		f := newFixture(t, nil)
+		a := f.do(test.r)
+		if a.status != 400 || !strings.Contains(a.body, test.piece) || !strings.Contains(a.body, "twice") || len(f.calls) > 0 {
+			t.Errorf("%s: %d %s, called %q", name, a.status, a.body, f.calls)
+		}
+	}
+}
+
 func TestABrokenFormIsNotHalfRead(t *testing.T) {
 	f := newFixture(t, nil)
 	a := f.do(form("", "RoleArn=arn&Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=%zz"))

@@ -99,7 +99,8 @@ func TestSendChannelMessageRefusals(t *testing.T) {
 		{"two targets", with("Target", `[{},{}]`), "Target"},
 		{"a target that is no ARN", with("Target", `[{"MemberArn":"bob"}]`), "Target[0].MemberArn"},
 		{"an unknown type", with("Type", `"SYSTEM"`), "Type"},
-		{"a lone surrogate", with("Content", `"\ud83d"`), "-"},
+		{"a lone surrogate", with("Content", `"\ud83d"`), ""},
+		{"a content twice", `{"Content":"first",` + with("Content", `"second"`)[1:], "Content"},
 		{"not JSON", "{", "-"},
 	}
 	op := operation(t, "SendChannelMessage", messaging.Unbuilt{})
