@@ -147,7 +147,9 @@ func (s *Service) SecretKey(ctx context.Context, accessKeyID, sessionToken strin
 		if err != nil {
 			return "", nil, err
 		}
-		s.known.put(hash, k)
+		if k.principal.Kind != ChatSession { // which ends with its user, of whom Forget is not told
+			s.known.put(hash, k)
+		}
 	}
 	if k.principal.AccessKeyID != accessKeyID {
 		return "", nil, fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)

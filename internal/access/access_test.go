@@ -42,7 +42,13 @@ func (f *fixture) clock() time.Time { return f.now }
 
 func (f *fixture) issue(t testing.TB, user string) access.Credentials {
 	t.Helper()
-	c, err := f.IssueUserCredentials("A", chime.UserRef(user), access.UserSessionDuration)
+	f.update(t, func(tx store.Tx) error {
+		if known, err := store.Users.Has(tx, store.K("A", user)); known || err != nil {
+			return err
+		}
+		return store.Users.Put(tx, store.K("A", user), chime.User{ID: user, Order: 7})
+	})
+	c, err := f.IssueUserCredentials(t.Context(), "A", chime.UserRef(user), access.UserSessionDuration)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,5 +218,39 @@ func TestSessionTokenIsShortAndHidesItsClaims(t *testing.T) {
 	}
 	if bytes.Contains([]byte(c.SessionToken), []byte("greatest")) {
 		t.Error("the token shows the user")
+	}
+}
+
+// The credentials of the chat page are for the user who had the id when they were made.
+func TestChatSessionsEndWithTheirUser(t *testing.T) {
+	f := newFixture(t)
+	c := f.issue(t, "ann")
+	f.mustVerify(t, c)
+	standing := access.NewStanding(c.AccessKeyID, c.SessionToken, access.Source{})
+	key := store.K("A", "ann")
+	for _, test := range []struct {
+		name   string
+		change func(store.Tx) error
+		lives  bool
+	}{
+		{"renamed", func(tx store.Tx) error { return store.Users.Put(tx, key, chime.User{ID: "ann", Name: "Ann", Order: 7}) }, true},
+		{"deleted", func(tx store.Tx) error { return store.Users.Delete(tx, key) }, false},
+		{"made again", func(tx store.Tx) error { return store.Users.Put(tx, key, chime.User{ID: "ann", Order: 8}) }, false},
+	} {
+		if err := f.store.Update(t.Context(), test.change); err != nil { // nobody tells of it
+			t.Fatal(err)
+		}
+		_, err := f.verify(t, c)
+		_, again := f.Reconnect(t.Context(), standing, "A", "user/ann")
+		if (err == nil) != test.lives || (again == nil) != test.lives {
+			t.Errorf("%s: a request: %v; a connection: %v", test.name, err, again)
+		}
+	}
+	f.mustVerify(t, f.issue(t, "ann"))
+	if err := f.store.Update(t.Context(), func(tx store.Tx) error { return store.Users.Delete(tx, key) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.IssueUserCredentials(t.Context(), "A", "user/ann", time.Hour); err == nil {
+		t.Error("a user that does not exist gets credentials")
 	}
 }

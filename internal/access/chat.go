@@ -1,12 +1,16 @@
 package access
 
 import (
+	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // UserSessionDuration is how long the credentials of a chat session are valid at most.
@@ -22,22 +26,51 @@ const (
 const chatRole = "app-instance-user"
 
 // IssueUserCredentials makes temporary credentials that can act as one app instance user and
-// nobody else. The caller has made sure that the user exists and that the duration is at most
-// UserSessionDuration.
-func (s *Service) IssueUserCredentials(app string, user chime.Ref, duration time.Duration) (Credentials, error) {
+// nobody else, until the user is deleted. The caller has made sure that the duration is at most
+// UserSessionDuration. A user that does not exist is an error.
+func (s *Service) IssueUserCredentials(ctx context.Context, app string, user chime.Ref, duration time.Duration) (Credentials, error) {
+	holder, err := s.chatHolder(ctx, app, user.ID())
+	if err == nil && holder == "" {
+		err = fmt.Errorf("access: the app instance user %s does not exist", user.ID())
+	}
+	if err != nil {
+		return Credentials{}, err
+	}
 	c := claims{
-		Kind: ChatSession, SessionName: user.ID(),
+		Kind: ChatSession, ID: holder, SessionName: user.ID(),
 		Tags: []chime.Tag{{Key: tagApp, Value: app}, {Key: tagUser, Value: user.ID()}},
 	}
 	return s.issue(c, duration, Credentials{ARN: s.assumedARN(chatRole, user.ID()), ID: user.ID()})
 }
 
-func (s *Service) chatSession(c claims) *Principal {
+// chatHolder names the app instance user that has the id now, by its place of creation; empty when
+// there is none.
+func (s *Service) chatHolder(ctx context.Context, app, id string) (holder string, err error) {
+	err = s.store.View(ctx, func(r store.Reader) error {
+		u, found, err := store.Users.Get(r, store.K(app, id))
+		if found {
+			holder = strconv.FormatUint(u.Order, 10)
+		}
+		return err
+	})
+	return holder, err
+}
+
+// chatSession is the principal of a session of the chat page, which ends with its user.
+func (s *Service) chatSession(ctx context.Context, c claims) (*Principal, error) {
+	app, _ := tagValue(c.Tags, tagApp)
+	holder, err := s.chatHolder(ctx, app, c.SessionName)
+	if err != nil {
+		return nil, err
+	}
+	if holder == "" || holder != c.ID {
+		return nil, sigv4.ErrOrphanToken
+	}
 	arn := s.assumedARN(chatRole, c.SessionName)
 	return &Principal{
 		ARN: arn, policyARN: arn, ID: c.SessionName, SessionName: c.SessionName, Tags: c.Tags, SessionTags: c.Tags,
 		serial: s.newSerial(), set: iam.Set{Identity: s.chatPolicy},
-	}
+	}, nil
 }
 
 // chatPolicy is what an application's end user does as itself and in channels: the policy of the

@@ -119,7 +119,9 @@ func (s *Service) userPrincipal(u *entity) *Principal {
 func (s *Service) sessionPrincipal(ctx context.Context, generation uint64, c claims) (p *Principal, err error) {
 	switch {
 	case c.Kind == ChatSession:
-		p = s.chatSession(c)
+		if p, err = s.chatSession(ctx, c); err != nil {
+			return nil, err
+		}
 	case c.Kind == UserSession && c.Name == "" && c.ID == s.rootMark:
 		p = s.rootPrincipal()
 	case c.Kind == UserSession && c.Name == "":

@@ -28,7 +28,7 @@ type claims struct {
 	AccessKeyID string              `cbor:"1,keyasint"`
 	Kind        Kind                `cbor:"2,keyasint"`
 	Name        string              `cbor:"3,keyasint,omitempty"` // of the role or user; of a chat session, the user's ARN
-	ID          string              `cbor:"4,keyasint,omitempty"` // of the role or user; the mark of the root secret
+	ID          string              `cbor:"4,keyasint,omitempty"` // of the role or user; the mark of the root secret; of a chat session, the user's place of creation
 	SessionName string              `cbor:"5,keyasint,omitempty"`
 	Issued      chime.Millis        `cbor:"6,keyasint"`
 	Expires     chime.Millis        `cbor:"7,keyasint"`

@@ -182,7 +182,7 @@ func (c devConsole) IssueCredentials(ctx context.Context, userID string, duratio
 	if err != nil {
 		return console.Credentials{}, err
 	}
-	issued, err := c.access.IssueUserCredentials(app.App, ref, duration)
+	issued, err := c.access.IssueUserCredentials(ctx, app.App, ref, duration)
 	if err != nil {
 		return console.Credentials{}, err
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
+	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
 	"github.com/carillon-chat/carillon/internal/throttle"
 )
@@ -36,6 +37,7 @@ type service struct {
 	t      *testing.T
 	url    string
 	access *access.Service
+	store  store.Store
 }
 
 func serve(t *testing.T, run stub, change ...func(*awshttp.Options)) service {
@@ -46,7 +48,7 @@ func serve(t *testing.T, run stub, change ...func(*awshttp.Options)) service {
 	f := newFixture(t, run, append(change, func(o *awshttp.Options) { o.Gate = gate })...)
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	return service{t, server.URL, gate}
+	return service{t, server.URL, gate, st}
 }
 
 // session is a client configuration with the root key but for the changes.
@@ -152,7 +154,10 @@ func TestTheSDKReadsErrors(t *testing.T) {
 
 func TestASessionOfAUserIsHeldToItsPolicy(t *testing.T) {
 	s := serve(t, answering(new(messaging.DescribeChannelResponse), nil))
-	c, err := s.access.IssueUserCredentials("a", chime.UserRef("u"), access.UserSessionDuration)
+	if err := s.store.Update(t.Context(), func(tx store.Tx) error { return store.Users.Put(tx, store.K("a", "u"), chime.User{ID: "u"}) }); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.access.IssueUserCredentials(t.Context(), "a", chime.UserRef("u"), access.UserSessionDuration)
 	if err != nil {
 		t.Fatal(err)
 	}

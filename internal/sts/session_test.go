@@ -10,6 +10,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/iam"
 	wire "github.com/carillon-chat/carillon/internal/api/sts"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 func (f *fixture) sessionToken(by keys, seconds *int) (*wire.Credentials, error) {
@@ -28,7 +29,8 @@ func TestCallerIdentity(t *testing.T) {
 	_, role := f.assume(root)
 	user, err := f.sessionToken(ann, nil)
 	f.must(user, err)
-	chat, err := f.Access.IssueUserCredentials("A", chime.UserRef("carol"), time.Hour)
+	f.must(nil, f.Store.Update(t.Context(), func(tx store.Tx) error { return store.Users.Put(tx, store.K("A", "carol"), chime.User{ID: "carol"}) }))
+	chat, err := f.Access.IssueUserCredentials(t.Context(), "A", chime.UserRef("carol"), time.Hour)
 	f.must(chat, err)
 	for name, tc := range map[string]struct {
 		by      keys
