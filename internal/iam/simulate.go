@@ -45,6 +45,36 @@ func (s *Set) Matches(q Question) []Match {
 	return list
 }
 
+// Size is how much text a question is compared with: the bytes of all patterns and values, and the
+// number of conditions. To compare one with a text takes at most as many steps as both have bytes,
+// multiplied.
+func (s *Set) Size() (bytes, conditions int) {
+	for _, policies := range [][]Policy{s.Identity, s.Boundary, s.Session} {
+		for _, p := range policies {
+			if p.Document == nil {
+				continue
+			}
+			for i := range p.Document.Statements {
+				st := &p.Document.Statements[i]
+				for _, list := range [][]string{st.Actions, st.NotActions, st.Resources, st.NotResources} {
+					bytes += length(list)
+				}
+				for _, c := range st.Conditions {
+					bytes, conditions = bytes+length(c.Values), conditions+1
+				}
+			}
+		}
+	}
+	return bytes, conditions
+}
+
+func length(list []string) (n int) {
+	for _, text := range list {
+		n += len(text)
+	}
+	return n
+}
+
 // ContextKeys lists the condition keys that the document's conditions and variables ask for: as
 // written where they are first seen, each once whatever its case, sorted.
 func (d *Document) ContextKeys() []string {
