@@ -114,6 +114,11 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 	if hidden(kind) {
 		return errHiddenElastic
 	}
+	if !v.Manages() { // who adds itself
+		if err := refusePlacing(sub); err != nil {
+			return err
+		}
+	}
 	if sub != nil {
 		if err := v.requireSubChannel(tx, *sub); err != nil {
 			return err

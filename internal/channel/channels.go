@@ -61,8 +61,8 @@ func (v *Visit) save(tx store.Tx) error {
 
 // announce appends an event about the channel itself. It shows what every member may see.
 func (v *Visit) announce(tx store.Tx, kind string, now chime.Millis) error {
-	shared := *v
-	shared.Membership = nil // LastMessageTimestamp without the caller's own targeted messages
+	shared := *v // as a caller without a role, whose LastMessageTimestamp is everybody's
+	shared.Membership, shared.Moderator, shared.Actor.Admin = nil, false, false
 	c, err := shared.whole(tx)
 	if err != nil {
 		return err
@@ -144,6 +144,11 @@ func (s *Service) summaryFor(r store.Reader, actor identity.Actor, c chime.Chann
 	if found {
 		v.Membership = &m
 	}
+	if c.Elastic != nil {
+		if v.Moderator, err = v.moderates(r, actor.Ref); err != nil {
+			return messaging.ChannelSummary{}, err
+		}
+	}
 	return v.Summary(r)
 }
 
@@ -188,11 +193,14 @@ func (v *Visit) lastMessage(r store.Reader) (chime.Millis, error) {
 }
 
 // latest is the time of the latest persistent message that the caller may see, and its position in
-// a standard channel: one to everybody, or a targeted one to or from it. Of an elastic channel a
-// member sees its own sub-channel, everybody else the whole.
+// a standard channel: one to everybody, or a targeted one to or from it. Of an elastic channel those
+// who manage it see the whole, a member its own sub-channel, and all others none.
 func (v *Visit) latest(r store.Reader) (last chime.Millis, position uint64, err error) {
 	where := v.Prefix()
-	if v.Membership != nil && v.Membership.Sub != "" && !v.Manages() {
+	if v.walled() {
+		if v.Membership == nil {
+			return 0, 0, nil
+		}
 		where = where.Str(v.Membership.Sub)
 	}
 	activity, _, err := store.Activities.Get(r, where)

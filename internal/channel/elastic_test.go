@@ -129,7 +129,8 @@ func TestScaleOut(t *testing.T) {
 	expect(t, "u4", places(t, w, "u4"), []string{"s2"})
 	expect(t, "s2", membersIn(w, "u4", w.SubID("s2")), []string{"U3", "U4"})
 	expect(t, "s1 of u4", membersIn(w, "u4", w.SubID("s1")), []string{"Forbidden"})
-	expect(t, "all", membersIn(w, "u4", nil), []string{"U1", "U2", "U3", "U4", "U5"})
+	expect(t, "all that u4 sees", membersIn(w, "u4", nil), []string{"U3", "U4"})
+	expect(t, "all", membersIn(w, "ann", nil), []string{"U1", "U2", "U3", "U4", "U5"})
 
 	described, err := w.Channels.DescribeChannelMembership(ctx, &messaging.DescribeChannelMembershipRequest{ChannelARN: w.Channel("c"), MemberARN: w.User("u4"), ChimeBearer: w.User("ann")})
 	if err != nil || w.SubName(described.ChannelMembership.SubChannelID) != "s2" {

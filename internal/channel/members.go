@@ -39,7 +39,8 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 	return resp, DeclaresNotFound(err)
 }
 
-// DescribeChannelMembership answers one membership.
+// DescribeChannelMembership answers one membership. In an elastic channel that is the caller's own,
+// one of its sub-channel, or for those who manage the channel any.
 func (s *Service) DescribeChannelMembership(ctx context.Context, req *messaging.DescribeChannelMembershipRequest) (*messaging.DescribeChannelMembershipResponse, error) {
 	resp := new(messaging.DescribeChannelMembershipResponse)
 	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
@@ -51,7 +52,14 @@ func (s *Service) DescribeChannelMembership(ctx context.Context, req *messaging.
 		if err := require(v.MayRead() && (own || v.mayReadMembers())); err != nil {
 			return err
 		}
-		memberships, err := v.named(r, res.Ref(), req.SubChannelID)
+		sub := req.SubChannelID
+		if v.walled() && !own {
+			if err := v.choose(r, sub); err != nil {
+				return err
+			}
+			sub = &v.Sub
+		}
+		memberships, err := v.named(r, res.Ref(), sub)
 		if err != nil {
 			return err
 		}
@@ -84,7 +92,7 @@ func (v *Visit) named(r store.Reader, ref chime.Ref, sub *string) ([]chime.Membe
 }
 
 // ListChannelMemberships lists the members of one type, DEFAULT unless asked otherwise, of the
-// channel or of one sub-channel.
+// channel or of one sub-channel. A member of an elastic channel sees its own sub-channel.
 func (s *Service) ListChannelMemberships(ctx context.Context, req *messaging.ListChannelMembershipsRequest) (*messaging.ListChannelMembershipsResponse, error) {
 	resp := &messaging.ListChannelMembershipsResponse{ChannelARN: req.ChannelARN}
 	kind := req.Type
@@ -99,7 +107,7 @@ func (s *Service) ListChannelMemberships(ctx context.Context, req *messaging.Lis
 			return errHiddenElastic
 		}
 		list := v.Prefix().Str(string(kind))
-		if req.SubChannelID != nil {
+		if req.SubChannelID != nil || v.walled() {
 			if err := v.choose(r, req.SubChannelID); err != nil {
 				return err
 			}

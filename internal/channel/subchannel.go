@@ -15,9 +15,9 @@ import (
 var errNoSubChannel error = api.Forbidden("SubChannelId does not name a sub-channel that you may use")
 
 // EnterSub is Enter for a call about messages, which are kept by sub-channel when the channel is
-// elastic (spec 5.5, 6.8). A member means its own sub-channel, by name or without; who manages
-// the channel or only reads it names any that exists. Who may not read the channel is refused
-// before a word about sub-channels.
+// elastic (spec 5.5, 6.8). A member means its own sub-channel, by name or without; a caller who
+// manages the channel names any that exists. All others have no sub-channel and are refused, before a
+// word about which ones there are.
 func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*Visit, error) {
 	v, err := arrive(r, site, bearer, channelARN)
 	if err != nil {
@@ -54,7 +54,10 @@ func (v *Visit) choose(r store.Reader, sub *string) error {
 	if v.Channel.Elastic == nil {
 		return RefuseSubChannel(sub)
 	}
-	if v.Membership != nil && !v.Manages() {
+	if !v.Manages() {
+		if v.Membership == nil {
+			return errForbidden
+		}
 		v.Sub = v.Membership.Sub
 		return require(sub == nil || *sub == v.Sub)
 	}

@@ -198,6 +198,9 @@ func (v *Visit) mayDescribe() bool { return v.MayRead() || v.public() }
 
 func (v *Visit) public() bool { return v.Channel.Privacy == messaging.ChannelPrivacyPublic }
 
+// walled: the caller sees of an elastic channel its own sub-channel alone, if it has one.
+func (v *Visit) walled() bool { return v.Channel.Elastic != nil && !v.Manages() }
+
 // mayReadMembers: hidden members see nobody but themselves (rule l).
 func (v *Visit) mayReadMembers() bool { return v.MayRead() && !v.Hidden() }
 
