@@ -98,25 +98,21 @@ func (l *lane) enter(ctx context.Context, c *channel, p *place) error {
 		at = p
 		r.in["SubChannelId"] = p.sub
 		r.text += inSub(p.sub)
-		if len(p.among(who)) > 0 {
-			r.wrong = "it is a member there"
-		}
-	} else if c.placeOf(who) != nil {
-		r.wrong = "it is a member"
 	}
+	member := at != nil && len(p.among(who)) > 0 || at == nil && c.placeOf(who) != nil
 	switch {
 	case c.banned[who]:
 		r.wrong = who + " is banned"
 	case by != who && !c.manages(by):
 		r.wrong = by + " may add nobody"
 	}
-	splits, accepted := at == nil && c.splits(), false
+	splits, accepted := at == nil && !member && c.splits(), false
 	if splits && len(c.places) == c.elastic.most {
 		r.wrong = "all is full"
 	}
 	r.done = func() []telling {
-		if accepted = true; splits {
-			return nil // told below, when the id of the new sub-channel is known
+		if accepted = true; splits || member {
+			return nil // of a split it is told below, when the id of the new sub-channel is known
 		}
 		return c.enter(by, who, at, nil)
 	}

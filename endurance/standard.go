@@ -124,6 +124,10 @@ func (c *channel) barred(by, who, kind string) string {
 	case by == who && !c.manages(by) && !c.public && len(c.places[0].among(by)) == 0:
 		return "the channel is private"
 	}
+	m, is := c.places[0].members[who]
+	if is && m.kind != kind && (m.kind != hidden || by == who || c.manages(by)) {
+		return who + " is a member of another type"
+	}
 	return ""
 }
 
@@ -135,7 +139,12 @@ func (l *lane) add(ctx context.Context, c *channel) error {
 	return l.make(ctx, request{
 		text: fmt.Sprintf("%s adds %s as %s", by, who, kind), method: http.MethodPost, path: path(c, "memberships"), by: by,
 		in: object{"MemberArn": l.user(who), "Type": kind}, wrong: c.barred(by, who, kind), after: c.arn,
-		done: func() []telling { return c.add(by, who, kind) },
+		done: func() []telling {
+			if len(c.places[0].among(who)) > 0 { // it stays as it is
+				return nil
+			}
+			return c.add(by, who, kind)
+		},
 	})
 }
 
@@ -150,7 +159,7 @@ func (l *lane) batch(ctx context.Context, c *channel) error {
 		done: func() []telling {
 			var added []string
 			for _, m := range out.BatchChannelMemberships.Members {
-				if c.barred(by, m.id(), kind) == "" { // else what is told of it is not due
+				if c.barred(by, m.id(), kind) == "" && len(c.places[0].among(m.id())) == 0 { // else what is told of it is not due
 					added = append(added, m.id())
 				}
 			}

@@ -34,26 +34,41 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 	// Lists that end up empty are answered all the same, for callers who go through them unasked.
 	added := &messaging.BatchChannelMemberships{InvitedBy: inviter, Type: kind, Members: []messaging.Identity{}, ChannelARN: v.ARN()}
 	resp := &messaging.BatchCreateChannelMembershipResponse{BatchChannelMemberships: added, Errors: []messaging.BatchCreateChannelMembershipError{}}
-	refs, err := s.batchMembers(tx, v, kind, arns, resp)
+	those, err := s.batchMembers(tx, v, kind, arns, sub, resp)
 	if err != nil {
 		return resp, err
 	}
 	if v.Channel.Elastic != nil {
-		return resp, s.batchElastic(tx, v, kind, refs, sub, resp)
+		return resp, s.batchElastic(tx, v, kind, those.all, sub, resp)
 	}
-	if err := RefuseSubChannel(sub); err != nil || len(refs) == 0 {
+	if err := RefuseSubChannel(sub); err != nil {
 		return resp, err
 	}
-	now := s.now()
-	if added.Members, err = v.identities(tx, refs); err != nil {
+	now, order := s.now(), uint64(0)
+	if len(those.joining) > 0 {
+		told := *added
+		if told.Members, err = v.identities(tx, those.joining); err != nil {
+			return nil, err
+		}
+		if order, err = v.tellBatch(tx, &told, kind, those.joining, now); err != nil {
+			return nil, err
+		}
+	}
+	for _, ref := range those.joining {
+		if err := s.saveNewMember(tx, v, v.newMembership(ref, kind, now), order); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.refuseFull(tx, v, those.secret...); err != nil {
 		return nil, err
 	}
-	order, err := v.tellBatch(tx, added, kind, refs, now)
-	for i := 0; i < len(refs) && err == nil; i++ {
-		err = s.saveNewMember(tx, v, v.newMembership(refs[i], kind, now), order)
-	}
+	added.Members, err = v.identities(tx, those.all)
 	return resp, err
 }
+
+// entrants are those of a batch who are answered as members: all in the order of the request, those of
+// them who join, and those who are hidden members that the caller may not know of.
+type entrants struct{ all, joining, secret []chime.Ref }
 
 // tellBatch appends the event of a batch and answers its position. That of hidden members goes
 // to the members who manage the channel; a hidden member learns of itself alone (spec 3.5).
@@ -128,7 +143,8 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 	for _, ref := range refs {
 		m := v.newMembership(ref, kind, s.now())
 		var refused *api.Error
-		if err := s.admit(tx, v, &m, sub); errors.As(err, &refused) {
+		already, err := s.admit(tx, v, &m, sub)
+		if errors.As(err, &refused) {
 			resp.Errors = append(resp.Errors, messaging.BatchCreateChannelMembershipError{
 				MemberARN: v.RefARN(ref), ErrorCode: messaging.ErrorCode(refused.Code), ErrorMessage: refused.Message,
 			})
@@ -136,8 +152,10 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 		} else if err != nil {
 			return err
 		}
-		if err := s.welcome(tx, v, m); err != nil {
-			return err
+		if !already {
+			if err := s.welcome(tx, v, m); err != nil {
+				return err
+			}
 		}
 		member, err := v.Identity(tx, ref)
 		if err != nil {
@@ -150,8 +168,7 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 
 // batchMembers decides who can be added, and lists the others in the response. A caller who
 // may add nobody of the batch is refused.
-func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arns []string, resp *messaging.BatchCreateChannelMembershipResponse) ([]chime.Ref, error) {
-	var refs []chime.Ref
+func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arns []string, sub *string, resp *messaging.BatchCreateChannelMembershipResponse) (those entrants, err error) {
 	seen := make(map[string]bool, len(arns))
 	allowed := false
 	for _, arn := range arns {
@@ -161,52 +178,72 @@ func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelM
 		seen[arn] = true
 		res, err := v.site.ParseIdentity("MemberArns", arn)
 		if err != nil && !api.ForbiddenException.Matches(err) {
-			return nil, err
+			return those, err
 		}
 		may := err == nil && v.mayAdd(res.Ref(), kind)
 		allowed = allowed || may
-		refusal, err := s.refusal(r, v, arn, res, may)
+		refusal, err := s.batchMember(r, v, kind, arn, res, sub, may, &those)
 		if err != nil {
-			return nil, err
+			return those, err
 		}
 		if refusal != nil {
 			resp.Errors = append(resp.Errors, *refusal)
-			continue
 		}
-		refs = append(refs, res.Ref())
 	}
-	return refs, require(allowed || v.Manages())
+	return those, require(allowed || v.Manages())
 }
 
-// refusal says why one member of a batch cannot be added, nil when it can.
-func (s *Service) refusal(r store.Reader, v *Visit, arn string, res chime.Resource, may bool) (*messaging.BatchCreateChannelMembershipError, error) {
+// batchMember adds one member of a batch to those who are answered as members, or says why it cannot
+// be one.
+func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arn string, res chime.Resource, sub *string, may bool, those *entrants) (*messaging.BatchCreateChannelMembershipError, error) {
 	because := func(code messaging.ErrorCode, text string) *messaging.BatchCreateChannelMembershipError {
 		return &messaging.BatchCreateChannelMembershipError{MemberARN: arn, ErrorCode: code, ErrorMessage: text}
 	}
 	if !may {
 		return because(messaging.ErrorCodeForbidden, "you are not allowed to add this member"), nil
 	}
-	if _, err := v.find(r, "MemberArns", arn); err != nil {
+	ref, err := v.find(r, "MemberArns", arn)
+	if err != nil {
 		if api.ForbiddenException.Matches(err) {
 			return because(messaging.ErrorCodeForbidden, "this is no user or bot of the app instance"), nil
 		}
 		return nil, err
 	}
-	if banned, err := v.bans(r, res.Ref()); err != nil {
+	if banned, err := v.bans(r, ref); err != nil {
 		return nil, err
 	} else if banned {
 		return because(messaging.ErrorCodeForbidden, "this is banned from the channel"), nil
 	}
-	if v.Channel.Elastic == nil { // else admit tells, by sub-channel
-		if _, found, err := v.MembershipOf(r, res.Ref()); err != nil {
-			return nil, err
-		} else if found {
-			return because(messaging.ErrorCodeConflict, "this is a member of the channel already"), nil
-		}
+
+	// A member as it is wanted stays as it is.
+	if v.Channel.Elastic == nil {
+		sub = nil // it is refused later
 	}
-	n, _, err := store.Counts.Get(r, v.membershipsCount(res.Ref()))
-	if limit := s.limits.MembershipsPerUser; err == nil && limit > 0 && n >= uint64(limit) {
+	is, err := v.named(r, ref, sub)
+	if err != nil {
+		return nil, err
+	}
+	found := len(is) > 0
+	if found && is[0].Type == kind {
+		those.all = append(those.all, ref)
+		return nil, nil
+	}
+	if found && v.mayKnow(is[0]) {
+		return because(messaging.ErrorCodeConflict, fmt.Sprintf("this is a %s member of the channel already", is[0].Type)), nil
+	}
+
+	n, _, err := store.Counts.Get(r, v.membershipsCount(ref))
+	if err != nil {
+		return nil, err
+	}
+	if limit := s.limits.MembershipsPerUser; limit > 0 && n >= uint64(limit) {
 		return because(messaging.ErrorCodeResourceLimitExceeded, fmt.Sprintf("the limit of %d memberships per user is reached", limit)), nil
 	}
-	return nil, err
+	those.all = append(those.all, ref)
+	if found {
+		those.secret = append(those.secret, ref)
+	} else {
+		those.joining = append(those.joining, ref)
+	}
+	return nil, nil
 }

@@ -202,8 +202,16 @@ func (v *Visit) place() chime.Place {
 // count adds one to a number and refuses what goes over the limit.
 func (s *Service) count(tx store.Tx, key store.Key, limit int, what string) error {
 	n, err := store.AddCount(tx, key, 1)
-	if err == nil && limit > 0 && n > uint64(limit) {
+	if err != nil {
+		return err
+	}
+	return within(n, limit, what)
+}
+
+// within refuses a number that is over the limit.
+func within(n uint64, limit int, what string) error {
+	if limit > 0 && n > uint64(limit) {
 		return api.ResourceLimitExceeded("the limit of %d %s is reached", limit, what)
 	}
-	return err
+	return nil
 }

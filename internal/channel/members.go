@@ -11,7 +11,7 @@ import (
 )
 
 // CreateChannelMembership makes a user or bot a member and tells the members, the new one
-// included.
+// included. One that is a member of the type already is answered likewise, and nothing changes.
 func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.CreateChannelMembershipRequest) (*messaging.CreateChannelMembershipResponse, error) {
 	resp := &messaging.CreateChannelMembershipResponse{ChannelARN: req.ChannelARN}
 	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
@@ -26,11 +26,14 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 			return err
 		}
 		m := v.newMembership(ref, req.Type, s.now())
-		if err := s.admit(tx, v, &m, req.SubChannelID); err != nil {
+		already, err := s.admit(tx, v, &m, req.SubChannelID)
+		if err != nil {
 			return err
 		}
-		if err := s.welcome(tx, v, m); err != nil {
-			return err
+		if !already {
+			if err := s.welcome(tx, v, m); err != nil {
+				return err
+			}
 		}
 		resp.SubChannelID = m.Sub
 		resp.Member, err = v.Identity(tx, ref)
@@ -63,7 +66,7 @@ func (s *Service) DescribeChannelMembership(ctx context.Context, req *messaging.
 		if err != nil {
 			return err
 		}
-		if len(memberships) == 0 || res.App != v.Actor.App || hidden(memberships[0].Type) && !own && !v.Manages() {
+		if len(memberships) == 0 || res.App != v.Actor.App || !v.mayKnow(memberships[0]) {
 			return api.NotFound("MemberArn is not a member of the channel")
 		}
 		if len(memberships) > 1 {
@@ -170,7 +173,7 @@ func (s *Service) DeleteChannelMembership(ctx context.Context, req *messaging.De
 		if err != nil || len(memberships) == 0 {
 			return err
 		}
-		if hidden(memberships[0].Type) && ref != v.Actor.Ref && !v.Manages() {
+		if !v.mayKnow(memberships[0]) {
 			return nil // there is no such member as far as the caller can know
 		}
 		return s.removeMembers(tx, v, ref, memberships, s.now())

@@ -11,43 +11,82 @@ func (v *Visit) newMembership(ref chime.Ref, kind messaging.ChannelMembershipTyp
 	return chime.Membership{Ref: ref, Type: kind, InvitedBy: v.Actor.Ref, Created: now, Updated: now}
 }
 
-// admit decides where a new membership belongs, and refuses, before it writes anything, one that
-// the channel has already or cannot have. Members of an elastic channel are placed by the
-// service, moderators say where.
-func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string) error {
+// admit decides where a new membership belongs, and refuses, before it writes anything, one that the
+// channel cannot have. Members of an elastic channel are placed by the service, moderators say where.
+// already reports that there is nothing to write: m is then the membership as it is to be answered.
+func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string) (already bool, err error) {
 	if v.Channel.Elastic == nil {
 		if err := RefuseSubChannel(sub); err != nil {
-			return err
+			return false, err
 		}
-		return v.refuseMember(tx, m.Ref, nil)
+		return s.admitAgain(tx, v, m, nil)
 	}
 	if hidden(m.Type) {
-		return errHiddenElastic
+		return false, errHiddenElastic
 	}
 	moderates, err := v.moderates(tx, m.Ref)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if moderates {
 		if err := v.RequireSub(sub); err != nil {
-			return err
+			return false, err
 		}
 		m.Sub = *sub
 		if err := v.requireSubChannel(tx, m.Sub); err != nil {
-			return err
+			return false, err
 		}
-		return v.refuseMember(tx, m.Ref, sub)
+		return s.admitAgain(tx, v, m, sub)
 	}
 	if err := refusePlacing(sub); err != nil {
-		return err
+		return false, err
 	}
-	if err := v.refuseMember(tx, m.Ref, nil); err != nil {
-		return err
+	if already, err := s.admitAgain(tx, v, m, nil); err != nil || already {
+		return already, err
 	}
 	if m.Sub, err = s.place(tx, v, m.Created); err != nil {
-		return err
+		return false, err
 	}
-	return v.countMember(tx, m.Sub, 1)
+	return false, v.countMember(tx, m.Sub, 1)
+}
+
+// admitAgain looks for the membership that the sub-channel, or the channel at all when none is named,
+// has of the same user or bot. One of the same type is what the call wants. One of another type is a
+// ConflictException to callers who may know of it; to others a hidden member is as one that is added.
+func (s *Service) admitAgain(r store.Reader, v *Visit, m *chime.Membership, sub *string) (already bool, err error) {
+	memberships, err := v.named(r, m.Ref, sub)
+	if err != nil || len(memberships) == 0 {
+		return false, err
+	}
+	switch is := memberships[0]; {
+	case is.Type == m.Type:
+		*m = is
+		return true, nil
+	case !v.mayKnow(is):
+		return true, s.refuseFull(r, v, m.Ref)
+	default:
+		return false, api.Conflict("MemberArn is a %s member of the channel already", is.Type)
+	}
+}
+
+// mayKnow: hidden members are known to themselves and to those who manage the channel.
+func (v *Visit) mayKnow(m chime.Membership) bool {
+	return !hidden(m.Type) || v.Manages() || m.Ref == v.Actor.Ref
+}
+
+// refuseFull refuses new memberships of a standard channel for want of room as saveNewMember does, for
+// hidden members that a caller adds who may not know of them.
+func (s *Service) refuseFull(r store.Reader, v *Visit, refs ...chime.Ref) error {
+	n, _, err := store.Counts.Get(r, v.membersCount())
+	if err == nil {
+		err = within(n+uint64(len(refs)), s.limits.MembersPerChannel, "members per channel")
+	}
+	for i := 0; i < len(refs) && err == nil; i++ {
+		if n, _, err = store.Counts.Get(r, v.membershipsCount(refs[i])); err == nil {
+			err = within(n+1, s.limits.MembershipsPerUser, "memberships per user")
+		}
+	}
+	return err
 }
 
 // refusePlacing refuses a SubChannelId for a member of an elastic channel who is no moderator.
@@ -56,16 +95,6 @@ func refusePlacing(sub *string) error {
 		return api.BadRequest("SubChannelId", "must be absent: only moderators choose their sub-channels")
 	}
 	return nil
-}
-
-// refuseMember refuses somebody who is a member of the sub-channel, or of the channel at all
-// when none is named.
-func (v *Visit) refuseMember(r store.Reader, ref chime.Ref, sub *string) error {
-	memberships, err := v.named(r, ref, sub)
-	if err == nil && len(memberships) > 0 {
-		err = api.Conflict("MemberArn is a member of the channel already")
-	}
-	return err
 }
 
 // welcome writes a membership that was admitted and tells the members, the new one included.

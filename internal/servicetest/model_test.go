@@ -84,6 +84,11 @@ func (m *model) removes(r *room, by, who string) bool {
 	return r.open && r.member(by)
 }
 
+// secret: a hidden member that the caller may not know of.
+func (m *model) secret(r *room, by, who string) bool {
+	return r.hidden(who) && by != who && !m.manages(r, by)
+}
+
 // sees: a targeted message exists for its sender and its target alone.
 func (n *note) sees(who string) bool { return n.target == "" || n.target == who || n.sender == who }
 

@@ -48,13 +48,17 @@ func (r *run) addMember(by, who, id string, at *room) action {
 	kind, m := r.kind(), r.model
 	want := first(notFound(m.unknown(at, by)))
 	if want == "ok" {
-		want = first(forbidden(!m.adds(at, by, who, kind)), forbidden(at.bans[who]), conflict(at.members[who] != ""))
+		want = first(forbidden(!m.adds(at, by, who, kind)), forbidden(at.bans[who]), conflict(at.members[who] != "" && at.members[who] != kind && !m.secret(at, by, who)))
 	}
 	return act(fmt.Sprintf("%s adds %s to %s as %s", by, who, id, kind), want, messaging.Handler.CreateChannelMembership,
 		func(w *servicetest.World) *messaging.CreateChannelMembershipRequest {
 			return &messaging.CreateChannelMembershipRequest{ChannelARN: w.Channel(id), MemberARN: w.User(who), Type: kind, ChimeBearer: w.User(by)}
 		},
-		func(*messaging.CreateChannelMembershipResponse) { at.members[who] = kind })
+		func(*messaging.CreateChannelMembershipResponse) {
+			if at.members[who] == "" {
+				at.members[who] = kind
+			}
+		})
 }
 
 func (r *run) batch(by, who, id string, at *room) action {
@@ -62,7 +66,8 @@ func (r *run) batch(by, who, id string, at *room) action {
 	want, added := first(notFound(m.unknown(at, by))), map[string]bool{}
 	if want == "ok" {
 		for _, one := range []string{who, second} {
-			added[one] = m.adds(at, by, one, kind) && !at.bans[one] && at.members[one] == ""
+			added[one] = m.adds(at, by, one, kind) && !at.bans[one] &&
+				(at.members[one] == "" || at.members[one] == kind || m.secret(at, by, one))
 		}
 		want = first(forbidden(!m.adds(at, by, who, kind) && !m.adds(at, by, second, kind)))
 	}
@@ -76,8 +81,10 @@ func (r *run) batch(by, who, id string, at *room) action {
 			}
 			n := 0
 			for one, yes := range added {
-				if yes {
+				if yes && at.members[one] == "" {
 					at.members[one] = kind
+				}
+				if yes {
 					n++
 				}
 			}

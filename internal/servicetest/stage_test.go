@@ -98,7 +98,7 @@ func (s *stage) do(call, caller string) error {
 		subject = s.User("owner")
 	case variant == "of an admin":
 		subject = s.User("adm")
-	case variant == "of a hidden member":
+	case strings.HasSuffix(variant, "of a hidden member"):
 		subject = s.User("secret")
 	case operation == "CreateChannelMembership" || operation == "BatchCreateChannelMembership":
 		subject = s.User("new")
