@@ -41,6 +41,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval, Limiter: a.services.limiter,
 		Engine: wsconn.Engine(a.cfg.WSEngine), Compression: a.cfg.WSCompression,
 		MaxPending: a.cfg.WSPending, MaxPendingPerAddress: a.cfg.WSPendingPerAddress, MaxRefused: a.cfg.WSRefused,
+		ClientFrames: a.cfg.WSClientFrames, ClientBytes: int(a.cfg.WSClientBytes),
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
 	a.pages = browser.New(browser.Options{

@@ -64,6 +64,8 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("ws-pending", within(c.WSPending, 16, 1_000_000))
 	fault("ws-pending-per-address", within(c.WSPendingPerAddress, 1, 1_000_000))
 	fault("ws-refused", within(c.WSRefused, 1, 1_000_000))
+	fault("ws-client-frames", within(c.WSClientFrames, 1, 1_000_000))
+	fault("ws-client-bytes", within(c.WSClientBytes, 1<<10, 1<<30))
 	c.checkLimits(fault)
 	fault("log-level", oneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	fault("log-format", oneOf(c.LogFormat, "text", "json"))

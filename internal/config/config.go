@@ -62,6 +62,9 @@ type Config struct {
 	WSPendingPerAddress int `key:"ws-pending-per-address" default:"512" doc:"The same for one address, or one /64 of IPv6; one more is answered with 429. Clients behind one NAT share it. 1 to 1000000."`
 	WSRefused           int `key:"ws-refused" default:"256" doc:"Refused WebSockets that may wait for their client to close; for one more the oldest is cut off. 1 to 1000000."`
 
+	WSClientFrames int  `key:"ws-client-frames" default:"100" doc:"Frames that a WebSocket's client may send a second on average over ten seconds, pings and pieces of messages included; one that sends faster is closed with 1008. 1 to 1000000."`
+	WSClientBytes  Size `key:"ws-client-bytes" default:"64KiB" doc:"The same in bytes; half of the frames leave half of the bytes. 1KiB to 1GiB."`
+
 	Profile string `key:"limits" default:"relaxed" doc:"Numbers that the limits and rates below have unless set one by one: relaxed (ten times AWS's resources, no rates) or aws (AWS's own)."`
 	Limits  Limits
 	Rates   Rates

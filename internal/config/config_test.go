@@ -48,7 +48,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		AllowedOrigins:         []string{"loopback"}, ProxyHeader: "x-forwarded-for", PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour,
 		RequestBytes: 64 << 20,
 		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,
-		WSPending: 1024, WSPendingPerAddress: 512, WSRefused: 256,
+		WSPending: 1024, WSPendingPerAddress: 512, WSRefused: 256, WSClientFrames: 100, WSClientBytes: 64 << 10,
 		Profile: config.LimitsRelaxed, Limits: config.Limits{
 			AppInstances: 1000, Users: 1_000_000, Admins: 1000, Endpoints: 100, Channels: 100_000_000, Members: 100_000,
 			Memberships: 200_000, Moderators: 10_000, Elastic: 10, SubChannels: 1000, SubMembers: 10_000, Flows: 1000, Processors: 10,

@@ -23,7 +23,8 @@ const (
 	causeHub          = "hub"           // the hub ended the session
 	causeExpired      = "expired"       // the credentials ended
 	causeShutdown     = "shutdown"      // Shutdown
-	causeProtocol     = "protocol"      // the client broke RFC 6455 or sent too much
+	causeProtocol     = "protocol"      // the client broke RFC 6455 or sent a message that is too long
+	causeFlood        = "flood"         // the client sends too fast
 	causePingTimeout  = "ping_timeout"  // pings stayed without an answer
 	causeWriteTimeout = "write_timeout" // the client does not read
 )
@@ -34,6 +35,10 @@ type ending struct {
 	code   int // sent, or codeAbnormal when no close frame was
 	reason string
 }
+
+// isBreach reports whether the client broke a rule of what it may send, so that what it sends from
+// then on is not looked at.
+func (e *ending) isBreach() bool { return e.cause == causeProtocol || e.cause == causeFlood }
 
 // phase only grows.
 type phase uint8
@@ -53,12 +58,14 @@ const pongBudget = 64
 type conn struct {
 	srv      *Server
 	link     link
-	decoder  *decoder    // the reader's; nil between frames
-	deaf     bool        // the reader's: input is not looked at any more
-	texts    bool        // the session wants the client's texts
-	deflated bool        // messages may be compressed
-	settled  bool        // it is not counted as pending any more; Server.mu guards it
-	heard    atomic.Bool // the peer sent something since the last ping
+	decoder  *decoder      // the reader's; nil between frames
+	deaf     bool          // the reader's: input is not looked at any more
+	muted    bool          // the reader's: nor is it read, and the client is left with what it sends
+	texts    bool          // the session wants the client's texts
+	deflated bool          // messages may be compressed
+	settled  bool          // it is not counted as pending any more; Server.mu guards it
+	heard    atomic.Bool   // the peer sent something since the last ping
+	spent    time.Duration // the reader's: the end of what the client used up of its pace
 
 	mu         sync.Mutex
 	phase      phase
@@ -152,7 +159,7 @@ func (c *conn) shut(e ending) {
 		return
 	}
 	c.phase, c.end = closing, &e
-	c.drain = e.cause != causeClient && e.cause != causeProtocol
+	c.drain = e.cause != causeClient && !e.isBreach()
 	c.link.hurry(c.srv.opts.CloseTimeout) // a write that is stuck must not outlast it
 	c.wake()
 }
@@ -201,7 +208,11 @@ func (c *conn) lost(err error) {
 
 // received handles input. It reports false when the connection is over.
 func (c *conn) received(p []byte) (goOn bool) {
-	if len(p) == 0 || c.deaf {
+	if len(p) == 0 {
+		return true
+	}
+	if c.deaf {
+		c.muted = c.srv.pace.spend(&c.spent, 0, len(p)) > paceBurst
 		return true
 	}
 	c.heard.Store(true)
@@ -210,6 +221,10 @@ func (c *conn) received(p []byte) (goOn bool) {
 		d = newDecoder(c)
 	}
 	goOn = c.decode(d, p)
+	if c.srv.pace.spend(&c.spent, d.countFrames(), len(p)) > paceBurst {
+		c.deaf, c.muted = true, true
+		c.shut(ending{causeFlood, codePolicy, "the client sends too fast"}) // unless it closes already
+	}
 	if c.decoder = d; c.deaf || d.idle() {
 		c.decoder = nil
 		d.release()

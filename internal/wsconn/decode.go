@@ -21,6 +21,8 @@ type decoder struct {
 	head    [ws.MaxHeaderSize]byte
 	headLen int
 
+	frames int // whose header was complete, since they were counted
+
 	inFrame bool // header is that of a frame whose payload is not complete
 	header  ws.Header
 	seen    int // bytes of its payload so far
@@ -49,6 +51,14 @@ func (d *decoder) idle() bool { return !d.inFrame && d.headLen == 0 && d.message
 func (d *decoder) release() {
 	*d = decoder{whole: d.whole[:0], plain: d.plain[:0]}
 	decoders.Put(d)
+}
+
+// countFrames tells how many frames came since it was last called, empty ones and pieces of
+// messages included.
+func (d *decoder) countFrames() int {
+	n := d.frames
+	d.frames = 0
+	return n
 }
 
 // next consumes bytes from the front of p, which it overwrites, until a control frame is
@@ -158,6 +168,7 @@ func (d *decoder) begin() *realtime.CloseError {
 		}
 		d.size += int(h.Length)
 	}
+	d.frames++
 	d.inFrame, d.header, d.seen = true, h, 0
 	return nil
 }

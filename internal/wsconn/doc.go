@@ -13,7 +13,7 @@
 //     together in one write. Control frames go between frames, never into one.
 //   - Nobody waits for a peer: the calls of the hub return at once, a write that makes no
 //     progress ends the connection after a limit, and so does every wait for a close frame.
-//   - What clients send is checked as RFC 6455 demands and bounded. Texts go to sessions that asked
+//   - What clients send is checked as RFC 6455 demands and bounded, each message and over time. Texts go to sessions that asked
 //     for extras; everything else is dropped (spec 4.3).
 //   - Compression (RFC 7692), when it is switched on and the client offers it, keeps no context: one
 //     compressed form of an event serves all receivers, and a connection holds no memory for it.

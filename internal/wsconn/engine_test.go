@@ -348,7 +348,7 @@ func testTextsAreDropped(t *testing.T, w way) {
 func TestMuchInputAtOnce(t *testing.T) { everyWay(t, testMuchInputAtOnce) }
 
 func testMuchInputAtOnce(t *testing.T, w way) {
-	_, address := w.start(t, Options{Hub: quiet})
+	_, address := w.start(t, Options{Hub: quiet, ClientBytes: 1 << 20})
 	p := dial(t, address)
 	var all []byte
 	for range 400 {

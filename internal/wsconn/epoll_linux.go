@@ -169,7 +169,9 @@ func (s *shard) report(e *unix.EpollEvent) {
 		p.writable()
 	}
 	if e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|broken) != 0 {
-		s.read(p, e.Events&(unix.EPOLLRDHUP|broken) != 0)
+		ends := e.Events&(unix.EPOLLRDHUP|broken) != 0
+		p.left = p.left || ends
+		s.read(p, ends)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,4 +59,11 @@ func TestKernelLimits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a connection remembers has to fit into 256 bytes, which is what the allocator gives it.
+func TestAnIdleConnectionStaysSmall(t *testing.T) {
+	if size := unsafe.Sizeof(polled{}); size > 256 {
+		t.Errorf("a connection has %d bytes", size)
+	}
 }

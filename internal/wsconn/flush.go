@@ -178,7 +178,7 @@ func (c *conn) rest() bool {
 func (c *conn) saidGoodbye() {
 	c.mu.Lock()
 	c.phase = closed
-	session, breach := c.session, c.end.cause == causeProtocol
+	session, breach := c.session, c.end.isBreach()
 	wait := c.srv.opts.CloseTimeout
 	if c.peerClosed || c.hard {
 		wait = 0

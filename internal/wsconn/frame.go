@@ -21,6 +21,7 @@ const (
 	codeNoStatus     = 1005 // never sent: a close frame without code
 	codeAbnormal     = 1006 // never sent: no close frame at all
 	codeInvalidText  = 1007
+	codePolicy       = 1008
 	codeTooBig       = 1009
 	codeInternal     = 1011
 	codeTryLater     = 1013

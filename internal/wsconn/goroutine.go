@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -31,6 +32,11 @@ func (l *blocking) start(early []byte) { go l.read(early) }
 func (l *blocking) read(early []byte) {
 	defer l.finish()
 	for goOn := l.received(early); goOn; {
+		if l.muted { // until the close frame has had its time
+			<-time.After(l.srv.opts.CloseTimeout)
+			l.lost(io.EOF)
+			return
+		}
 		n, err := l.nc.Read(l.buf[:])
 		goOn = l.received(l.buf[:n])
 		if err != nil {

@@ -21,6 +21,7 @@ type polled struct {
 	next   *polled  // in the list of the shard, which guards it
 	rest   *part    // the writer's: of a write that the peer did not take at once
 	over   bool     // the reader's: input has ended
+	left   bool     // the reader's: the client sends nothing more than what is there
 
 	// Under conn.mu.
 	fd     int32 // -1 when it is closed
@@ -117,6 +118,12 @@ func (p *polled) readable(buf []byte, ends bool) (more bool) {
 		}
 		if p.isHungUp() {
 			p.end()
+			return false
+		}
+		if p.muted { // the end of the wait for the client is an event, as its leaving is
+			if p.left {
+				p.end()
+			}
 			return false
 		}
 		n, err := p.read(buf)

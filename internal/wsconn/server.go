@@ -104,6 +104,11 @@ type Options struct {
 	MaxRefused int
 	// ReadLimit bounds a message of a client, in bytes (default 4 KiB, spec 4.3).
 	ReadLimit int
+	// ClientFrames and ClientBytes are how many frames and bytes a client may send a second, on
+	// average over ten seconds, frames of control and pieces of messages included (default 100 and
+	// 64 KiB). Half of the one leaves half of the other. A client that sends faster is closed with
+	// 1008.
+	ClientFrames, ClientBytes int
 	// Compression accepts permessage-deflate from clients that offer it.
 	Compression bool
 	// SendBuffer is what the kernel may hold for one peer, in bytes (default 128 KiB).
@@ -132,6 +137,8 @@ func (o *Options) setDefaults() {
 	or(&o.MaxPendingPerAddress, 512)
 	or(&o.MaxRefused, 256)
 	or(&o.ReadLimit, 4<<10)
+	or(&o.ClientFrames, 100)
+	or(&o.ClientBytes, 64<<10)
 	or(&o.SendBuffer, 128<<10)
 }
 
@@ -145,6 +152,7 @@ func or[T int | time.Duration](value *T, standard T) {
 type Server struct {
 	opts     Options
 	wheel    wheel
+	pace     pace
 	poller   *poller         // nil: every connection has its goroutine
 	stopping context.Context // ends authentications
 	stop     context.CancelFunc
@@ -168,6 +176,7 @@ func New(opts Options) *Server {
 	opts.setDefaults()
 	s := &Server{opts: opts}
 	s.wheel.init(&s.opts)
+	s.pace = newPace(s.opts.ClientFrames, s.opts.ClientBytes)
 	if opts.Engine != EngineGoroutine {
 		s.poller = newPoller()
 	}

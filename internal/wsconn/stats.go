@@ -20,7 +20,7 @@ type Stats struct {
 
 // Ended labels the end of a socket.
 type Ended struct {
-	// Cause is client, lost, refused, hub, expired, shutdown, protocol, ping_timeout or
+	// Cause is client, lost, refused, hub, expired, shutdown, protocol, flood, ping_timeout or
 	// write_timeout.
 	Cause string
 	// Code is that of the server's close frame, whether it got through or not; 1006 when there
