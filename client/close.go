@@ -17,7 +17,7 @@ const (
 	CloseTryLater     = 1013
 	CloseBadGateway   = 1014
 	CloseClient       = 4002
-	CloseForbidden    = 4003 // user deleted, replaced by a session of the same id, too many sessions
+	CloseForbidden    = 4003 // user deleted, too many sessions
 	CloseThrottled    = 4005 // too many connects
 	CloseUnauthorized = 4401
 )

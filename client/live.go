@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -185,10 +184,7 @@ func (s *Session) dial(ctx context.Context, k *socket) (Credentials, error) {
 // presign makes the URL of the WebSocket (spec/behaviour.md 2.4).
 func (s *Session) presign(host string, keys Credentials) (string, error) {
 	c := s.client
-	s.attempts++ // tells the attempts of one second apart, should an earlier one arrive later
-	query := url.Values{
-		"sessionId": {s.cfg.SessionID}, "userArn": {s.cfg.UserARN}, "attempt": {strconv.FormatUint(uint64(s.attempts), 10)},
-	}
+	query := url.Values{"sessionId": {s.cfg.SessionID}, "userArn": {s.cfg.UserARN}}
 	if s.cfg.Prefetch {
 		query.Set("prefetch-on", "connect")
 		if s.cfg.PrefetchSort != "" {

@@ -153,6 +153,19 @@ func TestARestartOfTheServer(t *testing.T) {
 	}
 }
 
+func TestSessionsOfOneIDLiveTogether(t *testing.T) {
+	n := startNode(t)
+	alice := n.client(t, n.alice)
+	first := n.session(t, alice, client.SessionConfig{UserARN: n.alice, SessionID: "same"})
+	second := n.session(t, alice, client.SessionConfig{UserARN: n.alice, SessionID: "same"})
+	id := send(t, alice, n.common, "to both")
+	for _, s := range []*client.Session{first, second} {
+		if m := until(t, s, client.EventCreateChannelMessage).Message(); m.MessageID != id {
+			t.Errorf("got %+v", m)
+		}
+	}
+}
+
 func TestWhatStopsASession(t *testing.T) {
 	n := startNode(t)
 	root := n.client(t, n.alice)
@@ -167,10 +180,6 @@ func TestWhatStopsASession(t *testing.T) {
 			}
 		}
 	}
-
-	first := n.session(t, root, client.SessionConfig{UserARN: n.alice, SessionID: "same"})
-	n.session(t, root, client.SessionConfig{UserARN: n.alice, SessionID: "same"})
-	fails(first, client.CloseForbidden)
 
 	victim := n.session(t, root, client.SessionConfig{UserARN: n.bob})
 	if _, err := root.DeleteAppInstanceUser(t.Context(), &client.DeleteAppInstanceUserRequest{AppInstanceUserARN: n.bob}); err != nil {

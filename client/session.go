@@ -105,8 +105,7 @@ type Session struct {
 	mu   sync.Mutex
 	conn *websocket.Conn // nil while there is none
 
-	from     resumePoint // of the goroutine that runs the session
-	attempts uint32      // to connect; of that goroutine too
+	from resumePoint // of the goroutine that runs the session
 }
 
 // Connect opens a session and returns after its first SESSION_ESTABLISHED. ctx bounds the opening

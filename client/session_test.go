@@ -26,7 +26,7 @@ func TestConnectAsksForWhatIsConfigured(t *testing.T) {
 		}).Close()
 		got := s.connects()[0]
 		for name, want := range map[string]string{
-			"sessionId": "s1", "userArn": ann, "attempt": "1", "prefetch-on": "connect", "prefetch-sort-by": "unread", "resume-from": "T0.7",
+			"sessionId": "s1", "userArn": ann, "prefetch-on": "connect", "prefetch-sort-by": "unread", "resume-from": "T0.7",
 			"extras": "presence,typing", "X-Amz-Expires": "10", "X-Amz-SignedHeaders": "host",
 		} {
 			if got.Get(name) != want {

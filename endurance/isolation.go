@@ -20,7 +20,7 @@ import (
 // what the rules of the spec say who is to get: no less, no more, in the order of each channel.
 //
 // Lanes make calls at the same time, each on channels of its own, for users that all of them share;
-// sockets are opened, replaced, closed and resumed meanwhile. After each round of calls the sockets are
+// sockets are opened, doubled, closed and resumed meanwhile. After each round of calls the sockets are
 // compared, and users come, go and become admins.
 type isolation struct {
 	seed       uint64

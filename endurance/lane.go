@@ -180,16 +180,12 @@ func (l *lane) changeSockets(ctx context.Context) error {
 		return l.openSome(ctx)
 	}
 	s := all[l.rnd.IntN(len(all))]
-	if l.chance(2) {
-		s.close()
-	} else { // another takes its place
+	if l.chance(2) { // another of the same id comes, and both live
 		if _, err := l.open(ctx, s.user, opening{session: s.id}); err != nil {
 			return l.fault(err)
 		}
-		if err := s.closedWith(ctx, 4003); err != nil {
-			return l.fault(fmt.Errorf("it was replaced: %w", err))
-		}
 	}
+	s.close()
 	l.mayResume(s)
 	return nil
 }

@@ -24,7 +24,6 @@ type Connection struct {
 	UserARN   string
 	SessionID string
 	Expires   time.Time // of the credentials; zero: never
-	Signed    time.Time // by the client's clock, in seconds; zero: by headers, not as a URL
 	Query     url.Values
 	// Standing is what Reconnect decides by again, Revision and Steady say how long this decision holds.
 	Standing Standing
@@ -56,7 +55,6 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 		}
 	}
 	c := Connection{Principal: p, UserARN: query.Get("userArn"), SessionID: query.Get("sessionId"), Expires: p.Expires, Query: query}
-	c.Signed, _ = time.Parse("20060102T150405Z", query.Get("X-Amz-Date")) // verified, when it is there
 	switch {
 	case c.UserARN == "":
 		return Connection{}, api.BadRequest("userArn", "is missing")

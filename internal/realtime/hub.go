@@ -19,8 +19,8 @@ const (
 	CloseGoingAway     = 1001 // credentials expired, drain: clients reconnect
 	CloseInternalError = 1011 // slow reader, internal error: clients reconnect
 	CloseRestart       = 1012 // shutdown: clients reconnect
-	CloseTryLater      = 1013 // a later request came first: clients reconnect
-	CloseForbidden     = 4003 // kicked, replaced, over the limit: clients stay away
+	CloseTryLater      = 1013 // silent beside a newer socket of its sessionId: clients reconnect
+	CloseForbidden     = 4003 // kicked, over the limit: clients stay away
 	CloseThrottled     = 4005 // too many connections a second: clients reconnect
 	CloseUnauthorized  = 4401 // not authorised: clients stay away
 )
@@ -38,6 +38,9 @@ type Transport interface {
 	// Ready tells that the session has frames to take. It is not called again until Take has
 	// returned none.
 	Ready()
+	// Probe asks the client for a sign of life. Session.Probed tells whether one came in time, unless
+	// the socket has ended by then.
+	Probe()
 	// Close ends the socket with a close frame of this code and reason. Frames that were not
 	// taken yet are dropped.
 	Close(code int, reason string)
@@ -50,8 +53,6 @@ type Grant struct {
 	UserARN   string
 	SessionID string    // the client's name for the connection
 	Expires   time.Time // end of the credentials; zero: never
-	Signed    time.Time // when the client asked, by its own clock, in seconds; zero: not known
-	Attempt   uint32    // which of the requests of one second it is, as the client counts; most do not
 
 	// Prefetch asks for CHANNEL_DETAILS, PrefetchSort says in which order (spec 4.7).
 	Prefetch     bool
@@ -176,8 +177,8 @@ func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error
 	if err != nil {
 		return nil, err
 	}
-	if old := entry.replaced; old != nil {
-		h.end(old, CloseForbidden, "replaced by a newer connection with the same sessionId")
+	for _, older := range entry.older {
+		older.transport.Probe()
 	}
 	if entry.first {
 		h.load(context.WithoutCancel(ctx), s.member) // others may wait for it too
@@ -210,10 +211,10 @@ func (h *Hub) settle(ctx context.Context, s *Session, entry entry) error {
 
 // entry is what enter found.
 type entry struct {
-	replaced *Session
-	loading  *loading // nil when the user's memberships are known
-	first    bool     // the user was offline: somebody has to load it
-	stale    bool     // the account has changed since the request was decided
+	older   []*Session // of the same sessionId, that are to be probed
+	loading *loading   // nil when the user's memberships are known
+	first   bool       // the user was offline: somebody has to load it
+	stale   bool       // the account has changed since the request was decided
 }
 
 // enter adds the session to its user.
@@ -229,25 +230,18 @@ func (h *Hub) enter(g Grant, s *Session) (entry, error) {
 		h.users[key] = m
 		h.loading[m] = struct{}{}
 	}
-	for _, other := range m.sessions {
-		if other.id == s.id {
-			found.replaced = other
-		}
+	found.older = h.contest(m, s)
+	if n := len(m.sessions); n >= h.opts.MaxSessionsPerUser && (len(found.older) == 0 || n >= 2*h.opts.MaxSessionsPerUser) {
+		return entry{}, h.tooMany()
 	}
-	if found.replaced != nil && s.isLate(found.replaced) {
-		return entry{}, &CloseError{CloseTryLater, "the session has a newer connection: this request was signed before"}
-	}
-	if found.replaced == nil && len(m.sessions) >= h.opts.MaxSessionsPerUser {
-		return entry{}, &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", len(m.sessions))}
+	for _, older := range found.older {
+		older.rival = s
 	}
 	s.member = m
 	m.sessions = append(m.sessions, s)
 	h.list(s)
 	h.unsteady = h.unsteady || g.Standing != nil && !g.Steady
 	found.stale = g.Revision < h.revision
-	if found.replaced != nil { // after its successor came: a user without sessions is forgotten
-		h.leave(found.replaced)
-	}
 	if found.loading = m.loading; m.loading == nil {
 		h.begin(s, max(h.position, m.since))
 	}

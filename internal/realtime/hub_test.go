@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -28,6 +27,13 @@ type socket struct {
 	frames  []string
 	closed  *CloseError
 	ready   bool
+	probes  int
+}
+
+func (s *socket) Probe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.probes++
 }
 
 func (s *socket) Ready() {
@@ -269,66 +275,6 @@ func TestDeletedUserIsClosed(t *testing.T) {
 	w.deliver()
 	if bob.closed == nil || bob.closed.Code != CloseForbidden {
 		t.Errorf("closed with %v", bob.closed)
-	}
-}
-
-func TestSameSessionIDReplaces(t *testing.T) {
-	w := newWorld(t)
-	w.commit(join("c", "ann"))
-	w.deliver()
-	old := w.attach("ann", "7")
-	young := w.attach("ann", "7")
-	w.commit(message("c", "after"))
-	w.expect(young, "MSG after")
-	if old.closed == nil || old.closed.Code != CloseForbidden || young.closed != nil {
-		t.Errorf("old closed with %v, new with %v", old.closed, young.closed)
-	}
-	if n := w.hub.Stats().Sessions; n != 1 {
-		t.Errorf("%d sessions", n)
-	}
-}
-
-// TestALateRequestReplacesNobody: the client gave up the request that arrives last.
-func TestALateRequestReplacesNobody(t *testing.T) {
-	w := newWorld(t)
-	w.commit(join("c", "ann"))
-	w.deliver()
-	now := time.Now()
-	attach := func(signed time.Time, attempt uint32) (*socket, error) {
-		s := new(socket)
-		var err error
-		s.session, err = w.hub.Attach(t.Context(), Grant{App: "A", User: chime.UserRef("ann"), SessionID: "7", Signed: signed, Attempt: attempt}, s)
-		if err == nil {
-			t.Cleanup(s.session.Detach)
-		}
-		return s, err
-	}
-	young, err := attach(now, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, late := range []struct {
-		signed  time.Time
-		attempt uint32
-	}{{now.Add(-2 * time.Second), 9}, {now, 2}, {now, 0}} {
-		var refused *CloseError
-		if _, err := attach(late.signed, late.attempt); !errors.As(err, &refused) || refused.Code != CloseTryLater {
-			t.Errorf("the late one, attempt %d at %v: %v", late.attempt, late.signed, err)
-		}
-	}
-	w.commit(message("c", "1"))
-	if w.expect(young, "MSG 1"); young.closed != nil {
-		t.Errorf("the newer one was closed: %v", young.closed)
-	}
-	for _, then := range []struct {
-		signed  time.Time
-		attempt uint32
-	}{{now, 3}, {now, 4}, {now.Add(2 * time.Second), 0}, {now.Add(2 * time.Second), 0}, {time.Time{}, 0}, {time.Time{}, 0}} {
-		next, err := attach(then.signed, then.attempt)
-		if err != nil || young.closed == nil || young.closed.Code != CloseForbidden {
-			t.Fatalf("attempt %d at %v: %v; the one before: %v", then.attempt, then.signed, err, young.closed)
-		}
-		young = next
 	}
 }
 

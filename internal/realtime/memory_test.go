@@ -14,6 +14,7 @@ import (
 type mute struct{}
 
 func (mute) Ready()            {}
+func (mute) Probe()            {}
 func (mute) Close(int, string) {}
 
 // An idle user is bounded: performance.md gives a session 1.5 KB, with its socket.

@@ -51,6 +51,8 @@ func newResumer(t rapid.TB, user string) *resumer {
 	return r
 }
 
+func (r *resumer) Probe() {}
+
 func (r *resumer) Ready() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,9 +1,7 @@
 package realtime
 
 import (
-	"cmp"
 	"sync"
-	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 )
@@ -14,11 +12,10 @@ type Session struct {
 	transport Transport
 	member    *member
 	id        string
-	signed    int64 // seconds; that of no time is before all others
-	attempt   uint32
-	place     int32  // in hub.online, whose mu guards it
-	standing  any    // what the hub's authority knows its credentials by; nil: nothing can end them
-	client    Client // nil when its texts have no meaning
+	rival     *Session // the newer one of the same id that it is probed for; the hub's mu guards it
+	place     int32    // in hub.online, whose mu guards it
+	standing  any      // what the hub's authority knows its credentials by; nil: nothing can end them
+	client    Client   // nil when its texts have no meaning
 	form      form
 	extras    Extras
 	wants     bool // extras, so it is told which it has
@@ -35,7 +32,7 @@ type Session struct {
 }
 
 func (h *Hub) newSession(g Grant, t Transport) *Session {
-	s := &Session{hub: h, transport: t, id: g.SessionID, signed: g.Signed.Unix(), attempt: g.Attempt, standing: g.Standing}
+	s := &Session{hub: h, transport: t, id: g.SessionID, standing: g.Standing}
 	if g.Extras != 0 && h.opts.Companion != nil {
 		s.extras, s.wants, s.client = g.Extras, true, h.opts.Companion.Client(g)
 	}
@@ -53,16 +50,6 @@ func (h *Hub) newSession(g Grant, t Transport) *Session {
 		s.pull.prefetch = &prefetch{sort: g.PrefetchSort}
 	}
 	return s
-}
-
-// isLate reports whether the session was asked for before the other one of the same name. A client
-// that gave a connection up and made another must not lose that one when the request of the first
-// arrives after all: it would be told to stay away. Who cannot be compared is not late.
-func (s *Session) isLate(other *Session) bool {
-	if s.signed == (time.Time{}).Unix() {
-		return false
-	}
-	return cmp.Or(cmp.Compare(s.signed, other.signed), cmp.Compare(s.attempt, other.attempt)) < 0
 }
 
 // begin lets the session have what comes after a position of the log. The caller holds the hub's

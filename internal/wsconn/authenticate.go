@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/access"
@@ -86,9 +85,8 @@ func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Gra
 		}
 		return realtime.Grant{}, refused
 	}
-	attempt, _ := strconv.ParseUint(c.Query.Get("attempt"), 10, 32)
 	grant := realtime.Grant{
-		App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires, Signed: c.Signed, Attempt: uint32(attempt),
+		App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires,
 		Prefetch: c.Query.Get("prefetch-on") == "connect", PrefetchSort: c.Query.Get("prefetch-sort-by"),
 		Resume: c.Query.Has("resume-from"), ResumeFrom: c.Query.Get("resume-from"),
 		Extras:   realtime.ParseExtras(c.Query.Get("extras"), ","),

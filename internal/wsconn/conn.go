@@ -53,6 +53,13 @@ const (
 // only the newest is answered, at the next visit (RFC 6455 section 5.5.3 allows that).
 const pongBudget = 64
 
+// Signs of life: the peer sent something since the last ping, and since the last probe.
+const (
+	sincePing uint32 = 1 << iota
+	sinceProbe
+	sinceBoth = sincePing | sinceProbe
+)
+
 // conn is one socket as the protocol sees it: the realtime.Transport of its session. Its link
 // moves the bytes.
 type conn struct {
@@ -64,7 +71,7 @@ type conn struct {
 	texts    bool          // the session wants the client's texts
 	deflated bool          // messages may be compressed
 	settled  bool          // it is not counted as pending any more; Server.mu guards it
-	heard    atomic.Bool   // the peer sent something since the last ping
+	heard    atomic.Uint32 // for what the peer sent something in time: signs of life
 	spent    time.Duration // the reader's: the end of what the client used up of its pace
 
 	mu         sync.Mutex
@@ -134,6 +141,30 @@ func (c *conn) Ready() {
 // Close implements realtime.Transport.
 func (c *conn) Close(code int, reason string) {
 	c.shut(ending{causeHub, code, reason})
+}
+
+// Probe implements realtime.Transport. Probes are rare, so each has a timer.
+func (c *conn) Probe() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == open {
+		c.heard.And(^sinceProbe)
+		c.say(ws.OpPing, nil)
+		time.AfterFunc(c.srv.opts.ProbeTimeout, c.probed)
+	}
+}
+
+func (c *conn) probed() {
+	c.mu.Lock()
+	session, gone := c.session, c.phase != open
+	c.mu.Unlock()
+	switch {
+	case gone:
+	case session == nil: // it is not read from before the hub is done with it
+		time.AfterFunc(c.srv.opts.ProbeTimeout, c.probed)
+	default:
+		session.Probed(c.heard.Load()&sinceProbe != 0)
+	}
 }
 
 // attach gives the connection its session.
@@ -215,7 +246,7 @@ func (c *conn) received(p []byte) (goOn bool) {
 		c.muted = c.srv.pace.spend(&c.spent, 0, len(p)) > paceBurst
 		return true
 	}
-	c.heard.Store(true)
+	c.heard.Store(sinceBoth)
 	d := c.decoder
 	if d == nil {
 		d = newDecoder(c)
@@ -327,7 +358,7 @@ func (c *conn) visit(now time.Time, due, late bool) (expires time.Time) {
 // ping sends a ping and an overdue pong. It reports false when too many pings stayed without
 // any sign of life. Anything that the peer sends is one, not only a pong.
 func (c *conn) ping() bool {
-	if c.heard.Swap(false) {
+	if c.heard.And(^sincePing)&sincePing != 0 {
 		c.missed = 0
 	}
 	if int(c.missed) >= c.srv.opts.MissedPings {

@@ -118,6 +118,8 @@ type deaf struct{}
 
 func (deaf) Beat() {}
 
+func (deaf) Probed(bool) {}
+
 func (deaf) Received([]byte) {}
 
 func (s *fakeSession) waitDetached(t testing.TB) {

@@ -33,6 +33,8 @@ type Session interface {
 	Take(frames [][]byte, maxBytes int) [][]byte
 	// Beat is called at each ping.
 	Beat()
+	// Probed tells whether the client showed a sign of life after realtime.Transport.Probe.
+	Probed(alive bool)
 	// Received takes a text message of the client, which it may not keep.
 	Received(text []byte)
 	// Detach takes the session off the hub. It may be called more than once.
@@ -86,6 +88,8 @@ type Options struct {
 	PingInterval time.Duration
 	// MissedPings is how many pings may stay without any sign of life (default 2).
 	MissedPings int
+	// ProbeTimeout is how long the answer to a probe may take (default 3 s).
+	ProbeTimeout time.Duration
 	// WriteTimeout bounds one write, of at most 32 KiB or one frame (default 10 s).
 	WriteTimeout time.Duration
 	// CloseTimeout bounds the writing of a close frame, and then the wait for the peer's
@@ -130,6 +134,7 @@ func (o *Options) setDefaults() {
 	}
 	or(&o.PingInterval, 30*time.Second)
 	or(&o.MissedPings, 2)
+	or(&o.ProbeTimeout, 3*time.Second)
 	or(&o.WriteTimeout, 10*time.Second)
 	or(&o.CloseTimeout, 3*time.Second)
 	or(&o.AuthTimeout, 5*time.Second)

@@ -1,0 +1,47 @@
+package realtime
+
+import "fmt"
+
+// A client that comes with the sessionId of a socket that is there has either lost that one, and the
+// server does not know yet, or the other is a second tab or device. Only the older socket can tell:
+// it is probed, and both live when it answers. The newer one waits for nothing. No clock of a client
+// is asked, and no socket that is alive ends because of another.
+
+// contest lists the sessions of the same sessionId that are not being probed yet. The caller holds mu.
+func (h *Hub) contest(m *member, s *Session) (older []*Session) {
+	for _, other := range m.sessions {
+		if other.id == s.id && other.rival == nil {
+			older = append(older, other)
+		}
+	}
+	return older
+}
+
+// Probed is the answer to Transport.Probe. A session whose client is gone makes room for the newer
+// one that it was probed for. While that is not known a user may have more sessions than the limit, at
+// most twice as many; a newer one that there is no room for ends then.
+func (s *Session) Probed(alive bool) {
+	h := s.hub
+	h.mu.Lock()
+	rival := s.rival
+	s.rival = nil
+	if rival == nil || rival.ended() || s.ended() {
+		h.mu.Unlock()
+		return
+	}
+	gone, why := s, &CloseError{CloseTryLater, "silent while a newer connection of the same sessionId came"}
+	if alive {
+		gone, why = rival, h.tooMany()
+		if len(s.member.sessions) <= h.opts.MaxSessionsPerUser {
+			h.mu.Unlock()
+			return
+		}
+	}
+	h.leave(gone) // at once, so that it is not counted while it closes
+	h.mu.Unlock()
+	h.end(gone, why.Code, why.Reason)
+}
+
+func (h *Hub) tooMany() *CloseError {
+	return &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", h.opts.MaxSessionsPerUser)}
+}
