@@ -152,7 +152,9 @@ func (a *App) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.opened(a.data.Close)
-	if a.engine, err = pebble.Open(a.data.Store(), pebble.Options{Logger: a.deps.Log}); err != nil {
+	if a.engine, err = pebble.Open(a.data.Store(), pebble.Options{
+		Logger: a.deps.Log, ReserveBytes: int64(a.cfg.DiskReserve), LogBytes: int64(a.cfg.StoreLogSize),
+	}); err != nil {
 		return err
 	}
 	a.opened(a.engine.Close)

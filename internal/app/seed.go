@@ -88,13 +88,18 @@ func (d *Seeded) users(ctx context.Context, s *services) error {
 		return err
 	}
 	for _, user := range seedUsers {
-		_, err := s.identity.CreateAppInstanceUser(ctx, &identityapi.CreateAppInstanceUserRequest{
+		arn := s.site.RefARN(app.App, chime.UserRef(user.id))
+		d.UserARNs = append(d.UserARNs, arn)
+		_, err := s.identity.DescribeAppInstanceUser(ctx, &identityapi.DescribeAppInstanceUserRequest{AppInstanceUserARN: arn})
+		if err == nil {
+			continue
+		}
+		_, err = s.identity.CreateAppInstanceUser(ctx, &identityapi.CreateAppInstanceUserRequest{
 			AppInstanceARN: d.AppInstanceARN, AppInstanceUserID: user.id, Name: user.name,
 		})
 		if err != nil && !isConflict(err) {
 			return err
 		}
-		d.UserARNs = append(d.UserARNs, s.site.RefARN(app.App, chime.UserRef(user.id)))
 	}
 	return nil
 }
@@ -105,35 +110,37 @@ func (d *Seeded) channel(ctx context.Context, s *services) error {
 		return err
 	}
 	id := seedChannel
+	d.ChannelARN = s.site.ChannelARN(app.App, id)
+	_, err = s.channels.DescribeChannel(ctx, &messaging.DescribeChannelRequest{ChannelARN: d.ChannelARN, ChimeBearer: d.UserARNs[0]})
+	if err == nil {
+		return nil
+	}
 	_, err = s.channels.CreateChannel(ctx, &messaging.CreateChannelRequest{
 		AppInstanceARN: d.AppInstanceARN, ChannelID: &id, Name: seedChannelName,
 		Mode: messaging.ChannelModeUnrestricted, Privacy: messaging.ChannelPrivacyPublic,
 		ChimeBearer: d.UserARNs[0], MemberARNs: d.UserARNs[1:],
 	})
-	if err != nil && !isConflict(err) {
-		return err
+	if isConflict(err) { // alice may not see it any more
+		err = nil
 	}
-	d.ChannelARN = s.site.ChannelARN(app.App, id)
-	return nil
+	return err
 }
 
 // role is made once and then left as it is found.
 func (d *Seeded) role(ctx context.Context, s *services) error {
-	made, err := s.account.CreateRole(ctx, &iam.CreateRoleRequest{
-		RoleName: seedRole, AssumeRolePolicyDocument: fmt.Sprintf(seedTrust, s.site.Account),
-	})
-	if err == nil {
-		d.RoleARN = made.Role.ARN
-		_, err = s.account.PutRolePolicy(ctx, &iam.PutRolePolicyRequest{RoleName: seedRole, PolicyName: seedRole, PolicyDocument: seedPolicy})
-		return err
-	}
-	if !isConflict(err) {
-		return err
-	}
 	found, err := s.account.GetRole(ctx, &iam.GetRoleRequest{RoleName: seedRole})
 	if err == nil {
 		d.RoleARN = found.Role.ARN
+		return nil
 	}
+	made, err := s.account.CreateRole(ctx, &iam.CreateRoleRequest{
+		RoleName: seedRole, AssumeRolePolicyDocument: fmt.Sprintf(seedTrust, s.site.Account),
+	})
+	if err != nil {
+		return err
+	}
+	d.RoleARN = made.Role.ARN
+	_, err = s.account.PutRolePolicy(ctx, &iam.PutRolePolicyRequest{RoleName: seedRole, PolicyName: seedRole, PolicyDocument: seedPolicy})
 	return err
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -123,13 +124,21 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.account.Resume(ctx); err != nil {
 		return err
 	}
-	if err := s.identity.Resume(ctx); err != nil {
+	cleaning := lifecycle.Options{
+		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
+	}
+	if err := s.resume(ctx); errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
+		a.deps.Log.Warn("deletions that were begun wait until the store accepts changes", "error", err)
+		cleaning.Resume = s.resume
+	} else if err != nil {
 		return err
 	}
-	if err := s.channels.Resume(ctx); err != nil {
-		return err
-	}
-	return a.addBackground(ctx, clock, tokens)
+	return a.addBackground(ctx, cleaning)
+}
+
+// resume finishes the deletions that a crash or a failure of the store left undone.
+func (s *services) resume(ctx context.Context) error {
+	return errors.Join(s.identity.Resume(ctx), s.channels.Resume(ctx))
 }
 
 // accountCaller is who calls IAM, as far as IAM knows such people.
@@ -171,15 +180,12 @@ func (s *services) forget() {
 }
 
 // addBackground adds the actors that work on the log.
-func (a *App) addBackground(ctx context.Context, clock *store.Clock, tokens idempotency.Tokens) (err error) {
+func (a *App) addBackground(ctx context.Context, cleaning lifecycle.Options) (err error) {
 	a.services.log, err = dispatch.New(ctx, a.store, a.services.messages.Body, sinks{a.services.hub, a.services.extras})
 	if err != nil {
 		return err
 	}
-	cleaner := lifecycle.New(lifecycle.Options{
-		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: a.cfg.EventRetention,
-		RotateKeys: a.services.keyring.Rotate, Log: a.deps.Log,
-	})
+	cleaner := lifecycle.New(cleaning)
 	a.actors = append(a.actors,
 		actor{name: "open sessions", run: a.services.hub.Run, patience: stopPatience},
 		actor{name: "dispatch", run: a.services.log.Run, patience: stopPatience},

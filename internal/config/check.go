@@ -49,6 +49,8 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("cognito-guests-per-second", within(c.CognitoGuestsPerSecond, 0, 100_000))
 
 	fault("request-bytes", within(c.RequestBytes, 4<<20, 16<<30))
+	fault("disk-reserve", within(c.DiskReserve, 0, 1<<40))
+	fault("store-log-size", checkLogSize(c.StoreLogSize))
 	fault("presign-grace", within(c.PresignGrace, 0, 15*time.Minute))
 	fault("token-window", within(c.TokenWindow, time.Minute, 24*time.Hour))
 	fault("event-retention", within(c.EventRetention, time.Minute, 10*365*24*time.Hour))
@@ -99,6 +101,13 @@ func (c *Config) checkKeys(fault func(key string, err error)) {
 	} else if !isLoopback(c.Listen) {
 		fault("listen", fmt.Errorf("is open to other machines while the published default keys are in use: set %s and %s as well", EnvName(id), EnvName(secret)))
 	}
+}
+
+func checkLogSize(size Size) error {
+	if size == 0 {
+		return nil
+	}
+	return within(size, 1<<20, 256<<20)
 }
 
 func checkEngine(engine string) error {

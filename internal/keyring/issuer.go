@@ -52,7 +52,7 @@ func (k *Keyring) storedIssuer(ctx context.Context) (text []byte, err error) {
 
 // readIssuer answers nil when there is no key.
 func (k *Keyring) readIssuer(r store.Reader) ([]byte, error) {
-	all, err := read(r, k.wrap)
+	all, _, err := k.read(r)
 	if err != nil {
 		return nil, err
 	}

@@ -66,6 +66,7 @@ type Options struct {
 type Keyring struct {
 	store  store.Store
 	wrap   cipher.AEAD // seals the stored keys
+	former cipher.AEAD // sealed them before the root secret was changed; nil: it was not
 	clock  *store.Clock
 	now    func() time.Time
 	random io.Reader
@@ -98,44 +99,84 @@ func Open(ctx context.Context, o Options) (*Keyring, error) {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	k := &Keyring{store: o.Store, wrap: wrap, clock: o.Clock, now: o.Now, random: o.Random, rotate: o.Rotate}
-	var all []entry
-	err = o.Store.Update(ctx, func(tx store.Tx) (err error) {
-		if all, err = k.readOrReseal(tx, o.Previous); err != nil {
-			return err
+	if o.Previous != "" {
+		if k.former, err = wrapping(o.Previous); err != nil {
+			return nil, fmt.Errorf("keyring: %w", err)
 		}
-		all, err = k.complete(tx, all)
-		return err
-	})
+	}
+	all, err := k.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	return k, k.use(all)
 }
 
-// readOrReseal reads the stored keys, and seals them anew when only the former secret opens them.
-func (k *Keyring) readOrReseal(tx store.Tx, previous string) ([]entry, error) {
-	all, err := read(tx, k.wrap)
-	if !errors.Is(err, ErrRootSecret) || previous == "" {
+// open reads the keys, and writes only what has to be: keys that are not there, and those that the
+// former root secret sealed. Those can wait for Rotate while the store refuses changes.
+func (k *Keyring) open(ctx context.Context) (all []entry, err error) {
+	stale := false
+	err = k.store.View(ctx, func(r store.Reader) (err error) {
+		all, stale, err = k.read(r)
+		return err
+	})
+	if err != nil || !stale && !incomplete(all) {
 		return all, err
 	}
-	former, err := wrapping(previous)
-	if err != nil {
-		return nil, err
+	var written []entry
+	err = k.store.Update(ctx, func(tx store.Tx) (err error) {
+		if written, stale, err = k.read(tx); err != nil {
+			return err
+		}
+		if stale {
+			if err = k.reseal(tx, written); err != nil {
+				return err
+			}
+		}
+		written, err = k.complete(tx, written)
+		return err
+	})
+	if err != nil && !incomplete(all) && (errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable)) {
+		return all, nil
 	}
-	if all, err = read(tx, former); err != nil {
-		return nil, err
+	return written, err
+}
+
+// read reads the stored keys. They are stale when only the former root secret opens them.
+func (k *Keyring) read(r store.Reader) (all []entry, stale bool, err error) {
+	all, err = read(r, k.wrap)
+	if errors.Is(err, ErrRootSecret) && k.former != nil {
+		all, err = read(r, k.former)
+		return all, true, err
 	}
+	return all, false, err
+}
+
+// reseal seals the stored keys under the root secret.
+func (k *Keyring) reseal(tx store.Tx, all []entry) error {
 	for _, e := range all {
 		if err := k.put(tx, e); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return all, nil
+	return nil
+}
+
+// everyStore are the uses of which every store has a key.
+var everyStore = [...]string{useVault, useSecret, useSession}
+
+// incomplete reports whether one of them is missing.
+func incomplete(all []entry) bool {
+	for _, use := range everyStore {
+		if last(all, use) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // complete makes the keys that every store has.
 func (k *Keyring) complete(tx store.Tx, all []entry) ([]entry, error) {
-	for _, use := range []string{useVault, useSecret, useSession} {
+	for _, use := range everyStore {
 		if last(all, use) != nil {
 			continue
 		}
@@ -155,14 +196,20 @@ func (k *Keyring) Rotate(ctx context.Context) error {
 	k.loading.Lock()
 	defer k.loading.Unlock()
 	var all []entry
+	stale := false
 	err := k.store.View(ctx, func(r store.Reader) (err error) {
-		all, err = read(r, k.wrap)
+		all, stale, err = k.read(r)
 		return err
 	})
-	if err == nil && k.due(all) {
+	if err == nil && (stale || k.due(all)) {
 		err = k.store.Update(ctx, func(tx store.Tx) (err error) {
-			if all, err = read(tx, k.wrap); err != nil {
+			if all, stale, err = k.read(tx); err != nil {
 				return err
+			}
+			if stale {
+				if err = k.reseal(tx, all); err != nil {
+					return err
+				}
 			}
 			all, err = k.renew(tx, all)
 			return err

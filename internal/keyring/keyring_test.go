@@ -377,6 +377,46 @@ func TestFailingStore(t *testing.T) {
 	}
 }
 
+// A keyring opens while the store refuses changes, unless there is no key yet; what it would write
+// waits for Rotate.
+func TestOpenOnAFullDisk(t *testing.T) {
+	c := newCluster(t)
+	var full atomic.Bool
+	c.store = faulty.New(c.store, func(call faulty.Call) error {
+		if full.Load() && call.Op == faulty.Update {
+			return store.ErrFull
+		}
+		return nil
+	})
+	full.Store(true)
+	if _, err := c.open("root-secret", ""); !errors.Is(err, store.ErrFull) {
+		t.Errorf("without keys: %v", err)
+	}
+	full.Store(false)
+	token := c.token(c.node(), "text")
+	full.Store(true)
+	if !c.opens(c.node(), token, "text") {
+		t.Error("the keys are lost")
+	}
+	changed, err := c.open("new-secret", "root-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.opens(changed, token, "text") {
+		t.Error("sessions are lost with another root secret")
+	}
+	if err := changed.Rotate(t.Context()); !errors.Is(err, store.ErrFull) {
+		t.Errorf("Rotate: %v", err)
+	}
+	full.Store(false)
+	c.rotate(changed)
+	for secret, want := range map[string]error{"new-secret": nil, "root-secret": keyring.ErrRootSecret} {
+		if _, err := c.open(secret, ""); !errors.Is(err, want) {
+			t.Errorf("with %s afterwards: %v", secret, err)
+		}
+	}
+}
+
 func TestRotationIsNotTooFast(t *testing.T) {
 	st := memstore.New()
 	defer st.Close()

@@ -87,7 +87,7 @@ func (k *Keyring) findSession(number byte) (*sessionKey, error) {
 	defer cancel()
 	var all []entry
 	err := k.store.View(ctx, func(r store.Reader) (err error) {
-		all, err = read(r, k.wrap)
+		all, _, err = k.read(r)
 		return err
 	})
 	if err == nil {

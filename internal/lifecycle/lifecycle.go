@@ -1,5 +1,5 @@
 // Package lifecycle removes what has had its time: answers remembered for client request tokens,
-// events of the log and keys. It promises:
+// events of the log and keys; and it finishes deletions that were refused. It promises:
 //
 //   - Nothing younger than its window or retention is removed, and the latest event never is. Ages
 //     are in store time (store.Clock), which setting the machine's clock does not move.
@@ -29,8 +29,11 @@ type Options struct {
 	EventRetention time.Duration
 	// RotateKeys replaces and forgets keys when their time has come; nil when there are none.
 	RotateKeys func(context.Context) error
-	Interval   time.Duration // zero means DefaultInterval
-	Log        *slog.Logger
+	// Resume goes on with deletions that could not be finished, until it succeeds; nil when there
+	// are none.
+	Resume   func(context.Context) error
+	Interval time.Duration // zero means DefaultInterval
+	Log      *slog.Logger
 }
 
 // Cleaner makes the passes.
@@ -60,13 +63,21 @@ func (c *Cleaner) Run(ctx context.Context) error {
 	}
 }
 
-// Clean makes one pass. A part that fails does not keep the other from its work.
+// Clean makes one pass. A part that fails does not keep the others from their work. Only one may be
+// under way.
 func (c *Cleaner) Clean(ctx context.Context) error {
 	err := c.forget(ctx)
 	if c.o.RotateKeys != nil {
 		err = errors.Join(err, c.o.RotateKeys(ctx))
 	}
-	return err
+	if c.o.Resume == nil {
+		return err
+	}
+	refused := c.o.Resume(ctx)
+	if refused == nil {
+		c.o.Resume = nil
+	}
+	return errors.Join(err, refused)
 }
 
 // forget removes tokens and events, and saves store time.

@@ -13,10 +13,12 @@ import (
 )
 
 // mountTiny mounts a small disk, which needs root.
-func mountTiny(t *testing.T) (dir string) {
+func mountTiny(t *testing.T) (dir string) { return mount(t, "64m") }
+
+func mount(t *testing.T, size string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		t.Skip("NOT TESTED: a real full disk, because a small one cannot be mounted: ", err)
 	}
 	t.Cleanup(func() {
@@ -110,5 +112,27 @@ func TestRealDiskFull(t *testing.T) {
 	defer closed(t, s)
 	if err := readAll(s, acknowledged); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSmallDisks: with the sizes that are chosen for it, a disk of a few hundred megabytes takes a
+// tenth of that in changes, and the log does not fill it.
+func TestSmallDisks(t *testing.T) {
+	for size, changes := range map[string]int{"330m": 1000, "600m": 2000, "1g": 3000} { // of 32 KiB
+		t.Run(size, func(t *testing.T) {
+			s, err := Open(filepath.Join(mount(t, size), "data"), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer closed(t, s)
+			random, value := rand.NewChaCha8([32]byte{}), make([]byte, 32<<10)
+			for i := range changes {
+				_, _ = random.Read(value) // knows no error
+				err := s.Update(context.Background(), func(tx store.Tx) error { return tx.Put(table, store.K("value").Num(uint64(i)), value) })
+				if err != nil {
+					t.Fatalf("after %d KB: %v", i*32, err)
+				}
+			}
+		})
 	}
 }

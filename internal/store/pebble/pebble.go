@@ -3,6 +3,7 @@ package pebble
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -19,11 +20,14 @@ type Options struct {
 	// Logger gets what an operator should know; nil for nothing.
 	Logger *slog.Logger
 	// CacheBytes is the size of the cache of uncompressed blocks; 0 stands for 64 MiB. What is
-	// not flushed yet takes 128 MiB besides, while flushes lag up to twice as much.
+	// not flushed yet takes LogBytes twice besides, while flushes lag up to twice as much.
 	CacheBytes int64
 	// ReserveBytes of the disk are left free: with less, Updates are refused with
-	// store.ErrFull. 0 stands for 256 MiB, -1 for no reserve.
+	// store.ErrFull. 0 stands for an eighth of the disk and 256 MiB at most, -1 for no reserve.
 	ReserveBytes int64
+	// LogBytes is the size of a file of the write-ahead log, of which there are up to five and
+	// whose room is taken when it is made. 0 stands for a 32nd of the disk, from 4 to 64 MiB.
+	LogBytes int64
 
 	fs           vfs.FS // the disk; tests put another in its place
 	memTableSize uint64
@@ -36,14 +40,27 @@ func (o Options) withDefaults() Options {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
 	}
-	if o.ReserveBytes == 0 {
-		o.ReserveBytes = 256 << 20
-	}
 	if o.fs == nil {
 		o.fs = vfs.Default
 	}
 	if o.memTableSize == 0 {
-		o.memTableSize = 64 << 20
+		o.memTableSize = uint64(o.LogBytes)
+	}
+	return o
+}
+
+// fit chooses the sizes that depend on that of the disk.
+func (o Options) fit(dir string) Options {
+	const most = math.MaxInt64
+	size := int64(most)
+	if usage, err := o.fs.GetDiskUsage(dir); err == nil && usage.TotalBytes > 0 {
+		size = int64(min(usage.TotalBytes, most))
+	}
+	if o.ReserveBytes == 0 {
+		o.ReserveBytes = min(size/8, 256<<20)
+	}
+	if o.memTableSize == 0 {
+		o.memTableSize = uint64(min(max(size/32, 4<<20), 64<<20))
 	}
 	return o
 }
@@ -83,8 +100,7 @@ type Store struct {
 func Open(dir string, opts Options) (_ *Store, err error) {
 	opts = opts.withDefaults()
 	dir = filepath.Clean(dir)
-	s := &Store{dir: dir, health: newHealth(opts.Logger), poked: make(chan struct{}, 1), maxMemTableBytes: maxMemTables * opts.memTableSize}
-	s.disk = newDisk(opts.fs, dir, opts.ReserveBytes, s.health)
+	s := &Store{dir: dir, health: newHealth(opts.Logger), poked: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open %s: %w", dir, err)
@@ -94,6 +110,9 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if s.lock, err = lockFolder(opts.fs, dir); err != nil {
 		return nil, err
 	}
+	opts = opts.fit(dir)
+	s.maxMemTableBytes = maxMemTables * opts.memTableSize
+	s.disk = newDisk(opts.fs, dir, opts.ReserveBytes, s.health)
 	if err := verify(dir, s.lock, opts); err != nil {
 		return nil, err
 	}
