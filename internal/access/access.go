@@ -33,6 +33,8 @@ type Options struct {
 	Random io.Reader
 	// PresignGrace is how long after its end a presigned URL still opens (zero: one minute).
 	PresignGrace time.Duration
+	// PublicHosts are names of this server that clients sign though a proxy passes another Host on.
+	PublicHosts []string
 	// Explain adds to the refusal of a signature what the server computed, and to an explanation
 	// the text of the statement that denied.
 	Explain bool
@@ -72,7 +74,7 @@ func New(o Options) (*Service, error) {
 	if o.Site.Region != "us-east-1" { // IAM and the global STS endpoint sign for it everywhere
 		scopes = append(scopes, sigv4.Scopes("us-east-1", "iam", "sts")...)
 	}
-	verifier, err := sigv4.New(sigv4.Options{Scopes: scopes, Now: o.Now, Grace: o.PresignGrace, Explain: o.Explain})
+	verifier, err := sigv4.New(sigv4.Options{Scopes: scopes, Now: o.Now, Grace: o.PresignGrace, PublicHosts: o.PublicHosts, Explain: o.Explain})
 	if err != nil {
 		return nil, err
 	}

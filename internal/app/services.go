@@ -76,7 +76,8 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 	s.access, err = access.New(access.Options{
 		Store: a.store, Keyring: s.keyring, Site: site, RootAccessKeyID: cfg.RootAccessKeyID,
-		RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(), Clock: clock, Now: now, Random: random, PresignGrace: cfg.PresignGrace, Explain: cfg.Mode == config.Dev,
+		RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(), Clock: clock, Now: now, Random: random, PresignGrace: cfg.PresignGrace,
+		PublicHosts: []string{a.publicHost}, Explain: cfg.Mode == config.Dev,
 	})
 	if err != nil {
 		return err

@@ -167,7 +167,7 @@ func (t *transport) admit(x *exchange) (err error) {
 func (t *transport) sign(x *exchange) {
 	x.signed = sigv4.FromHTTP(x.r, [sha256.Size]byte{})
 	x.signed.Target = originForm(x.signed.Target)
-	x.signed.HeaderOnly = !t.options.Presigned
+	x.signed.Secure, x.signed.HeaderOnly = t.options.Secure(x.r), !t.options.Presigned
 }
 
 // source tells conditions where a request came from.

@@ -36,5 +36,6 @@ func (e explanation) answer(r *http.Request) (access.Explanation, error) {
 	signed := sigv4.FromHTTP(r, sha256.Sum256(nil))
 	signed.Target = access.ConnectTarget + "?" + r.URL.RawQuery
 	from := access.Source{Remote: r.RemoteAddr, Secure: e.Secure(r), UserAgent: r.UserAgent()}
+	signed.Secure = from.Secure
 	return e.Explainer.ExplainConnect(r.Context(), &signed, from)
 }

@@ -69,25 +69,61 @@ func (s *scratch) checkBody(r *Request) error {
 	})
 }
 
+// variant is what of a request clients sign as they send it.
+type variant struct {
+	path  bool // as sent: escaped once
+	query bool // as sent
+}
+
 // matches reports whether the signature of the claim is that of the request
-// under the key. A presigned URL may have its query signed as sent.
+// under the key, in its first spelling.
 func (s *scratch) matches(r *Request, c *claim, key *signingKey) bool {
-	ok := equal(c.signature, key.mac(s.build(r, c, false)))
-	if !ok && c.presigned {
-		ok = equal(c.signature, key.mac(s.build(r, c, true)))
-		s.query.sort()
+	return equal(c.signature, key.mac(s.build(r, c, variant{})))
+}
+
+// matchesOtherwise tries the other spellings of the public clients: any of the
+// hosts, the query of a presigned URL as sent, the path escaped once. Each
+// covers the same bytes as the first. The number of trials does not depend on
+// the key.
+func (s *scratch) matchesOtherwise(r *Request, c *claim, key *signingKey, hosts []string) bool {
+	ok := false
+	for i, host := range hosts {
+		var err error
+		if s.headers, s.spelling, err = appendHeaders(s.headers[:0], s.spelling, r, host, s.signed); err != nil {
+			continue // a host that is no header
+		}
+		if i > 0 {
+			ok = s.matches(r, c, key) || ok
+		}
+		if c.presigned {
+			ok = equal(c.signature, key.mac(s.build(r, c, variant{query: true}))) || ok
+			s.query.sort()
+		} else if i == 0 && escapedOnce(s.path) {
+			ok = equal(c.signature, key.mac(s.build(r, c, variant{path: true}))) || ok
+		}
 	}
 	return ok
 }
 
+// escapedOnce reports whether a path that is signed as sent names the same as
+// one that is signed escaped once more. With an escaped percent sign it might
+// be the canonical form of another path, whose signature it must not take.
+func escapedOnce(path string) bool {
+	return strings.Contains(path, "%") && !strings.Contains(path, "%25")
+}
+
 // build makes the canonical request and from it the string to sign, which
 // follows one free block in the result.
-func (s *scratch) build(r *Request, c *claim, asSent bool) []byte {
+func (s *scratch) build(r *Request, c *claim, sent variant) []byte {
 	b := append(s.canonical[:0], r.Method...)
 	b = append(b, '\n')
-	b = appendPath(b, s.path)
+	if sent.path {
+		b = append(b, s.path...)
+	} else {
+		b = appendPath(b, s.path)
+	}
 	b = append(b, '\n')
-	if asSent {
+	if sent.query {
 		b = s.query.appendSent(b)
 	} else {
 		b = s.query.appendStrict(b, s.omit)

@@ -11,9 +11,12 @@
 //   - What acts on a request must be signed: host always, and every x-amz-*
 //     header that is present, so that nobody can add an x-amz-chime-bearer or
 //     exchange a session token on the way.
-//   - Nothing is normalised. The canonical path is the path as sent, escaped
-//     once more, as every AWS service but S3 does it; the host is the Host
-//     header as sent. A proxy that rewrites either breaks the signature.
+//   - The canonical path is the path as sent, escaped once more, as every AWS
+//     service but S3 does it; a path signed as sent is accepted where it can
+//     mean nothing else. The host is the Host header as sent, or when that does
+//     not match, one of a few other names of this server (see candidates). No
+//     header of a proxy is believed, and a proxy that rewrites the path breaks
+//     the signature.
 //   - The expected signature and the secret never appear in a result, an error
 //     or its explanation; session tokens are cut out of explanations.
 //   - Verifying a header signature allocates nothing once the signing key is

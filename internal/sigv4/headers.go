@@ -118,16 +118,16 @@ func isOneOf(names []string, name string) bool {
 	return false
 }
 
-// appendHeaders appends the canonical headers, one line for each signed name.
-// spelling is a buffer for the form in which http.Header keeps a name.
-func appendHeaders(b, spelling []byte, r *Request, signed []string) ([]byte, []byte, error) {
+// appendHeaders appends the canonical headers, one line for each signed name,
+// with the given host. spelling is a buffer for the form in which http.Header keeps a name.
+func appendHeaders(b, spelling []byte, r *Request, host string, signed []string) ([]byte, []byte, error) {
 	for _, name := range signed {
 		b = append(b, name...)
 		b = append(b, ':')
 		var err error
 		switch {
 		case name == "host":
-			b, err = appendHost(b, r.Host)
+			b, err = appendHost(b, host)
 		case name == "content-length" && r.ContentLength >= 0:
 			b = strconv.AppendInt(b, r.ContentLength, 10)
 		default:
@@ -142,7 +142,7 @@ func appendHeaders(b, spelling []byte, r *Request, signed []string) ([]byte, []b
 	return b, spelling, nil
 }
 
-// appendHost appends the Host header in lower case.
+// appendHost appends the Host header as it is.
 func appendHost(b []byte, host string) ([]byte, error) {
 	if host == "" {
 		return b, incomplete(StepHeaders, "the request has no Host header")
@@ -151,9 +151,6 @@ func appendHost(b []byte, host string) ([]byte, error) {
 		c := host[i]
 		if c <= ' ' || c == 0x7f {
 			return b, incomplete(StepHeaders, "the Host header %s has a space or control character", quote(host))
-		}
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
 		}
 		b = append(b, c)
 	}

@@ -153,14 +153,14 @@ func (s Signer) signature(req *http.Request, c *claim, bodyHash [sha256.Size]byt
 	if err := checkHeaders(req.Header, names, false); err != nil {
 		return "", err
 	}
-	if work.headers, _, err = appendHeaders(nil, nil, &r, names); err != nil {
+	if work.headers, _, err = appendHeaders(nil, nil, &r, r.Host, names); err != nil {
 		return "", err
 	}
 	if err := work.checkBody(&r); err != nil {
 		return "", err
 	}
 	key := deriveKey(s.Credentials.SecretAccessKey, c.day, c.scope)
-	mac := key.mac(work.build(&r, c, false))
+	mac := key.mac(work.build(&r, c, variant{}))
 	return hex.EncodeToString(mac[:]), nil
 }
 

@@ -48,15 +48,19 @@ type Request struct {
 	ContentLength int64
 	// BodyHash is the SHA-256 of the body received, also of an empty one.
 	BodyHash [sha256.Size]byte
+	// Secure says that the request came over TLS, so that 443 is the port that
+	// a Host may leave out.
+	Secure bool
 	// HeaderOnly refuses a presigned URL here.
 	HeaderOnly bool
 }
 
-// FromHTTP describes a request that net/http's server received.
+// FromHTTP describes a request that net/http's server received. Callers that
+// know of a TLS connection which net/http does not, set Secure themselves.
 func FromHTTP(r *http.Request, bodyHash [sha256.Size]byte) Request {
 	return Request{
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header,
-		ContentLength: r.ContentLength, BodyHash: bodyHash,
+		ContentLength: r.ContentLength, BodyHash: bodyHash, Secure: r.TLS != nil,
 	}
 }
 
@@ -101,6 +105,9 @@ type Options struct {
 	// KeyCache is how many derived signing keys are kept at most, about 130
 	// bytes each. Zero means DefaultKeyCache.
 	KeyCache int
+	// PublicHosts are names of this server, host or host:port, that clients may
+	// have signed when a proxy passes another Host on.
+	PublicHosts []string
 	// Explain adds to the refusal of a wrong signature what the server
 	// computed. It helps people who write a signer.
 	Explain bool
@@ -204,11 +211,16 @@ func (v *Verifier) Verify(ctx context.Context, r *Request, keys Keys) (Result, e
 	}
 	key := v.cache.get(secret, c.day, index, c.scope)
 	matches := s.matches(r, &c, key)
+	var hosts []string
+	if !matches {
+		hosts = candidates(r, v.options.PublicHosts)
+		matches = s.matchesOtherwise(r, &c, key, hosts)
+	}
 	if refusal != nil {
 		return Result{}, refusal
 	}
 	if !matches {
-		return Result{}, v.mismatch(s, r, &c)
+		return Result{}, v.mismatch(s, r, &c, hosts)
 	}
 	return Result{
 		AccessKeyID: c.accessKeyID, SessionToken: c.token, Scope: v.options.Scopes[index],
@@ -250,7 +262,7 @@ func (v *Verifier) check(s *scratch, r *Request) (c claim, scope int, err error)
 	if err = checkHeaders(r.Header, s.signed, v.options.unsignedToken); err != nil {
 		return c, 0, err
 	}
-	if s.headers, s.spelling, err = appendHeaders(s.headers[:0], s.spelling, r, s.signed); err != nil {
+	if s.headers, s.spelling, err = appendHeaders(s.headers[:0], s.spelling, r, r.Host, s.signed); err != nil {
 		return c, 0, err
 	}
 	if v.options.unsignedToken {
@@ -329,14 +341,19 @@ func (v *Verifier) checkClock(c *claim) error {
 }
 
 // mismatch is the refusal of a wrong signature.
-func (v *Verifier) mismatch(s *scratch, r *Request, c *claim) error {
+func (v *Verifier) mismatch(s *scratch, r *Request, c *claim, hosts []string) error {
+	tried := make([]string, len(hosts))
+	for i, host := range hosts {
+		tried[i] = quote(host)
+	}
 	err := &Error{
 		Code: CodeInvalid, Status: http.StatusForbidden, Step: StepSignature,
-		Message: "the signature does not match the request: check the secret key, " +
-			"that the path is escaped twice and the query once, and that Host arrives as it was signed; this server received Host " + quote(r.Host),
+		Message: "the signature does not match the request, nor with Host as " + strings.Join(tried, ", ") +
+			": check the secret key, that the path is escaped twice and the query once, and that proxies pass Host and the path on as they were signed",
 	}
 	if v.options.Explain {
-		toSign := s.build(r, c, false)
+		s.headers, s.spelling, _ = appendHeaders(s.headers[:0], s.spelling, r, r.Host, s.signed) // as check made them
+		toSign := s.build(r, c, variant{})
 		err.CanonicalRequest = redact(string(s.canonical))
 		err.StringToSign = string(toSign[blockSize:])
 	}

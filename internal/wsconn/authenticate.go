@@ -77,6 +77,7 @@ func (g *Guard) refused(step, code string) {
 func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
 	signed := sigv4.FromHTTP(r, sha256.Sum256(nil))
 	from := access.Source{Remote: r.RemoteAddr, Secure: g.Secure(r), UserAgent: r.UserAgent()}
+	signed.Secure = from.Secure
 	c, err := g.Gate.Connect(ctx, &signed, from)
 	if err != nil {
 		refused, step, code := refusal(err)
