@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carillon-chat/carillon/internal/account/policies"
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/iam"
 )
@@ -143,6 +144,22 @@ func TestBuiltInPolicies(t *testing.T) {
 	}
 }
 
+// Templates attach AWS's own policies to the roles of functions, by ARNs that have a path.
+func TestPoliciesThatTemplatesAttach(t *testing.T) {
+	w := newWorld(t)
+	w.role("function")
+	const arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+	w.ok(&iam.AttachRolePolicyRequest{RoleName: "function", PolicyARN: arn})
+	attached := get[*iam.ListAttachedRolePoliciesResponse](w, &iam.ListAttachedRolePoliciesRequest{RoleName: "function"}).AttachedPolicies
+	if len(attached) != 1 || attached[0].PolicyARN != arn || attached[0].PolicyName != "AWSLambdaBasicExecutionRole" {
+		t.Errorf("attached: %+v", attached)
+	}
+	if policy := get[*iam.GetPolicyResponse](w, &iam.GetPolicyRequest{PolicyARN: arn}).Policy; policy.Path != "/service-role/" || policy.AttachmentCount != 1 {
+		t.Errorf("the policy is %+v", policy)
+	}
+	w.refused(&iam.AttachRolePolicyRequest{RoleName: "function", PolicyARN: "arn:aws:iam::aws:policy/AWSLambdaBasicExecutionRole"}, "NoSuchEntity")
+}
+
 func TestListPolicies(t *testing.T) {
 	w := newWorld(t)
 	w.user("ann")
@@ -151,16 +168,22 @@ func TestListPolicies(t *testing.T) {
 	w.ok(&iam.AttachUserPolicyRequest{UserName: "ann", PolicyARN: attached})
 	w.ok(&iam.AttachUserPolicyRequest{UserName: "ann", PolicyARN: chimeAccess})
 	w.ok(&iam.CreateUserRequest{UserName: "bob", PermissionsBoundary: &limiting})
+	var builtIn []string
+	for _, m := range policies.BuiltIn() {
+		builtIn = append(builtIn, m.Name)
+	}
+	ofAWS := strings.Join(builtIn, " ")
 	for _, tc := range []struct {
 		name string
 		req  iam.ListPoliciesRequest
 		want string
 	}{
-		{"all", iam.ListPoliciesRequest{}, "AdministratorAccess AmazonChimeFullAccess a-deep b-attached C-limiting"},
-		{"all by name", iam.ListPoliciesRequest{Scope: iam.PolicyScopeTypeAll}, "AdministratorAccess AmazonChimeFullAccess a-deep b-attached C-limiting"},
-		{"built in", iam.ListPoliciesRequest{Scope: iam.PolicyScopeTypeAws}, "AdministratorAccess AmazonChimeFullAccess"},
+		{"all", iam.ListPoliciesRequest{}, ofAWS + " a-deep b-attached C-limiting"},
+		{"all by name", iam.ListPoliciesRequest{Scope: iam.PolicyScopeTypeAll}, ofAWS + " a-deep b-attached C-limiting"},
+		{"built in", iam.ListPoliciesRequest{Scope: iam.PolicyScopeTypeAws}, ofAWS},
 		{"own", iam.ListPoliciesRequest{Scope: iam.PolicyScopeTypeLocal}, "a-deep b-attached C-limiting"},
 		{"path", iam.ListPoliciesRequest{PathPrefix: p("/x/")}, "a-deep"},
+		{"path of AWS's", iam.ListPoliciesRequest{PathPrefix: p("/service-role/"), MaxItems: p(2)}, "AmazonAPIGatewayPushToCloudWatchLogs AWSLambdaBasicExecutionRole"},
 		{"in use", iam.ListPoliciesRequest{OnlyAttached: true}, "AmazonChimeFullAccess b-attached C-limiting"},
 		{"attached", iam.ListPoliciesRequest{PolicyUsageFilter: iam.PolicyUsageTypePermissionsPolicy}, "AmazonChimeFullAccess b-attached"},
 		{"limiting", iam.ListPoliciesRequest{PolicyUsageFilter: iam.PolicyUsageTypePermissionsBoundary}, "C-limiting"},

@@ -161,14 +161,3 @@ func TestWhatCannotBeReadAllowsNothing(t *testing.T) {
 		return nil
 	})
 }
-
-func TestBuiltInPoliciesAreInOrder(t *testing.T) {
-	var last string
-	for _, m := range policies.BuiltIn() {
-		version, ok := m.Version(m.Default)
-		if _, err := iam.Parse([]byte(version.Document)); !ok || err != nil || m.Name <= last {
-			t.Errorf("%s: %v", m.Name, err)
-		}
-		last = m.Name
-	}
-}
