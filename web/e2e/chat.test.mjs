@@ -56,6 +56,26 @@ test("alice over http and bob over https see each other's messages, typing, edit
   assert.equal(await asBob.getByText("typo").count(), 0);
 });
 
+test("one's own message leaves no channel unread, neither here nor for other clients", async () => {
+  await write(alice, "the last word");
+  await message(alice, "the last word").waitFor();
+  const marker = async () => {
+    const { ChannelMembership } = await server.messaging().describeChannelMembershipForAppInstanceUser({
+      ChannelArn: server.generalArn, AppInstanceUserArn: server.userArn("alice"), ChimeBearer: server.userArn("alice"),
+    });
+    const { AppInstanceUserMembershipSummary: seen } = ChannelMembership;
+    return seen.ReadMarkerTimestamp >= ChannelMembership.ChannelSummary.LastMessageTimestamp;
+  };
+  await eventually("the read marker is past the message", marker);
+  await alice.goto(`${server.http}/chat/?user=alice`);
+  await connection(alice, "live");
+  const general = alice.getByTestId("channel-item").filter({ hasText: "General" });
+  await general.waitFor();
+  assert.equal(await general.getByTestId("unread").count(), 0);
+  await general.click();
+  await message(alice, "the last word").waitFor();
+});
+
 test("alice creates a channel and adds bob, who sees it at once", async () => {
   await alice.getByTestId("create-channel").click();
   await alice.getByTestId("channel-name").fill("Plans");

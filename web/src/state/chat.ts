@@ -167,12 +167,17 @@ export class Chat {
     this.store.dispatch({ type: "older-loaded", arn, page });
   }
 
-  /** The person sees the channel: moves the read marker, here at once and on the server soon. */
+  /** The person sees the channel: moves the read marker. */
   noticeRead(arn: string): void {
     const channel = this.state.mine.channels[arn];
     if (arn !== this.state.selected || !this.isWatched()) return;
     if (channel?.lastMessageAt === undefined || channel.lastMessageAt <= (channel.readAt ?? 0)) return;
-    this.store.dispatch({ type: "read", arn, at: channel.lastMessageAt });
+    this.markRead(arn, channel.lastMessageAt);
+  }
+
+  /** Moves the read marker, here at once and on the server soon. */
+  private markRead(arn: string, at: number): void {
+    this.store.dispatch({ type: "read", arn, at });
     clearTimeout(this.readTimers.get(arn));
     const mark = () => void this.attempt("The channel could not be marked as read.", () => this.api.markRead(arn));
     this.readTimers.set(arn, setTimeout(mark, readDelayMs));
@@ -295,10 +300,13 @@ export class Chat {
   private onEvent = (event: LiveEvent): void => {
     const { dispatch } = this.store;
     switch (event.kind) {
-      case "message":
+      case "message": {
+        const ownNews = this.isOwnNews(event.message);
         dispatch({ type: "message", message: event.message });
-        this.noticeRead(event.message.channelArn);
+        if (ownNews) this.markRead(event.message.channelArn, event.message.createdAt);
+        else this.noticeRead(event.message.channelArn);
         return;
+      }
       case "message-deleted":
         return dispatch({ type: "message-deleted", arn: event.channelArn, messageId: event.messageId });
       case "edit-refused":
@@ -319,6 +327,16 @@ export class Chat {
         return dispatch({ type: "member-removed", arn: event.channelArn, memberArn: event.member.arn });
     }
   };
+
+  /**
+   * The person's own message, of this client or another, is no news to them. The server counts it as
+   * one until the marker is past it.
+   */
+  private isOwnNews(message: Message): boolean {
+    const channel = this.state.mine.channels[message.channelArn];
+    const counts = message.persistent && message.status === "SENT" && message.createdAt > (channel?.readAt ?? 0);
+    return counts && channel !== undefined && message.sender.arn === this.state.me.arn;
+  }
 
   /** The person became a member; the event says of which channel, not what it is called. */
   private async meet(arn: string): Promise<void> {

@@ -20,8 +20,11 @@ export function Composer({ chat, arn, name, draft }: Props) {
 
   useLayoutEffect(() => {
     const area = input.current!;
+    const form = area.form!;
+    form.style.minHeight = `${form.offsetHeight}px`; // or the list above would grow, and scroll, while this is measured
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight}px`;
+    form.style.minHeight = "";
   }, [draft]);
 
   // On a phone the keyboard would cover what the person came to read.

@@ -79,18 +79,21 @@ function typingLine(names: string[]): string {
 }
 
 /**
- * Follows the end while the person is there, and keeps the message under
- * their eyes in place when older ones are put above it.
+ * Follows the end while the person is there and when they send something, and
+ * keeps the message under their eyes in place when older ones are put above it.
  */
 function useScroll(room: Room) {
   const scroller = useRef<HTMLDivElement>(null);
-  const last = useRef({ first: room.messages[0]?.id, height: 0, following: true });
+  const last = useRef({ first: room.messages[0]?.id, sent: room.outbox.at(-1)?.token, height: 0, view: 0, following: true });
   const [atEnd, setAtEnd] = useState(true);
 
   useLayoutEffect(() => {
     const box = scroller.current!;
     const first = room.messages[0]?.id;
     const grewAbove = last.current.first !== undefined && first !== last.current.first;
+    const sent = room.outbox.at(-1)?.token;
+    if (sent !== undefined && sent !== last.current.sent) last.current.following = true;
+    last.current.sent = sent;
     if (last.current.following) box.scrollTop = box.scrollHeight;
     else if (grewAbove) box.scrollTop += box.scrollHeight - last.current.height;
     last.current.first = first;
@@ -101,6 +104,7 @@ function useScroll(room: Room) {
   useEffect(() => {
     const box = scroller.current!;
     const observer = new ResizeObserver(() => {
+      last.current.view = box.clientHeight;
       if (last.current.following) box.scrollTop = box.scrollHeight;
     });
     observer.observe(box);
@@ -109,9 +113,12 @@ function useScroll(room: Room) {
 
   const onScroll = () => {
     const box = scroller.current!;
+    const resized = box.clientHeight !== last.current.view; // which is no will of the person
     const near = box.scrollHeight - box.scrollTop - box.clientHeight < nearEndPx;
-    last.current.following = near;
+    last.current.view = box.clientHeight;
     last.current.height = box.scrollHeight;
+    if (resized && last.current.following) return;
+    last.current.following = near;
     setAtEnd(near);
   };
   const toEnd = () => {

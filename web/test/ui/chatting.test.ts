@@ -123,6 +123,42 @@ test("older messages load above without moving what is read", async () => {
   expect(await alice.getByTestId("load-older").count()).toBe(0);
 });
 
+test("what one sends oneself is always seen, and so is what comes after it", async () => {
+  const { world } = harness.server;
+  const long = world.addChannel("endless", "Endless", [world.userArn("alice"), world.userArn("bob")]);
+  for (let i = 1; i <= 40; i++) world.addMessage(long, world.userArn("bob"), `number ${i}.`);
+  const [alice, bob] = [await enter("alice", "endless"), await enter("bob", "endless")];
+  await message(alice, "number 40.").waitFor();
+  const inView = (text: string) =>
+    message(alice, text).evaluate((node) => {
+      const box = node.closest(".scroller")!.getBoundingClientRect();
+      return node.getBoundingClientRect().bottom <= box.bottom + 1;
+    });
+  const toEnd = alice.getByRole("button", { name: "Newest messages" });
+
+  // Typing lets the composer grow line by line, and the list must go on following.
+  const words = "one word after the other until the composer has grown to several lines ".repeat(9).trim();
+  await alice.getByTestId("composer").pressSequentially(words);
+  expect(await toEnd.count()).toBe(0);
+  await alice.keyboard.press("Enter");
+  await message(alice, words).waitFor();
+  await expect.poll(() => inView(words)).toBe(true);
+  await write(bob, "answer");
+  await message(alice, "answer").waitFor();
+  await expect.poll(() => inView("answer")).toBe(true);
+
+  // Who has scrolled up stays there when others write, and goes to the end with an own message.
+  await message(alice, "number 5.").scrollIntoViewIfNeeded();
+  await toEnd.waitFor();
+  await write(bob, "unseen");
+  await message(alice, "unseen").waitFor();
+  expect(await inView("unseen")).toBe(false);
+  await write(alice, "here I am");
+  await message(alice, "here I am").waitFor();
+  await expect.poll(() => inView("here I am")).toBe(true);
+  await toEnd.waitFor({ state: "detached" });
+});
+
 test("changes of the channel itself are seen", async () => {
   const { world, emit } = harness.server;
   const members = [world.userArn("alice")];

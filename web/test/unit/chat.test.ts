@@ -95,6 +95,56 @@ describe("sending", () => {
   });
 });
 
+describe("the read marker", () => {
+  const own = (more: Partial<Message> = {}) => ({ ...message("own", 50), sender: alice, ...more });
+  const news = (arn: string, more: Partial<Message> = {}) => ({ kind: "message", message: own({ channelArn: arn, ...more }) }) as const;
+
+  async function marks(act: (set: ReturnType<typeof setUp>) => void): Promise<string[]> {
+    vi.useFakeTimers();
+    try {
+      const marked: string[] = [];
+      const set = setUp({ markRead: async (arn) => void marked.push(arn), send: async () => "own" });
+      set.live().onState("live");
+      await vi.runAllTimersAsync();
+      set.chat.select(general);
+      await vi.runAllTimersAsync();
+      marked.length = 0;
+      act(set);
+      await vi.runAllTimersAsync();
+      return marked;
+    } finally {
+      vi.useRealTimers();
+    }
+  }
+
+  test("is moved on the server, once, by a message that is sent here", async () => {
+    const marked = await marks((set) => {
+      set.chat.send(general, "own");
+      set.live().onEvent(news(general));
+    });
+    expect(marked).toEqual([general]);
+  });
+
+  test("is moved by an own message of another client, wherever it was written", async () => {
+    expect(await marks((set) => set.live().onEvent(news(general)))).toEqual([general]);
+    const elsewhere = await marks((set) => {
+      set.chat.select(undefined);
+      set.live().onEvent(news(general));
+    });
+    expect(elsewhere).toEqual([general]);
+  });
+
+  test("is moved neither by what others write elsewhere nor by what nobody reads", async () => {
+    const marked = await marks((set) => {
+      set.chat.select(undefined);
+      set.live().onEvent(news(general, { sender: bob }));
+      set.live().onEvent(news(general, { persistent: false }));
+      set.live().onEvent(news(general, { status: "FAILED" } as Partial<Message>));
+    });
+    expect(marked).toEqual([]);
+  });
+});
+
 describe("after a gap", () => {
   test("everything missed appears, down to the oldest message shown", async () => {
     const stored: Message[] = [message("a", 10), message("b", 20)];
