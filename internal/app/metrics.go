@@ -113,6 +113,7 @@ func sampleSockets(sockets *wsconn.Server) sampler {
 		s := sockets.Stats()
 		gauge("carillon_sockets_open", "WebSockets that are open.", float64(s.Open))
 		gauge("carillon_sockets_pending", "Upgrades and WebSockets that are not authenticated yet.", float64(s.Pending))
+		gauge("carillon_sockets_waiting", "Authenticated WebSockets that wait because their user opens more than rate-connect.", float64(s.Waiting))
 		gauge("carillon_sockets_refused", "WebSockets that were refused and wait for their client to close.", float64(s.Refused))
 		counter("carillon_sockets_cut_off_total", "Refused WebSockets that were cut off to make room for others.", float64(s.CutOff))
 		counter("carillon_sockets_accepted_total", "WebSockets that were authenticated.", float64(s.Accepted))

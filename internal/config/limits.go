@@ -49,7 +49,7 @@ type Rates struct {
 	ListSubChannels      int `key:"rate-list-sub-channels" default:"0" aws:"15" doc:"ListSubChannels, in calls a second for one channel. 0 is off."`
 	Batch                int `key:"rate-batch" default:"0" aws:"1" doc:"BatchCreateChannelMembership, in calls a second for one channel. 0 is off."`
 	Bearer               int `key:"rate-bearer" default:"0" aws:"10" doc:"All messaging calls together, in calls a second for one ChimeBearer. 0 is off."`
-	Connect              int `key:"rate-connect" default:"0" aws:"1" doc:"WebSockets that one user opens, over all sessions, a second. 0 is off."`
+	Connect              int `key:"rate-connect" default:"0" aws:"1" doc:"WebSockets that one user opens, over all sessions, a second. One more waits for its turn up to 5 seconds, and is closed with 4005 when that is not enough. 0 is off."`
 }
 
 const (

@@ -59,7 +59,7 @@ func (b *buckets) take(now int64, claims []claim) (short rate, wait time.Duratio
 	b.lock(claims)
 	defer b.unlock(claims)
 	for _, c := range claims {
-		least := b.shards[c.shard()].until(c.key, now) - int64(c.rate.calls)*burst*c.rate.interval
+		least := b.shards[c.shard()].until(c.key, now) - c.rate.burst()
 		if lacks := time.Duration(least + c.rate.interval - now); lacks > wait {
 			short, wait = c.rate, lacks
 		}
@@ -73,6 +73,21 @@ func (b *buckets) take(now int64, claims []claim) (short rate, wait time.Duratio
 		s.full[c.key] = s.until(c.key, now) + c.rate.interval
 	}
 	return rate{}, 0
+}
+
+// reserve takes one call from a bucket although it may have none yet, and tells when it will have: in
+// wait, which is at most patience. Otherwise it takes nothing.
+func (b *buckets) reserve(now int64, c claim, patience time.Duration) (wait time.Duration, reserved bool) {
+	s := &b.shards[c.shard()]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tidy(now)
+	full := s.until(c.key, now) + c.rate.interval
+	if wait = time.Duration(full - now - c.rate.burst()); wait > patience {
+		return wait, false
+	}
+	s.full[c.key] = full
+	return max(wait, 0), true
 }
 
 // lock locks the shards of the claims, in order of the shards, so that two calls never wait for
@@ -98,12 +113,12 @@ func (b *buckets) unlock(claims []claim) {
 	}
 }
 
-// giveBack undoes what take took for the claim.
-func (b *buckets) giveBack(c claim) {
+// giveBack undoes what was taken for the claim, unless calls wait for what the bucket will have.
+func (b *buckets) giveBack(now int64, c claim) {
 	s := &b.shards[c.shard()]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if full, known := s.full[c.key]; known {
+	if full, known := s.full[c.key]; known && full-now <= c.rate.burst() {
 		s.full[c.key] = full - c.rate.interval
 	}
 }
@@ -127,7 +142,7 @@ func (s *shard) tidy(now int64) {
 	if now < s.sweep {
 		return
 	}
-	s.sweep = now + burst*int64(time.Second)
+	s.sweep = now + burstSeconds*int64(time.Second)
 	s.filled = max(s.filled, len(s.full))
 	for key, full := range s.full {
 		if full <= now {

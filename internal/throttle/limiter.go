@@ -21,8 +21,8 @@ type Options struct {
 // MaxRate is the highest rate, in calls a second.
 const MaxRate = 1_000_000
 
-// burst is how many seconds of its rate a full bucket holds (spec 10.7).
-const burst = 2
+// burstSeconds is how many seconds of its rate a full bucket holds (spec 10.7).
+const burstSeconds = 2
 
 // Limiter keeps the buckets. It is safe for concurrent use; nil admits everything.
 type Limiter struct {
@@ -54,6 +54,10 @@ type rate struct {
 	calls    int    // a second
 	interval int64  // nanoseconds for one call
 }
+
+// burst is how long a full bucket lasts for calls that come at once, in the time that it takes to
+// fill, nanoseconds.
+func (r rate) burst() int64 { return int64(r.calls) * burstSeconds * r.interval }
 
 // New makes a Limiter, or nil when every rate is off. It refuses names that are no rate's and
 // rates below zero or above MaxRate.
@@ -177,24 +181,26 @@ func (l *Limiter) isElastic(ctx context.Context, standard, elastic claim, channe
 	return l.elastic(ctx, channelARN)
 }
 
-// Connect takes what a new WebSocket of the user needs. A socket that comes to nothing after
-// all is to be given back with NotConnected, so that a client in a loop gets in once it may.
-func (l *Limiter) Connect(userARN string) error {
+// Connect takes what a new WebSocket of the user needs, and tells how long it has to wait for its
+// turn: turns are given in the order of the calls. It refuses a socket that would wait for longer
+// than patience. A turn that is not waited for is lost. A socket that had its turn and comes to
+// nothing after all is to be given back with NotConnected, so that a client in a loop gets in once it
+// may.
+func (l *Limiter) Connect(userARN string, patience time.Duration) (wait time.Duration, err error) {
 	if l == nil || l.connect.calls == 0 {
-		return nil
+		return 0, nil
 	}
-	claims := [...]claim{l.buckets.claim(l.connect, userARN, "")}
-	short, wait := l.buckets.take(l.elapsed(), claims[:])
-	if wait == 0 {
-		return nil
+	wait, reserved := l.buckets.reserve(l.elapsed(), l.buckets.claim(l.connect, userARN, ""), patience)
+	if !reserved {
+		return 0, l.connect.refusal(wait)
 	}
-	return short.refusal(wait)
+	return wait, nil
 }
 
-// NotConnected undoes a Connect that was granted.
+// NotConnected undoes a Connect, unless later sockets wait: their turns are fixed.
 func (l *Limiter) NotConnected(userARN string) {
 	if l != nil && l.connect.calls > 0 {
-		l.buckets.giveBack(l.buckets.claim(l.connect, userARN, ""))
+		l.buckets.giveBack(l.elapsed(), l.buckets.claim(l.connect, userARN, ""))
 	}
 }
 

@@ -360,7 +360,10 @@ func TestOnlyCallbacksThatChangeAMessageAreCounted(t *testing.T) {
 
 func TestConnectionsThatComeToNothingAreGivenBack(t *testing.T) {
 	w := newWorld(t, map[string]int{"rate-connect": 1})
-	connect := func(user string) bool { return refusal(t, w.Connect(user)) == nil }
+	connect := func(user string) bool {
+		wait, err := w.Connect(user, 0)
+		return refusal(t, err) == nil && wait == 0
+	}
 	for range 10 {
 		if !connect("alice") {
 			t.Fatal("what was given back is gone")
@@ -378,6 +381,32 @@ func TestConnectionsThatComeToNothingAreGivenBack(t *testing.T) {
 	w.now = w.now.Add(time.Second)
 	if !connect("alice") || connect("alice") {
 		t.Error("not one a second")
+	}
+}
+
+func TestConnectionsOverTheRateWaitTheirTurn(t *testing.T) {
+	w := newWorld(t, map[string]int{"rate-connect": 1})
+	const patience = 5 * time.Second
+	for i, want := range []time.Duration{0, 0, 1, 2, 3, 4, 5} {
+		if wait, err := w.Connect("alice", patience); err != nil || wait != want*time.Second {
+			t.Errorf("connection %d waits %v, %v; want %v", i+1, wait, err, want*time.Second)
+		}
+	}
+	_, err := w.Connect("alice", patience)
+	if e := refusal(t, err); e == nil || e.RetryAfter != 6*time.Second {
+		t.Errorf("one more: %v", err)
+	}
+	if wait, err := w.Connect("bob", patience); wait != 0 || err != nil {
+		t.Errorf("bob waits for alice: %v, %v", wait, err)
+	}
+	// A turn that came to nothing is not given to two while others wait for theirs.
+	w.now = w.now.Add(time.Second)
+	w.NotConnected("alice")
+	if wait, err := w.Connect("alice", patience); err != nil || wait != 5*time.Second {
+		t.Errorf("after a second: %v, %v", wait, err)
+	}
+	if _, err := w.Connect("alice", patience); err == nil {
+		t.Error("two have one turn")
 	}
 }
 
@@ -404,7 +433,8 @@ func TestRatesThatAreOffCostNothing(t *testing.T) {
 	op := api.Operation{Service: "chime-sdk-messaging", Name: "SendChannelMessage"}
 	var req api.Request = &messaging.SendChannelMessageRequest{ChannelARN: "c", ChimeBearer: "b"}
 	n := testing.AllocsPerRun(100, func() {
-		if l.Admit(context.Background(), &op, req) != nil || l.Connect("u") != nil {
+		_, err := l.Connect("u", time.Minute)
+		if err != nil || l.Admit(context.Background(), &op, req) != nil {
 			t.Error("refused")
 		}
 		l.NotConnected("u")

@@ -13,6 +13,7 @@ import (
 // Server.mu guards it.
 type door struct {
 	pending  int
+	waiting  int                  // authenticated ones, for a turn of their user
 	networks map[netip.Prefix]int // of the pending ones; without those that have none
 	refused  []*conn              // the oldest first; few, so a search is cheap
 }
@@ -63,6 +64,27 @@ func (s *Server) admitted(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.door.settle(c)
+}
+
+// mayWait reports whether one more may wait for a turn of its user. Some more at the same moment do no
+// harm.
+func (s *Server) mayWait() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.door.waiting < s.opts.MaxWaiting
+}
+
+func (s *Server) waits(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.door.settle(c)
+	s.door.waiting++
+}
+
+func (s *Server) waited() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.door.waiting--
 }
 
 // refuse closes a connection that becomes no session. It gives its place back and waits for its

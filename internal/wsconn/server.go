@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -83,6 +84,12 @@ type Options struct {
 	// nil does not.
 	Limiter *throttle.Limiter
 
+	// ConnectWait is how long a connection over the limiter's rate waits for its turn (default 5 s;
+	// negative: not at all). Further ones are closed with 4005, and those beyond MaxWaiting in all
+	// (default 1,024).
+	ConnectWait time.Duration
+	MaxWaiting  int
+
 	// PingInterval lies between two pings of a connection (default 30 s). Credentials expire
 	// with a thirtieth of it as precision.
 	PingInterval time.Duration
@@ -95,6 +102,9 @@ type Options struct {
 	// CloseTimeout bounds the writing of a close frame, and then the wait for the peer's
 	// (default 3 s each).
 	CloseTimeout time.Duration
+	// CloseSpread is the time over which Shutdown spreads the closing of sockets, so that their
+	// clients do not come back all at once; zero closes all at one moment.
+	CloseSpread time.Duration
 	// AuthTimeout bounds authentication and attaching to the hub together (default 5 s).
 	AuthTimeout time.Duration
 	// MaxPending bounds the upgrades and sockets that are not authenticated (default 1,024).
@@ -138,6 +148,11 @@ func (o *Options) setDefaults() {
 	or(&o.WriteTimeout, 10*time.Second)
 	or(&o.CloseTimeout, 3*time.Second)
 	or(&o.AuthTimeout, 5*time.Second)
+	if o.ConnectWait == 0 {
+		o.ConnectWait = 5 * time.Second
+	}
+	o.ConnectWait = max(o.ConnectWait, 0)
+	or(&o.MaxWaiting, 1024)
 	or(&o.MaxPending, 1024)
 	or(&o.MaxPendingPerAddress, 512)
 	or(&o.MaxRefused, 256)
@@ -304,18 +319,27 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 
 	var grant realtime.Grant
 	var session Session
+	var wait time.Duration // for the rate of the user's connections
 	refused := s.inTurn(ctx, func(ctx context.Context) (refused *realtime.CloseError) {
 		if grant, refused = s.opts.Authenticate(ctx, r); refused != nil {
 			return refused
 		}
 		unshare(&grant)
 		grant.Compressed = c.deflated
-		if err := s.opts.Limiter.Connect(grant.UserARN); err != nil {
-			return &realtime.CloseError{Code: realtime.CloseThrottled, Reason: err.Error()}
+		if wait, refused = s.reserve(c, grant.UserARN); refused != nil || wait > 0 {
+			return refused
 		}
 		session, refused = s.attach(ctx, grant, c)
 		return refused
 	})
+	if wait > 0 { // without a turn
+		if refused = s.await(ctx, wait); refused == nil {
+			refused = s.inTurn(ctx, func(ctx context.Context) (refused *realtime.CloseError) {
+				session, refused = s.attach(ctx, grant, c)
+				return refused
+			})
+		}
+	}
 	if refused != nil {
 		s.refuse(c, refused)
 		s.logRefusal("websocket refused", "code", refused.Code, "reason", refused.Reason, "user", grant.UserARN, "remote", r.RemoteAddr)
@@ -334,9 +358,41 @@ func (s *Server) inTurn(ctx context.Context, do func(context.Context) *realtime.
 	defer s.turn(ctx)()
 	refused := do(ctx)
 	if refused != nil && ctx.Err() != nil {
-		return &realtime.CloseError{Code: codeTryLater, Reason: "connecting took too long, try again"}
+		return errTooLate
 	}
 	return refused
+}
+
+var errTooLate = &realtime.CloseError{Code: codeTryLater, Reason: "connecting took too long, try again"}
+
+// reserve asks the limiter for the user's next turn to connect. A connection that waits for it is
+// authenticated, so it gives its place among the pending back.
+func (s *Server) reserve(c *conn, userARN string) (wait time.Duration, refused *realtime.CloseError) {
+	patience := s.opts.ConnectWait
+	if !s.mayWait() {
+		patience = 0
+	}
+	wait, err := s.opts.Limiter.Connect(userARN, patience)
+	if err != nil {
+		return 0, &realtime.CloseError{Code: realtime.CloseThrottled, Reason: err.Error()}
+	}
+	if wait > 0 {
+		s.waits(c)
+	}
+	return wait, nil
+}
+
+// await waits for a turn that was reserved.
+func (s *Server) await(ctx context.Context, wait time.Duration) *realtime.CloseError {
+	defer s.waited()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return errTooLate
+	}
 }
 
 func (s *Server) attach(ctx context.Context, g realtime.Grant, c *conn) (Session, *realtime.CloseError) {
@@ -376,7 +432,8 @@ func piece(whole, part string) string {
 	return strings.Clone(part)
 }
 
-// Shutdown closes all connections with the code and reason and waits until they have ended.
+// Shutdown closes all connections with the code and reason, spread over CloseSpread, and waits until
+// they have ended.
 // When ctx is done first it cuts the rest off and returns ctx's error. From now on requests
 // get 503.
 func (s *Server) Shutdown(ctx context.Context, code int, reason string) error {
@@ -391,9 +448,7 @@ func (s *Server) Shutdown(ctx context.Context, code int, reason string) error {
 	}
 	s.mu.Unlock()
 	s.stop()
-	for _, c := range s.wheel.all() {
-		c.shut(e)
-	}
+	s.closeAll(ctx, e)
 	select {
 	case <-s.empty:
 		return nil
@@ -403,4 +458,26 @@ func (s *Server) Shutdown(ctx context.Context, code int, reason string) error {
 		c.giveUp(causeShutdown)
 	}
 	return ctx.Err()
+}
+
+// closeAll closes the connections in an order of chance, evenly over CloseSpread, each at some moment
+// of its share. It ends early with ctx, or when none is left.
+func (s *Server) closeAll(ctx context.Context, e ending) {
+	all := s.wheel.all()
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	share := float64(s.opts.CloseSpread) / float64(max(len(all), 1))
+	begin := time.Now()
+	for i, c := range all {
+		at := time.Duration((float64(i) + rand.Float64()) * share)
+		if wait := at - time.Since(begin); wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-s.empty:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+		c.shut(e)
+	}
 }

@@ -6,6 +6,7 @@ import "maps"
 type Stats struct {
 	Open     int // sockets now, those that are not authenticated included
 	Pending  int // upgrades and sockets that are not authenticated, now
+	Waiting  int // authenticated sockets that wait for a turn of their user, now
 	Refused  int // sockets that were refused and wait for their peer's close frame, now
 	Accepted uint64
 	// Rejected requests got an HTTP error instead of a WebSocket, by reason: upgrade, query, busy,
@@ -33,6 +34,7 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counts := s.counts
+	counts.Waiting = s.door.waiting
 	counts.Pending, counts.Refused = s.door.pending, len(s.door.refused)
 	counts.Closed, counts.Rejected = maps.Clone(s.counts.Closed), maps.Clone(s.counts.Rejected)
 	counts.FramesWritten, counts.BytesWritten = s.framesWritten.Load(), s.bytesWritten.Load()

@@ -99,7 +99,7 @@ func TestConnectionsOfAUserAreRateLimited(t *testing.T) {
 		t.Fatal(err)
 	}
 	hub := newFakeHub()
-	_, address := start(t, Options{Hub: hub, Limiter: limiter})
+	_, address := start(t, Options{Hub: hub, Limiter: limiter, ConnectWait: -1})
 	connects := func() {
 		t.Helper()
 		dial(t, address)
