@@ -120,6 +120,9 @@ func refuse(reason Reason, message string) error {
 }
 
 func (g *Guard) isOwn(host string) bool {
+	if host == "" {
+		return true // no browser: health checks in HTTP/1.0 send none
+	}
 	name, ok := hostname(host)
 	if !ok {
 		return false

@@ -43,6 +43,7 @@ func TestPublishedKeysAreForPagesOfThisMachineAlone(t *testing.T) {
 		want       browser.Reason
 	}{
 		{"a program", own, nil, ""},
+		{"a health check in HTTP/1.0", "", nil, ""},
 		{"another port, forwarded", "localhost:8080", nil, ""},
 		{"IPv4", "127.0.0.1:24463", nil, ""},
 		{"IPv6", "[::1]:24463", nil, ""},
@@ -63,7 +64,6 @@ func TestPublishedKeysAreForPagesOfThisMachineAlone(t *testing.T) {
 		{"own name as a prefix", "localhost.evil.example", nil, browser.ForeignHost},
 		{"own name before a port that is none", "localhost:24463.evil.example", nil, browser.ForeignHost},
 		{"address of a neighbour", "192.0.2.8", nil, browser.ForeignHost},
-		{"no host", "", nil, browser.ForeignHost},
 		{"bare IPv6", "::1", nil, browser.ForeignHost},
 		{"broken IPv6", "[::1", nil, browser.ForeignHost},
 		{"page of another site", own, map[string]string{"Origin": "https://evil.example"}, browser.ForeignOrigin},
