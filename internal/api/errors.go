@@ -73,6 +73,11 @@ func Forbidden(format string, args ...any) *Error {
 	return ForbiddenException.Errorf(format, args...)
 }
 
+// Unauthorized refuses a caller who is none: a bearer that is not registered.
+func Unauthorized(format string, args ...any) *Error {
+	return UnauthorizedClientException.Errorf(format, args...)
+}
+
 // NotFound says that something is missing. Only operations that declare it may
 // answer so (spec 10.5).
 func NotFound(format string, args ...any) *Error { return NotFoundException.Errorf(format, args...) }

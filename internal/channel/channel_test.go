@@ -82,7 +82,7 @@ func TestCreateChannelRefusals(t *testing.T) {
 		"member is a channel":  {func(r *messaging.CreateChannelRequest) { r.MemberARNs = []string{w.Channel("taken")} }, "BadRequest"},
 		"app is a channel":     {func(r *messaging.CreateChannelRequest) { r.AppInstanceARN = w.Channel("taken") }, "BadRequest"},
 		"another app instance": {func(r *messaging.CreateChannelRequest) { r.AppInstanceARN = w.App + "0" }, "Forbidden"},
-		"unknown bearer":       {func(r *messaging.CreateChannelRequest) { r.ChimeBearer = w.User("nobody") }, "Forbidden"},
+		"unknown bearer":       {func(r *messaging.CreateChannelRequest) { r.ChimeBearer = w.User("nobody") }, "UnauthorizedClient"},
 		"elastic and UNRESTRICTED": {func(r *messaging.CreateChannelRequest) {
 			servicetest.Elastic(2, 2, 1)(r)
 			r.Mode = messaging.ChannelModeUnrestricted

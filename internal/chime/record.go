@@ -33,6 +33,9 @@ type User struct {
 	Updated    Millis      `cbor:"5,keyasint"`
 	Expiration *Expiration `cbor:"6,keyasint,omitempty"`
 	Order      uint64      `cbor:"7,keyasint"` // place of creation: lists are in order of creation
+	// Asked is a hash of the Name and Metadata that the user was made with; records of before it was
+	// kept have none.
+	Asked []byte `cbor:"8,keyasint,omitempty"`
 }
 
 // Bot is an app instance bot.

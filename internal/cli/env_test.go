@@ -118,7 +118,7 @@ func TestSecondAppInstance(t *testing.T) {
 	if got := say(nil, "--app-instance", "none"); got.code != 2 || !strings.Contains(got.stderr, "other (") || !strings.Contains(got.stderr, "dev (") {
 		t.Errorf("by a wrong name: %d %s", got.code, got.stderr)
 	}
-	if got := say(nil, "--app-instance", "other"); got.code != 1 || !strings.Contains(got.stderr, "ForbiddenException") {
+	if got := say(nil, "--app-instance", "other"); got.code != 1 || !strings.Contains(got.stderr, "UnauthorizedClientException") {
 		t.Errorf("in the other: %d %s", got.code, got.stderr)
 	}
 	others := []string{"AWS_ACCESS_KEY_ID=AKIAOTHER00000000001", "AWS_SECRET_ACCESS_KEY=of-another-person"}

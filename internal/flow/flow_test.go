@@ -347,7 +347,7 @@ func TestWhoChangesTheFlow(t *testing.T) {
 			stranger = "NotFound"
 		}
 		for _, tc := range []struct{ by, want string }{
-			{"ban", stranger}, {"mem", "Forbidden"}, {"hid", "Forbidden"}, {"out", stranger}, {"nobody", "Forbidden"},
+			{"ban", stranger}, {"mem", "Forbidden"}, {"hid", "Forbidden"}, {"out", stranger}, {"nobody", "UnauthorizedClient"},
 			{"adm", "ok"}, {"mod", "ok"}, {"owner", "ok"},
 		} {
 			if got := associate(w, tc.by, "c", arn); got != tc.want {

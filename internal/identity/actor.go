@@ -17,9 +17,9 @@ type Actor struct {
 	Admin bool   // holds the role of app instance admin
 }
 
-// ResolveBearer finds who the member ChimeBearer names. An ARN that is malformed, of another
-// account, or of nobody who exists is refused with ForbiddenException, in the same words, so
-// that it tells nothing (spec 2.3). The caller compares Actor.App with what the call is about.
+// ResolveBearer finds the user or bot that the member ChimeBearer names. An ARN that is malformed, of
+// another account, or of none that exists is refused with UnauthorizedClientException, in the same
+// words, so that it tells nothing. The caller compares Actor.App with what the call is about.
 func ResolveBearer(r store.Reader, site chime.Site, arn string) (Actor, error) {
 	actor, err := Recognize(r, site, arn)
 	if err != nil {
@@ -49,7 +49,7 @@ func Recognize(r store.Reader, site chime.Site, arn string) (Actor, error) {
 }
 
 func invalidBearer() error {
-	return api.Forbidden("ChimeBearer is an invalid app instance user ARN")
+	return api.Unauthorized("ChimeBearer is an invalid app instance user ARN")
 }
 
 // Exists reports whether the user or bot exists in an app instance of which the caller knows

@@ -137,12 +137,12 @@ func TestBearerIsResolvedToWhoItIs(t *testing.T) {
 		} {
 			w.t.Run(name, func(t *testing.T) {
 				_, err := w.bearer(arn)
-				refused(t, err, "ForbiddenException", "invalid app instance user ARN")
+				refused(t, err, "UnauthorizedClientException", "invalid app instance user ARN")
 			})
 		}
 		ok(w.t, w.deleteApp(app))
 		_, err = w.bearer(bob)
-		refused(w.t, err, "ForbiddenException", "invalid app instance user ARN")
+		refused(w.t, err, "UnauthorizedClientException", "invalid app instance user ARN")
 	})
 }
 

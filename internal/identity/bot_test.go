@@ -185,7 +185,7 @@ func TestABotIsWhateverAUserCanBe(t *testing.T) {
 			w.t.Errorf("asked for %+v, want %+v", w.cascade.removals, want)
 		}
 		_, err = w.bearer(bot)
-		refused(w.t, err, "ForbiddenException", "ChimeBearer")
+		refused(w.t, err, "UnauthorizedClientException", "ChimeBearer")
 		_, err = w.describeBot(bot)
 		refused(w.t, err, "NotFoundException", "AppInstanceBotArn")
 		refused(w.t, w.tag(bot, tag("a", "1")), "ForbiddenException", "ResourceARN")

@@ -38,7 +38,7 @@ func TestABotTalksAndLeaves(t *testing.T) {
 	text = w.Text("alice", "c", "beep again")
 	text.ChimeBearer = bot
 	_, err = w.Messages.SendChannelMessage(ctx, text)
-	refused(t, err, "ForbiddenException", "ChimeBearer")
+	refused(t, err, "UnauthorizedClientException", "ChimeBearer")
 	got, err := w.Messages.GetChannelMessage(ctx, &messaging.GetChannelMessageRequest{
 		ChannelARN: w.Channel("c"), MessageID: id, ChimeBearer: w.User("alice"),
 	})

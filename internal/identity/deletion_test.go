@@ -271,7 +271,7 @@ func TestAppInstanceIsGoneFromTheFirstCommit(t *testing.T) {
 			_, err = w.describeApp(app)
 			refused(w.t, err, "ForbiddenException", "AppInstanceArn")
 			_, err = w.bearer(alice)
-			refused(w.t, err, "ForbiddenException", "ChimeBearer")
+			refused(w.t, err, "UnauthorizedClientException", "ChimeBearer")
 			refused(w.t, w.tag(alice, tag("a", "1")), "ForbiddenException", "ResourceARN")
 			w.wantList(w.apps())
 			if commits == 5 { // enough of retries: the next start does the rest

@@ -1,7 +1,9 @@
 package identity
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/identity"
@@ -10,8 +12,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// CreateAppInstanceUser makes a user with the id that the caller chose. A user of that id with
-// equal name and metadata is answered as if it were made now, and left as it is (spec 8.2).
+// CreateAppInstanceUser makes a user with the id that the caller chose. A user of that id that was
+// made with equal name and metadata, or has them now, is answered as if it were made now, and left as
+// it is: login hooks create the user at each login.
 func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateAppInstanceUserRequest) (*wire.CreateAppInstanceUserResponse, error) {
 	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
 	if err != nil {
@@ -27,6 +30,7 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 		ID: req.AppInstanceUserID, Name: req.Name, Metadata: text(req.Metadata),
 		Created: now, Updated: now, Expiration: expirationOf(req.ExpirationSettings),
 	}
+	user.Asked = asked(&user)
 	for {
 		var before *chime.Task
 		err = s.store.Update(ctx, func(tx store.Tx) (err error) {
@@ -67,6 +71,24 @@ func userDeletion(r store.Reader, app string, ref chime.Ref) (*chime.Task, error
 	return &task, nil
 }
 
+// asked is a hash of what tells two calls for a user apart.
+func asked(user *chime.User) []byte {
+	sum := sha256.Sum256(store.K(user.Name, user.Metadata))
+	return sum[:16]
+}
+
+// sameUser reports whether a call asks for the user that there is: as it was asked for at first, or as
+// it is now. Of a user whose record does not tell what was asked for the name decides.
+func sameUser(existing, wanted *chime.User) bool {
+	switch {
+	case existing.Name == wanted.Name && existing.Metadata == wanted.Metadata:
+		return true
+	case existing.Asked == nil:
+		return existing.Name == wanted.Name
+	}
+	return bytes.Equal(existing.Asked, wanted.Asked)
+}
+
 func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []chime.Tag) error {
 	key := store.K(app, user.ID)
 	existing, found, err := store.Users.Get(tx, key)
@@ -74,7 +96,7 @@ func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []ch
 		return err
 	}
 	if found {
-		if existing.Name == user.Name && existing.Metadata == user.Metadata {
+		if sameUser(&existing, &user) {
 			return nil
 		}
 		return api.Conflict("an app instance user with this AppInstanceUserId exists with another Name or Metadata")

@@ -8,6 +8,7 @@ import (
 
 	wire "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/identity"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 func TestUserIsDescribedAsCreatedAndUpdated(t *testing.T) {
@@ -122,5 +123,54 @@ func TestUserLimit(t *testing.T) {
 		w.user(app, "carol")
 		_, err = w.CreateAppInstanceUser(context.Background(), userRequest(app, "dave"))
 		refused(w.t, err, "ResourceLimitExceededException", "2 users")
+	})
+}
+
+// A call that is equal to the one that made the user changes nothing, whatever was changed since: login
+// hooks create the user at each login.
+func TestCreatingAUserAgainAfterItWasUpdated(t *testing.T) {
+	onEachEngine(t, func(w *world) {
+		app := w.app("app")
+		create := func(name, metadata string) error {
+			req := userRequest(app, "dan")
+			req.Name, req.Metadata = name, ptr(metadata)
+			_, err := w.CreateAppInstanceUser(context.Background(), req)
+			return err
+		}
+		update := func(name, metadata string) {
+			w.t.Helper()
+			_, err := w.UpdateAppInstanceUser(context.Background(), &wire.UpdateAppInstanceUserRequest{
+				AppInstanceUserARN: app + "/user/dan", Name: name, Metadata: ptr(metadata)})
+			ok(w.t, err)
+		}
+		ok(w.t, create("Dan", ""))
+		update("Dan", `{"avatar":1}`)
+		position := w.position()
+		ok(w.t, create("Dan", ""))
+		refused(w.t, create("Dan", "else"), "ConflictException", "Name or Metadata")
+		ok(w.t, create("Dan", `{"avatar":1}`)) // as it is now
+		if got := w.events(position); len(got) > 0 {
+			w.t.Errorf("events %q", got)
+		}
+		update("Daniel", "")
+		ok(w.t, create("Dan", ""))
+		refused(w.t, create("Da", "n"), "ConflictException", "Name or Metadata")
+		if dan, err := w.describeUser(app + "/user/dan"); err != nil || dan.Name != "Daniel" {
+			w.t.Errorf("dan is %+v, %v", dan, err)
+		}
+
+		// A record of before what was asked for was kept: an equal Name is enough.
+		res, err := site.Parse("AppInstanceArn", app)
+		ok(w.t, err)
+		ok(w.t, w.store.Update(context.Background(), func(tx store.Tx) error {
+			dan, _, err := store.Users.Get(tx, store.K(res.App, "dan"))
+			if err != nil {
+				return err
+			}
+			dan.Asked = nil
+			return store.Users.Put(tx, store.K(res.App, "dan"), dan)
+		}))
+		ok(w.t, create("Daniel", "whatever"))
+		refused(w.t, create("Dan", ""), "ConflictException", "Name or Metadata")
 	})
 }

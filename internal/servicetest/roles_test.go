@@ -102,16 +102,17 @@ func TestCallersWhoAreNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, bearer := range map[string]string{
-		"unknown":            w.User("nobody"),
-		"other app instance": stranger.AppInstanceUserARN,
-		"other account":      strings.Replace(w.User("mem"), "000000000000", "111122223333", 1),
-		"a channel":          w.Channel("c"),
-		"no ARN of ours":     "arn:aws:s3:::bucket",
+	for bearer, want := range map[string]string{
+		w.User("nobody"):            "UnauthorizedClient",
+		stranger.AppInstanceUserARN: "Forbidden",
+		strings.Replace(w.User("mem"), "000000000000", "111122223333", 1): "UnauthorizedClient",
+		w.Channel("c"):        "UnauthorizedClient",
+		w.App:                 "UnauthorizedClient",
+		"arn:aws:s3:::bucket": "UnauthorizedClient",
 	} {
 		_, err := w.Channels.DescribeChannel(context.Background(), &messaging.DescribeChannelRequest{ChannelARN: w.Channel("c"), ChimeBearer: bearer})
-		if got := servicetest.Outcome(err); got != "Forbidden" {
-			t.Errorf("%s: %s", name, got)
+		if got := servicetest.Outcome(err); got != want {
+			t.Errorf("%s: %s, want %s", bearer, got, want)
 		}
 	}
 }
