@@ -15,7 +15,7 @@ import (
 // the end of the membership alone.
 func (s *Service) CreateChannelBan(ctx context.Context, req *messaging.CreateChannelBanRequest) (*messaging.CreateChannelBanResponse, error) {
 	resp := &messaging.CreateChannelBanResponse{ChannelARN: req.ChannelARN}
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "CreateChannelBan", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (v *Visit) refuseBanned(r store.Reader, member string, ref chime.Ref) error
 // DeleteChannelBan lifts a ban. The membership that it ended does not come back. Lifting one
 // that there is not is done already.
 func (s *Service) DeleteChannelBan(ctx context.Context, req *messaging.DeleteChannelBanRequest) (*messaging.DeleteChannelBanResponse, error) {
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "DeleteChannelBan", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (v *Visit) removeBan(tx store.Tx, b chime.Ban, now chime.Millis) error {
 // DescribeChannelBan answers one ban, to those who manage the channel.
 func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.DescribeChannelBanRequest) (*messaging.DescribeChannelBanResponse, error) {
 	resp := new(messaging.DescribeChannelBanResponse)
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+	err := s.view(ctx, "DescribeChannelBan", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.Describ
 // ListChannelBans lists the bans in the order in which they were made.
 func (s *Service) ListChannelBans(ctx context.Context, req *messaging.ListChannelBansRequest) (*messaging.ListChannelBansResponse, error) {
 	resp := &messaging.ListChannelBansResponse{ChannelARN: req.ChannelARN}
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+	err := s.view(ctx, "ListChannelBans", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ func (s *Service) BatchCreateChannelMembership(ctx context.Context, req *messagi
 		kind = messaging.ChannelMembershipTypeDefault
 	}
 	var resp *messaging.BatchCreateChannelMembershipResponse
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
+	err := s.update(ctx, "BatchCreateChannelMembership", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
 		resp, err = s.batch(tx, v, kind, req.MemberARNs, req.SubChannelID)
 		return err
 	})
@@ -200,7 +200,7 @@ func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMe
 		return &messaging.BatchCreateChannelMembershipError{MemberARN: arn, ErrorCode: code, ErrorMessage: text}
 	}
 	if !may {
-		return because(messaging.ErrorCodeForbidden, "you are not allowed to add this member"), nil
+		return because(messaging.ErrorCodeForbidden, v.reason("BatchCreateChannelMembership")), nil
 	}
 	ref, err := v.find(r, "MemberArns", arn)
 	if err != nil {

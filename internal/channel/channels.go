@@ -13,7 +13,7 @@ import (
 // DescribeChannel answers the whole channel to those who may read it (rules c, d).
 func (s *Service) DescribeChannel(ctx context.Context, req *messaging.DescribeChannelRequest) (*messaging.DescribeChannelResponse, error) {
 	resp := new(messaging.DescribeChannelResponse)
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
+	err := s.view(ctx, "DescribeChannel", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
 		if err := require(v.mayDescribe()); err != nil {
 			return err
 		}
@@ -25,7 +25,7 @@ func (s *Service) DescribeChannel(ctx context.Context, req *messaging.DescribeCh
 
 // UpdateChannel changes the members that are present and tells all members of the channel.
 func (s *Service) UpdateChannel(ctx context.Context, req *messaging.UpdateChannelRequest) (*messaging.UpdateChannelResponse, error) {
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "UpdateChannel", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
@@ -75,7 +75,7 @@ func (v *Visit) announce(tx store.Tx, kind string, now chime.Millis) error {
 func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChannelRequest) (*messaging.DeleteChannelResponse, error) {
 	var app, uid string
 	var more bool
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
+	err := s.update(ctx, "DeleteChannel", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
@@ -115,8 +115,8 @@ func (s *Service) ListChannels(ctx context.Context, req *messaging.ListChannelsR
 		if actor.App != at.App {
 			return api.Forbidden("ChimeBearer and AppInstanceArn belong to different app instances")
 		}
-		if err := require(actor.Admin || privacy == messaging.ChannelPrivacyPublic); err != nil {
-			return err
+		if !actor.Admin && privacy != messaging.ChannelPrivacyPublic {
+			return refusal(req.ChimeBearer, "ListChannels", req.AppInstanceARN, "only app instance admins may list PRIVATE channels")
 		}
 		scope := store.NewPage("ListChannels "+at.App+" "+string(privacy), req.MaxResults, req.NextToken)
 		list := store.Prefix(store.K(at.App, string(privacy)))

@@ -15,7 +15,7 @@ func (s *Service) PutChannelExpirationSettings(ctx context.Context, req *messagi
 	if req.ChimeBearer == nil {
 		return nil, errNoBearer
 	}
-	err := s.update(ctx, *req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "PutChannelExpirationSettings", *req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}

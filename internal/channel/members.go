@@ -14,7 +14,7 @@ import (
 // included. One that is a member of the type already is answered likewise, and nothing changes.
 func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.CreateChannelMembershipRequest) (*messaging.CreateChannelMembershipResponse, error) {
 	resp := &messaging.CreateChannelMembershipResponse{ChannelARN: req.ChannelARN}
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "CreateChannelMembership", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		ref, err := v.find(tx, "MemberArn", req.MemberARN)
 		if err != nil {
 			return err
@@ -46,7 +46,7 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 // one of its sub-channel, or for those who manage the channel any.
 func (s *Service) DescribeChannelMembership(ctx context.Context, req *messaging.DescribeChannelMembershipRequest) (*messaging.DescribeChannelMembershipResponse, error) {
 	resp := new(messaging.DescribeChannelMembershipResponse)
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+	err := s.view(ctx, "DescribeChannelMembership", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
 		res, err := s.site.ParseIdentity("MemberArn", req.MemberARN)
 		if err != nil {
 			return err
@@ -102,7 +102,7 @@ func (s *Service) ListChannelMemberships(ctx context.Context, req *messaging.Lis
 	if kind == "" {
 		kind = messaging.ChannelMembershipTypeDefault
 	}
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+	err := s.view(ctx, "ListChannelMemberships", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
 		if err := require(v.mayReadMembers() && (v.Manages() || !hidden(kind))); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (v *Visit) Members(r store.Reader, limit int) (members []messaging.ChannelM
 // one that does not exist is done already. A moderator leaves the sub-channel that is named, or
 // all.
 func (s *Service) DeleteChannelMembership(ctx context.Context, req *messaging.DeleteChannelMembershipRequest) (*messaging.DeleteChannelMembershipResponse, error) {
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "DeleteChannelMembership", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		ref, err := v.parse("MemberArn", req.MemberARN)
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func (s *Service) subject(r store.Reader, actor identity.Actor, arn *string) (ch
 		return actor.Ref, nil
 	}
 	if !actor.Admin {
-		return "", api.Forbidden("only an app instance admin may ask about AppInstanceUserArn other than its own")
+		return "", api.Forbidden("only app instance admins may ask about an AppInstanceUserArn other than their own")
 	}
 	return findIdentity(r, s.site, actor.App, "AppInstanceUserArn", *arn)
 }
@@ -131,7 +131,7 @@ func (s *Service) membershipSummary(r store.Reader, actor identity.Actor, theirs
 // or for admins anybody's (rules g, h).
 func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Context, req *messaging.DescribeChannelMembershipForAppInstanceUserRequest) (*messaging.DescribeChannelMembershipForAppInstanceUserResponse, error) {
 	resp := new(messaging.DescribeChannelMembershipForAppInstanceUserResponse)
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+	err := s.view(ctx, "DescribeChannelMembershipForAppInstanceUser", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
 		ref, err := s.subject(r, v.Actor, &req.AppInstanceUserARN)
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Contex
 // UpdateChannelReadMarker sets the caller's read marker behind the latest message. Its time is now,
 // not before the former one (Millis.NotBefore).
 func (s *Service) UpdateChannelReadMarker(ctx context.Context, req *messaging.UpdateChannelReadMarkerRequest) (*messaging.UpdateChannelReadMarkerResponse, error) {
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "UpdateChannelReadMarker", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Membership != nil); err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func (s *Service) ListChannelsModeratedByAppInstanceUser(ctx context.Context, re
 // and members may ask about anybody, others about themselves (rule h).
 func (s *Service) DescribeChannelModeratedByAppInstanceUser(ctx context.Context, req *messaging.DescribeChannelModeratedByAppInstanceUserRequest) (*messaging.DescribeChannelModeratedByAppInstanceUserResponse, error) {
 	resp := new(messaging.DescribeChannelModeratedByAppInstanceUserResponse)
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+	err := s.view(ctx, "DescribeChannelModeratedByAppInstanceUser", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
 		ref, err := v.parse("AppInstanceUserArn", req.AppInstanceUserARN)
 		if err != nil {
 			return err

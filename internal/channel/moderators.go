@@ -13,7 +13,7 @@ import (
 // Sockets are not told, but for the memberships of an elastic channel, which end.
 func (s *Service) CreateChannelModerator(ctx context.Context, req *messaging.CreateChannelModeratorRequest) (*messaging.CreateChannelModeratorResponse, error) {
 	resp := &messaging.CreateChannelModeratorResponse{ChannelARN: req.ChannelARN}
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "CreateChannelModerator", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (v *Visit) roleOrderKey(ref chime.Ref, order uint64) store.Key {
 // DeleteChannelModerator takes the role away, also from the last moderator or from oneself, and
 // with it the memberships of an elastic channel. Taking away one that nobody has is done already.
 func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.DeleteChannelModeratorRequest) (*messaging.DeleteChannelModeratorResponse, error) {
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err := s.update(ctx, "DeleteChannelModerator", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (v *Visit) removeModerator(tx store.Tx, m chime.Moderator, now chime.Millis
 // DescribeChannelModerator answers one moderator, to those who manage the channel.
 func (s *Service) DescribeChannelModerator(ctx context.Context, req *messaging.DescribeChannelModeratorRequest) (*messaging.DescribeChannelModeratorResponse, error) {
 	resp := new(messaging.DescribeChannelModeratorResponse)
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+	err := s.view(ctx, "DescribeChannelModerator", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (s *Service) DescribeChannelModerator(ctx context.Context, req *messaging.D
 // ListChannelModerators lists the moderators in the order in which they got the role.
 func (s *Service) ListChannelModerators(ctx context.Context, req *messaging.ListChannelModeratorsRequest) (*messaging.ListChannelModeratorsResponse, error) {
 	resp := &messaging.ListChannelModeratorsResponse{ChannelARN: req.ChannelARN}
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
+	err := s.view(ctx, "ListChannelModerators", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}

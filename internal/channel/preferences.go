@@ -18,7 +18,7 @@ func (s *Service) PutChannelMembershipPreferences(ctx context.Context, req *mess
 		return nil, err
 	}
 	resp := &messaging.PutChannelMembershipPreferencesResponse{ChannelARN: req.ChannelARN, Preferences: showPreferences(preferences)}
-	err = s.update(ctx, req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
+	err = s.update(ctx, "PutChannelMembershipPreferences", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := v.requireOwn(req.MemberARN); err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (s *Service) PutChannelMembershipPreferences(ctx context.Context, req *mess
 // GetChannelMembershipPreferences answers the caller's own preferences.
 func (s *Service) GetChannelMembershipPreferences(ctx context.Context, req *messaging.GetChannelMembershipPreferencesRequest) (*messaging.GetChannelMembershipPreferencesResponse, error) {
 	resp := &messaging.GetChannelMembershipPreferencesResponse{ChannelARN: req.ChannelARN}
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(_ store.Reader, v *Visit) error {
+	err := s.view(ctx, "GetChannelMembershipPreferences", req.ChimeBearer, req.ChannelARN, func(_ store.Reader, v *Visit) error {
 		if err := v.requireOwn(req.MemberARN); err != nil {
 			return err
 		}

@@ -63,25 +63,25 @@ func New(o Options) *Service {
 
 func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 
-// view runs f on one moment, for a caller on a channel.
-func (s *Service) view(ctx context.Context, bearer, channelARN string, f func(store.Reader, *Visit) error) error {
+// view runs f on one moment, for a caller on a channel. The operation is named when it is refused.
+func (s *Service) view(ctx context.Context, operation, bearer, channelARN string, f func(store.Reader, *Visit) error) error {
 	return s.store.View(ctx, func(r store.Reader) error {
 		v, err := Enter(r, s.site, bearer, channelARN)
 		if err != nil {
 			return err
 		}
-		return f(r, v)
+		return v.Explain(operation, f(r, v))
 	})
 }
 
 // update runs f as a transaction, for a caller on a channel.
-func (s *Service) update(ctx context.Context, bearer, channelARN string, f func(store.Tx, *Visit) error) error {
+func (s *Service) update(ctx context.Context, operation, bearer, channelARN string, f func(store.Tx, *Visit) error) error {
 	return s.store.Update(ctx, func(tx store.Tx) error {
 		v, err := Enter(tx, s.site, bearer, channelARN)
 		if err != nil {
 			return err
 		}
-		return f(tx, v)
+		return v.Explain(operation, f(tx, v))
 	})
 }
 

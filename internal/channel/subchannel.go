@@ -56,7 +56,7 @@ func (v *Visit) choose(r store.Reader, sub *string) error {
 	}
 	if !v.Manages() {
 		if v.Membership == nil {
-			return errForbidden
+			return ErrRole
 		}
 		v.Sub = v.Membership.Sub
 		return require(sub == nil || *sub == v.Sub)
@@ -159,7 +159,7 @@ func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Member
 // counted as members.
 func (s *Service) ListSubChannels(ctx context.Context, req *messaging.ListSubChannelsRequest) (*messaging.ListSubChannelsResponse, error) {
 	resp := &messaging.ListSubChannelsResponse{ChannelARN: req.ChannelARN}
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
+	err := s.view(ctx, "ListSubChannels", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
 		if err := require(v.Manages()); err != nil {
 			return err
 		}

@@ -30,8 +30,6 @@ type Visit struct {
 // caller may not know: the answers are one and the same, as is what is read to give them.
 var errNoChannel error = api.Forbidden("ChannelArn does not name a channel that you may use")
 
-var errForbidden error = api.Forbidden("you are not allowed to do this in the channel")
-
 // Enter finds the caller and the channel. A caller of another app instance is refused with
 // ForbiddenException, and so is one who may not know the channel, in the words for a channel that does
 // not exist.
@@ -228,14 +226,6 @@ func (v *Visit) mayRemove(ref chime.Ref) bool {
 	default:
 		return v.Member() && v.Channel.Mode == messaging.ChannelModeUnrestricted
 	}
-}
-
-// require is nil when allowed, else a ForbiddenException.
-func require(allowed bool) error {
-	if allowed {
-		return nil
-	}
-	return errForbidden
 }
 
 // Identity is a user or bot of the app instance as the API shows it, under its current name.

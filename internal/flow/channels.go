@@ -13,7 +13,7 @@ import (
 // AssociateChannelFlow gives a channel its flow, as an admin or a moderator. The same flow
 // again changes nothing; another one is a ConflictException.
 func (s *Service) AssociateChannelFlow(ctx context.Context, req *messaging.AssociateChannelFlowRequest) (*messaging.AssociateChannelFlowResponse, error) {
-	return nil, s.manage(ctx, req.ChimeBearer, req.ChannelARN, req.ChannelFlowARN, func(tx store.Tx, v *channel.Visit, at chime.Resource) error {
+	return nil, s.manage(ctx, "AssociateChannelFlow", req.ChimeBearer, req.ChannelARN, req.ChannelFlowARN, func(tx store.Tx, v *channel.Visit, at chime.Resource) error {
 		_, found, err := find(tx, at)
 		if err != nil {
 			return err
@@ -34,7 +34,7 @@ func (s *Service) AssociateChannelFlow(ctx context.Context, req *messaging.Assoc
 // DisassociateChannelFlow takes the flow away from that one channel. A flow that the channel
 // does not have is a NotFoundException.
 func (s *Service) DisassociateChannelFlow(ctx context.Context, req *messaging.DisassociateChannelFlowRequest) (*messaging.DisassociateChannelFlowResponse, error) {
-	return nil, s.manage(ctx, req.ChimeBearer, req.ChannelARN, req.ChannelFlowARN, func(tx store.Tx, v *channel.Visit, at chime.Resource) error {
+	return nil, s.manage(ctx, "DisassociateChannelFlow", req.ChimeBearer, req.ChannelARN, req.ChannelFlowARN, func(tx store.Tx, v *channel.Visit, at chime.Resource) error {
 		if v.Channel.Flow != at.ID {
 			return api.NotFound("ChannelFlowArn is not the channel flow of the channel")
 		}
@@ -44,7 +44,7 @@ func (s *Service) DisassociateChannelFlow(ctx context.Context, req *messaging.Di
 
 // manage runs f as a transaction for a caller who manages the channel, with a flow of the same
 // app instance.
-func (s *Service) manage(ctx context.Context, bearer, channelARN, flowARN string, f func(store.Tx, *channel.Visit, chime.Resource) error) error {
+func (s *Service) manage(ctx context.Context, operation, bearer, channelARN, flowARN string, f func(store.Tx, *channel.Visit, chime.Resource) error) error {
 	at, err := s.parse(flowARN)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (s *Service) manage(ctx context.Context, bearer, channelARN, flowARN string
 			return err
 		}
 		if !v.Manages() {
-			return api.Forbidden("you are not allowed to do this in the channel")
+			return v.Explain(operation, channel.ErrRole)
 		}
 		if at.App != v.Actor.App {
 			return api.Forbidden("ChannelFlowArn and ChannelArn belong to different app instances")

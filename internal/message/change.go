@@ -14,7 +14,7 @@ import (
 // are absent.
 func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.UpdateChannelMessageRequest) (*messaging.UpdateChannelMessageResponse, error) {
 	var sub, flow string
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+	err := s.update(ctx, "UpdateChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		sub = v.Sub
 		m, found, err := s.find(tx, v, req.MessageID)
 		if err != nil {
@@ -24,7 +24,7 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 			return errNoMessage
 		}
 		if !v.Actor.Sent(&m) || !v.MayEditOwn() {
-			return errForbidden
+			return channel.ErrRole
 		}
 		if err := changeable(&m); err != nil {
 			return err
@@ -93,10 +93,10 @@ func (s *Service) save(tx store.Tx, kind string, v *channel.Visit, m *chime.Mess
 // and admins of any that they see. Redacting again changes nothing.
 func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.RedactChannelMessageRequest) (*messaging.RedactChannelMessageResponse, error) {
 	var sub string
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+	err := s.update(ctx, "RedactChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		sub = v.Sub
 		if !v.Manages() && !v.Member() {
-			return errForbidden
+			return channel.ErrRole
 		}
 		m, found, err := s.find(tx, v, req.MessageID)
 		if err != nil {
@@ -106,7 +106,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 			return errNoMessage
 		}
 		if !v.Actor.Sent(&m) && !v.Manages() {
-			return errForbidden
+			return channel.ErrRole
 		}
 		if err := changeable(&m); err != nil {
 			return err
@@ -128,9 +128,9 @@ func strip(m *chime.Message) { m.Content, m.Metadata, m.Attributes, m.Push = "",
 // cannot see: a targeted one, one that a flow failed, one past its retention. Deleting one that
 // is gone is done already.
 func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.DeleteChannelMessageRequest) (*messaging.DeleteChannelMessageResponse, error) {
-	err := s.update(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+	err := s.update(ctx, "DeleteChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		if !v.Actor.Admin {
-			return errForbidden
+			return channel.ErrRole
 		}
 		m, found, err := store.Messages.Get(tx, key(v, req.MessageID))
 		if err != nil || !found {

@@ -16,9 +16,9 @@ import (
 // GetChannelMessage answers one message to those who may read the channel.
 func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChannelMessageRequest) (*messaging.GetChannelMessageResponse, error) {
 	resp := new(messaging.GetChannelMessageResponse)
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+	err := s.view(ctx, "GetChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
 		if !v.MayRead() {
-			return errForbidden
+			return channel.ErrRole
 		}
 		m, found, err := s.find(r, v, req.MessageID)
 		if err != nil {
@@ -37,9 +37,9 @@ func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChann
 // GetChannelMessageStatus answers the status of the caller's own message (rule u).
 func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.GetChannelMessageStatusRequest) (*messaging.GetChannelMessageStatusResponse, error) {
 	resp := new(messaging.GetChannelMessageStatusResponse)
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+	err := s.view(ctx, "GetChannelMessageStatus", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
 		if !v.MayRead() {
-			return errForbidden
+			return channel.ErrRole
 		}
 		m, found, err := s.find(r, v, req.MessageID)
 		if err != nil {
@@ -61,9 +61,9 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 	if req.NotBefore != nil && req.NotAfter != nil && req.NotBefore.After(*req.NotAfter) {
 		return nil, api.BadRequest("NotBefore", "is later than NotAfter")
 	}
-	err := s.view(ctx, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) (err error) {
+	err := s.view(ctx, "ListChannelMessages", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) (err error) {
 		if !v.MayRead() {
-			return errForbidden
+			return channel.ErrRole
 		}
 		resp.SubChannelID = v.Sub
 		asked := period(req)

@@ -107,7 +107,7 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 		return receipt{}, err
 	}
 	var done sending
-	err = s.updateBy(ctx, channel.EnterSender, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+	err = s.updateBy(ctx, channel.EnterSender, "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		done = sending{}
 		if err := maySend(v, req); err != nil {
 			return err
@@ -137,7 +137,7 @@ type sending struct {
 // maySend: a DEFAULT member may, of an elastic channel in a sub-channel that it names.
 func maySend(v *channel.Visit, req *messaging.SendChannelMessageRequest) error {
 	if !v.Member() {
-		return errForbidden
+		return channel.ErrRole
 	}
 	return v.RequireSub(req.SubChannelID)
 }
@@ -218,7 +218,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 		return receipt{}, err
 	}
 	var done sending
-	err = s.viewBy(ctx, channel.EnterSender, req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+	err = s.viewBy(ctx, channel.EnterSender, "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
 		if err := maySend(v, req); err != nil {
 			return err
 		}

@@ -56,41 +56,39 @@ func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 // entrance is a way into a channel: EnterSub, or EnterSender for sends.
 type entrance func(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*channel.Visit, error)
 
-// view runs f on one moment, for a caller on a channel.
-func (s *Service) view(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
-	return s.viewBy(ctx, channel.EnterSub, bearer, channelARN, sub, f)
+// view runs f on one moment, for a caller on a channel. The operation is named when it is refused.
+func (s *Service) view(ctx context.Context, operation, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
+	return s.viewBy(ctx, channel.EnterSub, operation, bearer, channelARN, sub, f)
 }
 
 // update runs f as a transaction, for a caller on a channel.
-func (s *Service) update(ctx context.Context, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
-	return s.updateBy(ctx, channel.EnterSub, bearer, channelARN, sub, f)
+func (s *Service) update(ctx context.Context, operation, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
+	return s.updateBy(ctx, channel.EnterSub, operation, bearer, channelARN, sub, f)
 }
 
-func (s *Service) viewBy(ctx context.Context, enter entrance, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
+func (s *Service) viewBy(ctx context.Context, enter entrance, operation, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
 	return s.store.View(ctx, func(r store.Reader) error {
 		v, err := enter(r, s.site, bearer, channelARN, sub)
-		if err != nil {
-			return err
+		if err == nil {
+			err = f(r, v)
 		}
-		return f(r, v)
+		return v.Explain(operation, err)
 	})
 }
 
-func (s *Service) updateBy(ctx context.Context, enter entrance, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
+func (s *Service) updateBy(ctx context.Context, enter entrance, operation, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
 	return s.store.Update(ctx, func(tx store.Tx) error {
 		v, err := enter(tx, s.site, bearer, channelARN, sub)
-		if err != nil {
-			return err
+		if err == nil {
+			err = f(tx, v)
 		}
-		return f(tx, v)
+		return v.Explain(operation, err)
 	})
 }
 
 // errNoMessage is what most operations answer for a message that does not exist, or that the
 // caller cannot see (spec 12.5, 61).
 var errNoMessage error = api.Forbidden("MessageId does not name a message that you may use")
-
-var errForbidden error = api.Forbidden("you are not allowed to do this in the channel")
 
 // find reads a message of the channel as far as the caller can see it.
 func (s *Service) find(r store.Reader, v *channel.Visit, id string) (chime.Message, bool, error) {
