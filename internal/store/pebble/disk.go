@@ -3,9 +3,11 @@ package pebble
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -103,8 +105,7 @@ func (d *disk) kindOf(name string) kind {
 func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	switch d.kindOf(name) {
 	case logFile:
-		f, err := d.FS.Create(name, category)
-		return d.logFile(f, err)
+		return d.logFile(func() (vfs.File, error) { return d.FS.Create(name, category) })
 	case tableFile:
 		if err := d.health.pace(); err != nil {
 			return nil, err
@@ -115,11 +116,17 @@ func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, er
 
 // ReuseForWrite implements vfs.FS.
 func (d *disk) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := d.FS.ReuseForWrite(old, name, category)
 	if d.kindOf(name) != logFile {
+		return d.FS.ReuseForWrite(old, name, category)
+	}
+	reuse := func() (vfs.File, error) {
+		f, err := d.FS.ReuseForWrite(old, name, category)
+		if errors.Is(err, fs.ErrNotExist) { // renamed, and then not opened
+			return d.FS.Create(name, category)
+		}
 		return f, err
 	}
-	return d.logFile(f, err)
+	return d.logFile(reuse)
 }
 
 // OpenDir implements vfs.FS.
@@ -131,8 +138,19 @@ func (d *disk) OpenDir(name string) (vfs.File, error) {
 	return folder{f, d}, nil
 }
 
-// logFile wraps a new file of the log, or stands in for one that could not be made.
-func (d *disk) logFile(f vfs.File, err error) (vfs.File, error) {
+// logFile makes a new file of the log, or stands in for one that cannot be made. While the process
+// has no descriptor for it changes are refused and it is tried again: nothing of the log is lost.
+func (d *disk) logFile(make func() (vfs.File, error)) (vfs.File, error) {
+	f, err := make()
+	for scarce := outOfFiles(err); scarce; scarce = outOfFiles(err) {
+		d.health.backgroundFailed(fmt.Errorf("new file of the log: %w", err))
+		if stopped := d.health.pace(); stopped != nil {
+			break
+		}
+		if f, err = make(); err == nil {
+			d.health.backgroundWorked()
+		}
+	}
 	if err != nil {
 		d.health.breakLog(err)
 		if f, err = vfs.NewMem().Create("log", vfs.WriteCategoryUnspecified); err != nil {
@@ -140,6 +158,11 @@ func (d *disk) logFile(f vfs.File, err error) (vfs.File, error) {
 		}
 	}
 	return &walFile{f, d}, nil
+}
+
+// outOfFiles reports whether the process or the machine has too many files open.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // walFile is a file of the write-ahead log.

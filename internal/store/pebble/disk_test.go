@@ -67,6 +67,57 @@ func TestLogErrors(t *testing.T) {
 	}
 }
 
+// A file of the log that cannot be made for want of descriptors is tried again: meanwhile changes are
+// refused and reading goes on, and nothing has to be opened again.
+func TestALogWithoutDescriptorsIsTriedAgain(t *testing.T) {
+	for _, cause := range []error{syscall.EMFILE, syscall.ENFILE} {
+		t.Run(cause.Error(), func(t *testing.T) {
+			d := newTestDisk()
+			s := d.open(t)
+			defer closed(t, s)
+			writeMany(t, s, 1, 10)
+			d.fail(cause, ".log", errorfs.OpCreate, errorfs.OpReuseForWrite)
+			healed, underWay := make(chan struct{}), make(chan uint64)
+			go func() {
+				n := uint64(10)
+				for ; write(s, n+1) == nil; n++ {
+					select {
+					case <-healed:
+						underWay <- n + 1
+						return
+					default:
+					}
+				}
+				underWay <- n
+			}()
+			eventually(t, func() error {
+				if err := s.Stats().Refusal; !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, cause) {
+					return fmt.Errorf("refused with %v", err)
+				}
+				return nil
+			})
+			if err := readAll(s, 10); err != nil {
+				t.Errorf("reading: %v", err)
+			}
+			d.heal()
+			close(healed)
+			acknowledged := <-underWay
+			eventually(t, func() error { return write(s, acknowledged+1) })
+			if err := readAll(s, acknowledged+1); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A read that finds no descriptor is refused for the moment, as changes are.
+func TestReadsWithoutDescriptors(t *testing.T) {
+	err := damage(fmt.Errorf("open 000007.sst: %w", syscall.EMFILE))
+	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Concurrent Updates all come back when the log fails under them.
 func TestLogErrorUnderLoad(t *testing.T) {
 	d := newTestDisk()

@@ -49,12 +49,18 @@ func unreadable(err error) error {
 	return damaged(err)
 }
 
-// damage names corruption that the engine found as such; other errors stay as they are.
+// damage names corruption that the engine found as such, and the want of descriptors, which passes;
+// other errors stay as they are.
 func damage(err error) error {
-	if err == nil || !crdb.IsCorruptionError(err) {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case outOfFiles(err):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case crdb.IsCorruptionError(err):
+		return damaged(err)
 	}
-	return damaged(err)
+	return err
 }
 
 func damaged(err error) error {

@@ -25,6 +25,14 @@ func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
 	seen := s.applied.Load() // after the snapshot: at least what is in it
 	err := func() error {
 		defer snapshot.Close()
+		if seen > s.durable.Load() {
+			// A commit may be under way that is not in the snapshot, and stay so for long.
+			last, err := readLast(snapshot)
+			if err != nil {
+				return err
+			}
+			seen = last.commits
+		}
 		return f(&reader{from: snapshot})
 	}()
 	if lost := s.await(ctx, seen); lost != nil {
