@@ -19,6 +19,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/browser"
 	"github.com/carillon-chat/carillon/internal/app/certfile"
 	"github.com/carillon-chat/carillon/internal/app/datadir"
+	"github.com/carillon-chat/carillon/internal/app/descriptors"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/obs"
@@ -45,6 +46,7 @@ type App struct {
 	loaded config.Config // as it was given
 	deps   Deps
 
+	files          descriptors.Share
 	publicListener net.Listener
 	opsListener    net.Listener // nil when switched off
 	publicHost     string
@@ -84,6 +86,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 		deps.Random = rand.Reader
 	}
 	a := &App{cfg: cfg, loaded: cfg, deps: deps, registry: obs.NewRegistry(deps.Version), ready: make(chan struct{})}
+	a.files = descriptors.Divide(descriptors.Limit())
 	for _, step := range []func(context.Context) error{
 		a.openPorts, a.openStore, a.openCertificate, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
 	} {
@@ -153,7 +156,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	}
 	a.opened(a.data.Close)
 	if a.engine, err = pebble.Open(a.data.Store(), pebble.Options{
-		Logger: a.deps.Log, ReserveBytes: int64(a.cfg.DiskReserve), LogBytes: int64(a.cfg.StoreLogSize),
+		Logger: a.deps.Log, ReserveBytes: int64(a.cfg.DiskReserve), LogBytes: int64(a.cfg.StoreLogSize), OpenTables: a.files.Store,
 	}); err != nil {
 		return err
 	}

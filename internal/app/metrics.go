@@ -1,11 +1,13 @@
 package app
 
 import (
+	"net"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/carillon-chat/carillon/internal/app/descriptors"
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
@@ -39,6 +41,17 @@ func (a *App) countRefusals() func(transport string) func(step, code string) {
 	return func(transport string) func(step, code string) {
 		return func(step, code string) { total.WithLabelValues(transport, step, code).Inc() }
 	}
+}
+
+// keepFiles makes a port leave the descriptors alone that the store needs, and the metric of the
+// connections that it closes for that.
+func (a *App) keepFiles(port net.Listener) net.Listener {
+	refused := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "carillon_connections_without_descriptor_total",
+		Help: "Connections closed because the rest of the files that the process may have open is kept for the store. Any at all mean that its limit (ulimit -n) is too low, or that strangers hold connections.",
+	})
+	a.registry.MustRegister(refused)
+	return &descriptors.Listener{Listener: port, Most: a.files.Connections, Refused: refused.Inc}
 }
 
 // sampler is a collector that reads a part's counters whenever metrics are asked for.

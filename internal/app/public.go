@@ -66,7 +66,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 	}}
 	front.server.ConnState = front.track
 	front.server.ConnContext = withConn
-	listener := bothtls.NewListener(proxies.Listener(a.publicListener), a.tlsConfig())
+	listener := bothtls.NewListener(proxies.Listener(a.keepFiles(a.publicListener)), a.tlsConfig())
 	a.readiness.Add("public port", func(context.Context) error {
 		if !a.serving.Load() {
 			return errors.New("starting or stopping")

@@ -28,6 +28,8 @@ type Options struct {
 	// LogBytes is the size of a file of the write-ahead log, of which there are up to five and
 	// whose room is taken when it is made. 0 stands for a 32nd of the disk, from 4 to 64 MiB.
 	LogBytes int64
+	// OpenTables is how many tables are held open at most; 0 stands for 1000.
+	OpenTables int
 
 	fs           vfs.FS // the disk; tests put another in its place
 	memTableSize uint64

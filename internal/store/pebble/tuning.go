@@ -25,6 +25,7 @@ func tuned(o Options, d *disk) *crdb.Options {
 		FormatMajorVersion:          crdb.FormatNewest,
 		CacheSize:                   o.CacheBytes + 2*int64(o.memTableSize), // the engine takes memtables out of it
 		MemTableSize:                o.memTableSize,
+		MaxOpenFiles:                o.OpenTables,
 		MemTableStopWritesThreshold: engineNoBounds,
 		L0StopWritesThreshold:       engineNoBounds,
 		L0CompactionThreshold:       2, // few sublevels: reads matter more than idle cores

@@ -1,0 +1,107 @@
+//go:build !windows
+
+package app_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go/aws"
+	"github.com/aws/aws-sdk-go/aws/credentials"
+	"github.com/aws/aws-sdk-go/aws/session"
+	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
+
+	"github.com/carillon-chat/carillon/internal/config"
+)
+
+// poor is what a node with few descriptors tells of itself.
+type poor struct{ Addr, Ops, Channel, User string }
+
+const poorNode = "CARILLON_TEST_POOR_NODE" // set in the process that is one
+
+// TestStrangersLeaveTheStoreItsFiles: a process that may have 128 files open goes on writing, over new
+// files of the log and tables, while strangers open more connections than that.
+func TestStrangersLeaveTheStoreItsFiles(t *testing.T) {
+	if os.Getenv(poorNode) != "" {
+		bePoor(t)
+		return
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	child.Env, child.Stderr = append(os.Environ(), poorNode+"=1"), os.Stderr
+	hold, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = hold.Close()
+		_, _ = io.Copy(io.Discard, out)
+		if err := child.Wait(); err != nil {
+			t.Errorf("the node ends with %v", err)
+		}
+	}()
+	var n poor
+	for lines := bufio.NewScanner(out); n.Addr == "" && lines.Scan(); {
+		if text, ok := strings.CutPrefix(lines.Text(), poorNode); ok {
+			if err := json.Unmarshal([]byte(text), &n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+
+	transport := &http.Transport{MaxIdleConnsPerHost: 1}
+	defer transport.CloseIdleConnections()
+	messaging := chimesdkmessaging.New(session.Must(session.NewSession(&aws.Config{
+		Endpoint: aws.String("http://" + n.Addr), Region: aws.String("us-east-1"), MaxRetries: aws.Int(0),
+		Credentials: credentials.NewStaticCredentials(config.DevAccessKeyID, config.DevSecretAccessKey, ""), HTTPClient: &http.Client{Transport: transport},
+	})))
+	content := strings.Repeat("x", 4000)
+	for i := range 1000 { // 4 MB, of which each file of the log takes 1
+		if i == 10 { // the customer has its connection
+			for range 200 {
+				stranger, err := net.Dial("tcp", n.Addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer stranger.Close()
+			}
+		}
+		_, err := messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+			ChannelArn: &n.Channel, ChimeBearer: &n.User, Content: &content, Persistence: aws.String("PERSISTENT"), Type: aws.String("STANDARD"),
+		})
+		if err != nil {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+	if _, metrics := get(t, http.DefaultClient, "http://"+n.Ops+"/metrics"); strings.Contains(metrics, "carillon_connections_without_descriptor_total 0") {
+		t.Error("no connection was refused: the test shows nothing")
+	}
+}
+
+// bePoor is a node with few descriptors until its input ends.
+func bePoor(t *testing.T) {
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 128, Max: 128}); err != nil {
+		t.Fatal(err)
+	}
+	n := start(t, settings(t, config.Dev, map[string]string{"store-log-size": "1MiB"}))
+	text, err := json.Marshal(poor{n.Addr(), n.OpsAddr(), n.Seeded().ChannelARN, n.Seeded().UserARNs[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = os.Stdout.WriteString(poorNode + string(text) + "\n")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
