@@ -1,7 +1,6 @@
 package awshttp
 
 import (
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -54,7 +53,7 @@ func (t *transport) answer(x *exchange, err error) int {
 	h["Content-Type"] = contentTypes[op.Protocol]
 	h["Content-Length"] = []string{strconv.Itoa(len(x.buf))}
 	x.w.WriteHeader(status)
-	_, _ = x.w.Write(x.buf) // a client that left meanwhile cannot be told
+	x.bytes, _ = x.w.Write(x.buf) // a client that left meanwhile cannot be told
 	return status
 }
 
@@ -74,47 +73,4 @@ func (x *exchange) leaveUnread() {
 // roundedUp is a positive duration in whole units, so that nobody comes back too early.
 func roundedUp(d, unit time.Duration) string {
 	return strconv.FormatInt(int64((d+unit-1)/unit), 10)
-}
-
-// observe logs an answer and counts it. Answers that are the server's fault
-// are told loudly, all others only to those who listen for detail.
-func (t *transport) observe(x *exchange, status int) {
-	op, took := x.operation().Name, t.options.Now().Sub(x.start)
-	if t.options.Observe != nil {
-		t.options.Observe(op, status, took)
-	}
-	level := slog.LevelDebug
-	if x.failure != nil {
-		level = slog.LevelError
-	}
-	ctx := x.r.Context()
-	if !t.options.Log.Enabled(ctx, level) {
-		return
-	}
-	attrs := append(make([]slog.Attr, 0, 10), x.attrs()...)
-	attrs = append(attrs, slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)))
-	if x.errorType != "" {
-		attrs = append(attrs, slog.String("error", x.errorType))
-	}
-	if x.step != "" {
-		attrs = append(attrs, slog.String("step", x.step))
-	}
-	if x.failure != nil {
-		attrs = append(attrs, slog.Any("cause", x.failure))
-	}
-	if p, ok := x.failure.(*panicError); ok {
-		attrs = append(attrs, slog.String("stack", string(p.stack)))
-	}
-	t.options.Log.LogAttrs(ctx, level, "request", attrs...)
-}
-
-// attrs name a request in the log.
-func (x *exchange) attrs() []slog.Attr {
-	attrs := []slog.Attr{
-		slog.String("request", x.id), slog.String("method", x.r.Method), slog.String("operation", x.operation().Name),
-	}
-	if x.principal != nil {
-		attrs = append(attrs, slog.String("key", x.principal.AccessKeyID))
-	}
-	return attrs
 }

@@ -3,10 +3,12 @@ package awshttp_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,12 +18,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go/aws"
+	sdkmessaging "github.com/aws/aws-sdk-go/service/chimesdkmessaging"
 	"github.com/google/uuid"
 
+	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/api/sts"
 	"github.com/carillon-chat/carillon/internal/awshttp"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/throttle"
@@ -251,7 +257,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 	if strings.Contains(logs, "SECRET") {
 		t.Errorf("logs: %s", logs)
 	}
-	for _, piece := range []string{"operation=SendChannelMessage", "status=404", "request=" + zeroID, "key=AKIDEXAMPLE", "took=", "operation=unknown", "cause=broken"} {
+	for _, piece := range []string{"operation=SendChannelMessage", "status=404", "request=" + zeroID, "key=AKIDEXAMPLE", "took_seconds=", "operation=unknown", "cause=broken"} {
 		if !strings.Contains(logs, piece) {
 			t.Errorf("no %q in the log: %s", piece, logs)
 		}
@@ -343,5 +349,105 @@ func TestRatesAreForThoseWhomTheGateLetsIn(t *testing.T) {
 	f.do(send("x")).expect(t, 429, "ThrottledClientException", "rate-bearer")
 	if len(f.calls) != 2 {
 		t.Errorf("calls %q", f.calls)
+	}
+}
+
+// Callers, strangers among them, decide how often they are refused, not how much is written.
+func TestRefusalsAreLoggedOnceASecondAndCounted(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	counted := map[string]int{}
+	var logs bytes.Buffer
+	f := newFixture(t, answering(nil, store.ErrUnavailable), func(o *awshttp.Options) {
+		o.Now = func() time.Time { return now }
+		o.Refused = func(step, errorType string) { counted[step+" "+errorType]++ }
+		o.Log = slog.New(slog.NewTextHandler(&logs, nil))
+	})
+	unsigned := func() *http.Request {
+		r := send("x")
+		r.Header.Del("Authorization")
+		return r
+	}
+	lines := func() []string {
+		text := strings.TrimSpace(logs.String())
+		logs.Reset()
+		return strings.Split(text, "\n")
+	}
+	for range 3 {
+		f.do(unsigned())
+	}
+	if got := lines(); len(got) != 1 || !strings.Contains(got[0], "level=INFO") || !strings.Contains(got[0], "step=form") ||
+		!strings.Contains(got[0], "error=MissingAuthenticationTokenException") || !strings.Contains(got[0], "remote=192.0.2.1:1234") || !strings.Contains(got[0], "host=example.com") {
+		t.Errorf("refusals: %q", got)
+	}
+	for range 4 { // a failing store is told beside refusals
+		f.do(send("x"))
+	}
+	if got := lines(); len(got) != 1 || !strings.Contains(got[0], "level=ERROR") || !strings.Contains(got[0], "status=503") {
+		t.Errorf("failures: %q", got)
+	}
+	now = now.Add(time.Second)
+	f.do(unsigned())
+	f.do(send("x"))
+	if got := lines(); len(got) != 2 || !strings.Contains(got[0], "omitted=2") || !strings.Contains(got[1], "omitted=3") {
+		t.Errorf("a second later: %q", got)
+	}
+	if counted["form MissingAuthenticationTokenException"] != 4 || len(counted) != 1 {
+		t.Errorf("counted %v", counted)
+	}
+}
+
+func TestARefusalByIAMIsOfAStepToo(t *testing.T) {
+	counted := map[string]int{}
+	s := serve(t, answering(new(messaging.DescribeChannelResponse), nil), func(o *awshttp.Options) {
+		o.Refused = func(step, errorType string) { counted[step+" "+errorType]++ }
+	})
+	if err := s.store.Update(t.Context(), func(tx store.Tx) error { return store.Users.Put(tx, store.K("a", "u"), chime.User{ID: "u"}) }); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.access.IssueUserCredentials(t.Context(), "a", chime.UserRef("u"), access.UserSessionDuration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = sdkmessaging.New(s.session(as(c.AccessKeyID, c.SecretAccessKey, c.SessionToken))).DescribeChannel(&sdkmessaging.DescribeChannelInput{
+		ChannelArn: aws.String(channelARN), ChimeBearer: aws.String(appARN + "/user/other")})
+	expectCode(t, err, 403, "AccessDeniedException")
+	if counted["policy AccessDeniedException"] != 1 || len(counted) != 1 {
+		t.Errorf("counted %v", counted)
+	}
+}
+
+func TestTheAccessLog(t *testing.T) {
+	var logs bytes.Buffer
+	f := newFixture(t, answering(&messaging.SendChannelMessageResponse{MessageID: "m"}, nil), func(o *awshttp.Options) {
+		o.AccessLog = true
+		o.Log = slog.New(slog.NewJSONHandler(&logs, nil))
+	})
+	r := send("SECRET")
+	r.Header.Set("User-Agent", "browser")
+	size := len(f.do(r).body)
+	var line map[string]any
+	if err := json.Unmarshal(logs.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"level": "INFO", "method": "POST", "operation": "SendChannelMessage", "status": 201.0, "bytes": float64(size), "bearer": userARN,
+		"key": "AKIDEXAMPLE", "remote": "192.0.2.1:1234", "user_agent": "browser", "request": zeroID,
+	} {
+		if line[name] != want {
+			t.Errorf("%s is %v, want %v", name, line[name], want)
+		}
+	}
+	if _, ok := line["took_seconds"].(float64); !ok {
+		t.Errorf("no seconds: %v", line)
+	}
+	// Who is refused is no less written, and no more than once.
+	logs.Reset()
+	for range 2 {
+		r := send("x")
+		r.Header.Del("Authorization")
+		f.do(r)
+	}
+	if n := strings.Count(logs.String(), `"step":"form"`); n != 2 || strings.Contains(logs.String(), "bearer") {
+		t.Errorf("%d lines: %s", n, logs.String())
 	}
 }

@@ -22,7 +22,10 @@
 //   - An operation is answered whole or not at all: nothing is written before
 //     the service has returned, so a panic becomes a clean 500.
 //   - Logs hold the method, the operation, status, duration, request id and
-//     access key id; never the path, the query, a header or a body.
+//     access key id, of refused callers the Host and the address, and with an
+//     access log the bearer, the principal and the user agent; never the path,
+//     the query, another header or a body. What callers cause is written once a
+//     second for each kind, with the number left out.
 //
 // The server around it bounds the time for headers and bodies
 // (http.Server.ReadHeaderTimeout and ReadTimeout). It must not put another

@@ -8,13 +8,13 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/sigv4"
-	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // fault turns an error into the answer for the client. What the client must
 // not see is left in x.failure for the log.
 func (t *transport) fault(x *exchange, err error) *api.Error {
 	if e, ok := errors.AsType[*api.Error](err); ok {
+		x.step = refusedBy(err)
 		return e
 	}
 	if e, ok := errors.AsType[*sigv4.Error](err); ok {
@@ -22,7 +22,7 @@ func (t *transport) fault(x *exchange, err error) *api.Error {
 		return t.refusal(x.operation(), e)
 	}
 	x.failure = err
-	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
+	if isUnavailable(err) {
 		return api.ServiceUnavailable("the server cannot reach its data at the moment; try again")
 	}
 	return api.ServiceFailure("the server failed; its log has the reason under this request id")

@@ -38,8 +38,9 @@ type exchange struct {
 	op        *api.Operation
 	principal *access.Principal // nil when the operation is open
 	errorType string            // of the answer, if that is an error
-	step      string            // of the verification that refused, if one did
+	step      string            // that refused the caller: of the verification, or IAM
 	failure   error             // what a 5xx answer does not tell the client
+	bytes     int               // of the answer's body that were sent
 	buf       []byte            // the body of the request, then of the answer
 }
 

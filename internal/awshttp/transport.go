@@ -65,6 +65,11 @@ type Options struct {
 	// The operation is a name of the model or "unknown". Status 499 means that
 	// the client left before there was an answer.
 	Observe func(operation string, status int, d time.Duration)
+	// Refused, if set, is told of every caller that was refused: the step, one of sigv4's or
+	// "policy", and the error type. Both are of small closed sets.
+	Refused func(step, errorType string)
+	// AccessLog writes a line for every answer at the level info, with who called from where.
+	AccessLog bool
 }
 
 // transport answers requests. CORS stands in front of it, see New.
@@ -73,6 +78,8 @@ type transport struct {
 	open    actions // operations without a signature: no REST operation is one
 	guarded routes  // every other operation, found behind the gate only
 	unknown *strangers
+
+	samplers samplers
 }
 
 // New builds the handler of the operations. It refuses tables in which two
@@ -96,7 +103,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	t := &transport{options: o, open: actions{}, guarded: newRoutes(), unknown: newStrangers(o.Operations)}
+	t := &transport{options: o, open: actions{}, guarded: newRoutes(), unknown: newStrangers(o.Operations), samplers: newSamplers(o.Now)}
 	for i := range o.Operations {
 		if err := t.register(&o.Operations[i]); err != nil {
 			return nil, fmt.Errorf("awshttp: %s of %s: %w", o.Operations[i].Name, o.Operations[i].Service, err)

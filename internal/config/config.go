@@ -76,6 +76,7 @@ type Config struct {
 	ShutdownDelay time.Duration `key:"shutdown-delay" default:"0s" doc:"How long a stop goes on serving while /readyz answers 503 already, so that load balancers notice and send new clients elsewhere. At most 10m."`
 	DrainTimeout  time.Duration `key:"drain-timeout" default:"10s" doc:"How long a stop, after shutdown-delay, waits for requests that are under way. With a shutdown-delay WebSockets are closed spread over as long as that, but half of this at most. 100ms to 10m."`
 	LogLevel      string        `key:"log-level" default:"info" doc:"Least level that is logged: debug, info, warn or error."`
+	AccessLog     bool          `key:"access-log" default:"false" doc:"Log a line for every REST request at the level info: method, operation, status, bytes, took_seconds, bearer, key, principal, remote, user agent and request id. Without it refusals and failures alone are logged, one a second of each kind."`
 	LogFormat     string        `key:"log-format" default:"text" doc:"Form of the log on standard error: text or json."`
 }
 
