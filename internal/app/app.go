@@ -147,6 +147,9 @@ func (a *App) CAFile() string {
 // Seeded is what dev mode made or found, nil in other modes.
 func (a *App) Seeded() *Seeded { return a.seeded }
 
+// EraseRemoved erases from the data folder what was removed, instead of waiting for erase-within.
+func (a *App) EraseRemoved(ctx context.Context) error { return a.services.cleaner.EraseRemoved(ctx) }
+
 // opened notes what is to be closed, after all that is opened later.
 func (a *App) opened(closer func() error) { a.closers = append(a.closers, closer) }
 

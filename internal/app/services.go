@@ -54,6 +54,7 @@ type services struct {
 	tags     tags
 	hub      *realtime.Hub
 	log      *dispatch.Dispatcher
+	cleaner  *lifecycle.Cleaner
 	extras   *extras.Service
 	limiter  *throttle.Limiter // nil without rates
 }
@@ -127,6 +128,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 	cleaning := lifecycle.Options{
 		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
+		Eraser: a.engine, EraseWithin: cfg.EraseWithin,
 	}
 	if err := s.resume(ctx); errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
 		a.deps.Log.Warn("deletions that were begun wait until the store accepts changes", "error", err)
@@ -186,12 +188,12 @@ func (a *App) addBackground(ctx context.Context, cleaning lifecycle.Options) (er
 	if err != nil {
 		return err
 	}
-	cleaner := lifecycle.New(cleaning)
+	a.services.cleaner = lifecycle.New(cleaning)
 	a.actors = append(a.actors,
 		actor{name: "open sessions", run: a.services.hub.Run, patience: stopPatience},
 		actor{name: "dispatch", run: a.services.log.Run, patience: stopPatience},
 		actor{name: "extras", run: a.services.extras.Run, patience: stopPatience},
-		actor{name: "lifecycle", run: cleaner.Run, patience: stopPatience})
+		actor{name: "lifecycle", run: a.services.cleaner.Run, patience: stopPatience})
 	return nil
 }
 

@@ -163,6 +163,7 @@ func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime
 		store.SubChannelsInOrder.Delete(tx, v.Prefix().Num(from.Order)),
 		store.Activities.Delete(tx, history),
 		store.Messages.DeletePrefix(tx, history),
+		store.MarkRemoved(tx, v.Actor.App, v.Channel.UID),
 	} {
 		if err != nil {
 			return err

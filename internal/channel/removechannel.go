@@ -39,6 +39,7 @@ func (s *Service) remove(tx store.Tx, v *Visit) (more bool, err error) {
 		store.ModeratorsInOrder.DeletePrefix(tx, prefix),
 		store.BansInOrder.DeletePrefix(tx, prefix),
 		store.Messages.DeletePrefix(tx, prefix),
+		store.MarkRemoved(tx, v.Actor.App, v.Channel.UID),
 		store.SubChannels.DeletePrefix(tx, prefix),
 		store.SubChannelsInOrder.DeletePrefix(tx, prefix),
 		store.Counts.DeletePrefix(tx, prefix),

@@ -52,6 +52,7 @@ type Config struct {
 	PresignGrace   time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says, or than 15m, a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
 	TokenWindow    time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered, in hours of service: a stopped node forgets nothing. 1m to 24h."`
 	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back, in hours of service: the log of a stopped node does not age. At least 1m."`
+	EraseWithin    time.Duration `key:"erase-within" default:"24h" doc:"How long the content of a message that was redacted or deleted, also with its channel or app instance, may stay in files of the data folder, in hours of service. Nobody is shown it meanwhile. Each time rewrites the files of the channels concerned. At least 1m."`
 
 	WSQueueBytes         Size          `key:"ws-queue-bytes" default:"256KiB" doc:"Bytes that may wait for one slow WebSocket before it is closed. 64KiB to 64MiB."`
 	WSPingInterval       time.Duration `key:"ws-ping-interval" default:"30s" doc:"Time between pings to a WebSocket; two missed answers close it. 1s to 10m."`

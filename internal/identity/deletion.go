@@ -57,7 +57,15 @@ func (s *Service) removeAppInstance(ctx context.Context, task chime.Task) error 
 			return err
 		}
 	}
-	return remove(store.Tasks.ID)
+	return s.store.Update(ctx, func(tx store.Tx) error {
+		if err := tx.DeleteRange(store.Removals.ID, under); err != nil { // one mark stands for all
+			return err
+		}
+		if err := store.MarkRemoved(tx, task.App, ""); err != nil {
+			return err
+		}
+		return tx.DeleteRange(store.Tasks.ID, under)
+	})
 }
 
 func (s *Service) removeUser(ctx context.Context, task chime.Task) error {

@@ -1,9 +1,11 @@
 // Package lifecycle removes what has had its time: answers remembered for client request tokens,
-// events of the log and keys; and it finishes deletions that were refused. It promises:
+// events of the log and keys; it finishes deletions that were refused, and has the engine erase what
+// is left on disk of removed messages. It promises:
 //
 //   - Nothing younger than its window or retention is removed, and the latest event never is. Ages
 //     are in store time (store.Clock), which setting the machine's clock does not move.
 //   - A pass is one short transaction, however much there is to remove.
+//   - What was removed is erased from the disk within a time, as long as passes succeed.
 //   - A pass that fails is logged and the next one does its work too.
 package lifecycle
 
@@ -27,6 +29,10 @@ type Options struct {
 	Tokens idempotency.Tokens
 	// EventRetention is how long an event is kept in the log, in store time.
 	EventRetention time.Duration
+	// Eraser is the engine, nil when it leaves nothing on disk. It is asked to erase when something was
+	// removed, and the latest time was EraseWithin ago, in store time.
+	Eraser      Eraser
+	EraseWithin time.Duration
 	// RotateKeys replaces and forgets keys when their time has come; nil when there are none.
 	RotateKeys func(context.Context) error
 	// Resume goes on with deletions that could not be finished, until it succeeds; nil when there
@@ -66,7 +72,7 @@ func (c *Cleaner) Run(ctx context.Context) error {
 // Clean makes one pass. A part that fails does not keep the others from their work. Only one may be
 // under way.
 func (c *Cleaner) Clean(ctx context.Context) error {
-	err := c.forget(ctx)
+	err := errors.Join(c.forget(ctx), c.eraseInTime(ctx))
 	if c.o.RotateKeys != nil {
 		err = errors.Join(err, c.o.RotateKeys(ctx))
 	}

@@ -116,7 +116,10 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		}
 		m.Redacted, m.Updated = true, s.now().NotBefore(m.Updated)
 		strip(&m)
-		return s.save(tx, chime.EventRedactMessage, v, &m)
+		if err := s.save(tx, chime.EventRedactMessage, v, &m); err != nil {
+			return err
+		}
+		return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 	})
 	return &messaging.RedactChannelMessageResponse{ChannelARN: req.ChannelARN, MessageID: req.MessageID, SubChannelID: sub}, err
 }
@@ -145,7 +148,10 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 		}
 		m.Updated = s.now().NotBefore(m.Updated)
 		strip(&m)
-		return s.appendEvent(tx, chime.EventDeleteMessage, v, &m, sender)
+		if err := s.appendEvent(tx, chime.EventDeleteMessage, v, &m, sender); err != nil {
+			return err
+		}
+		return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 	})
 	return nil, err
 }

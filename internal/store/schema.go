@@ -60,7 +60,8 @@ var (
 	FlowChannels = Table[chime.Place]{ID: 36, Name: "channels with a flow"}  // app, flow id, order, uid
 	Streams      = Table[[]chime.Stream]{ID: 37, Name: "streaming settings"} // app
 
-	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"} // ms of store time -> position of the latest event then
+	Removals = Table[uint64]{ID: 46, Name: "removals to erase"} // app[, uid] -> position of the log at the latest of them
+	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"}  // ms of store time -> position of the latest event then
 )
 
 // The tables of the account, which no app instance owns. Names of users, roles and policies are

@@ -22,6 +22,7 @@ func tuned(o Options, d *disk) *crdb.Options {
 	options := &crdb.Options{
 		FS:                          d,
 		Logger:                      logger{d.health},
+		Cleaner:                     deleting{},
 		FormatMajorVersion:          crdb.FormatNewest,
 		CacheSize:                   o.CacheBytes + 2*int64(o.memTableSize), // the engine takes memtables out of it
 		MemTableSize:                o.memTableSize,
