@@ -42,14 +42,16 @@ func decodeLast(raw []byte) (last, error) {
 	return last{binary.BigEndian.Uint64(raw), binary.BigEndian.Uint64(raw[8:])}, nil
 }
 
-// migrations lead from each format of the folder to the next: the function at index n runs in
-// one commit on a folder of format n. None is ever removed or changed.
-var migrations = []func(*crdb.Batch) error{
+// migrations lead from each format of the folder to the next: the function at index n runs on a folder
+// of format n, and the folder has the next format with the commit of the batch. What is too much for
+// one commit it writes before, so that doing it again changes nothing. None is ever removed or changed.
+var migrations = []func(*crdb.DB, *crdb.Batch) error{
 	recordLast,
+	dropContent,
 }
 
 // recordLast notes how far a folder has come from before that was noted.
-func recordLast(b *crdb.Batch) error {
+func recordLast(_ *crdb.DB, b *crdb.Batch) error {
 	it, err := b.NewIter(&crdb.IterOptions{
 		LowerBound: path(store.TableEvents, nil), UpperBound: path(store.TableEvents+1, nil),
 	})
@@ -109,7 +111,7 @@ func migrateFrom(db *crdb.DB, format uint64) error {
 	}
 	b := db.NewIndexedBatch()
 	if err = b.Set(formatKey, value, nil); err == nil {
-		err = migrations[format](b)
+		err = migrations[format](db, b)
 	}
 	if err != nil {
 		_ = b.Close() // frees memory and knows no error

@@ -129,7 +129,7 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	boom := errors.New("boom")
 	real := migrations
 	defer func() { migrations = real }()
-	migrations = append(migrations[:1:1], func(b *crdb.Batch) error {
+	migrations = append(migrations[:1:1], func(_ *crdb.DB, b *crdb.Batch) error {
 		return errors.Join(b.Set(path(table, store.K("half")), []byte("done"), nil), boom)
 	})
 	if _, err := Open("data", Options{fs: d}); !errors.Is(err, boom) || !strings.Contains(err.Error(), "migration to format 2") {
