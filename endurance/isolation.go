@@ -58,12 +58,12 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	run := &isolation{seed: *seed, rnd: rand.New(rand.NewPCG(*seed, 0))}
-	addr, stop, err := startApp(ctx, dir, nil, run.clock.now)
+	node, stop, err := startApp(ctx, dir, nil, run.clock.now)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	p := newPeer(addr)
+	p := newPeer(node.Addr())
 	p.now = run.clock.now
 	defer p.close()
 	defer func() {
@@ -85,7 +85,19 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 		err = run.settle(ctx) // once more: nothing may come behind the last fence
 	}
 	run.report(out)
-	return err
+	if err != nil {
+		return err
+	}
+	if err := node.EraseRemoved(ctx); err != nil {
+		return err
+	}
+	for _, t := range run.tenants {
+		t.closeSockets()
+	}
+	if err := stop(); err != nil {
+		return err
+	}
+	return run.searchFolder(out, dir)
 }
 
 func (run *isolation) prepare(ctx context.Context, p *peer) error {
@@ -280,9 +292,10 @@ func (run *isolation) report(out io.Writer) {
 	}
 	removed := 0
 	for _, t := range run.tenants {
-		removed += len(t.removed())
+		gone, _ := t.contents()
+		removed += len(gone)
 	}
-	fmt.Fprintf(out, "%d rounds, %d sockets were opened, of which %d resumed; %d contents were removed, %d times by a retention; due to users were:\n",
+	fmt.Fprintf(out, "%d rounds, %d sockets were opened, of which %d resumed; %d contents were removed, %d retentions began; due to users were:\n",
 		run.rounds, opened, resumed, removed, run.retentions)
 	for _, kind := range everyKind {
 		fmt.Fprintf(out, "%8d %s\n", kinds[kind], kind)

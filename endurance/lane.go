@@ -154,8 +154,11 @@ func (l *lane) managers(c *channel) []string { return l.which(c.manages) }
 // are compressed.
 func (l *lane) text() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %d", l.seed, l.name, l.number))
-	return fmt.Sprintf("%s-%d-%s", l.name, l.number, base64.RawURLEncoding.EncodeToString(sum[:18]))
+	return fmt.Sprintf("%s-%d-%s", l.name, l.number, base64.RawURLEncoding.EncodeToString(sum[:uniqueEnd*3/4]))
 }
+
+// uniqueEnd is how many bytes at the end of a content are like no others.
+const uniqueEnd = 24
 
 // path of a resource of a channel.
 func path(c *channel, parts ...string) string {

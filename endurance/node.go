@@ -21,27 +21,27 @@ import (
 
 // startApp runs a fresh node in dev mode inside this process, with its data in dir. Flags are
 // those of carillon dev; now is its clock. stop ends it and tells when the end was not clean.
-func startApp(ctx context.Context, dir string, flags map[string]string, now func() time.Time) (addr string, stop func() error, err error) {
+func startApp(ctx context.Context, dir string, flags map[string]string, now func() time.Time) (node *app.App, stop func() error, err error) {
 	all := map[string]string{"listen": "127.0.0.1:0", "ops-listen": "", "data": filepath.Join(dir, "data")}
 	for key, value := range flags {
 		all[key] = value
 	}
 	cfg, err := config.Load(config.Dev, config.Sources{Flags: all})
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	var log buffer
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelError)
-	node, err := app.New(ctx, cfg, app.Deps{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level})), Now: now, Version: "endurance"})
+	node, err = app.New(ctx, cfg, app.Deps{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level})), Now: now, Version: "endurance"})
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	running, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- node.Run(running) }()
 	<-node.Ready()
-	return node.Addr(), sync.OnceValue(func() error {
+	return node, sync.OnceValue(func() error {
 		cancel()
 		err := <-done
 		if text := log.String(); text != "" {

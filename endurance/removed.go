@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -116,18 +121,70 @@ func (t *tenant) become(id string, v version, at uint64) {
 	t.versions[id] = append(all, v)
 }
 
-// removed are the contents that no message shows any more.
-func (t *tenant) removed() (contents []string) {
+// contents are those of messages that were removed, which is not what a retention hides or an edit
+// replaces, and those that are kept.
+func (t *tenant) contents() (removed, kept []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, all := range t.versions {
+	stored := map[string]bool{}
+	for _, messages := range t.stored {
+		for id, v := range messages {
+			stored[id] = !v.redacted
+		}
+	}
+	for id, all := range t.versions {
 		for _, v := range all {
-			if v.ended != 0 && v.content != "" {
-				contents = append(contents, v.content)
+			if v.content != "" && stored[id] {
+				kept = append(kept, v.content)
+			} else if v.content != "" {
+				removed = append(removed, v.content)
 			}
 		}
 	}
-	return contents
+	return removed, kept
+}
+
+// searchFolder looks for what was removed in the files of the node, after it was erased.
+func (run *isolation) searchFolder(out io.Writer, dir string) error {
+	all := map[string][]byte{}
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			all[filepath.Base(path)], err = os.ReadFile(path)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	find := func(text string) string {
+		end := []byte(text[max(0, len(text)-uniqueEnd):])
+		for name, content := range all {
+			if bytes.Contains(content, end) {
+				return name
+			}
+		}
+		return ""
+	}
+	count, found, others := 0, 0, 0
+	for _, t := range run.tenants {
+		removed, kept := t.contents()
+		for _, text := range removed {
+			if name := find(text); name != "" {
+				return fmt.Errorf("%q was removed and is in %s", text, name)
+			}
+		}
+		for _, text := range kept {
+			if others++; find(text) != "" {
+				found++
+			}
+		}
+		count += len(removed)
+	}
+	fmt.Fprintf(out, "none of %d removed contents is in the data folder, where %d of %d others were found\n", count, found, others)
+	if others > 100 && found < others/4 {
+		return errors.New("too few others were found: the search proves little")
+	}
+	return nil
 }
 
 // toldAfter explains a frame of a message that shows what was removed.
