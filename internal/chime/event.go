@@ -155,6 +155,8 @@ func (e *Event) Withdraws(other *Event) bool {
 		return other.Channel == e.Channel && other.Sub == e.Sub
 	case EventDeleteChannel:
 		return other.Channel == e.Channel
+	case EventPutRetention: // which is about stored messages
+		return !other.Ephemeral
 	}
 	return e.Removes()
 }

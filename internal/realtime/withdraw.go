@@ -21,8 +21,8 @@ type removals struct {
 	from, last uint64
 }
 
-// keptRemovals are more than come between two turns of a session's transport. A session that was
-// longer without a turn has all of its frames with content made again.
+// keptRemovals are more than come between two turns of a session's transport. A frame that waited
+// longer is made again as if it were concerned.
 const keptRemovals = 256
 
 // with is the same with one more.
@@ -40,8 +40,9 @@ func (r *removals) concern(f *frame, after uint64) bool {
 	if f.event == nil {
 		return false
 	}
+	after = max(after, f.event.Position)
 	return after < r.from || slices.ContainsFunc(r.list, func(e *chime.Event) bool {
-		return e.Position > after && e.Position > f.event.Position && e.Withdraws(f.event)
+		return e.Position > after && e.Withdraws(f.event)
 	})
 }
 

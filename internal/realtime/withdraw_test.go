@@ -122,6 +122,35 @@ func TestWhatWaitsIsWithdrawn(t *testing.T) {
 	}
 }
 
+// What comes after a removal is not made again for it, however long the session was quiet: a message
+// that is not persistent could not be.
+func TestWhatComesLaterStays(t *testing.T) {
+	w := newWorld(t, withMessages)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	ann := newResumer(t, "ann")
+	w.listen(ann, Grant{})
+	ann.takeNext()
+	for i := range 2 * keptRemovals {
+		w.takeAway(chime.EventRedactMessage, "elsewhere", fmt.Sprint(i))
+	}
+	w.deliver()
+	typing := chime.Event{Type: chime.EventCreateMessage, App: "A", Channel: "c", MessageType: "CONTROL", MessageID: "live", Payload: []byte("live")}
+	w.st.Announce(typing)
+	w.say("c", "1")
+	w.deliver()
+	w.st.Announce(typing)
+	w.commit(chime.Event{Type: chime.EventPutRetention})
+	w.deliver()
+	for len(ann.events) < 3 {
+		ann.takeNext()
+	}
+	want := []string{"CREATE_CHANNEL_MESSAGE live", "CREATE_CHANNEL_MESSAGE 1 secret1", "CREATE_CHANNEL_MESSAGE live"}
+	if !slices.Equal(ann.events, want) {
+		t.Errorf("received %q, want %q", ann.events, want)
+	}
+}
+
 // listen connects.
 func (w *world) listen(r *resumer, g Grant) {
 	w.t.Helper()
