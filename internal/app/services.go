@@ -123,15 +123,12 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 	a.services = s
 	a.registry.MustRegister(sampler(a.sampleHub))
-	if err := s.account.Resume(ctx); err != nil {
-		return err
-	}
 	cleaning := lifecycle.Options{
 		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
 		Eraser: a.engine, EraseWithin: cfg.EraseWithin,
 	}
 	if err := s.resume(ctx); errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
-		a.deps.Log.Warn("deletions that were begun wait until the store accepts changes", "error", err)
+		a.deps.Log.Warn("what a former run left to do waits until the store accepts changes", "error", err)
 		cleaning.Resume = s.resume
 	} else if err != nil {
 		return err
@@ -139,9 +136,10 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	return a.addBackground(ctx, cleaning)
 }
 
-// resume finishes the deletions that a crash or a failure of the store left undone.
+// resume finishes the deletions that a crash or a failure of the store left undone, and binds the trust
+// policies of older versions: until then they trust nobody by name.
 func (s *services) resume(ctx context.Context) error {
-	return errors.Join(s.identity.Resume(ctx), s.channels.Resume(ctx))
+	return errors.Join(s.account.Resume(ctx), s.identity.Resume(ctx), s.channels.Resume(ctx))
 }
 
 // accountCaller is who calls IAM, as far as IAM knows such people.

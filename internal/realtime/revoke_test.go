@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 // authority knows standings by their names. What it answers may be changed between two passes.
 type authority struct {
+	mu       sync.Mutex
 	revision uint64
 	denied   map[string]bool
 	failing  map[string]bool
@@ -21,14 +23,27 @@ type authority struct {
 	during   func(standing string) // called by each question
 }
 
-func (a *authority) Revision() uint64 { return a.revision }
+func (a *authority) Revision() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.revision
+}
+
+// set changes what the authority answers.
+func (a *authority) set(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change()
+}
 
 func (a *authority) Confirm(_ context.Context, standing any, app string, user chime.Ref) (bool, error) {
 	name := standing.(string)
-	a.asked++
 	if a.during != nil {
 		a.during(name)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked++
 	switch {
 	case app != "A" || user != "user/ann":
 		return false, fmt.Errorf("asked about %s in %s", user, app)
@@ -72,7 +87,7 @@ func (w *world) attachAs(a *authority, name string) *socket {
 
 // change is a change of the account, after which the sessions have been confirmed.
 func (w *world) change(a *authority) {
-	a.revision++
+	a.set(func() { a.revision++ })
 	w.hub.AccountChanged()
 	synctest.Wait()
 }
@@ -91,7 +106,7 @@ func TestSessionsThatAreNotAllowedAnyMoreAreClosed(t *testing.T) {
 		a := &authority{}
 		w, sockets := guarded(t, a, "one", "two", "three")
 		w.change(a)
-		a.denied = map[string]bool{"two": true}
+		a.set(func() { a.denied = map[string]bool{"two": true} })
 		w.change(a)
 		for i, want := range []string{"", "close 4401: not two", ""} {
 			if got := sockets[i].end(); got != want {
@@ -117,7 +132,7 @@ func TestAFailureClosesNothingAndIsTriedAgain(t *testing.T) {
 		if one, two := sockets[0].end(), sockets[1].end(); one != "" || two == "" {
 			t.Fatalf("ended: %q, %q", one, two)
 		}
-		a.failing = nil
+		a.set(func() { a.failing = nil })
 		time.Sleep(confirmRetry)
 		synctest.Wait()
 		if sockets[0].end() == "" {
@@ -148,9 +163,8 @@ func TestASessionThatComesLateIsDecidedAgain(t *testing.T) {
 // What depends on the time alone is looked at when nothing changes, and what does not, is not.
 func TestUnsteadyDecisionsAreLookedAtNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &authority{unsteady: true}
+		a := &authority{unsteady: true, denied: map[string]bool{"one": true}}
 		_, sockets := guarded(t, a, "one")
-		a.denied = map[string]bool{"one": true}
 		time.Sleep(unsteadyPause)
 		synctest.Wait()
 		if sockets[0].end() == "" {
