@@ -158,6 +158,9 @@ func (a *App) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.opened(a.data.Close)
+	if err := a.keepSite(ctx); err != nil {
+		return err
+	}
 	if a.engine, err = pebble.Open(a.data.Store(), pebble.Options{
 		Logger: a.deps.Log, ReserveBytes: int64(a.cfg.DiskReserve), LogBytes: int64(a.cfg.StoreLogSize), OpenTables: a.files.Store,
 	}); err != nil {

@@ -343,7 +343,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"public port taken", map[string]string{"listen": running.Addr()}, []string{"in use", "--listen", "CARILLON_LISTEN"}},
 		{"operations port taken", map[string]string{"ops-listen": running.Addr()}, []string{"in use", "--ops-listen"}},
-		{"address of another machine", map[string]string{"listen": "192.0.2.1:1", "ops-listen": ""}, []string{"listen"}},
+		{"address of another machine", map[string]string{"listen": "192.0.2.1:1", "ops-listen": "", "public-host": "chat.example"}, []string{"listen"}},
 		{"data folder of a running node", map[string]string{"data": running.cfg.Data}, []string{"in use"}},
 		{"data folder of a running node, fresh", map[string]string{"data": running.cfg.Data, "fresh": "true"}, []string{"in use"}},
 		{"folder of somebody else", map[string]string{"data": stranger, "fresh": "true"}, []string{"not made by Carillon"}},
@@ -378,6 +378,75 @@ func TestNewRefuses(t *testing.T) {
 	}
 	if status, _ := get(t, running.httpClient(t), "http://"+running.PublicHost()+"/chat/"); status != 200 {
 		t.Error("the running node was disturbed")
+	}
+}
+
+// Under another region or account every ARN of the data would be another one.
+func TestDataStaysInItsRegionAndAccount(t *testing.T) {
+	cfg := settings(t, config.Dev, nil)
+	start(t, cfg).stop()
+	for name, change := range map[string]func(*config.Config){
+		"region":  func(c *config.Config) { c.Region = "eu-central-1" },
+		"account": func(c *config.Config) { c.Account = "000000000007" },
+	} {
+		other := cfg
+		change(&other)
+		if n, err := app.New(t.Context(), other, app.Deps{}); err == nil {
+			_ = n.Close()
+			t.Errorf("another %s is taken", name)
+		} else if !strings.Contains(err.Error(), "--region us-east-1 --account 000000000000") {
+			t.Error(err)
+		}
+	}
+	if err := os.Remove(filepath.Join(cfg.Data, "site.json")); err != nil { // as an older version leaves it
+		t.Fatal(err)
+	}
+	start(t, cfg).stop()
+	other := cfg
+	other.Region, other.Fresh = "eu-central-1", true
+	start(t, other).stop()
+	other.Fresh = false
+	start(t, other).stop()
+}
+
+// What a check finds is what keeps a node from starting, all at once.
+func TestCheckFindsWhatNewRefuses(t *testing.T) {
+	running := start(t, settings(t, config.Dev, nil))
+	dir := t.TempDir()
+	cert, key := certify(t, dir, time.Now().Add(-time.Hour), "chat.example")
+	absent := filepath.Join(dir, "absent.pem")
+	good := settings(t, config.Serve, nil)
+	if faults, warnings := app.Check(t.Context(), good, time.Now()); faults != nil || warnings != nil {
+		t.Errorf("good settings: %v %v", faults, warnings)
+	}
+	if _, err := os.Stat(good.Data); err == nil {
+		t.Error("the check made the data folder")
+	}
+	bad := settings(t, config.Serve, map[string]string{"listen": running.Addr(), "ops-listen": running.OpsAddr(), "data": running.cfg.Data, "tls-cert": absent, "tls-key": key})
+	faults, _ := app.Check(t.Context(), bad, time.Now())
+	for i, want := range []string{"--listen", "--ops-listen", "in use by another Carillon", "absent.pem"} {
+		if i >= len(faults) || !strings.Contains(faults[i].Error(), want) {
+			t.Errorf("no fault says %q: %q", want, faults)
+		}
+	}
+	stranger := t.TempDir()
+	if err := os.WriteFile(filepath.Join(stranger, "thesis.odt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, data := range map[string]string{"not made by Carillon": stranger, "not a directory": filepath.Join(cert, "data")} {
+		faults, _ := app.Check(t.Context(), settings(t, config.Serve, map[string]string{"data": data}), time.Now())
+		if len(faults) != 1 || !strings.Contains(faults[0].Error(), want) {
+			t.Errorf("%s: %q", want, faults)
+		}
+	}
+	running.stop()
+	elsewhere := settings(t, config.Serve, map[string]string{"data": running.cfg.Data, "region": "eu-central-1"})
+	if faults, _ := app.Check(t.Context(), elsewhere, time.Now()); len(faults) != 1 || !strings.Contains(faults[0].Error(), "--region us-east-1") {
+		t.Errorf("another region: %q", faults)
+	}
+	old := settings(t, config.Serve, map[string]string{"tls-cert": cert, "tls-key": key, "public-host": "localhost"})
+	if faults, warnings := app.Check(t.Context(), old, time.Now()); faults != nil || len(warnings) != 2 {
+		t.Errorf("an expired certificate of another host: %q %q", faults, warnings)
 	}
 }
 

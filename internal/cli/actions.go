@@ -13,6 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/api/sts"
+	"github.com/carillon-chat/carillon/internal/config"
 )
 
 // knownActions are the actions that a call of the server can need permission for: its operations,
@@ -43,7 +44,7 @@ func unknownActions(asked []string) error {
 	var faults []error
 	for _, action := range asked {
 		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, action) }) {
-			faults = append(faults, fmt.Errorf("no call needs the action %s%s", action, suggestion(action, known)))
+			faults = append(faults, fmt.Errorf("no call needs the action %s%s", action, config.Suggestion(action, known)))
 		}
 	}
 	return errors.Join(faults...)

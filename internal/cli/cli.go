@@ -99,7 +99,7 @@ func noCommand(c *cobra.Command, args []string) error {
 	for _, below := range c.Commands() {
 		names = append(names, below.Name())
 	}
-	return usageError{fmt.Errorf("there is no command %q%s", args[0], suggestion(args[0], names))}
+	return usageError{fmt.Errorf("there is no command %q%s", args[0], config.Suggestion(args[0], names))}
 }
 
 // wrongFlag completes what is wrong with a flag.
@@ -110,7 +110,7 @@ func wrongFlag(c *cobra.Command, err error) error {
 	}
 	var names []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
-	return usageError{fmt.Errorf("%w%s", err, suggestion("--"+absent.GetSpecifiedName(), names))}
+	return usageError{fmt.Errorf("%w%s", err, config.Suggestion("--"+absent.GetSpecifiedName(), names))}
 }
 
 func (p Program) dev() *cobra.Command {
@@ -173,14 +173,14 @@ func (p Program) config() *cobra.Command {
 		}
 		return cfg.WriteYAML(p.Stdout)
 	}
-	check := &cobra.Command{Use: "check", Short: "Check the settings that serve would use", Args: noArguments}
+	check := &cobra.Command{Use: "check", Short: "Check what serve would fail on: settings, files, ports, the data folder", Args: noArguments}
 	readToo := p.settings(check, config.Serve)
-	check.RunE = func(*cobra.Command, []string) error {
-		if _, err := readToo(); err != nil {
+	check.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := readToo()
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(p.Stdout, "the settings are in order")
-		return err
+		return p.check(c.Context(), cfg)
 	}
 	docs := &cobra.Command{Use: "docs", Short: "Print what every setting means", Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return config.WriteDocs(p.Stdout) }}

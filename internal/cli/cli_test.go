@@ -67,7 +67,7 @@ func TestWhatCommandsPrint(t *testing.T) {
 		"version.golden":      {args: []string{"version"}},
 		"config-docs.golden":  {args: []string{"config", "docs"}},
 		"config-show.golden":  {environ: ownKeys, args: []string{"config", "show", "--region", "eu-central-1"}},
-		"config-check.golden": {environ: ownKeys, args: []string{"config", "check"}},
+		"config-check.golden": {environ: ownKeys, args: []string{"config", "check", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := run(t, t.Context(), test.environ, test.args...)
@@ -103,7 +103,9 @@ func TestWrongUse(t *testing.T) {
 		{"serve has no fresh", ownKeys, []string{"serve", "--fresh"}, 2, []string{"--fresh"}},
 		{"secret as a flag", nil, []string{"serve", "--root-secret-access-key", ownSecret}, 2, []string{"--root-secret-access-key"}},
 		{"check finds faults", nil, []string{"config", "check"}, 1, []string{"root-access-key-id"}},
-		{"port of another machine", ownKeys, []string{"serve", "--listen", "192.0.2.1:1", "--data", t.TempDir()}, 1, []string{"--listen"}},
+		{"check finds what serve would fail on", ownKeys, []string{"config", "check", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
+			"--data", "/dev/null/data", "--tls-cert", "/nope.pem", "--tls-key", "/nope.key"}, 1, []string{"/nope.pem", "data folder /dev/null/data"}},
+		{"port of another machine", ownKeys, []string{"serve", "--listen", "192.0.2.1:1", "--public-host", "chat.example", "--data", t.TempDir()}, 1, []string{"--listen"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := run(t, t.Context(), test.environ, test.args...)

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -98,5 +100,18 @@ func setLevel(level *slog.LevelVar, text string) error {
 	if err == nil {
 		level.Set(l)
 	}
+	return err
+}
+
+// check tells what would keep a node with the settings from starting.
+func (p Program) check(ctx context.Context, cfg config.Config) error {
+	faults, warnings := app.Check(ctx, cfg, time.Now())
+	for _, warning := range warnings {
+		fmt.Fprintln(p.Stderr, "warning:", warning)
+	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	_, err := fmt.Fprintln(p.Stdout, "the settings are in order")
 	return err
 }

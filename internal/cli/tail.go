@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/carillon-chat/carillon/client"
+	"github.com/carillon-chat/carillon/internal/config"
 )
 
 // extras are those that a session can ask for.
@@ -50,7 +51,7 @@ again, and what happened meanwhile is printed then; what cannot be had any more 
 			return usageError{fmt.Errorf("--color %q is none of auto, always, never", q.color)}
 		}
 		if unknown := lacking(q.extras, extras); len(unknown) > 0 {
-			return usageError{fmt.Errorf("--extras %q is none of presence, typing, unread%s", unknown[0], suggestion(unknown[0], []string{"presence", "typing", "unread"}))}
+			return usageError{fmt.Errorf("--extras %q is none of presence, typing, unread%s", unknown[0], config.Suggestion(unknown[0], []string{"presence", "typing", "unread"}))}
 		}
 		at, caller, err := p.open(c.Context(), &q.as)
 		if err != nil {

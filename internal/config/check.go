@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -33,6 +34,12 @@ func (c *Config) check(fault func(key string, err error)) {
 		}
 	}
 	fault("public-host", checkPublicHost(c.PublicHost))
+	if isOpen(c.Listen) {
+		fault("public-host", when(c.PublicHost == "",
+			"must be set while listen is open to other machines: they would be told to connect to localhost, which is they themselves"))
+		fault("public-host", when(c.Mode == Serve && isLoopback(withPort(c.PublicHost)),
+			"must not be loopback while listen is open to other machines: they would be told to connect to themselves"))
+	}
 	fault("data", when(c.Data == "", "must name a folder"))
 	fault("region", when(!regionPattern.MatchString(c.Region), "must be lower-case letters, digits and hyphens, such as us-east-1"))
 	fault("account", when(!accountPattern.MatchString(c.Account), "must be 12 digits"))
@@ -99,7 +106,7 @@ func (c *Config) checkKeys(fault func(key string, err error)) {
 	}
 	if c.Mode == Serve {
 		fault(id, errors.New("is one of the published keys of `carillon dev`, which everybody knows: set keys of your own"))
-	} else if !isLoopback(c.Listen) {
+	} else if isOpen(c.Listen) {
 		fault("listen", fmt.Errorf("is open to other machines while the published default keys are in use: set %s and %s as well", EnvName(id), EnvName(secret)))
 	}
 }
@@ -120,13 +127,25 @@ func checkEngine(engine string) error {
 
 func checkAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
+	number := uint64(0)
 	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+		number, err = strconv.ParseUint(port, 10, 64)
 	}
 	if err != nil {
 		return fmt.Errorf("must be host:port or :port, not %q", address)
 	}
-	return nil
+	return when(number > math.MaxUint16, "must have a port between 0 and 65535")
+}
+
+// isOpen reports whether other machines can reach the address.
+func isOpen(address string) bool { return checkAddress(address) == nil && !isLoopback(address) }
+
+// withPort adds a port to a host that has none.
+func withPort(host string) string {
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), "443")
 }
 
 // isLoopback reports whether only this machine can reach the address.

@@ -151,7 +151,13 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "short secret", sources: env("CARILLON_ROOT_SECRET_ACCESS_KEY=tiny"), want: []string{"root-secret-access-key", "16 characters"}},
 		{name: "key id with a space", sources: env("CARILLON_ROOT_ACCESS_KEY_ID=has a space in it"), want: []string{"root-access-key-id"}},
 		{name: "listen without port", sources: flag("listen", "localhost"), want: []string{"listen", "host:port"}},
-		{name: "port too high", sources: flag("listen", ":65536"), want: []string{"listen"}},
+		{name: "port too high", sources: flag("listen", "127.0.0.1:99999"), want: []string{"listen", "port between 0 and 65535"}},
+		{name: "open without a public host", sources: flag("listen", "0.0.0.0:24463"), want: []string{"public-host", "must be set"}},
+		{name: "open by an empty host", sources: flag("listen", ":24463"), want: []string{"public-host", "must be set"}},
+		{name: "open with a public host of one's own", sources: config.Sources{Environ: ownKeys, Flags: map[string]string{"listen": "192.0.2.7:24463", "public-host": "[::1]"}}, want: []string{"public-host", "must not be loopback"}},
+		{name: "a close name", sources: env("CARILLON_LISEN=x"), want: []string{"CARILLON_LISEN", "did you mean listen?"}},
+		{name: "faults of all kinds at once", file: "region: x\nregion: y\nlisten-onn: :1\nlisten: [{}]\naccount: 7\nlimits: foo\nws-ping-interval: 30\n", want: []string{
+			"carillon.yaml:2", "twice", "listen-onn", "single value", "account", "limits", "ws-ping-interval"}},
 		{name: "same ports", sources: flag("ops-listen", "127.0.0.1:24463"), want: []string{"ops-listen", "differ"}},
 		{name: "public host with scheme", sources: flag("public-host", "https://chat.example"), want: []string{"public-host", "bare host"}},
 		{name: "public host with a semicolon", sources: flag("public-host", "a;b"), want: []string{"public-host"}},
@@ -207,14 +213,22 @@ func TestFaultsNameTheSetting(t *testing.T) {
 }
 
 func TestDevOpenToOthersWithOwnKeys(t *testing.T) {
-	_, err := config.Load(config.Dev, config.Sources{Environ: ownKeys, Flags: map[string]string{"listen": "0.0.0.0:24463"}})
+	_, err := config.Load(config.Dev, config.Sources{Environ: ownKeys, Flags: map[string]string{"listen": "0.0.0.0:24463", "public-host": "localhost:24463"}})
 	if err != nil {
 		t.Error(err)
 	}
 }
 
+// One fault is told once: what follows from it is no help.
+func TestAFaultIsToldOnce(t *testing.T) {
+	_, err := config.Load(config.Dev, config.Sources{Flags: map[string]string{"listen": "33998", "ws-ping-interval": "soon"}})
+	if err == nil || strings.Count(err.Error(), "\n") != 1 {
+		t.Error(err)
+	}
+}
+
 func TestDevWithRandomKeys(t *testing.T) {
-	cfg, err := config.Load(config.Dev, config.Sources{Flags: map[string]string{"random-keys": "true", "allowed-origins": "*", "listen": "0.0.0.0:24463"}})
+	cfg, err := config.Load(config.Dev, config.Sources{Flags: map[string]string{"random-keys": "true", "allowed-origins": "*", "listen": "0.0.0.0:24463", "public-host": "chat.example"}})
 	if err != nil || cfg.HasDevKeys() {
 		t.Errorf("published keys %v, error %v", cfg.HasDevKeys(), err)
 	}

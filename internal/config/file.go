@@ -12,38 +12,40 @@ import (
 
 // parseFile reads a YAML file of settings. It keeps the texts as they are written, so that an
 // account of twelve zeros is not taken for a number, and the lines, for error messages.
-func parseFile(path string, text []byte) ([]entry, error) {
+// Faults of single settings are told beside the entries that are in order.
+func parseFile(path string, text []byte) (entries []entry, faults []error, err error) {
 	name := filepath.Base(path)
 	var document yaml.Node
 	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return nil, nil // an empty file sets nothing
+		return nil, nil, nil // an empty file sets nothing
 	} else if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: must hold one YAML document", name)
+		return nil, nil, fmt.Errorf("%s: must hold one YAML document", name)
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("%s: must hold lines of the form \"setting: value\"", name)
+		return nil, nil, fmt.Errorf("%s: must hold lines of the form \"setting: value\"", name)
 	}
-	var entries []entry
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
 		e := entry{key: key.Value, origin: fmt.Sprintf("%s:%d: %s", name, key.Line, key.Value)}
 		if seen[e.key] {
-			return nil, fmt.Errorf("%s: is set twice", e.origin)
+			faults = append(faults, fmt.Errorf("%s: is set twice", e.origin))
+			continue
 		}
 		seen[e.key] = true
 		var ok bool
 		if e.value, ok = scalar(value); !ok {
-			return nil, fmt.Errorf("%s: must be a single value or a list of them", e.origin)
+			faults = append(faults, fmt.Errorf("%s: must be a single value or a list of them", e.origin))
+			continue
 		}
 		entries = append(entries, e)
 	}
-	return entries, nil
+	return entries, faults, nil
 }
 
 // scalar is the text of a value or of a list of values.

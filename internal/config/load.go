@@ -32,17 +32,18 @@ func EnvName(key string) string {
 
 // Load reads, merges and checks the settings for the mode. All faults are reported together.
 func Load(mode Mode, sources Sources) (Config, error) {
-	l := loader{mode: mode, set: map[string]entry{}}
+	l := loader{mode: mode, set: map[string]entry{}, faulty: map[string]bool{}}
 	env, path := environment(sources)
 	if path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return Config{}, fmt.Errorf("settings file: %w", err)
 		}
-		entries, err := parseFile(path, text)
+		entries, faults, err := parseFile(path, text)
 		if err != nil {
 			return Config{}, err
 		}
+		l.faults = append(l.faults, faults...)
 		l.layer(entries)
 	}
 	l.layer(env)
@@ -59,9 +60,7 @@ func Load(mode Mode, sources Sources) (Config, error) {
 		}
 		l.fault(s.Key, s.assign(&cfg, e.value))
 	}
-	if len(l.faults) == 0 {
-		cfg.check(l.fault)
-	}
+	cfg.check(l.fault)
 	return cfg, errors.Join(l.faults...)
 }
 
@@ -77,6 +76,7 @@ type loader struct {
 	mode   Mode
 	set    map[string]entry
 	faults []error
+	faulty map[string]bool // settings of which a fault is told already
 }
 
 // layer puts the entries over those read so far.
@@ -85,7 +85,7 @@ func (l *loader) layer(entries []entry) {
 		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Key == e.key })
 		switch {
 		case i < 0:
-			l.faults = append(l.faults, fmt.Errorf("%s: there is no such setting; `carillon config docs` lists them", e.origin))
+			l.faults = append(l.faults, fmt.Errorf("%s: there is no such setting%s", e.origin, l.help(e.key)))
 		case settings[i].DevOnly && l.mode != Dev:
 			l.faults = append(l.faults, fmt.Errorf("%s: only `carillon dev` has this setting", e.origin))
 		default:
@@ -94,11 +94,25 @@ func (l *loader) layer(entries []entry) {
 	}
 }
 
-// fault notes what is wrong with a setting, and where it was set.
+// help leads from a name that is no setting to one that may be meant.
+func (l *loader) help(key string) string {
+	var keys []string
+	for _, s := range Settings(l.mode) {
+		keys = append(keys, s.Key)
+	}
+	if found := Suggestion(key, keys); found != "" {
+		return found
+	}
+	return "; `carillon config docs` lists them"
+}
+
+// fault notes what is wrong with a setting, and where it was set: the first fault of each, since the
+// others may follow from it.
 func (l *loader) fault(key string, err error) {
-	if err == nil {
+	if err == nil || l.faulty[key] {
 		return
 	}
+	l.faulty[key] = true
 	if e := l.set[key]; e.origin != "" && e.origin != "--"+key {
 		key = fmt.Sprintf("%s (from %s)", key, e.origin)
 	}

@@ -101,21 +101,30 @@ func (d *Dir) clear(fresh bool) error {
 
 // claim marks an empty folder as ours, and refuses one that is somebody else's.
 func (d *Dir) claim() error {
-	entries, err := os.ReadDir(d.path)
-	if err != nil {
+	ours, err := isOurs(d.path)
+	if err != nil || ours {
 		return err
+	}
+	return os.WriteFile(filepath.Join(d.path, marker), []byte(markerText), 0o600)
+}
+
+// isOurs reports whether the folder is marked. One that is not has to be empty.
+func isOurs(path string) (bool, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return false, err
 	}
 	empty := true
 	for _, entry := range entries {
 		if entry.Name() == marker && entry.Type().IsRegular() {
-			return nil
+			return true, nil
 		}
 		if entry.Name() != "lost+found" { // the root of a volume of its own
 			empty = false
 		}
 	}
 	if !empty {
-		return ErrNotOurs
+		return false, ErrNotOurs
 	}
-	return os.WriteFile(filepath.Join(d.path, marker), []byte(markerText), 0o600)
+	return false, nil
 }

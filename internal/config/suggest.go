@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"slices"
@@ -8,9 +8,9 @@ import (
 // maxTypos is how many letters a suggestion may differ in.
 const maxTypos = 2
 
-// suggestion is the end of a sentence about a word that is none of the words: the closest of them
+// Suggestion is the end of a sentence about a word that is none of the words: the closest of them
 // when one is close, nothing otherwise.
-func suggestion(word string, words []string) string {
+func Suggestion(word string, words []string) string {
 	best, fewest := "", maxTypos+1
 	for _, w := range words {
 		if n := typos(strings.ToLower(word), strings.ToLower(w)); n < fewest && n < len(w) {

@@ -1,0 +1,66 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/app/certfile"
+	"github.com/carillon-chat/carillon/internal/app/datadir"
+	"github.com/carillon-chat/carillon/internal/config"
+)
+
+// Check tells what would keep New from building a node with the settings: ports that are taken, a data
+// folder that cannot be used, a certificate that cannot be read. warnings are what would not. It takes
+// nothing and changes nothing. Whether the root secret opens the stored keys only a start shows.
+func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []error, warnings []string) {
+	probe := &App{cfg: cfg, deps: Deps{Log: slog.New(slog.DiscardHandler)}}
+	for _, port := range [][2]string{{"listen", cfg.Listen}, {"ops-listen", cfg.OpsListen}} {
+		if port[1] == "" {
+			continue
+		}
+		if _, err := probe.listen(ctx, port[0], port[1]); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if err := probe.Close(); err != nil {
+		faults = append(faults, err)
+	}
+	if err := datadir.Check(cfg.Data); err != nil {
+		faults = append(faults, err)
+	} else if err := datadir.CheckSite(cfg.Data, datadir.Site{Region: cfg.Region, Account: cfg.Account}); err != nil && !cfg.Fresh {
+		faults = append(faults, err)
+	}
+	if cfg.TLSCert == "" {
+		return faults, warnings
+	}
+	own, err := certfile.Open(cfg.TLSCert, cfg.TLSKey, probe.deps.Log)
+	if err != nil {
+		return append(faults, err), warnings
+	}
+	var pair *tls.Certificate
+	if pair, err = own.GetCertificate(nil); err != nil {
+		return append(faults, err), warnings
+	}
+	for _, warning := range certificateWarnings(pair, cmp.Or(cfg.PublicHost, "localhost"), now) {
+		warnings = append(warnings, fmt.Sprintf("clients may refuse the certificate %s: %s", cfg.TLSCert, warning))
+	}
+	return faults, warnings
+}
+
+// keepSite refuses data of another region or account. Data that does not tell adopts the present ones.
+func (a *App) keepSite(context.Context) error {
+	site := datadir.Site{Region: a.cfg.Region, Account: a.cfg.Account}
+	if !a.cfg.Fresh {
+		if err := datadir.CheckSite(a.cfg.Data, site); err != nil {
+			return err
+		}
+	}
+	if err := a.data.KeepSite(site); err != nil { // a full disk is no reason not to start
+		a.deps.Log.Warn("could not note region and account in the data folder", "error", err)
+	}
+	return nil
+}

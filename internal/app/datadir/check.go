@@ -1,0 +1,59 @@
+package datadir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Check tells why Open would refuse the folder, and leaves it as it is.
+func Check(path string) error {
+	if err := check(path); err != nil {
+		return fmt.Errorf("data folder %s: %w", path, err)
+	}
+	return nil
+}
+
+func check(path string) error {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		parent := filepath.Dir(filepath.Clean(path))
+		if parent == path {
+			return err
+		}
+		if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+			return check(parent) // it is made as well
+		}
+		return writable(parent)
+	} else if err != nil {
+		return err
+	}
+	ours, err := isOurs(path)
+	if err != nil {
+		return err
+	}
+	if ours {
+		held, err := vfs.Default.Lock(filepath.Join(path, lock))
+		var file *fs.PathError
+		if errors.As(err, &file) {
+			return err
+		} else if err != nil {
+			return ErrInUse
+		}
+		defer held.Close()
+	}
+	return writable(path)
+}
+
+// writable makes a folder in the folder and removes it.
+func writable(path string) error {
+	made, err := os.MkdirTemp(path, "check-*")
+	if err != nil {
+		return err
+	}
+	return os.Remove(made)
+}
