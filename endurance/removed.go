@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 type version struct {
 	content  string
 	redacted bool
+	kept     bool   // the content is stored, though it may be hidden
 	ended    uint64 // when the call was answered that ended it; 0: it is the present
 }
 
@@ -103,9 +105,9 @@ func (t *tenant) revise(arn string, c *channel) {
 // shows is what the message shows to a late reader.
 func (n *note) shows() version {
 	if n.hidden {
-		return version{}
+		return version{kept: !n.redacted}
 	}
-	return version{content: n.content, redacted: n.redacted}
+	return version{content: n.content, redacted: n.redacted, kept: !n.redacted}
 }
 
 // become begins another version of a message, unless it is the present one.
@@ -121,24 +123,26 @@ func (t *tenant) become(id string, v version, at uint64) {
 	t.versions[id] = append(all, v)
 }
 
-// contents are those of messages that were removed, which is not what a retention hides or an edit
-// replaces, and those that are kept.
+// contents are those of messages that were removed, which is not what a retention hides, and the
+// present ones of those that are kept.
 func (t *tenant) contents() (removed, kept []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	stored := map[string]bool{}
 	for _, messages := range t.stored {
 		for id, v := range messages {
-			stored[id] = !v.redacted
+			stored[id] = v.kept
 		}
 	}
 	for id, all := range t.versions {
+		latest := ""
 		for _, v := range all {
-			if v.content != "" && stored[id] {
-				kept = append(kept, v.content)
-			} else if v.content != "" {
+			if latest = cmp.Or(v.content, latest); v.content != "" && !stored[id] {
 				removed = append(removed, v.content)
 			}
+		}
+		if stored[id] && latest != "" {
+			kept = append(kept, latest)
 		}
 	}
 	return removed, kept

@@ -55,6 +55,7 @@ type services struct {
 	hub      *realtime.Hub
 	log      *dispatch.Dispatcher
 	cleaner  *lifecycle.Cleaner
+	details  *prefetch.Service
 	extras   *extras.Service
 	limiter  *throttle.Limiter // nil without rates
 }
@@ -107,13 +108,13 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	})
 	s.tags = identity.NewMessagingTags(a.store, site)
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
-	details := prefetch.New(a.store, s.channels, s.messages)
+	s.details = prefetch.New(a.store, s.channels, s.messages)
 	s.extras = extras.New(extras.Options{
-		Store: a.store, Site: site, Prefetch: details, Always: realtime.ParseExtras(strings.Join(cfg.Extras, " "), " "),
+		Store: a.store, Site: site, Prefetch: s.details, Always: realtime.ParseExtras(strings.Join(cfg.Extras, " "), " "),
 		Now: now, Log: a.deps.Log,
 	})
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: details, Companion: s.extras, Signer: s.keyring,
+		Store: a.store, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Companion: s.extras, Signer: s.keyring,
 		Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
@@ -182,7 +183,7 @@ func (s *services) forget() {
 
 // addBackground adds the actors that work on the log.
 func (a *App) addBackground(ctx context.Context, cleaning lifecycle.Options) (err error) {
-	a.services.log, err = dispatch.New(ctx, a.store, a.services.messages.Body, sinks{a.services.hub, a.services.extras})
+	a.services.log, err = dispatch.New(ctx, a.store, a.services.messages.Body, sinks{a.services.hub, a.services.extras, a.services.details})
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func (s *Service) common(r store.Reader, v *channel.Visit) (text []byte, err err
 	}
 	text, common, err := s.render(r, v)
 	if err == nil && ordinary && common {
-		s.kept.put(v.Channel.UID, excerpt{now, text})
+		s.kept.put(v.Channel.UID, excerpt{v.Actor.App, now, text})
 	}
 	return text, err
 }

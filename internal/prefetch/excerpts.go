@@ -5,11 +5,13 @@ import (
 	"sync"
 
 	"github.com/carillon-chat/carillon/internal/channel"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // excerpt is what the members of a channel see alike, as it was at a position of the log.
 type excerpt struct {
+	app  string
 	at   uint64
 	text []byte
 }
@@ -23,6 +25,8 @@ type excerpts struct {
 	mu   sync.Mutex
 	by   map[string]excerpt
 	size int
+	// removed is the position of the latest removal of content: what was read before is not kept.
+	removed uint64
 }
 
 func newExcerpts(limit int) excerpts { return excerpts{limit: limit, by: make(map[string]excerpt)} }
@@ -55,7 +59,7 @@ func (e *excerpts) put(uid string, made excerpt) {
 		}
 		e.drop(uid)
 	}
-	if len(made.text) > e.limit {
+	if len(made.text) > e.limit || made.at < e.removed {
 		return
 	}
 	for other := range e.by {
@@ -66,6 +70,18 @@ func (e *excerpts) put(uid string, made excerpt) {
 	}
 	e.by[uid] = made
 	e.size += len(made.text)
+}
+
+// forget drops what may hold the content that the event removes. None of it would be told any more.
+func (e *excerpts) forget(removal *chime.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.removed = removal.Position
+	for uid, kept := range e.by {
+		if removal.Withdraws(&chime.Event{Type: chime.EventChannelDetails, App: kept.app, Channel: uid, Sub: removal.Sub}) {
+			e.drop(uid)
+		}
+	}
 }
 
 func (e *excerpts) drop(uid string) {

@@ -33,6 +33,15 @@ func New(st store.Store, channels *channel.Service, messages *message.Service) *
 	return &Service{store: st, channels: channels, messages: messages, kept: newExcerpts(keptBytes)}
 }
 
+// Deliver takes events in the order of the log, and forgets what is kept of removed content.
+func (s *Service) Deliver(events []*chime.Event) {
+	for _, e := range events {
+		if e.Removes() {
+			s.kept.forget(e)
+		}
+	}
+}
+
 // ErrNoMember: the user is not a member of the channel, or the channel is gone.
 var ErrNoMember = errors.New("the user is no member of the channel")
 
