@@ -19,6 +19,7 @@
 //	memory     what an idle session costs, in a node as full as open files allow
 //	nodes      the same with several nodes at once
 //	storm      the node is killed, and all sessions come back to the next, with prefetch
+//	strangers  half bodies, junk upgrades and floods: what they do to the sends of a customer
 //	soak       memory, goroutines and files after a long time at half load
 //
 // It builds the program as a release would, starts it on a data folder of its own, and puts load

@@ -187,6 +187,8 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 		return runPusher(job)
 	case "hold":
 		return converse(jobs, in, func(job holdJob, in io.Reader) error { return runHold(job, in, out) })
+	case "strangers":
+		return converse(jobs, in, func(job strangersJob, in io.Reader) error { return runStrangers(ctx, job, in, out) })
 	case "return":
 		return converse(jobs, in, func(job returnJob, in io.Reader) error { return runReturn(ctx, job, in, out) })
 	}

@@ -48,6 +48,7 @@ var parts = []struct {
 	{"memory", (*bench).idle},
 	{"nodes", (*bench).nodes},
 	{"storm", (*bench).storm},
+	{"strangers", (*bench).strangers},
 	{"soak", (*bench).soak},
 }
 

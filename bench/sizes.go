@@ -16,11 +16,12 @@ type sizes struct {
 	nodes, each               int // nodes at once, and sockets of each
 	storm                     int // sessions that come back
 	rate                      int // sends a second meanwhile
+	strangers                 int // junk connections, and junk upgrades a second
 }
 
 var (
-	full  = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 19_000, secure: 5000, nodes: 5, each: 18_000, storm: 15_000, rate: 100}
-	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50}
+	full  = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 19_000, secure: 5000, nodes: 5, each: 18_000, storm: 15_000, rate: 100, strangers: 1000}
+	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50, strangers: 20}
 )
 
 // set changes sizes as a list such as "storm=5000,rate=50" says.
@@ -32,6 +33,7 @@ func (s *sizes) set(list string) error {
 		"channel": {&s.channel, 10, 10_000}, "large": {&s.large, 10, 10_000}, "broadcast": {&s.broadcast, 10, 19_000},
 		"slow": {&s.slow, 2 * stoppedShare, 10_000}, "idle": {&s.idle, 4, 19_000}, "secure": {&s.secure, 4, 19_000},
 		"nodes": {&s.nodes, 1, 100}, "each": {&s.each, 4, 19_000}, "storm": {&s.storm, 20, 19_000}, "rate": {&s.rate, 1, 10_000},
+		"strangers": {&s.strangers, 1, 10_000},
 	}
 	for pair := range strings.SplitSeq(list, ",") {
 		if pair == "" {
