@@ -28,7 +28,7 @@ type returnResult struct {
 	Sessions                     float64
 	LastEstablished, LastDetails int64
 	InTime                       float64 // within the window, counted from their own end
-	Refused                      float64 // attempts answered with 503
+	Refused                      float64 // attempts answered with 503 or 429
 	Failed                       float64 // other attempts
 }
 
@@ -181,7 +181,8 @@ func (r *returners) back(ctx context.Context, id int) {
 func (r *returners) missed(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if status, ok := errors.AsType[*statusError](err); ok && status.status == http.StatusServiceUnavailable {
+	status, ok := errors.AsType[*statusError](err)
+	if ok && (status.status == http.StatusServiceUnavailable || status.status == http.StatusTooManyRequests) {
 		r.result.Refused++
 	} else {
 		r.result.Failed++

@@ -96,7 +96,7 @@ func (b *bench) stormed(killed, ready time.Time, results []returnResult, calm, d
 		one("ready to the last SESSION_ESTABLISHED of "+of, "s", time.UnixMicro(all.LastEstablished).Sub(ready).Seconds()),
 		one("ready to the last CHANNEL_DETAILS", "s", time.UnixMicro(all.LastDetails).Sub(ready).Seconds()),
 		one("sessions that were back within 10 s, when AWS's JavaScript SDK gives up", "%", 100*all.InTime/all.Sessions),
-		one("attempts that were refused with 503, for each session", "", all.Refused/all.Sessions),
+		one("attempts that were refused with 503 or 429, for each session", "", all.Refused/all.Sessions),
 		one("attempts that failed otherwise, for each session", "", all.Failed/all.Sessions),
 		figure("storm", fmt.Sprintf("p99 of the answers to %d sends/s meanwhile", b.sizes.rate), "ms", []float64{during.AckP99 / 1000}).
 			against("the same before, with all sessions idle", []float64{calm.AckP99 / 1000}),

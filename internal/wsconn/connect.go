@@ -56,6 +56,9 @@ func (s *Server) inTurn(ctx context.Context, do func(context.Context) *realtime.
 	ctx, cancel := context.WithTimeout(ctx, s.opts.AuthTimeout)
 	defer cancel()
 	defer s.turn(ctx)()
+	if ctx.Err() != nil {
+		return errTooLate
+	}
 	refused := do(ctx)
 	if refused != nil && ctx.Err() != nil {
 		return errTooLate
@@ -138,7 +141,7 @@ func (s *Server) turn(ctx context.Context) (done func()) {
 	select {
 	case s.turns <- struct{}{}:
 		return func() { <-s.turns }
-	case <-ctx.Done(): // the rest fails by itself
+	case <-ctx.Done():
 		return func() {}
 	}
 }

@@ -88,9 +88,17 @@ func (s *Server) waited() {
 }
 
 // refuse closes a connection that becomes no session. It gives its place back and waits for its
-// peer's close frame among the refused, of whom the oldest is cut off when they are too many.
+// peer's close frame among the refused, of whom the oldest is cut off when they are too many. When the
+// server stops, that is the reason.
 func (s *Server) refuse(c *conn, e *realtime.CloseError) {
-	c.shut(ending{causeRefused, e.Code, e.Reason})
+	s.mu.Lock()
+	end := ending{causeRefused, e.Code, e.Reason}
+	if s.ending != nil {
+		end = *s.ending
+	}
+	s.mu.Unlock()
+	c.shut(end)
+
 	s.mu.Lock()
 	s.door.settle(c)
 	var oldest *conn
