@@ -210,7 +210,7 @@ func TestWhatIsTakenAwayEnds(t *testing.T) {
 }
 
 // TestTrustIsForThoseWhoCome changes the trust policy of a role: sessions that were assumed before go
-// on, in requests and on sockets, as on AWS, and nobody assumes the role any more.
+// on, in requests and on sockets, as on AWS, and no caller assumes the role any more.
 func TestTrustIsForThoseWhoCome(t *testing.T) {
 	n := start(t, nil)
 	x := n.tenant(t, "app")

@@ -25,8 +25,8 @@ const (
 // chatRole stands in ARNs where other sessions have the name of a role.
 const chatRole = "app-instance-user"
 
-// IssueUserCredentials makes temporary credentials that can act as one app instance user and
-// nobody else, until the user is deleted. The caller has made sure that the duration is at most
+// IssueUserCredentials makes temporary credentials that can act as one app instance user
+// alone, until the user is deleted. The caller has made sure that the duration is at most
 // UserSessionDuration. A user that does not exist is an error.
 func (s *Service) IssueUserCredentials(ctx context.Context, app string, user chime.Ref, duration time.Duration) (Credentials, error) {
 	holder, err := s.chatHolder(ctx, app, user.ID())

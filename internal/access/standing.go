@@ -57,7 +57,7 @@ func (s *Service) Revision() uint64 { return s.generation.Load() }
 
 // Reconnect decides again about a connection of the app instance user as Connect did, by the account
 // as it is now. Steady tells that the answer changes with the account alone. Credentials that have
-// only expired are not refused: whoever holds the connection knows that time. Its error is a
+// only expired are not refused: the connection's owner ends it at that time. Its error is a
 // *sigv4.Error or a *DeniedError, or a failure of the server.
 func (s *Service) Reconnect(ctx context.Context, st Standing, app string, user chime.Ref) (steady bool, err error) {
 	p, from, err := s.resolve(ctx, st)

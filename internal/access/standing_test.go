@@ -58,7 +58,7 @@ func TestAConnectionAndARequestAgree(t *testing.T) {
 		{"role made again", func(f *fixture, _, _ access.Credentials) {
 			f.role(t, "chat", allow(everything, everything), func(r *chime.Role) { r.ID = "AROAOTHER" })
 		}, true, false},
-		{"time", func(f *fixture, _, _ access.Credentials) { f.now = f.now.Add(24 * time.Hour) }, true, true}, // whoever holds it knows
+		{"time", func(f *fixture, _, _ access.Credentials) { f.now = f.now.Add(24 * time.Hour) }, true, true}, // its owner ends it
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFixture(t)

@@ -31,7 +31,8 @@ func (s *Service) setTrust(r store.Reader, role *chime.Role, document string) er
 	return nil
 }
 
-// bind finds the ids of those whom a trust policy names, and the first name that nobody has.
+// bind finds the ids of the users, roles and sessions that a trust policy names, and the first name
+// without a holder.
 func (s *Service) bind(r store.Reader, document string) (trusted []chime.Trusted, unknown string, err error) {
 	parsed, err := iam.ParseTrust([]byte(document))
 	if err != nil {
@@ -99,8 +100,8 @@ func (s *Service) shownTrust(r store.Reader, role chime.Role) (string, error) {
 }
 
 // Resume binds the trust policies of roles that were stored without ids to the users and roles that
-// have the names now: those could assume the roles before, and nobody else can from then on. It is to
-// be called before the service answers.
+// have the names now: those could assume the roles before, and no later holder of a name can. It is to be called before the service
+// answers.
 func (s *Service) Resume(ctx context.Context) error {
 	var unbound []chime.Role
 	find := func(r store.Reader) error {
@@ -121,7 +122,7 @@ func (s *Service) Resume(ctx context.Context) error {
 		}
 		for _, role := range unbound {
 			trusted, _, err := s.bind(tx, role.Trust)
-			if _, malformed := errors.AsType[*api.Error](err); err != nil && !malformed { // a malformed one trusts nobody
+			if _, malformed := errors.AsType[*api.Error](err); err != nil && !malformed { // a malformed one trusts no caller
 				return err
 			}
 			role.Trusted, role.Bound = trusted, true

@@ -138,7 +138,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 }
 
 // resume finishes the deletions that a crash or a failure of the store left undone, and binds the trust
-// policies of older versions: until then they trust nobody by name.
+// policies of older versions: until then such roles trust no caller by name.
 func (s *services) resume(ctx context.Context) error {
 	return errors.Join(s.account.Resume(ctx), s.identity.Resume(ctx), s.channels.Resume(ctx))
 }

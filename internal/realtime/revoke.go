@@ -23,7 +23,7 @@ const (
 	confirmBatch = 256
 	// maxRest bounds the rest after a pass over all sessions. It is as long as the pass took, so
 	// that an account that changes all the time costs half a processor at most.
-	maxRest = 300 * time.Millisecond
+	maxRest = 200 * time.Millisecond
 	// confirmRetry lies between a pass in which the store failed and the next.
 	confirmRetry = 500 * time.Millisecond
 	// unsteadyPause lies between two passes when decisions depend on more than the account, such as

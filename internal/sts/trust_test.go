@@ -51,7 +51,7 @@ func (f *fixture) deleteApp() {
 	f.must(f.Account.DeleteRole(context.Background(), &iam.DeleteRoleRequest{RoleName: "app"}))
 }
 
-// Whoever gets the name of a deleted user or role does not get its roles.
+// A user or role that is made under the name of a deleted one does not inherit its roles.
 func TestTrustIsInThoseWhoHadTheName(t *testing.T) {
 	t.Run("user", func(t *testing.T) {
 		f := newFixture(t)
@@ -97,8 +97,8 @@ func TestTrustIsInThoseWhoHadTheName(t *testing.T) {
 	}
 }
 
-// A role of an older version trusts those who have the names when it is first opened, and nobody who
-// gets one later; before that it trusts no name.
+// A role of an older version trusts the holders of the names when it is first opened, and no later ones;
+// before that it trusts no name.
 func TestRolesThatWereStoredWithoutIDs(t *testing.T) {
 	f := newFixture(t)
 	poor := f.user("poor")
@@ -121,8 +121,8 @@ func TestRolesThatWereStoredWithoutIDs(t *testing.T) {
 	f.refused("a user made later, after a restart", f.assumeNext(later), "AccessDenied")
 }
 
-// NotPrincipal is refused now; a role that has it from before trusts nobody.
-func TestNotPrincipalTrustsNobody(t *testing.T) {
+// NotPrincipal is refused now; a role that has it from before trusts no caller.
+func TestNotPrincipalTrustsNoCaller(t *testing.T) {
 	f := newFixture(t)
 	eve := f.user("eve", document("Allow", "sts:*", "*"))
 	const account = "arn:aws:iam::000000000000:root"
