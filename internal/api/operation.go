@@ -47,6 +47,18 @@ type Response interface {
 	AppendJSON(b []byte, tf TimeFormat) []byte
 }
 
+// PagedRequest is a request of a list that goes on where a page ended.
+type PagedRequest interface {
+	Request
+	PageToken() **string // nil for the first page
+}
+
+// PagedResponse is a page of a list.
+type PagedResponse interface {
+	Response
+	PageToken() *string // empty on the last page
+}
+
 // XMLResponse is an answer of the query protocol.
 type XMLResponse interface {
 	Response

@@ -127,13 +127,14 @@ func isSecure(r *http.Request) bool {
 // router sends each request to its transport, by the path as it was sent. http.ServeMux would
 // redirect paths that the transports answer themselves.
 func (a *App) router(sockets http.Handler, refused func(step, code string)) (http.Handler, error) {
+	pageKey := awshttp.PageKey(a.services.keyring.MAC("page tokens", nil))
 	bodies := awshttp.NewBodies(int64(a.cfg.RequestBytes))
 	a.registry.MustRegister(sampleBodies(bodies))
 	rest, err := awshttp.New(awshttp.Options{
 		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log, Limiter: a.services.limiter,
 		AllowOrigin: a.pages.Allows, Explain: a.cfg.Mode == config.Dev, Secure: isSecure,
 		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(), Bodies: bodies, Presigned: a.cfg.PresignedREST,
-		Refused: refused, AccessLog: a.cfg.AccessLog,
+		PageKey: &pageKey, Refused: refused, AccessLog: a.cfg.AccessLog,
 	})
 	if err != nil {
 		return nil, err

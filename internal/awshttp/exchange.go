@@ -124,7 +124,13 @@ func (t *transport) run(x *exchange) (err error) {
 	if x.op.SigningName != "chime" { // those go on without the cost of a context
 		ctx = access.WithCaller(ctx, x.principal, from)
 	}
+	if err := t.pages.open(x.op, req); err != nil {
+		return err
+	}
 	resp, err := x.op.Call(ctx, req)
+	if err == nil {
+		err = t.pages.seal(x.op, resp)
+	}
 	if err != nil {
 		t.reportUndeclared(x, err)
 		return err

@@ -52,6 +52,9 @@ type Options struct {
 	// computed, when the gate says so. For development.
 	Explain bool
 
+	// PageKey seals page tokens; with the same key they survive a restart. Nil makes one.
+	PageKey *PageKey
+
 	// Secure reports whether a request came over TLS; nil looks at its TLS
 	// field.
 	Secure func(*http.Request) bool
@@ -80,6 +83,7 @@ type transport struct {
 	unknown *strangers
 
 	samplers samplers
+	pages    pages
 }
 
 // New builds the handler of the operations. It refuses tables in which two
@@ -104,6 +108,16 @@ func New(o Options) (http.Handler, error) {
 		o.Random = rand.Reader
 	}
 	t := &transport{options: o, open: actions{}, guarded: newRoutes(), unknown: newStrangers(o.Operations), samplers: newSamplers(o.Now)}
+	if o.PageKey == nil {
+		o.PageKey = new(PageKey)
+		if _, err := io.ReadFull(rand.Reader, o.PageKey[:]); err != nil {
+			return nil, fmt.Errorf("awshttp: page tokens: %w", err)
+		}
+	}
+	var err error
+	if t.pages, err = newPages(*o.PageKey, rand.Reader); err != nil {
+		return nil, err
+	}
 	for i := range o.Operations {
 		if err := t.register(&o.Operations[i]); err != nil {
 			return nil, fmt.Errorf("awshttp: %s of %s: %w", o.Operations[i].Name, o.Operations[i].Service, err)

@@ -504,6 +504,9 @@ func (v *ListAppInstanceAdminsRequest) Decode(in *api.Input) error {
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListAppInstanceAdminsRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListAppInstanceAdminsRequest) Member(name string) string {
 	switch name {
@@ -525,6 +528,9 @@ func (v *ListAppInstanceBotsRequest) Decode(in *api.Input) error {
 	v.NextToken = p.OptionalQuery("NextToken", "next-token")
 	return refuse(p.Err())
 }
+
+// PageToken is the member that says where the page before ended.
+func (v *ListAppInstanceBotsRequest) PageToken() **string { return &v.NextToken }
 
 // Member gives a top-level string member by its name in the model.
 func (v *ListAppInstanceBotsRequest) Member(name string) string {
@@ -548,6 +554,9 @@ func (v *ListAppInstanceUserEndpointsRequest) Decode(in *api.Input) error {
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListAppInstanceUserEndpointsRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListAppInstanceUserEndpointsRequest) Member(name string) string {
 	switch name {
@@ -570,6 +579,9 @@ func (v *ListAppInstanceUsersRequest) Decode(in *api.Input) error {
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListAppInstanceUsersRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListAppInstanceUsersRequest) Member(name string) string {
 	switch name {
@@ -590,6 +602,9 @@ func (v *ListAppInstancesRequest) Decode(in *api.Input) error {
 	v.NextToken = p.OptionalQuery("NextToken", "next-token")
 	return refuse(p.Err())
 }
+
+// PageToken is the member that says where the page before ended.
+func (v *ListAppInstancesRequest) PageToken() **string { return &v.NextToken }
 
 // Member gives a top-level string member by its name in the model.
 func (v *ListAppInstancesRequest) Member(name string) string {

@@ -447,6 +447,9 @@ func (v *ListAppInstanceAdminsResponse) AppendJSON(b []byte, tf api.TimeFormat) 
 	return api.CloseObject(b, open)
 }
 
+// PageToken is the member that asks for the page after this one.
+func (v *ListAppInstanceAdminsResponse) PageToken() *string { return &v.NextToken }
+
 // AppendJSON appends v as a JSON object.
 func (v *ListAppInstanceBotsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
@@ -467,6 +470,9 @@ func (v *ListAppInstanceBotsResponse) AppendJSON(b []byte, tf api.TimeFormat) []
 	return api.CloseObject(b, open)
 }
 
+// PageToken is the member that asks for the page after this one.
+func (v *ListAppInstanceBotsResponse) PageToken() *string { return &v.NextToken }
+
 // AppendJSON appends v as a JSON object.
 func (v *ListAppInstanceUserEndpointsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
@@ -483,6 +489,9 @@ func (v *ListAppInstanceUserEndpointsResponse) AppendJSON(b []byte, tf api.TimeF
 	}
 	return api.CloseObject(b, open)
 }
+
+// PageToken is the member that asks for the page after this one.
+func (v *ListAppInstanceUserEndpointsResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *ListAppInstanceUsersResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
@@ -504,6 +513,9 @@ func (v *ListAppInstanceUsersResponse) AppendJSON(b []byte, tf api.TimeFormat) [
 	return api.CloseObject(b, open)
 }
 
+// PageToken is the member that asks for the page after this one.
+func (v *ListAppInstanceUsersResponse) PageToken() *string { return &v.NextToken }
+
 // AppendJSON appends v as a JSON object.
 func (v *ListAppInstancesResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
@@ -520,6 +532,9 @@ func (v *ListAppInstancesResponse) AppendJSON(b []byte, tf api.TimeFormat) []byt
 	}
 	return api.CloseObject(b, open)
 }
+
+// PageToken is the member that asks for the page after this one.
+func (v *ListAppInstancesResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *ListTagsForResourceResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {

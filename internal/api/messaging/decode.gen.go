@@ -919,6 +919,9 @@ func (v *ListChannelBansRequest) Decode(in *api.Input) error {
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelBansRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelBansRequest) Member(name string) string {
 	switch name {
@@ -943,6 +946,9 @@ func (v *ListChannelFlowsRequest) Decode(in *api.Input) error {
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelFlowsRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelFlowsRequest) Member(name string) string {
 	switch name {
@@ -965,6 +971,9 @@ func (v *ListChannelMembershipsForAppInstanceUserRequest) Decode(in *api.Input) 
 	v.ChimeBearer = p.Header("ChimeBearer", "X-Amz-Chime-Bearer")
 	return refuse(p.Err())
 }
+
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelMembershipsForAppInstanceUserRequest) PageToken() **string { return &v.NextToken }
 
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelMembershipsForAppInstanceUserRequest) Member(name string) string {
@@ -994,6 +1003,9 @@ func (v *ListChannelMembershipsRequest) Decode(in *api.Input) error {
 	v.SubChannelID = p.OptionalQuery("SubChannelId", "sub-channel-id")
 	return refuse(p.Err())
 }
+
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelMembershipsRequest) PageToken() **string { return &v.NextToken }
 
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelMembershipsRequest) Member(name string) string {
@@ -1030,6 +1042,9 @@ func (v *ListChannelMessagesRequest) Decode(in *api.Input) error {
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelMessagesRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelMessagesRequest) Member(name string) string {
 	switch name {
@@ -1061,6 +1076,9 @@ func (v *ListChannelModeratorsRequest) Decode(in *api.Input) error {
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelModeratorsRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelModeratorsRequest) Member(name string) string {
 	switch name {
@@ -1085,6 +1103,9 @@ func (v *ListChannelsAssociatedWithChannelFlowRequest) Decode(in *api.Input) err
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelsAssociatedWithChannelFlowRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelsAssociatedWithChannelFlowRequest) Member(name string) string {
 	switch name {
@@ -1107,6 +1128,9 @@ func (v *ListChannelsModeratedByAppInstanceUserRequest) Decode(in *api.Input) er
 	v.ChimeBearer = p.Header("ChimeBearer", "X-Amz-Chime-Bearer")
 	return refuse(p.Err())
 }
+
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelsModeratedByAppInstanceUserRequest) PageToken() **string { return &v.NextToken }
 
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelsModeratedByAppInstanceUserRequest) Member(name string) string {
@@ -1136,6 +1160,9 @@ func (v *ListChannelsRequest) Decode(in *api.Input) error {
 	return refuse(p.Err())
 }
 
+// PageToken is the member that says where the page before ended.
+func (v *ListChannelsRequest) PageToken() **string { return &v.NextToken }
+
 // Member gives a top-level string member by its name in the model.
 func (v *ListChannelsRequest) Member(name string) string {
 	switch name {
@@ -1162,6 +1189,9 @@ func (v *ListSubChannelsRequest) Decode(in *api.Input) error {
 	v.NextToken = p.OptionalQuery("NextToken", "next-token")
 	return refuse(p.Err())
 }
+
+// PageToken is the member that says where the page before ended.
+func (v *ListSubChannelsRequest) PageToken() **string { return &v.NextToken }
 
 // Member gives a top-level string member by its name in the model.
 func (v *ListSubChannelsRequest) Member(name string) string {
@@ -1450,6 +1480,9 @@ func (v *SearchChannelsRequest) Decode(in *api.Input) error {
 	v.decodeJSON(d)
 	return refuse(d.Close())
 }
+
+// PageToken is the member that says where the page before ended.
+func (v *SearchChannelsRequest) PageToken() **string { return &v.NextToken }
 
 // Member gives a top-level string member by its name in the model.
 func (v *SearchChannelsRequest) Member(name string) string {

@@ -759,6 +759,9 @@ func (v *ListChannelBansResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte
 	return api.CloseObject(b, open)
 }
 
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelBansResponse) PageToken() *string { return &v.NextToken }
+
 // AppendJSON appends v as a JSON object.
 func (v *ListChannelFlowsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
@@ -776,6 +779,9 @@ func (v *ListChannelFlowsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byt
 	return api.CloseObject(b, open)
 }
 
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelFlowsResponse) PageToken() *string { return &v.NextToken }
+
 // AppendJSON appends v as a JSON object.
 func (v *ListChannelMembershipsForAppInstanceUserResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
@@ -792,6 +798,9 @@ func (v *ListChannelMembershipsForAppInstanceUserResponse) AppendJSON(b []byte, 
 	}
 	return api.CloseObject(b, open)
 }
+
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelMembershipsForAppInstanceUserResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *ListChannelMembershipsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
@@ -812,6 +821,9 @@ func (v *ListChannelMembershipsResponse) AppendJSON(b []byte, tf api.TimeFormat)
 	}
 	return api.CloseObject(b, open)
 }
+
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelMembershipsResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *ListChannelMessagesResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
@@ -836,6 +848,9 @@ func (v *ListChannelMessagesResponse) AppendJSON(b []byte, tf api.TimeFormat) []
 	return api.CloseObject(b, open)
 }
 
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelMessagesResponse) PageToken() *string { return &v.NextToken }
+
 // AppendJSON appends v as a JSON object.
 func (v *ListChannelModeratorsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
@@ -856,6 +871,9 @@ func (v *ListChannelModeratorsResponse) AppendJSON(b []byte, tf api.TimeFormat) 
 	return api.CloseObject(b, open)
 }
 
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelModeratorsResponse) PageToken() *string { return &v.NextToken }
+
 // AppendJSON appends v as a JSON object.
 func (v *ListChannelsAssociatedWithChannelFlowResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
@@ -872,6 +890,9 @@ func (v *ListChannelsAssociatedWithChannelFlowResponse) AppendJSON(b []byte, tf 
 	}
 	return api.CloseObject(b, open)
 }
+
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelsAssociatedWithChannelFlowResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *ListChannelsModeratedByAppInstanceUserResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
@@ -890,6 +911,9 @@ func (v *ListChannelsModeratedByAppInstanceUserResponse) AppendJSON(b []byte, tf
 	return api.CloseObject(b, open)
 }
 
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelsModeratedByAppInstanceUserResponse) PageToken() *string { return &v.NextToken }
+
 // AppendJSON appends v as a JSON object.
 func (v *ListChannelsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
@@ -906,6 +930,9 @@ func (v *ListChannelsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	}
 	return api.CloseObject(b, open)
 }
+
+// PageToken is the member that asks for the page after this one.
+func (v *ListChannelsResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *ListSubChannelsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
@@ -926,6 +953,9 @@ func (v *ListSubChannelsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte
 	}
 	return api.CloseObject(b, open)
 }
+
+// PageToken is the member that asks for the page after this one.
+func (v *ListSubChannelsResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *ListTagsForResourceResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
@@ -1066,6 +1096,9 @@ func (v *SearchChannelsResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte 
 	}
 	return api.CloseObject(b, open)
 }
+
+// PageToken is the member that asks for the page after this one.
+func (v *SearchChannelsResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *SendChannelMessageResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
