@@ -100,8 +100,8 @@ func (s *Service) shownTrust(r store.Reader, role chime.Role) (string, error) {
 }
 
 // Resume binds the trust policies of roles that were stored without ids to the users and roles that
-// have the names now: those could assume the roles before, and no later holder of a name can. It is to be called before the service
-// answers.
+// have the names now: those could assume the roles before, and no later holder of a name can. Until
+// then such a role trusts no caller by name.
 func (s *Service) Resume(ctx context.Context) error {
 	var unbound []chime.Role
 	find := func(r store.Reader) error {

@@ -14,6 +14,8 @@
 //   - A session that resumes gets the events that it missed before those that are live, each once
 //     and in the order of the log, or is told that it does not (docs/EXTENSIONS.md).
 //   - What is missed or prefetched is read in pieces, the next when the last was taken.
+//   - A session that may not connect any more is closed with 4401 within a second of the change of the
+//     account; a failure of the store closes none.
 //   - An event is encoded once and its bytes are shared by all receivers; once in each form, when
 //     some ask for positions or compression.
 //   - A receiver that does not read holds at most a bounded number of bytes; past it the
