@@ -155,6 +155,7 @@ func (t *tenant) addFence(ctx context.Context) (*channel, error) {
 // round lets the lanes make calls and then compares all sockets.
 func (run *isolation) round(ctx context.Context) error {
 	run.rounds++
+	right := run.clock.set(run.step())
 	failed := make(chan error, len(run.lanes))
 	var group sync.WaitGroup
 	for _, l := range run.lanes {
@@ -172,6 +173,7 @@ func (run *isolation) round(ctx context.Context) error {
 	if err := run.settle(ctx); err != nil {
 		return err
 	}
+	right()
 	for i, t := range run.tenants {
 		if err := run.prefetch(ctx, t, run.fences[i]); err != nil {
 			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(t))

@@ -11,12 +11,33 @@ import (
 	"time"
 )
 
-// clock is that of the node and its clients. It can be put forward.
+// clock is that of the node and its clients. It can be put forward and back.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
 func (c *clock) pass(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// set puts the clock wrong until right is called.
+func (c *clock) set(by time.Duration) (right func()) {
+	c.pass(by)
+	return func() { c.pass(-by) }
+}
+
+// step is by how much the clock is wrong in a round. It is not a day on while retention hides what
+// is a day old, which it does by the time of day.
+func (run *isolation) step() time.Duration {
+	retained := slices.ContainsFunc(run.tenants, func(t *tenant) bool { return t.retained })
+	switch run.rounds % 4 {
+	case 1:
+		return -time.Hour
+	case 3:
+		if !retained {
+			return 24 * time.Hour
+		}
+	}
+	return 0
+}
 
 // changeRetention lets two days pass, after which messages are kept for one day only, or shows again
 // what was hidden.
