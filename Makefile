@@ -1,5 +1,8 @@
 .PHONY: test race stress lint generate web e2e bench soak isolation cuts cuts-race ci build
 
+# The Go SDK, a module of its own.
+CLIENT = github.com/carillon-chat/carillon/client/...
+
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 build:
@@ -16,8 +19,8 @@ stress:
 
 lint:
 	@test -z "$$(gofmt -l cmd client internal bench conformance e2e endurance)" || { gofmt -l cmd client internal bench conformance e2e endurance; exit 1; }
-	go vet ./...
-	go run $(STATICCHECK) ./...
+	go vet ./... $(CLIENT)
+	go run $(STATICCHECK) ./... $(CLIENT)
 
 generate:
 	go run ./internal/api/gen

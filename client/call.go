@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // request is one call of an operation, on its way.
@@ -100,7 +97,7 @@ func (r request) again(err error) bool {
 func (c *Client) try(ctx context.Context, r request, keys Credentials, body []byte, answer any) error {
 	target := c.endpoint.Scheme + "://" + c.endpoint.Host + r.path
 	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
+		target += "?" + canonicalQuery(r.query)
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(body))
 	if err != nil {
@@ -112,7 +109,7 @@ func (c *Client) try(ctx context.Context, r request, keys Credentials, body []by
 	if r.bearer != "" {
 		req.Header.Set("X-Amz-Chime-Bearer", r.bearer)
 	}
-	if err := c.signer(keys).Sign(req, sha256.Sum256(body), time.Now()); err != nil {
+	if err := c.signer(keys).sign(req, body, time.Now()); err != nil {
 		return err
 	}
 	resp, err := c.http.Do(req)
@@ -136,9 +133,7 @@ func (c *Client) try(ctx context.Context, r request, keys Credentials, body []by
 	return nil
 }
 
-func (c *Client) signer(keys Credentials) sigv4.Signer {
-	return sigv4.Signer{Credentials: keys.signing(), Scope: sigv4.Scope{Region: c.cfg.Region, Service: "chime"}}
-}
+func (c *Client) signer(keys Credentials) signer { return signer{keys: keys, region: c.cfg.Region} }
 
 // withoutURL takes the URL out of an error, for it can carry a signature.
 func withoutURL(err error) error {

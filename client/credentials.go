@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // Credentials are an access key. They print without their secrets.
@@ -22,10 +20,6 @@ func (c Credentials) String() string { return "access key " + c.AccessKeyID }
 
 // GoString names the access key only.
 func (c Credentials) GoString() string { return "client.Credentials{" + c.AccessKeyID + "}" }
-
-func (c Credentials) signing() sigv4.Credentials {
-	return sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
-}
 
 // CredentialsProvider gives credentials. A Client keeps what it gave until a minute before it
 // expires, or until the server refuses it, and never asks twice at a time.

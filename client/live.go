@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -206,7 +205,7 @@ func (s *Session) presign(host string, keys Credentials) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the server names the endpoint %q: %w", host, withoutURL(err))
 	}
-	if err := c.signer(keys).Presign(req, sha256.Sum256(nil), time.Now(), urlLifetime); err != nil {
+	if err := c.signer(keys).presign(req, time.Now(), urlLifetime); err != nil {
 		return "", err
 	}
 	return "ws" + strings.TrimPrefix(req.URL.String(), "http"), nil

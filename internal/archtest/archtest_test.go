@@ -121,7 +121,7 @@ func inside(own *layer, path, target string) string {
 	switch {
 	case other == nil:
 		return "it belongs to no layer"
-	case other != own && !slices.Contains(own.below, other.name) && !slices.Contains(besides[own.name], target):
+	case other != own && !slices.Contains(own.below, other.name):
 		return own.why
 	case other == own && !within(target, path) && !within(path, target):
 		if rule, limited := siblings[own.name]; limited && !slices.Contains(rule.allowed[path], target) {

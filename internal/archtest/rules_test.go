@@ -48,7 +48,7 @@ var layers = []layer{
 		"main is a page, so that everything else can be started in a test"},
 	{"client", []string{"client"},
 		nil,
-		"the public SDK is for programs of others, who cannot import internal packages: nothing of those may show in it"},
+		"the public SDK is a module of its own for programs of others, which must not carry the server with them"},
 	{"black-box tests", []string{"conformance", "e2e", "endurance", "internal/archtest"},
 		[]string{"pure", "contract", "service", "transport", "app", "cli", "client"},
 		"tests of the whole may look at anything but engines"},
@@ -56,10 +56,6 @@ var layers = []layer{
 		[]string{"pure", "contract", "engine", "service", "transport", "app", "cli", "client"},
 		"measurements compare the whole with its parts; nothing imports them"},
 }
-
-// besides are single packages of a layer that is not below. The SDK signs with the signer that the
-// server's verifier is tested with.
-var besides = map[string][]string{"client": {"internal/sigv4"}}
 
 // tools are programs for developers that live beside what they work on; they are no part of the
 // binary, so what is forbidden to code that serves is not forbidden to them.

@@ -143,7 +143,7 @@ func TestAuthorityOfTheServer(t *testing.T) {
 }
 
 // node is a running `carillon dev`.
-type node struct{ endpoint, data, stdout, stderr string }
+type node struct{ endpoint, data, stdout string }
 
 // devServer starts `carillon dev` until the test ends. What it prints is read to the line that says
 // how to stop it.

@@ -1,7 +1,7 @@
 // Command chat is a chat in a terminal: what is typed is sent to a channel, and what the others
 // write is printed.
 //
-//	go run ./client/examples/chat -endpoint http://localhost:24463 -user ARN -channel ARN
+//	go run github.com/carillon-chat/carillon/client/examples/chat -endpoint http://localhost:24463 -user ARN -channel ARN
 //
 // It takes its keys from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
 package main

@@ -1,7 +1,7 @@
 // Command echobot answers each message of its channels with the same text. It shows how a program
 // goes on after it was stopped: what was written meanwhile is answered then.
 //
-//	go run ./client/examples/echobot -endpoint http://localhost:24463 -user ARN -state echobot.state
+//	go run github.com/carillon-chat/carillon/client/examples/echobot -endpoint http://localhost:24463 -user ARN -state echobot.state
 //
 // It takes its keys from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
 package main

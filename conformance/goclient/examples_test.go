@@ -1,4 +1,4 @@
-package client_test
+package goclient_test
 
 import (
 	"context"
@@ -91,7 +91,7 @@ func ExampleCredentialsProvider() {
 func program(t *testing.T, n *node, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), name)
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./examples/"+name).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/carillon-chat/carillon/client/examples/"+name).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	keys, err := n.keys(t.Context())
