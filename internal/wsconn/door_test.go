@@ -129,8 +129,8 @@ func TestOneAddressIsToldToComeLater(t *testing.T) {
 	}
 }
 
-// A client may leave the 101 unread: it holds up nothing but itself.
-func TestUnreadAnswersHoldUpNobody(t *testing.T) {
+// A client may leave the 101 unread: it delays no other client.
+func TestUnreadAnswersDelayNoOtherClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Options{Hub: quiet, Authenticate: allow, CloseTimeout: time.Hour})
 		listener := &oneListener{conns: make(chan net.Conn, 1)}

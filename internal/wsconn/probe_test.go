@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -43,6 +44,7 @@ func TestAProbeTellsWhetherTheClientIsThere(t *testing.T) {
 			virtual(t, Options{Hub: probes(attached), PingInterval: 10_000 * time.Hour}, func(t *testing.T, s *Server, p *peer) {
 				session := <-attached
 				p.send(pong("")...) // before the probe, so it tells nothing
+				synctest.Wait()
 				begin := time.Now()
 				session.transport.Probe()
 				p.want(ws.OpPing, "")
