@@ -108,6 +108,10 @@ func (t *transport) run(x *exchange) (err error) {
 		return err
 	}
 	x.input.Path, x.input.Header = x.r.PathValue, x.r.Header
+	legacy := isLegacy(x.op, x.input.Body)
+	if legacy {
+		x.input.Body = present(x.input.Body)
+	}
 	req, err := x.op.Decode(&x.input)
 	if err != nil {
 		return err
@@ -138,6 +142,9 @@ func (t *transport) run(x *exchange) (err error) {
 	x.buf = x.buf[:0]
 	if x.op.Status != http.StatusNoContent {
 		x.buf = x.op.AppendResponse(x.buf, resp, x.id)
+	}
+	if legacy {
+		x.buf = former(x.buf)
 	}
 	return nil
 }
