@@ -1,7 +1,11 @@
 package conformance
 
 import (
+	"bytes"
+	"crypto/rand"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -83,4 +87,77 @@ func (f frame) complete(t *testing.T) {
 		m.LastUpdatedTimestamp == "" || m.Sender.Arn == "" || m.Sender.Name == "" || m.Status.Value != "SENT" {
 		t.Errorf("not complete: %s", f.Payload)
 	}
+}
+
+// TestRemovedIsInNoFile removes content in each way that there is, erases, and searches the data folder.
+func TestRemovedIsInNoFile(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	n := start(t, map[string]string{"data": data})
+	alice := n.Seeded().UserARNs[0]
+	must[*chimesdkidentity.CreateAppInstanceAdminOutput](t)(n.identity.CreateAppInstanceAdmin(&chimesdkidentity.CreateAppInstanceAdminInput{
+		AppInstanceArn: &n.Seeded().AppInstanceARN, AppInstanceAdminArn: &alice}))
+	var secrets []string
+	send := func(user, channel string) *string {
+		secrets = append(secrets, rand.Text()) // which compression seldom hides
+		return must[*chimesdkmessaging.SendChannelMessageOutput](t)(n.messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+			ChannelArn: &channel, ChimeBearer: &user, Content: &secrets[len(secrets)-1], Persistence: p("PERSISTENT"), Type: p("STANDARD"),
+			PushNotification:   &chimesdkmessaging.PushNotificationConfiguration{Title: &secrets[len(secrets)-1], Body: p("body"), Type: p("DEFAULT")},
+			ClientRequestToken: p(uuid.NewString())})).MessageId
+	}
+	room := func(app, user string) string {
+		return *must[*chimesdkmessaging.CreateChannelOutput](t)(n.messaging.CreateChannel(&chimesdkmessaging.CreateChannelInput{
+			AppInstanceArn: &app, Name: p("room"), ChimeBearer: &user, ClientRequestToken: p(uuid.NewString())})).ChannelArn
+	}
+	channel := n.Seeded().ChannelARN
+	must[*chimesdkmessaging.RedactChannelMessageOutput](t)(n.messaging.RedactChannelMessage(&chimesdkmessaging.RedactChannelMessageInput{
+		ChannelArn: &channel, ChimeBearer: &alice, MessageId: send(alice, channel)}))
+	must[*chimesdkmessaging.DeleteChannelMessageOutput](t)(n.messaging.DeleteChannelMessage(&chimesdkmessaging.DeleteChannelMessageInput{
+		ChannelArn: &channel, ChimeBearer: &alice, MessageId: send(alice, channel)}))
+	doomed := room(n.Seeded().AppInstanceARN, alice)
+	send(alice, doomed)
+	must[*chimesdkmessaging.DeleteChannelOutput](t)(n.messaging.DeleteChannel(&chimesdkmessaging.DeleteChannelInput{ChannelArn: &doomed, ChimeBearer: &alice}))
+	other := must[*chimesdkidentity.CreateAppInstanceOutput](t)(n.identity.CreateAppInstance(&chimesdkidentity.CreateAppInstanceInput{Name: p("other"), ClientRequestToken: p("other")}))
+	user := must[*chimesdkidentity.CreateAppInstanceUserOutput](t)(n.identity.CreateAppInstanceUser(&chimesdkidentity.CreateAppInstanceUserInput{
+		AppInstanceArn: other.AppInstanceArn, AppInstanceUserId: p("user"), Name: p("user"), ClientRequestToken: p("user")}))
+	send(*user.AppInstanceUserArn, room(*other.AppInstanceArn, *user.AppInstanceUserArn))
+	must[*chimesdkidentity.DeleteAppInstanceOutput](t)(n.identity.DeleteAppInstance(&chimesdkidentity.DeleteAppInstanceInput{AppInstanceArn: other.AppInstanceArn}))
+	removed := len(secrets)
+	for range 20 {
+		send(alice, channel) // stays
+	}
+
+	if err := n.EraseRemoved(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	found := 0
+	for i, secret := range secrets {
+		names := filesWith(t, data, secret)
+		if len(names) > 0 && i < removed {
+			t.Errorf("content %d of %d that were removed is in %v", i, removed, names)
+		}
+		found += len(names)
+	}
+	if found == 0 {
+		t.Error("nothing that stays was found either: the search proves nothing")
+	}
+}
+
+// filesWith names the files in a folder that hold a text.
+func filesWith(t *testing.T, dir, text string) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if bytes.Contains(content, []byte(text)) {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
