@@ -36,7 +36,7 @@ type note struct {
 	senderGone, targetGone bool
 }
 
-// by and to tell whether somebody is the sender or the target, and not the next user of the same id.
+// by and to tell whether a user is the sender or the target, and not the next user of the same id.
 func (n *note) by(who string) bool { return n.sender == who && !n.senderGone }
 func (n *note) to(who string) bool { return n.target == who && !n.targetGone }
 

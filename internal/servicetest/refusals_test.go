@@ -9,7 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/servicetest"
 )
 
-// TestRefusalsSayWhy: whoever may know a channel and is refused by a rule of the matrix is told who, what
+// TestRefusalsSayWhy: a caller who may know a channel and is refused by a rule of the matrix is told who, what
 // and why, or which member of the request is meant.
 func TestRefusalsSayWhy(t *testing.T) {
 	s := newStage(t, false, messaging.ChannelPrivacyPublic, messaging.ChannelModeRestricted)
