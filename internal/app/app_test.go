@@ -282,7 +282,7 @@ func TestConnectionsThatAskNothingDoNotDelayTheStop(t *testing.T) {
 
 // Load balancers are told first and given time, in which clients notice nothing.
 func TestAStopIsAnnouncedBeforeAnythingEnds(t *testing.T) {
-	cfg := settings(t, config.Dev, map[string]string{"shutdown-delay": "1m", "drain-timeout": "1m"})
+	cfg := settings(t, config.Dev, map[string]string{"shutdown-delay": "1m", "drain-timeout": "2s"})
 	waits, goOn := make(chan time.Duration), make(chan struct{})
 	n := startWith(t, cfg, app.Deps{Wait: func(_ context.Context, d time.Duration) { waits <- d; <-goOn }})
 	conn := n.connect(t, "ws", n.rootKeys(), n.Seeded().UserARNs[0])

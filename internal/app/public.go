@@ -1,13 +1,13 @@
 package app
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/access"
@@ -17,6 +17,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/console"
+	"github.com/carillon-chat/carillon/internal/obs"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
@@ -41,6 +42,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval, Limiter: a.services.limiter,
 		Engine: wsconn.Engine(a.cfg.WSEngine), Compression: a.cfg.WSCompression,
 		MaxPending: a.cfg.WSPending, MaxPendingPerAddress: a.cfg.WSPendingPerAddress, MaxRefused: a.cfg.WSRefused,
+		CloseSpread:  min(a.cfg.ShutdownDelay, a.cfg.DrainTimeout/2),
 		ClientFrames: a.cfg.WSClientFrames, ClientBytes: int(a.cfg.WSClientBytes),
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
@@ -59,14 +61,20 @@ func (a *App) buildPublic(ctx context.Context) error {
 		Networks: networks, Header: a.cfg.ProxyHeader, Protocol: a.cfg.ProxyProtocol, Timeout: headerTimeout,
 		Now: a.deps.Now, Log: a.deps.Log,
 	})
-	front := &publicPort{sockets: sockets, fresh: map[net.Conn]struct{}{}, server: &http.Server{
+	conns := &connections{
+		most: mostConnections(a.cfg.MaxConnections, a.files), sockets: func() int { return sockets.Stats().Open },
+		lines: obs.NewSampler(logInterval, a.deps.Now), log: a.deps.Log,
+		place: map[net.Conn]*list.Element{}, leaving: map[net.Conn]struct{}{},
+	}
+	a.registry.MustRegister(sampler(conns.sample))
+	front := &publicPort{sockets: sockets, conns: conns, server: &http.Server{
 		Handler: proxies.Handler(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
 	}}
-	front.server.ConnState = front.track
+	front.server.ConnState = conns.track
 	front.server.ConnContext = withConn
-	listener := bothtls.NewListener(proxies.Listener(a.keepFiles(a.publicListener)), a.tlsConfig())
+	listener := bothtls.NewListener(proxies.Listener(bounded{a.keepFiles(a.publicListener), conns}), a.tlsConfig())
 	a.readiness.Add("public port", func(context.Context) error {
 		if !a.serving.Load() {
 			return errors.New("starting or stopping")
@@ -141,6 +149,7 @@ func (a *App) router(sockets http.Handler, refused func(step, code string)) (htt
 	}
 	options := console.Options{
 		PublicHost: a.publicHost, Hosts: a.ownHosts(), Explainer: a.services.access, Secure: isSecure, Log: a.deps.Log,
+		Version: a.deps.Version,
 	}
 	if a.seeded != nil {
 		dev := devConsole{a.services, a.seeded.AppInstanceARN}
@@ -152,6 +161,8 @@ func (a *App) router(sockets http.Handler, refused func(step, code string)) (htt
 	}
 	return endChunked(a.guardPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.EscapedPath(); {
+		case console.IsVisit(r):
+			pages.ServeHTTP(w, r)
 		case path == access.ConnectTarget:
 			sockets.ServeHTTP(w, r)
 		case console.Owns(path):
@@ -190,21 +201,7 @@ func (a *App) ownHosts() []string {
 type publicPort struct {
 	server  *http.Server
 	sockets *wsconn.Server
-
-	mu    sync.Mutex
-	fresh map[net.Conn]struct{} // connections without a request so far
-}
-
-// track knows the connections that browsers open in advance: http.Server would wait seconds for
-// them at the end.
-func (p *publicPort) track(conn net.Conn, state http.ConnState) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if state == http.StateNew {
-		p.fresh[conn] = struct{}{}
-	} else {
-		delete(p.fresh, conn)
-	}
+	conns   *connections
 }
 
 // stop accepts nothing more, tells every socket that the server restarts, and waits for the
@@ -212,7 +209,7 @@ func (p *publicPort) track(conn net.Conn, state http.ConnState) {
 func (p *publicPort) stop(ctx context.Context) error {
 	told := make(chan error, 1)
 	p.server.RegisterOnShutdown(func() { // runs once the listener is closed
-		p.closeFresh()
+		p.conns.closeFresh()
 		told <- p.sockets.Shutdown(ctx, realtime.CloseRestart, "the server restarts")
 	})
 	err := p.server.Shutdown(ctx)
@@ -220,14 +217,6 @@ func (p *publicPort) stop(ctx context.Context) error {
 		err = errors.Join(err, p.server.Close())
 	}
 	return errors.Join(err, <-told)
-}
-
-func (p *publicPort) closeFresh() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for conn := range p.fresh {
-		_ = conn.Close() // nothing was asked on it
-	}
 }
 
 // serve runs a server until it is shut down, which is no error.

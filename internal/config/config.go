@@ -54,6 +54,8 @@ type Config struct {
 	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back, in hours of service: the log of a stopped node does not age. At least 1m."`
 	EraseWithin    time.Duration `key:"erase-within" default:"24h" doc:"How long the content of a message that was redacted or deleted, also with its channel or app instance, may stay in files of the data folder, in hours of service. Nobody is shown it meanwhile. Each time rewrites the files of the channels concerned. At least 1m."`
 
+	MaxConnections int `key:"max-connections" default:"0" doc:"Connections of the public port, WebSockets included. One more closes the one on which nothing has been asked for the longest time, or is answered 503 when there is none. 0 is what the process's limit of open files has room for beside the store; at most 10000000."`
+
 	WSQueueBytes         Size          `key:"ws-queue-bytes" default:"256KiB" doc:"Bytes that may wait for one slow WebSocket before it is closed. 64KiB to 64MiB."`
 	WSPingInterval       time.Duration `key:"ws-ping-interval" default:"30s" doc:"Time between pings to a WebSocket; two missed answers close it. 1s to 10m."`
 	WSEngine             string        `key:"ws-engine" default:"auto" doc:"What moves the bytes of WebSockets: epoll (Linux; no goroutine for each), goroutine, or auto: epoll where there is one."`

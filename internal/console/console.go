@@ -25,6 +25,8 @@ type Options struct {
 	Secure func(*http.Request) bool
 	// Dev is what dev mode has to tell the page; nil outside dev mode.
 	Dev *Dev
+	// Version of the program, which the front page shows outside dev mode.
+	Version string
 	// Log takes the failures that an answer does not tell.
 	Log *slog.Logger
 }
@@ -34,19 +36,21 @@ func Owns(path string) bool {
 	return path == "/chat" || strings.HasPrefix(path, PagePath) || strings.HasPrefix(path, JSONPath)
 }
 
-// New is the handler of the paths that Owns names.
+// New is the handler of the paths that Owns names, and of visits.
 func New(o Options) (http.Handler, error) {
 	page, err := newPage(o.PublicHost)
 	if err != nil {
 		return nil, err
 	}
-	json, explain := exchange{o}, explanation{o}
+	json, explain, visits := exchange{o}, explanation{o}, front{o}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == explainPath:
 			explain.ServeHTTP(w, r)
 		case strings.HasPrefix(r.URL.Path, JSONPath):
 			json.ServeHTTP(w, r)
+		case r.URL.Path == "/":
+			visits.ServeHTTP(w, r)
 		default:
 			page.ServeHTTP(w, r)
 		}

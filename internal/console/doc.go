@@ -12,5 +12,5 @@
 //     by its Origin and Sec-Fetch-Site, and one that points its own name at this machine (DNS
 //     rebinding) by its Host.
 //
-// Paths are compared as they are sent and nothing redirects but /chat.
+// Paths are compared as they are sent and nothing redirects but /chat and, in dev mode, a visit of /.
 package console

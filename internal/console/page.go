@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -42,9 +43,10 @@ type page struct {
 
 type file struct {
 	content     []byte
+	compressed  func() []byte // the content in gzip, made when it is first asked for; nil when that is no gain
 	contentType string
 	cache       string
-	etag        string
+	etag        string // of the plain content, without its closing quote
 }
 
 func newPage(publicHost string) (*page, error) {
@@ -57,12 +59,13 @@ func newPage(publicHost string) (*page, error) {
 		if err != nil {
 			return err
 		}
-		f := file{content: content, contentType: types[path.Ext(name)], cache: revalidate}
+		f := file{content: content, compressed: sync.OnceValue(func() []byte { return compressed(content) }),
+			contentType: types[path.Ext(name)], cache: revalidate}
 		if f.contentType == "" {
 			return fmt.Errorf("%s has a kind of file that the console does not know", name)
 		}
 		sum := sha256.Sum256(content)
-		f.etag = `"` + hex.EncodeToString(sum[:16]) + `"`
+		f.etag = `"` + hex.EncodeToString(sum[:16])
 		name = strings.TrimPrefix(name, "dist/")
 		if strings.HasPrefix(name, "assets/") {
 			f.cache = forever
@@ -105,7 +108,15 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.Set("Content-Type", f.contentType)
 		h.Set("Cache-Control", f.cache)
-		h.Set("ETag", f.etag)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
+		h.Set("Vary", "Accept-Encoding")
+		content, etag := f.content, f.etag+`"`
+		if acceptsGzip(r) {
+			if small := f.compressed(); small != nil {
+				content, etag = small, f.etag+`-gzip"`
+				h.Set("Content-Encoding", "gzip")
+			}
+		}
+		h.Set("ETag", etag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}
 }

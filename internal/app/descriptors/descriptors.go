@@ -17,10 +17,11 @@ type Share struct {
 	Connections int
 }
 
-const (
-	fewest, most = 96, 1100 // descriptors that are kept back
-	other        = 20       // of them for logs, listeners and connections that the node opens
-)
+const fewest, most = 96, 1100 // descriptors that are kept back
+
+// Other is how many of those that are kept back are for logs, listeners and connections that the node
+// opens.
+const Other = 20
 
 // Divide shares out the limit of the process: a quarter is kept back, 96 at least and 1100 at most, or
 // half where 96 are more than that. A limit of zero is not known.
@@ -29,7 +30,7 @@ func Divide(limit int) Share {
 		return Share{}
 	}
 	kept := min(max(limit/4, fewest), most, (limit+1)/2)
-	return Share{Store: max(min(kept-other, 1000), 1), Connections: limit - kept}
+	return Share{Store: max(min(kept-Other, 1000), 1), Connections: limit - kept}
 }
 
 // Listener closes connections that would take what is kept back. Descriptors are the lowest numbers
