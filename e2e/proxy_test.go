@@ -70,7 +70,7 @@ func installed(t *testing.T, name string) string {
 	if err != nil && os.Getenv("CI") != "" {
 		t.Fatal(err)
 	} else if err != nil {
-		t.Skipf("ATTENTION: %s is not installed; the proxies of docs/OPERATIONS.md are NOT tested with it", name)
+		t.Skipf("ATTENTION: %s is not installed; what needs it is NOT tested", name)
 	}
 	return path
 }
