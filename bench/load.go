@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -173,14 +174,20 @@ func markedBy(frame []byte) int64 {
 
 // sign makes the request of a send.
 func (l *load) sign(i int) ([]byte, error) {
-	body := fmt.Appendf(nil, `{"Content":"%s%s","Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":"%d-%08d"}`,
-		marker(int64(i)), padding, l.run, i)
+	body := fmt.Appendf(nil, `{"Content":"%s%s","Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":"%s"}`,
+		marker(int64(i)), padding, l.token(i))
 	r, err := l.Keys.signed(context.Background(), "http://"+l.Addr, http.MethodPost,
 		"/channels/"+escape(l.Channel)+"/messages", l.Sender, body)
 	if err != nil {
 		return nil, err
 	}
 	return wire(r)
+}
+
+// token is a UUID, as the SDKs make for each call: one has nothing in common with the next.
+func (l *load) token(i int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d-%d", l.run, i))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
 }
 
 // request is one that was signed before, so that sending costs nothing but the write, or not.

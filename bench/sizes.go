@@ -20,7 +20,7 @@ type sizes struct {
 }
 
 var (
-	full  = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 19_000, secure: 5000, nodes: 5, each: 18_000, storm: 15_000, rate: 100, strangers: 1000}
+	full  = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 17_000, secure: 5000, nodes: 5, each: 17_000, storm: 15_000, rate: 100, strangers: 1000}
 	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50, strangers: 20}
 )
 
@@ -30,9 +30,9 @@ func (s *sizes) set(list string) error {
 		size        *int
 		least, most int
 	}{
-		"channel": {&s.channel, 10, 10_000}, "large": {&s.large, 10, 10_000}, "broadcast": {&s.broadcast, 10, 19_000},
-		"slow": {&s.slow, 2 * stoppedShare, 10_000}, "idle": {&s.idle, 4, 19_000}, "secure": {&s.secure, 4, 19_000},
-		"nodes": {&s.nodes, 1, 100}, "each": {&s.each, 4, 19_000}, "storm": {&s.storm, 20, 19_000}, "rate": {&s.rate, 1, 10_000},
+		"channel": {&s.channel, 10, 10_000}, "large": {&s.large, 10, 10_000}, "broadcast": {&s.broadcast, 10, 17_800},
+		"slow": {&s.slow, 2 * stoppedShare, 10_000}, "idle": {&s.idle, 4, 17_800}, "secure": {&s.secure, 4, 17_800},
+		"nodes": {&s.nodes, 1, 100}, "each": {&s.each, 4, 17_800}, "storm": {&s.storm, 20, 17_800}, "rate": {&s.rate, 1, 10_000},
 		"strangers": {&s.strangers, 1, 10_000},
 	}
 	for pair := range strings.SplitSeq(list, ",") {

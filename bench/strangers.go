@@ -23,10 +23,10 @@ const (
 )
 
 const (
-	strangerBody  = 1 << 20                // bytes that each of them announces
-	strangerPause = time.Second            // before one that was turned away comes back
-	strangersHeld = 1000                   // upgrades that are left open at most
-	strangersRise = 500 * time.Millisecond // until what they do is in full swing
+	strangerBody  = 1 << 20             // bytes that each of them announces
+	strangerPause = time.Second         // before one that was turned away comes back
+	strangersHeld = 1000                // upgrades that are left open at most
+	strangersRise = 3 * time.Second / 2 // until what they do is in full swing: a pause and what comes between two
 	floodSockets  = 20
 	// strangersMemory is what the defaults of the settings allow them to hold, generously: a
 	// connection of net/http has 20 KB at most as long as its body is not read.
@@ -135,8 +135,8 @@ func runStrangers(ctx context.Context, job strangersJob, in io.Reader, out io.Wr
 	var err error
 	switch job.Kind {
 	case strangersBodies:
-		for range job.Size {
-			go again(ctx, func() { halfBody(ctx, job.Addr) })
+		for i := range job.Size { // spread, so that they do not come in waves
+			time.AfterFunc(strangersRise*time.Duration(i)/time.Duration(job.Size), func() { again(ctx, func() { halfBody(ctx, job.Addr) }) })
 		}
 	case strangersUpgrades:
 		err = job.upgrades(ctx)
