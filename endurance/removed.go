@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// A message is told live as it was, and late as it is: whoever resumes is not told what was edited,
+// A message is told live as it was, and late as it is: a session that resumes is not told what was edited,
 // redacted or removed before. So the checker knows which versions of a message there were, and when
 // the call that ended each was answered: what was asked for after that answer must not show it.
 

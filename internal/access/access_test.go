@@ -237,7 +237,7 @@ func TestChatSessionsEndWithTheirUser(t *testing.T) {
 		{"deleted", func(tx store.Tx) error { return store.Users.Delete(tx, key) }, false},
 		{"made again", func(tx store.Tx) error { return store.Users.Put(tx, key, chime.User{ID: "ann", Order: 8}) }, false},
 	} {
-		if err := f.store.Update(t.Context(), test.change); err != nil { // nobody tells of it
+		if err := f.store.Update(t.Context(), test.change); err != nil { // without a call of Forget
 			t.Fatal(err)
 		}
 		_, err := f.verify(t, c)

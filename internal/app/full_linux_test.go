@@ -3,9 +3,7 @@ package app_test
 import (
 	"errors"
 	"net/http"
-	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,46 +14,14 @@ import (
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/disktest"
 )
-
-// volume mounts a small disk, which needs root.
-func volume(t *testing.T, size string) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skip("NOT TESTED: a full disk across a restart, because a small one cannot be mounted: ", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error("unmount:", err)
-		}
-	})
-	return dir
-}
-
-// fill takes all but so many bytes of the disk.
-func fill(t *testing.T, disk string, but int64) (remove func()) {
-	t.Helper()
-	var usage syscall.Statfs_t
-	if err := syscall.Statfs(disk, &usage); err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(disk, "filler")
-	if err := os.WriteFile(name, make([]byte, int64(usage.Bavail)*usage.Bsize-but), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		if err := os.Remove(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // TestAFullDiskAcrossARestart: a node that is started while its disk has less than the reserve is
 // what it is when that happens while it runs: up, not ready, reading, and refusing changes with 503
 // until there is room.
 func TestAFullDiskAcrossARestart(t *testing.T) {
-	disk := volume(t, "96m")
+	disk := disktest.Mount(t, "96m")
 	cfg := settings(t, config.Dev, map[string]string{"data": filepath.Join(disk, "data"), "disk-reserve": "16MiB", "store-log-size": "1MiB"})
 	n := start(t, cfg)
 	if err := create(t, n); err != nil {
@@ -63,7 +29,7 @@ func TestAFullDiskAcrossARestart(t *testing.T) {
 	}
 	n.stop()
 
-	remove := fill(t, disk, 8<<20)
+	remove := disktest.Fill(t, disk, 8<<20)
 	n = start(t, cfg)
 	if n.Seeded() == nil || n.Seeded().ChannelARN == "" || len(n.Seeded().UserARNs) != 2 || n.Seeded().RoleARN == "" {
 		t.Errorf("what dev mode seeded is not found again: %+v", n.Seeded())
@@ -109,8 +75,8 @@ func create(t *testing.T, n node) error {
 
 // TestANewNodeOnAFullDiskSaysSo: without keys there is nothing that it could serve.
 func TestANewNodeOnAFullDiskSaysSo(t *testing.T) {
-	disk := volume(t, "64m")
-	fill(t, disk, 12<<20)
+	disk := disktest.Mount(t, "64m")
+	disktest.Fill(t, disk, 12<<20)
 	cfg := settings(t, config.Dev, map[string]string{"data": filepath.Join(disk, "data"), "disk-reserve": "16MiB", "store-log-size": "1MiB"})
 	_, err := app.New(t.Context(), cfg, app.Deps{})
 	if !errors.Is(err, store.ErrFull) {

@@ -31,7 +31,7 @@ func (a *App) buildOps(context.Context) error {
 		run: func(context.Context) error { return serve(server, a.opsListener) },
 		stop: func(ctx context.Context) error {
 			if err := server.Shutdown(ctx); err != nil {
-				return server.Close() // a profile may be under way: nobody waits for it
+				return server.Close() // a profile may be under way, and no stop waits for one
 			}
 			return nil
 		},

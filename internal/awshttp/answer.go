@@ -70,7 +70,7 @@ func (x *exchange) leaveUnread() {
 	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(unreadTimeout))
 }
 
-// roundedUp is a positive duration in whole units, so that nobody comes back too early.
+// roundedUp is a positive duration in whole units, so that no client comes back too early.
 func roundedUp(d, unit time.Duration) string {
 	return strconv.FormatInt(int64((d+unit-1)/unit), 10)
 }

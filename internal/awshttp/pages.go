@@ -15,7 +15,7 @@ import (
 type PageKey [32]byte
 
 // pages seals the page tokens of lists on their way to clients and opens them when they come back.
-// A token holds a key of the store, and with it ids and positions that are nobody's but the
+// A token holds a key of the store, and with it ids and positions that concern only the
 // server's; whose list it is, and of which parameters, the store checks itself.
 type pages struct {
 	aead   cipher.AEAD

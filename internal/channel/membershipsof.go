@@ -93,7 +93,7 @@ func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.Pl
 	return v, nil
 }
 
-// MembershipAt reads the membership that a place of somebody's list leads to: the time of the latest
+// MembershipAt reads the membership that a place of a member's list leads to: the time of the latest
 // message that it lets see, zero when there was none, and whether that is after its read marker.
 // Whether the channel is still there is not looked up.
 func (s *Service) MembershipAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (last chime.Millis, unread, found bool, err error) {

@@ -106,7 +106,7 @@ func (p Program) settingsOfServer(file string, dev bool) (config.Config, error) 
 	return config.Load(config.Dev, config.Sources{File: file, Environ: p.Environ})
 }
 
-// layersOf splits settings into those that somebody has set, and what dev mode has for the rest.
+// layersOf splits settings into those that the user has set, and what dev mode has for the rest.
 func layersOf(cfg config.Config) (own, fallback layer, err error) {
 	usual, err := config.Load(config.Dev, config.Sources{})
 	if err != nil {

@@ -174,7 +174,7 @@ func TestSettleWaitsForTheSink(t *testing.T) {
 			t.Error(err)
 		}
 		appendEvent(t, st, "b")
-		if err := d.Settle(t.Context()); err != nil { // nobody hands anything on any more
+		if err := d.Settle(t.Context()); err != nil { // no event is handed on any more
 			t.Error(err)
 		}
 	})

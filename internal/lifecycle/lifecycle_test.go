@@ -120,7 +120,7 @@ func TestTheClockOfTheMachineTrimsNothing(t *testing.T) {
 	})
 }
 
-// The hours in which a store is closed are no age: whoever resumes after them finds the log.
+// The hours in which a store is closed are no age: a session that resumes after them finds the log.
 func TestClosedHoursTrimNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New()

@@ -59,7 +59,7 @@ func live(t *testing.T, w *servicetest.World) (bodies []string) {
 	return bodies
 }
 
-// Whoever reads an event late is told what those were told who read it live, as long as nothing has
+// A reader that comes late to an event is told what the readers of the moment were told, as long as nothing has
 // changed.
 func TestALateReaderIsToldTheSame(t *testing.T) {
 	w := room(t)

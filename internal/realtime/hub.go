@@ -213,7 +213,7 @@ func (h *Hub) settle(ctx context.Context, s *Session, entry entry) error {
 type entry struct {
 	older   []*Session // of the same sessionId, that are to be probed
 	loading *loading   // nil when the user's memberships are known
-	first   bool       // the user was offline: somebody has to load it
+	first   bool       // the user was offline: its memberships have to be loaded
 	stale   bool       // the account has changed since the request was decided
 }
 

@@ -9,7 +9,7 @@ import (
 
 // door counts the sockets that are no customer's yet, or never will be. The upgrades and sockets
 // that are not authenticated have places, and each network a part of them. Those that were refused
-// have a queue of their own, so that their wait for the peer's close frame is in nobody's way.
+// have a queue of their own, so that their wait for the peer's close frame is in no customer's way.
 // Server.mu guards it.
 type door struct {
 	pending  int

@@ -1,5 +1,5 @@
 // Package descriptors keeps file descriptors back from those who connect. The files of the store and
-// the connections of clients are drawn from one limit of the process: without this, whoever opens
+// the connections of clients are drawn from one limit of the process: without this, a client that opens
 // enough connections takes from the store what it needs to write.
 package descriptors
 
@@ -49,7 +49,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if err != nil || l.Most == 0 || number(conn) < l.Most {
 			return conn, err
 		}
-		_ = conn.Close() // there is nobody to tell
+		_ = conn.Close() // its error has no reader
 		l.Refused()
 	}
 }

@@ -27,7 +27,7 @@ const (
 
 // Options of Proxies.
 type Options struct {
-	Networks []netip.Prefix // of the trusted proxies; none believes nobody
+	Networks []netip.Prefix // of the trusted proxies; without any, no header is believed
 	Header   string         // XForwardedFor or Forwarded
 	// Protocol has connections of trusted peers begin with a PROXY protocol header, version 1 or 2.
 	Protocol bool

@@ -109,7 +109,7 @@ func (c *Conn) accept() {
 	c.err = c.Conn.SetReadDeadline(time.Time{})
 }
 
-// complain logs a proxy that does not speak the protocol, without which nobody would know why nothing
+// complain logs a proxy that does not speak the protocol, without which an operator would not know why nothing
 // works.
 func (c *Conn) complain() {
 	if omitted, ok := c.proxies.lines.Sample(); ok {

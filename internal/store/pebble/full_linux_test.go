@@ -4,52 +4,17 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/disktest"
 )
 
-// mountTiny mounts a small disk, which needs root.
-func mountTiny(t *testing.T) (dir string) { return mount(t, "64m") }
-
-func mount(t *testing.T, size string) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skip("NOT TESTED: a real full disk, because a small one cannot be mounted: ", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error("unmount:", err)
-		}
-	})
-	return dir
-}
-
-// filler takes all but so many bytes of the disk.
-func filler(t *testing.T, disk string, but int64) (remove func()) {
-	t.Helper()
-	var usage syscall.Statfs_t
-	if err := syscall.Statfs(disk, &usage); err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(disk, "filler")
-	if err := os.WriteFile(name, make([]byte, int64(usage.Bavail)*usage.Bsize-but), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		if err := os.Remove(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestRealDiskReserve(t *testing.T) {
-	disk := mountTiny(t)
-	remove := filler(t, disk, 16<<20)
+	disk := disktest.Mount(t, "64m")
+	remove := disktest.Fill(t, disk, 16<<20)
 	s, err := Open(filepath.Join(disk, "data"), Options{ReserveBytes: 8 << 20, memTableSize: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -82,14 +47,14 @@ func TestRealDiskReserve(t *testing.T) {
 }
 
 func TestRealDiskFull(t *testing.T) {
-	disk := mountTiny(t)
+	disk := disktest.Mount(t, "64m")
 	dir := filepath.Join(disk, "data")
 	options := Options{ReserveBytes: -1, memTableSize: 1 << 20}
 	s, err := Open(dir, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	remove := filler(t, disk, 4<<20)
+	remove := disktest.Fill(t, disk, 4<<20)
 	acknowledged, err := writeUntilRefused(t, s, 1)
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("refused with %v", err)
@@ -120,7 +85,7 @@ func TestRealDiskFull(t *testing.T) {
 func TestSmallDisks(t *testing.T) {
 	for size, changes := range map[string]int{"330m": 1000, "600m": 2000, "1g": 3000} { // of 32 KiB
 		t.Run(size, func(t *testing.T) {
-			s, err := Open(filepath.Join(mount(t, size), "data"), Options{})
+			s, err := Open(filepath.Join(disktest.Mount(t, size), "data"), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
