@@ -15,8 +15,8 @@ import (
 type PageKey [32]byte
 
 // pages seals the page tokens of lists on their way to clients and opens them when they come back.
-// A token holds a key of the store, and with it ids and positions that concern only the
-// server's; whose list it is, and of which parameters, the store checks itself.
+// A token holds a key of the store, and with it ids and positions that concern the
+// server alone; whose list it is, and of which parameters, the store checks itself.
 type pages struct {
 	aead   cipher.AEAD
 	random io.Reader // of nonces, safe for concurrent use
