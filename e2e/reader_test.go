@@ -31,6 +31,7 @@ type reader struct {
 	python    string            // with boto3; empty when there is none
 	running   []*running
 	last      *running // of the last block
+	lacking   bool     // a block was not run, so what others print may differ
 }
 
 // running is a program that does not end by itself.
@@ -164,6 +165,7 @@ func (r *reader) lacks(b block, tool string) {
 		r.t.Fatalf("%s\n%s is not installed", b, tool)
 	}
 	r.t.Logf("ATTENTION: %s\nis NOT run: %s is not installed", b, tool)
+	r.lacking = true
 }
 
 var optionalTools = regexp.MustCompile(`(?m)(?:^|[|(&;] *)(aws|certutil|curl|node|npm|jq|openssl)\b`)
