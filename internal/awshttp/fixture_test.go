@@ -38,8 +38,10 @@ type gate struct {
 	verify    func(*sigv4.Request) error
 	screen    func(*sigv4.Request) error
 	authorize func(*api.Operation, api.Request) error
-	verified  []sigv4.Request
-	source    access.Source // of the last request
+
+	mu       sync.Mutex // of requests that are under way together
+	verified []sigv4.Request
+	source   access.Source // of the last request
 }
 
 func (g *gate) Screen(_ context.Context, r *sigv4.Request) error {
@@ -53,7 +55,9 @@ func (g *gate) Screen(_ context.Context, r *sigv4.Request) error {
 }
 
 func (g *gate) Verify(_ context.Context, r *sigv4.Request) (*access.Principal, string, error) {
+	g.mu.Lock()
 	g.verified = append(g.verified, *r)
+	g.mu.Unlock()
 	if g.verify != nil {
 		if err := g.verify(r); err != nil {
 			return nil, "", err
@@ -67,7 +71,9 @@ func (g *gate) Verify(_ context.Context, r *sigv4.Request) (*access.Principal, s
 }
 
 func (g *gate) Authorize(_ context.Context, _ *access.Principal, op *api.Operation, req api.Request, from access.Source) error {
+	g.mu.Lock()
 	g.source = from
+	g.mu.Unlock()
 	if g.authorize != nil {
 		return g.authorize(op, req)
 	}

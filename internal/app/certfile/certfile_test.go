@@ -1,12 +1,12 @@
 package certfile_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +54,28 @@ func serial(t *testing.T, p *certfile.Pair) string {
 	return pair.Leaf.SerialNumber.String()
 }
 
+// lines are what was logged, by whichever goroutine.
+type lines struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	return len(p), nil
+}
+
+// take gives the lines since it was called before.
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := string(l.text)
+	l.text = nil
+	return text
+}
+
 func TestChangedFilesAreFollowed(t *testing.T) {
 	certs, keys := pairs(t, 3)
 	dir := t.TempDir()
@@ -61,7 +83,7 @@ func TestChangedFilesAreFollowed(t *testing.T) {
 	write(t, cert, certs[0])
 	write(t, key, keys[0])
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log lines
 		p, err := certfile.Open(cert, key, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
@@ -71,10 +93,10 @@ func TestChangedFilesAreFollowed(t *testing.T) {
 		go func() { _ = p.Run(ctx) }()
 		// later lets the next look at the files happen and gives what it logged.
 		later := func() string {
-			log.Reset()
+			log.take()
 			time.Sleep(certfile.CheckInterval)
 			synctest.Wait()
-			return log.String()
+			return log.take()
 		}
 		first := serial(t, p)
 		if said := later(); said != "" || serial(t, p) != first {
