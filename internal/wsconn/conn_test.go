@@ -102,6 +102,7 @@ func testShutdown(t *testing.T, w way) {
 	for range 20 {
 		peers = append(peers, dial(t, address))
 	}
+	waitPending(t, s) // a socket is open before it has a session
 	var clients sync.WaitGroup
 	for _, p := range peers {
 		clients.Go(func() {
@@ -135,6 +136,7 @@ func testShutdownCutsOffWhoDoesNotAnswer(t *testing.T, w way) {
 	hub := newFakeHub()
 	s, address := w.start(t, Options{Hub: hub, CloseTimeout: time.Hour})
 	p := dial(t, address)
+	waitPending(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		p.wantClose(1001)
