@@ -151,8 +151,8 @@ func (e *Event) Withdraws(other *Event) bool {
 	switch e.Type {
 	case EventRedactMessage, EventDeleteMessage:
 		return other.Channel == e.Channel && (other.MessageID == e.MessageID || other.MessageID == "")
-	case EventDeleteSubChannel:
-		return other.Channel == e.Channel && other.Sub == e.Sub
+	case EventDeleteSubChannel: // by balancing: what is stored goes with it, and no other message does
+		return other.Channel == e.Channel && other.Sub == e.Sub && !other.Ephemeral
 	case EventDeleteChannel:
 		return other.Channel == e.Channel
 	case EventPutRetention: // which is about stored messages

@@ -15,6 +15,11 @@ import (
 // moment that r reads, with the status that the event tells of. A message that is gone, or past the
 // retention of its app instance, is shown without what its sender wrote.
 func (s *Service) Body(r store.Reader, e *chime.Event) ([]byte, error) {
+	if e.Ephemeral && e.Payload != nil { // it is kept nowhere else, and goes with its channel alone
+		if there, err := isThere(r, e); err != nil || there {
+			return e.Payload, err
+		}
+	}
 	v := channel.EventVisit(s.site, e)
 	m, err := s.present(r, v, e)
 	if err != nil {
@@ -30,6 +35,16 @@ func (s *Service) Body(r store.Reader, e *chime.Event) ([]byte, error) {
 		return nil, err
 	}
 	return s.whole(v, &m, sender).AppendJSON(nil, api.ISO), nil
+}
+
+// isThere reports whether the app instance and the channel of an event are there.
+func isThere(r store.Reader, e *chime.Event) (bool, error) {
+	there, err := store.AppInstances.Has(r, store.K(e.App))
+	if err != nil || !there {
+		return false, err
+	}
+	c, found, err := store.Channels.Get(r, store.K(e.App, e.ChannelID))
+	return found && c.UID == e.Channel, err
 }
 
 // present is the message of an event as far as it can be seen. Of an app instance that was deleted

@@ -270,3 +270,42 @@ func TestWithdrawnLiveMessage(t *testing.T) {
 		}
 	}
 }
+
+// A message that is not persistent is told as it was to a session that is late, while its channel is
+// there: no record could tell it again.
+func TestALateReaderIsToldALiveMessage(t *testing.T) {
+	w := room(t)
+	cursor, err := w.Store.Follow(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cursor.Close()
+	req := w.Text("bob", "c", "hello")
+	req.Persistence = messaging.ChannelMessagePersistenceTypeNonPersistent
+	w.Send(req)
+	events, err := cursor.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := events[len(events)-1]
+	body := func() (text string) {
+		err := w.Store.View(ctx, func(r store.Reader) error {
+			body, err := w.Messages.Body(r, live)
+			text = string(body)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	if got := body(); got != string(live.Payload) || !strings.Contains(got, "hello") {
+		t.Errorf("while the channel is there: %s", got)
+	}
+	gone := *live
+	gone.Channel = "another channel of the id"
+	live = &gone
+	if got := body(); strings.Contains(got, "hello") {
+		t.Errorf("when it is gone: %s", got)
+	}
+}
