@@ -96,7 +96,7 @@ func writeMany(t *testing.T, s *Store, first, last uint64) {
 // writeUntilRefused commits records until one is not acknowledged.
 func writeUntilRefused(t *testing.T, s *Store, first uint64) (acknowledged uint64, err error) {
 	t.Helper()
-	for n := first; n < first+50000; n++ {
+	for n := first; n < first+500_000; n++ { // records are compressed to a few dozen bytes
 		if err := write(s, n); err != nil {
 			return n - 1, err
 		}
