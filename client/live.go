@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -96,6 +97,7 @@ func refusesKeys(err error) bool {
 // socket is one connection of the session.
 type socket struct {
 	conn  *websocket.Conn
+	wire  io.Closer    // what conn runs over
 	heard atomic.Int64 // nanoseconds since start
 	held  atomic.Bool  // the caller takes its time, so nothing is read
 	start time.Time
@@ -117,8 +119,8 @@ func (s *Session) attempt() (keys Credentials, established bool, err error) {
 		return keys, false, because(ctx, err)
 	}
 	defer func() { _ = k.conn.CloseNow() }() // it is over
-	s.setConn(k.conn)
-	defer s.setConn(nil)
+	s.setConn(k.conn, k.wire)
+	defer s.setConn(nil, nil)
 
 	watched := make(chan struct{})
 	go func() {
@@ -165,7 +167,13 @@ func (s *Session) dial(ctx context.Context, k *socket) (Credentials, error) {
 		return keys, err
 	}
 	options := websocket.DialOptions{
-		HTTPClient:     c.sockets,
+		HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			response, err := c.sockets.Transport.RoundTrip(r)
+			if err == nil {
+				k.wire = response.Body
+			}
+			return response, err
+		})},
 		OnPingReceived: func(context.Context, []byte) bool { k.hear(); return true },
 	}
 	if s.cfg.Compress {
@@ -179,6 +187,12 @@ func (s *Session) dial(ctx context.Context, k *socket) (Credentials, error) {
 	k.hear()
 	return keys, nil
 }
+
+// roundTripper is a function that is an http.RoundTripper.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // presign makes the URL of the WebSocket (spec/behaviour.md 2.4).
 func (s *Session) presign(host string, keys Credentials) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math/rand/v2"
 	"strconv"
@@ -104,6 +105,7 @@ type Session struct {
 
 	mu   sync.Mutex
 	conn *websocket.Conn // nil while there is none
+	wire io.Closer       // what it runs over
 
 	from resumePoint // of the goroutine that runs the session
 }
@@ -192,8 +194,11 @@ func (s *Session) Events(ctx context.Context) iter.Seq2[Event, error] {
 // close frame is given at most five seconds. Events that nobody asked for are dropped.
 func (s *Session) Close() error {
 	s.closing.Store(true)
-	if conn := s.connected(); conn != nil && s.ctx.Err() == nil {
-		giveUp := time.AfterFunc(farewell, func() { s.cancel(ErrClosed) })
+	if conn, wire := s.connected(); conn != nil && s.ctx.Err() == nil {
+		giveUp := time.AfterFunc(farewell, func() {
+			s.cancel(ErrClosed)
+			_ = wire.Close() // conn waits for the rest of a message without a bound
+		})
 		_ = conn.Close(websocket.StatusNormalClosure, "") // it is over either way
 		giveUp.Stop()
 	}
@@ -219,7 +224,7 @@ func (s *Session) SendTyping(ctx context.Context, channelARN string) error {
 
 // SendTypingIn does it in a sub-channel of an elastic channel.
 func (s *Session) SendTypingIn(ctx context.Context, channelARN, subChannelID string) error {
-	conn := s.connected()
+	conn, _ := s.connected()
 	if conn == nil {
 		return ErrNotConnected
 	}
@@ -234,14 +239,14 @@ func (s *Session) SendTypingIn(ctx context.Context, channelARN, subChannelID str
 	return conn.Write(ctx, websocket.MessageText, text)
 }
 
-func (s *Session) connected() *websocket.Conn {
+func (s *Session) connected() (*websocket.Conn, io.Closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conn
+	return s.conn, s.wire
 }
 
-func (s *Session) setConn(conn *websocket.Conn) {
+func (s *Session) setConn(conn *websocket.Conn, wire io.Closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conn = conn
+	s.conn, s.wire = conn, wire
 }

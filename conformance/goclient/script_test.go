@@ -2,6 +2,8 @@ package goclient_test
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -25,6 +27,7 @@ type server struct {
 	queries  []url.Values                   // of the connects
 	endpoint func(http.ResponseWriter) bool // answers the call of the endpoint, when it returns true
 	refuse   func(n int) bool               // answers the n-th connect with 503
+	raw      func(net.Conn)                 // plays a socket in place of accept, byte by byte
 	pipes    chan net.Conn
 	http     *http.Server
 	playing  sync.WaitGroup
@@ -83,6 +86,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(503)
 		return
 	}
+	if s.raw != nil {
+		s.upgrade(w, r)
+		return
+	}
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		s.t.Error(err)
@@ -91,6 +98,20 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.Conn = conn
 	s.accept(p)
 	_ = conn.CloseNow()
+}
+
+// upgrade hands a socket to raw.
+func (s *server) upgrade(w http.ResponseWriter, r *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer conn.Close()
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(sum[:]))
+	s.raw(conn)
 }
 
 // connects gives the query of each connect so far.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -227,6 +228,33 @@ func TestRefusedCredentialsAreReplacedOnce(t *testing.T) {
 				t.Errorf("%d keys for %v", calls, keys)
 			}
 		})
+	})
+}
+
+// A session that is closed while a message is on its way does not wait for the rest of it.
+func TestCloseDoesNotWaitForTheRestOfAMessage(t *testing.T) {
+	play(t, nil, func(t *testing.T, s *server) {
+		s.raw = func(conn net.Conn) {
+			gone := make(chan struct{})
+			go func() {
+				_, _ = io.Copy(io.Discard, conn)
+				close(gone)
+			}()
+			for _, kind := range []string{"SESSION_ESTABLISHED", "A", "B", "C"} {
+				text := `{"Headers":{"x-amz-chime-event-type":"` + kind + `","x-amz-chime-message-type":"SYSTEM"}}`
+				_, _ = conn.Write(append([]byte{0x81, byte(len(text))}, text...))
+			}
+			_, _ = conn.Write([]byte{0x81, 126, 0x10, 0x00, 'h', 'a', 'l', 'f'}) // of 4,096 bytes
+			<-gone
+		}
+		session := s.mustConnect(client.SessionConfig{Ahead: 1})
+		expect(t, session, "SESSION_ESTABLISHED") // and no more: the session has stopped reading
+		synctest.Wait()
+		begin := time.Now()
+		session.Close()
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("took %v", took)
+		}
 	})
 }
 
