@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/carillon-chat/carillon/internal/app"
-	"github.com/carillon-chat/carillon/internal/lifecycle"
+	"github.com/carillon-chat/carillon/internal/retention"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -208,7 +208,7 @@ func TestNotResumed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cleaner := lifecycle.New(lifecycle.Options{Store: kept, Clock: clock, EventRetention: n.cfg.EventRetention})
+		cleaner := retention.New(retention.Options{Store: kept, Clock: clock, EventRetention: n.cfg.EventRetention})
 		if err := cleaner.Clean(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/policy"
 )
 
 // illustrations are the blocks that are not run, by document and beginning, with the reason.
@@ -179,7 +179,7 @@ func (r *reader) document(b block) {
 		if !bytes.Contains(document, []byte(`"Statement"`)) {
 			continue
 		}
-		if _, err := iam.Parse(document); err != nil {
+		if _, err := policy.Parse(document); err != nil {
 			r.t.Errorf("%s: %v", b, err)
 		}
 	}

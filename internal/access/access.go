@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/keyring"
+	"github.com/carillon-chat/carillon/internal/policy"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -59,7 +59,7 @@ type Service struct {
 	known      cache[known]
 	entities   cache[entity]
 	granted    cache[granted]
-	chatPolicy []iam.Policy
+	chatPolicy []policy.Policy
 }
 
 // New makes a Service, or says what the options lack.

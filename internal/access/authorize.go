@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
-	policy "github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/policy"
 )
 
 // Source is where a request came from, as conditions see it.

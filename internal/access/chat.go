@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/policy"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -69,13 +69,13 @@ func (s *Service) chatSession(ctx context.Context, c claims) (*Principal, error)
 	arn := s.assumedARN(chatRole, c.SessionName)
 	return &Principal{
 		ARN: arn, policyARN: arn, ID: c.SessionName, SessionName: c.SessionName, Tags: c.Tags, SessionTags: c.Tags,
-		serial: s.newSerial(), set: iam.Set{Identity: s.chatPolicy},
+		serial: s.newSerial(), set: policy.Set{Identity: s.chatPolicy},
 	}, nil
 }
 
 // chatPolicy is what an application's end user does as itself and in channels: the policy of the
 // public demo (spec 2.6).
-func chatPolicy(site chime.Site) ([]iam.Policy, error) {
+func chatPolicy(site chime.Site) ([]policy.Policy, error) {
 	app := site.AppInstanceARN("${aws:PrincipalTag/" + tagApp + "}")
 	text := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
 		{"Effect": "Allow", "Action": "chime:GetMessagingSessionEndpoint", "Resource": "*"},
@@ -85,11 +85,11 @@ func chatPolicy(site chime.Site) ([]iam.Policy, error) {
 		 "Resource": "%[2]s/user/*"},
 		{"Effect": "Allow", "Action": "mobiletargeting:GetApp", "Resource": "*"}
 	]}`, strings.Join(strings.Fields(chatActions), `", "chime:`), app, tagUser)
-	d, err := iam.Parse([]byte(text))
+	d, err := policy.Parse([]byte(text))
 	if err != nil {
 		return nil, fmt.Errorf("access: policy of chat sessions: %w", err)
 	}
-	return []iam.Policy{{Name: "the policy of chat sessions", Document: d}}, nil
+	return []policy.Policy{{Name: "the policy of chat sessions", Document: d}}, nil
 }
 
 const chatActions = `Connect

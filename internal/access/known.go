@@ -4,9 +4,9 @@ import (
 	"context"
 	"strings"
 
-	"github.com/carillon-chat/carillon/internal/account/policies"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
+	"github.com/carillon-chat/carillon/internal/policy"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -35,7 +35,7 @@ type entity struct {
 	name       string // as it was given
 	id, arn    string
 	tags       []chime.Tag
-	set        iam.Set
+	set        policy.Set
 }
 
 // entity reads a user or role, unless it is known from the same generation; nil when there is
@@ -51,11 +51,11 @@ func (s *Service) entity(ctx context.Context, generation uint64, kind, name stri
 	e, found := &entity{generation: generation, kind: kind, asked: asked}, false
 	err := s.store.View(ctx, func(r store.Reader) error {
 		if kind == chime.EntityRole {
-			role, ok, err := policies.LoadRole(r, s.site, name)
+			role, ok, err := grants.LoadRole(r, s.site, name)
 			found, e.name, e.id, e.arn, e.tags, e.set = ok, role.Name, role.ID, role.ARN, role.Tags, role.Set
 			return err
 		}
-		user, ok, err := policies.LoadUser(r, s.site, name)
+		user, ok, err := grants.LoadUser(r, s.site, name)
 		found, e.name, e.id, e.arn, e.tags, e.set = ok, user.Name, user.ID, user.ARN, user.Tags, user.Set
 		return err
 	})

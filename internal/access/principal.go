@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carillon-chat/carillon/internal/account/policies"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
+	"github.com/carillon-chat/carillon/internal/policy"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -55,7 +55,7 @@ type Principal struct {
 	policyARN string            // aws:PrincipalArn: of a role session, the role
 	provider  string            // aws:FederatedProvider
 	claims    map[string]values // condition keys of a federated login, in lower case
-	set       iam.Set           // what limits it; not looked at when all is true
+	set       policy.Set        // what limits it; not looked at when all is true
 	all       bool              // it may do everything
 }
 
@@ -169,25 +169,25 @@ func (s *Service) roleSession(role *entity, c claims) *Principal {
 // another one that was made under its name.
 func (s *Service) narrow(ctx context.Context, p *Principal, list, ids []string) error {
 	for i, text := range list {
-		policy, found := iam.Policy{Name: fmt.Sprintf("session policy %d", i+1)}, true
+		session, found := policy.Policy{Name: fmt.Sprintf("session policy %d", i+1)}, true
 		var err error
 		if strings.HasPrefix(text, "arn:") {
 			err = s.store.View(ctx, func(r store.Reader) error {
-				m, known, err := policies.LoadManaged(r, s.site, text)
+				m, known, err := grants.LoadManaged(r, s.site, text)
 				found = known && (i >= len(ids) || m.ID == ids[i])
 				if found {
-					policy, err = m.InForce()
+					session, err = m.InForce()
 				}
 				return err
 			})
 		} else {
-			policy.Document, err = iam.Parse([]byte(text))
+			session.Document, err = policy.Parse([]byte(text))
 		}
 		if err != nil {
 			return fmt.Errorf("session policy %d: %w", i+1, err)
 		}
 		if found {
-			p.set.Session = append(p.set.Session, policy)
+			p.set.Session = append(p.set.Session, session)
 		}
 		p.set.HasSession = true
 	}

@@ -13,8 +13,8 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
-	"github.com/carillon-chat/carillon/internal/account/policies"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/keyring"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
@@ -113,7 +113,7 @@ func (s *Service) Issue(_ context.Context, r SessionRequest) (Credentials, error
 		result.ARN, result.ID = s.assumedARN(c.Name, c.SessionName), c.ID+":"+c.SessionName
 	case r.User != nil:
 		c.Name, c.ID = r.User.Name, r.User.ID
-		result.ARN, result.ID = policies.UserARN(s.site, *r.User), c.ID
+		result.ARN, result.ID = grants.UserARN(s.site, *r.User), c.ID
 	default:
 		c.ID = s.rootMark
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/descriptors"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/config"
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
 )
@@ -56,7 +56,7 @@ type App struct {
 	engine         *pebble.Store
 	store          store.Store // the engine, decorated
 	registry       *prometheus.Registry
-	readiness      obs.Readiness
+	readiness      ops.Readiness
 	services       *services
 	pages          *browser.Guard
 	ownCertificate *certfile.Pair // nil with the local CA
@@ -85,7 +85,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 	if deps.Random == nil {
 		deps.Random = rand.Reader
 	}
-	a := &App{cfg: cfg, loaded: cfg, deps: deps, registry: obs.NewRegistry(deps.Version), ready: make(chan struct{})}
+	a := &App{cfg: cfg, loaded: cfg, deps: deps, registry: ops.NewRegistry(deps.Version), ready: make(chan struct{})}
 	a.files = descriptors.Divide(descriptors.Limit())
 	for _, step := range []func(context.Context) error{
 		a.openPorts, a.openStore, a.openCertificate, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,

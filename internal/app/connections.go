@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/app/descriptors"
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 )
 
 // refusalTimeout bounds the writing of an answer to a connection that is one too many.
@@ -27,7 +27,7 @@ const tooMany = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnectio
 type connections struct {
 	most    int        // zero is no bound
 	sockets func() int // WebSockets, which have left the server
-	lines   *obs.Sampler
+	lines   *ops.Sampler
 	log     *slog.Logger
 
 	mu               sync.Mutex

@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/carillon-chat/carillon/internal/app/browser"
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 )
 
 // buildOps adds the operations port, unless it is switched off.
@@ -22,7 +22,7 @@ func (a *App) buildOps(context.Context) error {
 			"address", a.OpsAddr(), "setting", "ops-listen")
 	}
 	server := &http.Server{
-		Handler: guardOps(obs.OpsHandler(a.registry, &a.readiness), local), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		Handler: guardOps(ops.OpsHandler(a.registry, &a.readiness), local), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
 	}
 	// First to start and last to stop, so that it tells of the stop.

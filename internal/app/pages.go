@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/carillon-chat/carillon/internal/app/browser"
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 )
 
 // logInterval lies between two log lines whose number strangers decide.
@@ -31,7 +31,7 @@ func (a *App) guardPages(next http.Handler) http.Handler {
 		Help: "Requests refused because of the web page that they come from, by reason: its origin is not among allowed-origins, or Host is no name of this server.",
 	}, []string{"reason"})
 	a.registry.MustRegister(refused)
-	lines := obs.NewSampler(logInterval, a.deps.Now)
+	lines := ops.NewSampler(logInterval, a.deps.Now)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := a.pages.Check(r)
 		if err == nil {

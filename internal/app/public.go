@@ -17,7 +17,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/console"
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
@@ -63,7 +63,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 	})
 	conns := &connections{
 		most: mostConnections(a.cfg.MaxConnections, a.files), sockets: func() int { return sockets.Stats().Open },
-		lines: obs.NewSampler(logInterval, a.deps.Now), log: a.deps.Log,
+		lines: ops.NewSampler(logInterval, a.deps.Now), log: a.deps.Log,
 		place: map[net.Conn]*list.Element{}, leaving: map[net.Conn]struct{}{},
 	}
 	a.registry.MustRegister(sampler(conns.sample))

@@ -7,10 +7,9 @@ import (
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/access"
-	"github.com/carillon-chat/carillon/internal/account"
 	"github.com/carillon-chat/carillon/internal/api"
 	cognitoapi "github.com/carillon-chat/carillon/internal/api/cognito"
-	"github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
@@ -20,18 +19,19 @@ import (
 	"github.com/carillon-chat/carillon/internal/cognito"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/dispatch"
-	"github.com/carillon-chat/carillon/internal/export"
 	"github.com/carillon-chat/carillon/internal/extras"
 	"github.com/carillon-chat/carillon/internal/flow"
+	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/keyring"
-	"github.com/carillon-chat/carillon/internal/lifecycle"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/oidc"
 	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/retention"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/stream"
 	"github.com/carillon-chat/carillon/internal/sts"
 	"github.com/carillon-chat/carillon/internal/throttle"
 	"github.com/carillon-chat/carillon/internal/wsconn"
@@ -42,7 +42,7 @@ type services struct {
 	site     chime.Site
 	keyring  *keyring.Keyring
 	access   *access.Service
-	account  *account.Service
+	account  *iam.Service
 	sts      *sts.Service
 	cognito  *cognito.Service
 	identity *identity.Service
@@ -54,7 +54,7 @@ type services struct {
 	tags     tags
 	hub      *realtime.Hub
 	log      *dispatch.Dispatcher
-	cleaner  *lifecycle.Cleaner
+	cleaner  *retention.Cleaner
 	details  *prefetch.Service
 	extras   *extras.Service
 	limiter  *throttle.Limiter // nil without rates
@@ -84,8 +84,8 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.account = account.New(account.Options{
-		Store: a.store, Site: site, Keyring: s.keyring, Limits: account.DefaultLimits(),
+	s.account = iam.New(iam.Options{
+		Store: a.store, Site: site, Keyring: s.keyring, Limits: iam.DefaultLimits(),
 		Caller: accountCaller, Changed: s.forget, Now: now, Random: random,
 	})
 	if err := s.federate(a); err != nil {
@@ -101,7 +101,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.flows = flow.New(flow.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), Tokens: tokens,
 	})
-	s.exports = export.New(a.store, site, now)
+	s.exports = stream.New(a.store, site, now)
 	s.identity = identity.New(identity.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens,
 		Limits: identityLimits(cfg.Limits), Users: s.channels,
@@ -124,7 +124,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 	a.services = s
 	a.registry.MustRegister(sampler(a.sampleHub))
-	cleaning := lifecycle.Options{
+	cleaning := retention.Options{
 		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
 		Eraser: a.engine, EraseWithin: cfg.EraseWithin,
 	}
@@ -144,15 +144,15 @@ func (s *services) resume(ctx context.Context) error {
 }
 
 // accountCaller is who calls IAM, as far as IAM knows such people.
-func accountCaller(ctx context.Context) account.Caller {
+func accountCaller(ctx context.Context) iam.Caller {
 	p, ok := access.PrincipalFrom(ctx)
 	switch {
 	case !ok:
-		return account.Caller{}
+		return iam.Caller{}
 	case p.Kind == access.User || p.Kind == access.UserSession:
-		return account.Caller{User: p.Name, Root: p.IsRoot()}
+		return iam.Caller{User: p.Name, Root: p.IsRoot()}
 	}
-	return account.Caller{Root: p.Kind == access.Root}
+	return iam.Caller{Root: p.Kind == access.Root}
 }
 
 // federate builds what gives out credentials.
@@ -182,17 +182,17 @@ func (s *services) forget() {
 }
 
 // addBackground adds the actors that work on the log.
-func (a *App) addBackground(ctx context.Context, cleaning lifecycle.Options) (err error) {
+func (a *App) addBackground(ctx context.Context, cleaning retention.Options) (err error) {
 	a.services.log, err = dispatch.New(ctx, a.store, a.services.messages.Body, sinks{a.services.hub, a.services.extras, a.services.details})
 	if err != nil {
 		return err
 	}
-	a.services.cleaner = lifecycle.New(cleaning)
+	a.services.cleaner = retention.New(cleaning)
 	a.actors = append(a.actors,
 		actor{name: "open sessions", run: a.services.hub.Run, patience: stopPatience},
 		actor{name: "dispatch", run: a.services.log.Run, patience: stopPatience},
 		actor{name: "extras", run: a.services.extras.Run, patience: stopPatience},
-		actor{name: "lifecycle", run: a.services.cleaner.Run, patience: stopPatience})
+		actor{name: "retention", run: a.services.cleaner.Run, patience: stopPatience})
 	return nil
 }
 
@@ -220,7 +220,7 @@ type (
 	channels  = channel.Service
 	messages  = message.Service
 	flows     = flow.Service
-	exports   = export.Service
+	exports   = stream.Service
 	endpoints = realtime.Endpoints
 	tags      = identity.MessagingTags
 )
@@ -234,7 +234,7 @@ func (s *services) operations() []api.Operation {
 		}),
 		identityapi.Operations(s.identity),
 		stsapi.Operations(s.sts),
-		iam.Operations(s.account),
+		iamapi.Operations(s.account),
 		iamtools.Operations(s.account),
 		cognitoapi.Operations(s.cognito),
 	), s.log.Settle)

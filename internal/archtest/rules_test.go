@@ -11,7 +11,7 @@ type layer struct {
 }
 
 var layers = []layer{
-	{"pure", []string{"internal/api", "internal/chime", "internal/config", "internal/obs", "internal/sigv4", "internal/iam"},
+	{"pure", []string{"internal/api", "internal/chime", "internal/config", "internal/ops", "internal/sigv4", "internal/policy"},
 		nil,
 		"pure packages are the language of all others, and can be tested and reasoned about alone"},
 	{"contract", []string{"internal/store", "internal/bus"},
@@ -26,9 +26,9 @@ var layers = []layer{
 	{"decorator", []string{"internal/store/observed", "internal/store/faulty"},
 		[]string{"pure", "contract"},
 		"a decorator fits every engine while it knows nothing but the contract"},
-	{"service", []string{"internal/idempotency", "internal/keyring", "internal/account", "internal/access", "internal/oidc", "internal/sts", "internal/cognito",
+	{"service", []string{"internal/idempotency", "internal/keyring", "internal/iam", "internal/access", "internal/oidc", "internal/sts", "internal/cognito",
 		"internal/identity", "internal/channel", "internal/message",
-		"internal/flow", "internal/export", "internal/push", "internal/lifecycle", "internal/dispatch", "internal/realtime", "internal/prefetch", "internal/extras", "internal/throttle"},
+		"internal/flow", "internal/stream", "internal/push", "internal/retention", "internal/dispatch", "internal/realtime", "internal/prefetch", "internal/extras", "internal/throttle"},
 		[]string{"pure", "contract"},
 		"services hold the rules of the product; they run on any engine and behind any transport"},
 	{"transport", []string{"internal/awshttp", "internal/wsconn", "internal/console"},
@@ -68,17 +68,17 @@ var siblings = map[string]struct {
 }{
 	"service": {
 		map[string][]string{
-			"internal/account":   {"internal/keyring"},
-			"internal/access":    {"internal/account/policies", "internal/keyring"},
-			"internal/sts":       {"internal/access", "internal/account/policies", "internal/oidc"},
-			"internal/cognito":   {"internal/sts", "internal/account/policies", "internal/oidc"},
+			"internal/iam":   {"internal/keyring"},
+			"internal/access":    {"internal/iam/grants", "internal/keyring"},
+			"internal/sts":       {"internal/access", "internal/iam/grants", "internal/oidc"},
+			"internal/cognito":   {"internal/sts", "internal/iam/grants", "internal/oidc"},
 			"internal/identity":  {"internal/idempotency"},
 			"internal/channel":   {"internal/identity", "internal/idempotency"},
 			"internal/message":   {"internal/channel", "internal/identity", "internal/idempotency"},
 			"internal/flow":      {"internal/channel", "internal/identity", "internal/idempotency"},
 			"internal/prefetch":  {"internal/channel", "internal/message"},
 			"internal/extras":    {"internal/channel", "internal/prefetch", "internal/realtime"},
-			"internal/lifecycle": {"internal/idempotency"},
+			"internal/retention": {"internal/idempotency"},
 		},
 		"services meet through the log, or through an interface that the consumer declares; channels have identities as members, messages live in channels, flows belong to channels, prefetch shows both, and extras tell more to those who are online",
 	},
@@ -91,7 +91,7 @@ var pure = struct {
 	packages, imports []string
 	why               string
 }{
-	[]string{"internal/api", "internal/chime", "internal/sigv4", "internal/iam"},
+	[]string{"internal/api", "internal/chime", "internal/sigv4", "internal/policy"},
 	[]string{"os", "net", "os/exec", "syscall", "database/sql", "log", "log/slog"},
 	"what is pure gives the same answer every time, so tables and fuzzing can show that it is right",
 }
@@ -108,7 +108,7 @@ var thirdParty = []struct {
 	{"github.com/gobwas/ws", []string{"internal/wsconn"}, "only the socket's transport speaks its protocol"},
 	{"github.com/pires/go-proxyproto", []string{"internal/app/trustedproxy"}, "what proxies say is believed in one place"},
 	{"github.com/spf13", []string{"internal/cli"}, "flags are read in one place"},
-	{"github.com/prometheus", []string{"internal/obs", "internal/app", "internal/store/observed"}, "services and transports count; metrics are collected where the parts are joined"},
+	{"github.com/prometheus", []string{"internal/ops", "internal/app", "internal/store/observed"}, "services and transports count; metrics are collected where the parts are joined"},
 	{"github.com/coreos", []string{"internal/oidc"}, "tokens of others are believed in one place"},
 	{"github.com/go-jose", []string{"internal/oidc"}, "tokens of others are believed in one place"},
 	{"github.com/aws", nil, "AWS's own code is a peer in tests and no part of the server"},

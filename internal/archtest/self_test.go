@@ -16,7 +16,7 @@ func TestImportsAreJudged(t *testing.T) {
 		{"internal/chime", "internal/api/messaging", true},
 		{"internal/api", "internal/chime", true},
 		{"internal/chime", "internal/store", false},
-		{"internal/iam", "os", false},
+		{"internal/policy", "os", false},
 		{"internal/config", "os", true},
 		{"internal/store", "internal/store/pebble", false},
 		{"internal/store/pebble", "internal/store", true},

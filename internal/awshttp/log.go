@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/access"
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -17,10 +17,10 @@ const logInterval = time.Second
 const stepPolicy = "policy"
 
 // samplers bound the lines above debug, each kind by itself so that none hides another.
-type samplers struct{ refused, unavailable, failed *obs.Sampler }
+type samplers struct{ refused, unavailable, failed *ops.Sampler }
 
 func newSamplers(now func() time.Time) samplers {
-	return samplers{obs.NewSampler(logInterval, now), obs.NewSampler(logInterval, now), obs.NewSampler(logInterval, now)}
+	return samplers{ops.NewSampler(logInterval, now), ops.NewSampler(logInterval, now), ops.NewSampler(logInterval, now)}
 }
 
 // observe logs an answer and counts it. Faults of the server are told loudly and refusals to those

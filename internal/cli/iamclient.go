@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/client"
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/policy"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
@@ -107,9 +107,9 @@ type evaluation struct {
 	Resource  string `xml:"EvalResourceName"`
 	Decision  string `xml:"EvalDecision"`
 	Statement []struct {
-		Policy string       `xml:"SourcePolicyId"`
-		Kind   string       `xml:"SourcePolicyType"`
-		Start  iam.Position `xml:"StartPosition"`
+		Policy string          `xml:"SourcePolicyId"`
+		Kind   string          `xml:"SourcePolicyType"`
+		Start  policy.Position `xml:"StartPosition"`
 	} `xml:"MatchedStatements>member"`
 	Missing  []string `xml:"MissingContextValues>member"`
 	Boundary *struct {
@@ -162,7 +162,7 @@ func (c *iamClient) outcome(ctx context.Context, who entity, r evaluation) (outc
 	o := outcome{action: r.Action, resource: r.Resource, decision: r.Decision, missing: r.Missing}
 	if len(r.Statement) == 0 {
 		if r.Boundary != nil && !r.Boundary.Allowed {
-			o.limit = iam.LimitBoundary
+			o.limit = policy.LimitBoundary
 		}
 		return o, nil
 	}
@@ -172,7 +172,7 @@ func (c *iamClient) outcome(ctx context.Context, who entity, r evaluation) (outc
 		return o, err
 	}
 	o.policy = name
-	d, err := iam.Parse([]byte(text))
+	d, err := policy.Parse([]byte(text))
 	if err != nil {
 		return o, fmt.Errorf("%s: %w", name, err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 )
 
 // node is a command that runs the node in one mode.
@@ -36,7 +36,7 @@ func (p Program) run(ctx context.Context, settings func() (config.Config, error)
 	if err := setLevel(level, cfg.LogLevel); err != nil {
 		return err
 	}
-	log, err := obs.NewLogger(p.Stderr, level, cfg.LogFormat)
+	log, err := ops.NewLogger(p.Stderr, level, cfg.LogFormat)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func reload(node *app.App, settings func() (config.Config, error), level *slog.L
 }
 
 func setLevel(level *slog.LevelVar, text string) error {
-	l, err := obs.ParseLevel(text)
+	l, err := ops.ParseLevel(text)
 	if err == nil {
 		level.Set(l)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/policy"
 )
 
 func (p Program) policy() *cobra.Command {
@@ -140,21 +140,21 @@ func (q *question) Lookup(key string) (values []string, found, steady bool) {
 }
 
 func simulateFiles(q question, files []string) (answers []outcome, err error) {
-	var set iam.Set
+	var set policy.Set
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		d, err := iam.Parse(text)
+		d, err := policy.Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		set.Identity = append(set.Identity, iam.Policy{Name: name, Document: d})
+		set.Identity = append(set.Identity, policy.Policy{Name: name, Document: d})
 	}
 	for _, action := range q.actions {
 		for _, resource := range q.resources {
-			d := set.Decide(iam.Question{Action: action, Resource: resource, Context: &q})
+			d := set.Decide(policy.Question{Action: action, Resource: resource, Context: &q})
 			o := outcome{action: action, resource: resource, decision: decisionImplicit, missing: d.Missing}
 			switch {
 			case d.Allowed:

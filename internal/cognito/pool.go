@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carillon-chat/carillon/internal/account/policies"
 	wire "github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
+	"github.com/carillon-chat/carillon/internal/policy"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/sts"
 )
@@ -54,12 +54,12 @@ func poolsOf(trust string) (list []string) {
 	if !strings.Contains(trust, sts.Cognito) {
 		return nil
 	}
-	document, err := iam.ParseTrust([]byte(trust))
+	document, err := policy.ParseTrust([]byte(trust))
 	if err != nil {
 		return nil
 	}
 	for _, statement := range document.Statements {
-		if statement.Effect != iam.Allow || statement.Principals == nil || !slices.Contains(statement.Principals.Federated, sts.Cognito) {
+		if statement.Effect != policy.Allow || statement.Principals == nil || !slices.Contains(statement.Principals.Federated, sts.Cognito) {
 			continue
 		}
 		for _, c := range statement.Conditions {
@@ -101,7 +101,7 @@ func (s *Service) choose(ctx context.Context, roles []chime.Role, who caller, cu
 	}
 	var names []string
 	for _, role := range fitting {
-		arn := policies.RoleARN(s.options.Site, role)
+		arn := grants.RoleARN(s.options.Site, role)
 		if custom != nil && *custom == arn {
 			return role, nil
 		}

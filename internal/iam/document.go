@@ -1,68 +1,74 @@
 package iam
 
-// Effect is what a matching statement does.
-type Effect string
+import (
+	"net/url"
+	"strings"
+	"unicode"
 
-// The two effects.
-const (
-	Allow Effect = "Allow"
-	Deny  Effect = "Deny"
+	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	"github.com/carillon-chat/carillon/internal/policy"
 )
 
-// Versions of the policy language. Variables are known since 2012; in an older document, or one
-// without Version, they are literal text.
+// The most characters of documents, white space not counted, as AWS's quotas are.
 const (
-	Version2012 = "2012-10-17"
-	Version2008 = "2008-10-17"
+	maxTrust      = 2048
+	maxUserInline = 2048  // all of one user together
+	maxRoleInline = 10240 // all of one role together
+	maxManaged    = 6144
 )
 
-// Document is a policy as Parse or ParseTrust made it. One that was put together otherwise
-// matches nothing.
-type Document struct {
-	Version    string // empty: not given, which means 2008-10-17
-	ID         string
-	Statements []Statement
+// size is the length that quotas count.
+func size(document string) (n int) {
+	for _, r := range document {
+		if !unicode.IsSpace(r) {
+			n++
+		}
+	}
+	return n
 }
 
-// Policy is a document with the name by which decisions call it: "inline policy X", an ARN,
-// "session policy 1".
-type Policy struct {
-	Name     string
-	Document *Document
+// checkPolicy refuses a document that the engine does not understand whole.
+func checkPolicy(document string) error {
+	_, err := policy.Parse([]byte(document))
+	return malformed(err)
 }
 
-// Statement is one rule of a policy. The lists hold the text as it was written; * stands for any
-// text, ? for any one character. Actions match without regard to case, resources exactly.
-type Statement struct {
-	Sid          string
-	Effect       Effect
-	Actions      []string    // either these
-	NotActions   []string    // or these
-	Resources    []string    // in identity policies: either these
-	NotResources []string    // or these
-	Principals   *Principals // in trust policies
-	Conditions   []Condition // all must hold; in the order of the text
-
-	Start, End Position // of its JSON object; End is the place after it
-
-	text         string
-	actions      actionSet
-	resources    []template
-	notPrincipal bool // which no kind of policy may have
+// checkTrust does so for the trust policy of a role, and bounds its size.
+func checkTrust(document string) error {
+	if size(document) > maxTrust {
+		return quota("ACLSizePerRole", maxTrust)
+	}
+	_, err := policy.ParseTrust([]byte(document))
+	return malformed(err)
 }
 
-// JSON gives the statement as it was written.
-func (s *Statement) JSON() string { return s.text }
+func checkManaged(document string) error {
+	if size(document) > maxManaged {
+		return quota("PolicySize", maxManaged)
+	}
+	return checkPolicy(document)
+}
 
-// Position is a place in a document's text; both count from 1, columns in bytes.
-type Position struct{ Line, Column int }
+func malformed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return wire.MalformedPolicyDocumentException.Errorf("%s", fault(err))
+}
 
-// Principals are those whom a statement of a trust policy names.
-type Principals struct {
-	Everyone  bool     // "*", without a kind
-	AWS       []string // ARNs, account ids, "*"
-	Federated []string
-	Service   []string
+const maxFault = 500 // bytes
 
-	spans []span // of the AWS principals in the document's text
+// fault is what is wrong with a document, in a length that is good to read: the engine may quote
+// long parts of it.
+func fault(err error) string {
+	text := err.Error()
+	if len(text) > maxFault {
+		text = strings.ToValidUTF8(text[:maxFault], "") + "..."
+	}
+	return text
+}
+
+// escaped is a document as answers carry it: percent-encoded as RFC 3986 says.
+func escaped(document string) string {
+	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
 }

@@ -1,105 +1,279 @@
 package iam
 
 import (
-	"slices"
+	"context"
+	"fmt"
+	"strconv"
 	"strings"
+	"time"
+
+	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
+	"github.com/carillon-chat/carillon/internal/policy"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Layer is where a policy of a Set stands.
-type Layer int
-
-// The layers of a Set.
-const (
-	LayerIdentity Layer = iota
-	LayerBoundary
-	LayerSession
-)
-
-// Match is a statement that matches a question.
-type Match struct {
-	Layer     Layer
-	Policy    string
-	Statement *Statement
-	Index     int // of the statement in its policy, from 0
+// SimulateCustomPolicy decides by the documents of the request alone.
+func (s *Service) SimulateCustomPolicy(_ context.Context, r *wire.SimulateCustomPolicyRequest) (*wire.SimulatePolicyResponse, error) {
+	sim := s.newSimulation()
+	if err := sim.addInput(r.PolicyInputList); err != nil {
+		return nil, err
+	}
+	return sim.answer(asked{
+		operation: "SimulateCustomPolicy", actions: r.ActionNames, resources: r.ResourceARNs, boundary: r.PermissionsBoundaryPolicyInputList,
+		context: r.ContextEntries, caller: r.CallerARN, resourcePolicy: r.ResourcePolicy, marker: r.Marker, maxItems: r.MaxItems,
+	})
 }
 
-// Matches lists every statement that matches the question, whatever its effect: layer by layer, in
-// the order of the text. Decide stops where the answer is known; a simulation shows them all.
-func (s *Set) Matches(q Question) []Match {
-	e := evaluation{q: q, steady: true}
-	var space [actionSpace]byte
-	lower := appendLower(space[:0], q.Action)
-	var list []Match
-	for layer, policies := range [][]Policy{s.Identity, s.Boundary, s.Session} {
-		for _, p := range policies {
-			if p.Document == nil {
-				continue
-			}
-			for i := range p.Document.Statements {
-				if st := &p.Document.Statements[i]; e.matches(st, lower) {
-					list = append(list, Match{Layer(layer), p.Name, st, i})
-				}
-			}
-		}
+// SimulatePrincipalPolicy decides by what limits a user or role now, and the documents of the
+// request on top. A boundary in the request takes the place of the principal's own.
+func (s *Service) SimulatePrincipalPolicy(ctx context.Context, r *wire.SimulatePrincipalPolicyRequest) (*wire.SimulatePolicyResponse, error) {
+	sim := s.newSimulation()
+	err := s.store.View(ctx, func(reader store.Reader) error { return s.loadPrincipal(reader, sim, r.PolicySourceARN) })
+	if err != nil {
+		return nil, err
 	}
-	return list
+	if err := sim.addInput(r.PolicyInputList); err != nil {
+		return nil, err
+	}
+	return sim.answer(asked{
+		operation: "SimulatePrincipalPolicy " + r.PolicySourceARN, actions: r.ActionNames, resources: r.ResourceARNs, boundary: r.PermissionsBoundaryPolicyInputList,
+		context: r.ContextEntries, caller: r.CallerARN, resourcePolicy: r.ResourcePolicy, marker: r.Marker, maxItems: r.MaxItems,
+	})
 }
 
-// Size is how much text a question is compared with: the bytes of all patterns and values, and the
-// number of conditions. To compare one with a text takes at most as many steps as both have bytes,
-// multiplied.
-func (s *Set) Size() (bytes, conditions int) {
-	for _, policies := range [][]Policy{s.Identity, s.Boundary, s.Session} {
-		for _, p := range policies {
-			if p.Document == nil {
-				continue
-			}
-			for i := range p.Document.Statements {
-				st := &p.Document.Statements[i]
-				for _, list := range [][]string{st.Actions, st.NotActions, st.Resources, st.NotResources} {
-					bytes += length(list)
-				}
-				for _, c := range st.Conditions {
-					bytes, conditions = bytes+length(c.Values), conditions+1
-				}
-			}
-		}
-	}
-	return bytes, conditions
+// simulation is a principal that may not exist, and the circumstances of its calls.
+type simulation struct {
+	set     policy.Set
+	sources map[string]source // by the names of policies
+	values  circumstances
 }
 
-func length(list []string) (n int) {
-	for _, text := range list {
-		n += len(text)
-	}
-	return n
+// source is how an answer calls a policy.
+type source struct {
+	id   string
+	kind wire.PolicySourceType
 }
 
-// ContextKeys lists the condition keys that the document's conditions and variables ask for: as
-// written where they are first seen, each once whatever its case, sorted.
-func (d *Document) ContextKeys() []string {
-	var keys []string
-	seen := make(map[string]bool)
-	add := func(name string) {
-		if lower := strings.ToLower(name); !seen[lower] {
-			seen[lower] = true
-			keys = append(keys, name)
+// circumstances are the values of condition keys; the keys are in lower case.
+type circumstances map[string][]string
+
+// Lookup implements iam.Context.
+func (c circumstances) Lookup(key string) (values []string, found, steady bool) {
+	values, found = c[key]
+	return values, found, true
+}
+
+func (s *Service) newSimulation() *simulation {
+	now := s.clock().UTC()
+	return &simulation{sources: map[string]source{}, values: circumstances{
+		"aws:currenttime": {now.Format(time.RFC3339)}, "aws:epochtime": {strconv.FormatInt(now.Unix(), 10)},
+	}}
+}
+
+// loadPrincipal takes over a user or role by its ARN.
+func (s *Service) loadPrincipal(r store.Reader, sim *simulation, arn string) error {
+	path, ok := strings.CutPrefix(arn, "arn:aws:iam::"+s.site.Account+":")
+	kind, path, _ := strings.Cut(path, "/")
+	if !ok || kind != chime.EntityUser && kind != chime.EntityRole {
+		return invalid("PolicySourceArn", "%s is not the ARN of a user or role of this account", arn)
+	}
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	var found string // its own ARN
+	if kind == chime.EntityUser {
+		user, _, err := grants.LoadUser(r, s.site, name)
+		if err != nil {
+			return err
+		}
+		found, sim.set = user.ARN, user.Set
+		sim.principal("User", user.ARN, user.Tags)
+		sim.values["aws:username"], sim.values["aws:userid"] = []string{user.Name}, []string{user.ID}
+	} else {
+		role, _, err := grants.LoadRole(r, s.site, name)
+		if err != nil {
+			return err
+		}
+		found, sim.set = role.ARN, role.Set
+		sim.principal("AssumedRole", role.ARN, role.Tags)
+	}
+	if found != arn {
+		return wire.NoSuchEntityException.Errorf("The entity %s does not exist.", arn)
+	}
+	sim.values["aws:principalaccount"] = []string{s.site.Account}
+	sim.name(sim.set.Identity, kind, name)
+	sim.name(sim.set.Boundary, kind, name)
+	return nil
+}
+
+// principal notes what conditions may ask about the principal.
+func (sim *simulation) principal(kind, arn string, tags []chime.Tag) {
+	sim.values["aws:principaltype"], sim.values["aws:principalarn"] = []string{kind}, []string{arn}
+	for _, tag := range tags {
+		sim.values["aws:principaltag/"+strings.ToLower(tag.Key)] = []string{tag.Value}
+	}
+}
+
+// name notes where stored policies are from. An inline policy is called as AWS does,
+// user_ann_Policy, and a managed one by its ARN.
+func (sim *simulation) name(list []policy.Policy, kind, entity string) {
+	for _, p := range list {
+		inline, isInline := strings.CutPrefix(p.Name, grants.InlineName(""))
+		switch {
+		case isInline:
+			sim.sources[p.Name] = source{kind + "_" + entity + "_" + inline, wire.PolicySourceType(kind)}
+		case strings.HasPrefix(p.Name, "arn:aws:iam::aws:"):
+			sim.sources[p.Name] = source{p.Name, wire.PolicySourceTypeAwsManaged}
+		default:
+			sim.sources[p.Name] = source{p.Name, wire.PolicySourceTypeUserManaged}
 		}
 	}
-	addAll := func(list []template) {
-		for _, t := range list {
-			for _, p := range t.rest {
-				add(p.variable.name)
-			}
+}
+
+func (sim *simulation) addInput(documents []string) error {
+	list, err := sim.parse("PolicyInputList", documents)
+	sim.set.Identity = append(sim.set.Identity, list...)
+	return err
+}
+
+// parse reads the documents of a member and calls them member.1, member.2.
+func (sim *simulation) parse(member string, documents []string) ([]policy.Policy, error) {
+	var list []policy.Policy
+	for i, text := range documents {
+		doc, err := policy.Parse([]byte(text))
+		if err != nil {
+			return nil, invalid(fmt.Sprintf("%s.%d", member, i+1), "%s", fault(err))
+		}
+		name := member + "." + strconv.Itoa(i+1)
+		list = append(list, policy.Policy{Name: name, Document: doc})
+		sim.sources[name] = source{name, wire.PolicySourceTypeNone}
+	}
+	return list, nil
+}
+
+// asked is what both operations are asked.
+type asked struct {
+	operation              string
+	actions, resources     []string
+	boundary               []string
+	context                []wire.ContextEntry
+	caller, resourcePolicy *string
+	marker                 *string
+	maxItems               *int
+}
+
+// answer decides for each pair of an action and a resource.
+func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
+	if err := sim.take(a); err != nil {
+		return nil, err
+	}
+	if len(a.resources) == 0 {
+		a.resources = []string{"*"}
+	}
+	scope := strings.Join([]string{a.operation, strings.Join(a.actions, ","), strings.Join(a.resources, ",")}, "\n")
+	p, err := newPage[wire.EvaluationResult](scope, a.marker, a.maxItems)
+	if err != nil {
+		return nil, err
+	}
+	place := func(i int) string { return fmt.Sprintf("%019d", i) }
+	begin, end := 0, len(a.actions)*len(a.resources)
+	if p.after != "" {
+		last, err := strconv.Atoi(p.after)
+		if err != nil || last < 0 || last >= end {
+			return nil, errMarker
+		}
+		begin = last + 1
+	}
+	cost, spent := sim.cost(), 0
+	for i := begin; i < end; i++ {
+		q := policy.Question{Action: a.actions[i/len(a.resources)], Resource: a.resources[i%len(a.resources)], Context: sim.values}
+		of := cost(q)
+		if spent += of; of > maxSteps {
+			return nil, invalid("PolicyInputList", "and the resource %.64q are too large together", q.Resource)
+		} else if spent > maxSteps {
+			p.truncated = true
+			break
+		}
+		if !p.add(place(i), sim.decide(q)) {
+			break
 		}
 	}
-	for _, s := range d.Statements {
-		addAll(s.resources)
-		for _, c := range s.Conditions {
-			add(c.Key)
-			addAll(c.texts)
+	return &wire.SimulatePolicyResponse{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+}
+
+// maxSteps bounds the work of one page, whatever MaxItems says: about 0.1 s. What one user or role can
+// have of policies fits in for more than one pair at any length of names.
+const maxSteps = 1 << 28
+
+// cost tells how many steps a question may take at most.
+func (sim *simulation) cost() func(policy.Question) int {
+	bytes, conditions := sim.set.Size()
+	longest := 0
+	for _, values := range sim.values {
+		for _, value := range values {
+			longest = max(longest, len(value))
 		}
 	}
-	slices.SortFunc(keys, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
-	return keys
+	// Each condition may be one more key without a value, which is looked for among those before it.
+	return func(q policy.Question) int {
+		return bytes*(len(q.Action)+len(q.Resource)+longest) + conditions*(conditions+1)
+	}
+}
+
+// take checks and takes over what the request adds.
+func (sim *simulation) take(a asked) error {
+	if a.resourcePolicy != nil {
+		return invalid("ResourcePolicy", "the resources of this service have no policies of their own")
+	}
+	for _, action := range a.actions {
+		if !strings.Contains(action, ":") {
+			return invalid("ActionNames", "%q is not of the form service:action", action)
+		}
+	}
+	if len(a.boundary) > 0 {
+		list, err := sim.parse("PermissionsBoundaryPolicyInputList", a.boundary)
+		if err != nil {
+			return err
+		}
+		sim.set.Boundary, sim.set.HasBoundary = list, true
+	}
+	if a.caller != nil {
+		sim.values["aws:principalarn"] = []string{*a.caller}
+	}
+	for _, entry := range a.context {
+		if entry.ContextKeyName == nil {
+			return invalid("ContextEntries", "an entry has no ContextKeyName")
+		}
+		sim.values[strings.ToLower(*entry.ContextKeyName)] = entry.ContextKeyValues
+	}
+	return nil
+}
+
+func (sim *simulation) decide(q policy.Question) wire.EvaluationResult {
+	d := sim.set.Decide(q)
+	result := wire.EvaluationResult{
+		EvalActionName: q.Action, EvalResourceName: q.Resource, MissingContextValues: d.Missing,
+		EvalDecision: wire.PolicyEvaluationDecisionTypeImplicitDeny,
+	}
+	switch {
+	case d.Allowed:
+		result.EvalDecision = wire.PolicyEvaluationDecisionTypeAllowed
+	case d.Explicit:
+		result.EvalDecision = wire.PolicyEvaluationDecisionTypeExplicitDeny
+	}
+	if by := d.Statement; by != nil {
+		from := sim.sources[d.Policy]
+		result.MatchedStatements = []wire.Statement{{
+			SourcePolicyID: from.id, SourcePolicyType: from.kind,
+			StartPosition: &wire.Position{Line: by.Start.Line, Column: by.Start.Column},
+			EndPosition:   &wire.Position{Line: by.End.Line, Column: by.End.Column},
+		}}
+	}
+	if sim.set.HasBoundary {
+		boundary := policy.Set{Identity: sim.set.Boundary}
+		result.PermissionsBoundaryDecisionDetail = &wire.PermissionsBoundaryDecisionDetail{
+			AllowedByPermissionsBoundary: boundary.Decide(q).Allowed,
+		}
+	}
+	return result
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/access"
-	"github.com/carillon-chat/carillon/internal/account"
-	"github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/keyring"
 	"github.com/carillon-chat/carillon/internal/oidc"
 	"github.com/carillon-chat/carillon/internal/oidc/oidctest"
@@ -24,7 +24,7 @@ type Federation struct {
 	Store    store.Store
 	Site     chime.Site
 	Access   *access.Service
-	Account  *account.Service
+	Account  *iam.Service
 	Own      *oidc.Own
 	Verifier *oidc.Verifier // reaches issuers on this machine
 	STS      *sts.Service
@@ -42,8 +42,8 @@ func NewFederation(t testing.TB, now func() time.Time) *Federation {
 		t.Fatal(err)
 	}
 	f.Access = NewAccess(t, f.Store, now)
-	f.Account = account.New(account.Options{
-		Store: f.Store, Site: f.Site, Keyring: ring, Limits: account.DefaultLimits(), Changed: f.forget, Now: now,
+	f.Account = iam.New(iam.Options{
+		Store: f.Store, Site: f.Site, Keyring: ring, Limits: iam.DefaultLimits(), Changed: f.forget, Now: now,
 	})
 	f.Own = &oidc.Own{URL: sts.CognitoURL, Key: ring.IssuerKey}
 	f.Verifier = oidc.New(oidc.Options{
@@ -65,7 +65,7 @@ func (f *Federation) forget() {
 func (f *Federation) Issuer() *oidctest.Issuer {
 	f.t.Helper()
 	issuer := oidctest.Start(f.t)
-	_, err := f.Account.CreateOpenIDConnectProvider(context.Background(), &iam.CreateOpenIDConnectProviderRequest{
+	_, err := f.Account.CreateOpenIDConnectProvider(context.Background(), &iamapi.CreateOpenIDConnectProviderRequest{
 		URL: "https://" + issuer.Provider(), ClientIDList: []string{"client-1"},
 	})
 	if err != nil {

@@ -19,12 +19,12 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/export"
 	"github.com/carillon-chat/carillon/internal/flow"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
+	"github.com/carillon-chat/carillon/internal/stream"
 )
 
 // World is one app instance. Its users are named by their ids.
@@ -39,7 +39,7 @@ type World struct {
 	Channels *channel.Service
 	Messages *message.Service
 	Flows    *flow.Service
-	Exports  *export.Service
+	Exports  *stream.Service
 	API      messaging.Handler // the services together
 
 	cursor store.Cursor
@@ -60,7 +60,7 @@ type (
 	channels = channel.Service
 	messages = message.Service
 	flows    = flow.Service
-	exports  = export.Service
+	exports  = stream.Service
 	unbuilt  struct{ messaging.Unbuilt }
 )
 
@@ -83,7 +83,7 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: channel.DefaultLimits()})
 	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
 	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: flow.DefaultLimits()})
-	w.Exports = export.New(st, w.Site, w.Clock)
+	w.Exports = stream.New(st, w.Site, w.Clock)
 	w.API = messagingAPI{channels: w.Channels, messages: w.Messages, flows: w.Flows, exports: w.Exports}
 	w.Identity = identity.New(identity.Options{
 		Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: identity.DefaultLimits(), Users: w.Channels,

@@ -9,7 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/access"
 	wire "github.com/carillon-chat/carillon/internal/api/sts"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/policy"
 )
 
 // AssumeRole gives the caller a session of a role that trusts it.
@@ -33,7 +33,7 @@ func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*w
 		return nil, err
 	}
 	a := assumption{
-		service: s, role: role, arn: r.RoleARN, action: "sts:AssumeRole", by: iam.Principal{AWS: append(ownNames(p, role), s.site.Account)},
+		service: s, role: role, arn: r.RoleARN, action: "sts:AssumeRole", by: policy.Principal{AWS: append(ownNames(p, role), s.site.Account)},
 		conditions: s.access.Conditions(ctx, p, r, access.SourceFrom(ctx)),
 	}
 	source, err := a.sourceIdentity(r.SourceIdentity)
@@ -99,7 +99,7 @@ type assumption struct {
 	role       chime.Role
 	arn        string // of the role
 	action     string
-	by         iam.Principal
+	by         policy.Principal
 	byName     []string // when set, the trust policy has to allow the action to one of these names
 	conditions *access.Conditions
 	request    access.SessionRequest
@@ -118,7 +118,7 @@ func (a *assumption) keys(name string, values []string) {
 // trusted asks the role's trust policy for the action, and for what comes with it. A policy that
 // is not understood trusts nobody.
 func (a *assumption) trusted(tagged, named bool) bool {
-	trust, err := iam.ParseTrust([]byte(a.role.Trust))
+	trust, err := policy.ParseTrust([]byte(a.role.Trust))
 	if err != nil {
 		return false
 	}
@@ -126,11 +126,11 @@ func (a *assumption) trusted(tagged, named bool) bool {
 		a.keys("aws:resourcetag/"+lower(tag.Key), []string{tag.Value})
 		a.keys("iam:resourcetag/"+lower(tag.Key), []string{tag.Value})
 	}
-	ask := func(action string, by iam.Principal) bool {
-		return trust.Trusts(iam.Question{Action: action, Resource: a.arn, Context: a.conditions, Principal: by}).Allowed
+	ask := func(action string, by policy.Principal) bool {
+		return trust.Trusts(policy.Question{Action: action, Resource: a.arn, Context: a.conditions, Principal: by}).Allowed
 	}
 	allows := func(action string) bool { return ask(action, a.by) }
-	if a.byName != nil && !ask(a.action, iam.Principal{AWS: a.byName}) {
+	if a.byName != nil && !ask(a.action, policy.Principal{AWS: a.byName}) {
 		return false
 	}
 	return allows(a.action) && (!tagged || allows("sts:TagSession")) && (!named || allows("sts:SetSourceIdentity"))
@@ -161,7 +161,7 @@ const maxSessionPolicies = 10 // managed ones of a session
 // sessionPolicies are the given document and the managed policies with the ARNs.
 func (s *Service) sessionPolicies(ctx context.Context, document *string, managed []wire.PolicyDescriptorType) (list []access.SessionPolicy, err error) {
 	if document != nil {
-		if _, err := iam.Parse([]byte(*document)); err != nil {
+		if _, err := policy.Parse([]byte(*document)); err != nil {
 			return nil, wire.MalformedPolicyDocumentException.Errorf("Policy: %v", err)
 		}
 		list = append(list, access.SessionPolicy{Document: *document})

@@ -22,10 +22,10 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/access"
-	"github.com/carillon-chat/carillon/internal/account/policies"
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/sts"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/oidc"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -72,7 +72,7 @@ func (s *Service) role(ctx context.Context, arn string) (role chime.Role, found 
 		role, found, err = store.Roles.Get(r, store.K(strings.ToLower(name)))
 		return err
 	})
-	return role, found && policies.RoleARN(s.site, role) == arn, err
+	return role, found && grants.RoleARN(s.site, role) == arn, err
 }
 
 // duration is how long a session of the role lasts.

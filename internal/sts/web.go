@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/carillon-chat/carillon/internal/access"
-	"github.com/carillon-chat/carillon/internal/account/policies"
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/sts"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/oidc"
+	"github.com/carillon-chat/carillon/internal/policy"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -90,7 +90,7 @@ type Login struct {
 
 // login is what a verified token says in the language of policies.
 func (s *Service) login(who *oidc.Identity) Login {
-	login := Login{Principal: policies.ProviderARN(s.site, who.Provider), Tags: who.Tags}
+	login := Login{Principal: grants.ProviderARN(s.site, who.Provider), Tags: who.Tags}
 	if who.Provider == Cognito {
 		login.Principal = Cognito
 	}
@@ -114,8 +114,8 @@ func (s *Service) login(who *oidc.Identity) Login {
 // by another API.
 func (s *Service) federated(ctx context.Context, role chime.Role, login Login, req api.Request) *assumption {
 	a := &assumption{
-		service: s, role: role, arn: policies.RoleARN(s.site, role), action: webIdentityAction,
-		by: iam.Principal{Federated: login.Principal}, conditions: s.access.Conditions(ctx, nil, req, access.SourceFrom(ctx)),
+		service: s, role: role, arn: grants.RoleARN(s.site, role), action: webIdentityAction,
+		by: policy.Principal{Federated: login.Principal}, conditions: s.access.Conditions(ctx, nil, req, access.SourceFrom(ctx)),
 	}
 	a.keys("aws:federatedprovider", []string{login.Principal})
 	for key, values := range login.Claims {
@@ -159,9 +159,9 @@ func (s *Service) AssumeByLogin(ctx context.Context, role chime.Role, login Logi
 	return a.login(ctx, login)
 }
 
-func (s *Service) managedPolicy(ctx context.Context, arn string) (m policies.Managed, found bool, err error) {
+func (s *Service) managedPolicy(ctx context.Context, arn string) (m grants.Managed, found bool, err error) {
 	err = s.store.View(ctx, func(r store.Reader) (err error) {
-		m, found, err = policies.LoadManaged(r, s.site, arn)
+		m, found, err = grants.LoadManaged(r, s.site, arn)
 		return err
 	})
 	return m, found, err

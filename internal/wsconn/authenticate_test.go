@@ -13,7 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/iam"
+	"github.com/carillon-chat/carillon/internal/policy"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/sigv4"
@@ -57,9 +57,9 @@ func TestTheGateSeesTheConnectRequestAsItWasSent(t *testing.T) {
 
 // 123 bytes of a reason arrive, so what helps most is at its beginning.
 func TestCloseReasonsSayWhatToMend(t *testing.T) {
-	deny := &access.DeniedError{Principal: "arn:aws:sts::000000000000:assumed-role/chat/" + stars(64), Decision: iam.Decision{
+	deny := &access.DeniedError{Principal: "arn:aws:sts::000000000000:assumed-role/chat/" + stars(64), Decision: policy.Decision{
 		Action: "chime:Connect", Resource: "arn:" + stars(200), Explicit: true, Policy: "inline policy limits", Index: 1,
-		Statement: &iam.Statement{Sid: "NotBob"},
+		Statement: &policy.Statement{Sid: "NotBob"},
 	}}
 	for _, test := range []struct {
 		name   string

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
@@ -71,7 +71,7 @@ type Server struct {
 
 	framesWritten, bytesWritten atomic.Uint64
 
-	refusals, failures *obs.Sampler // of log lines
+	refusals, failures *ops.Sampler // of log lines
 
 	mu     sync.Mutex
 	live   int     // requests and connections that have not ended
@@ -92,7 +92,7 @@ func New(opts Options) *Server {
 	}
 	s.turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.refusals, s.failures = obs.NewSampler(logInterval, opts.Now), obs.NewSampler(logInterval, opts.Now)
+	s.refusals, s.failures = ops.NewSampler(logInterval, opts.Now), ops.NewSampler(logInterval, opts.Now)
 	s.door.networks = make(map[netip.Prefix]int)
 	s.counts.Closed, s.counts.Rejected = make(map[Ended]uint64), make(map[string]uint64)
 	return s

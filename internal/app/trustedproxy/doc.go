@@ -16,7 +16,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/carillon-chat/carillon/internal/obs"
+	"github.com/carillon-chat/carillon/internal/ops"
 )
 
 // The forwarding headers.
@@ -40,7 +40,7 @@ type Options struct {
 // Proxies are the trusted ones. They are safe for concurrent use.
 type Proxies struct {
 	Options
-	lines *obs.Sampler // of connections with a broken header
+	lines *ops.Sampler // of connections with a broken header
 }
 
 // New takes the options.
@@ -54,7 +54,7 @@ func New(o Options) *Proxies {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Proxies{o, obs.NewSampler(time.Second, o.Now)}
+	return &Proxies{o, ops.NewSampler(time.Second, o.Now)}
 }
 
 // trusts reports whether the address is that of a trusted proxy.

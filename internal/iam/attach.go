@@ -1,0 +1,126 @@
+package iam
+
+import (
+	"context"
+	"strings"
+
+	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+const maxAttached = 10 // policies to one entity
+
+// AttachUserPolicy gives a managed policy to a user; again it changes nothing.
+func (s *Service) AttachUserPolicy(ctx context.Context, r *wire.AttachUserPolicyRequest) (*wire.AttachUserPolicyResponse, error) {
+	return nil, s.attach(ctx, chime.EntityUser, r.UserName, r.PolicyARN, "PoliciesPerUser")
+}
+
+// AttachRolePolicy gives a managed policy to a role; again it changes nothing.
+func (s *Service) AttachRolePolicy(ctx context.Context, r *wire.AttachRolePolicyRequest) (*wire.AttachRolePolicyResponse, error) {
+	return nil, s.attach(ctx, chime.EntityRole, r.RoleName, r.PolicyARN, "PoliciesPerRole")
+}
+
+func (s *Service) attach(ctx context.Context, kind, name, arn, quotaName string) error {
+	return s.change(ctx, func(tx store.Tx) error {
+		e, err := getEntity(tx, kind, name)
+		if err != nil {
+			return err
+		}
+		m, err := s.getManaged(tx, arn)
+		if err != nil {
+			return err
+		}
+		already, err := store.Attachments.Has(tx, ownKey(e).Str(m.ARN))
+		if err != nil || already {
+			return err
+		}
+		n, err := countAll(tx, store.Attachments, ownKey(e))
+		if err != nil {
+			return err
+		}
+		if n >= maxAttached {
+			return quota(quotaName, maxAttached)
+		}
+		if err := store.Attachments.Put(tx, ownKey(e).Str(m.ARN), m.ARN); err != nil {
+			return err
+		}
+		return store.AttachmentsOf.Put(tx, store.K(m.ARN, kind, strings.ToLower(e.Name)), e)
+	})
+}
+
+// DetachUserPolicy takes a managed policy from a user.
+func (s *Service) DetachUserPolicy(ctx context.Context, r *wire.DetachUserPolicyRequest) (*wire.DetachUserPolicyResponse, error) {
+	return nil, s.detach(ctx, chime.EntityUser, r.UserName, r.PolicyARN)
+}
+
+// DetachRolePolicy takes a managed policy from a role.
+func (s *Service) DetachRolePolicy(ctx context.Context, r *wire.DetachRolePolicyRequest) (*wire.DetachRolePolicyResponse, error) {
+	return nil, s.detach(ctx, chime.EntityRole, r.RoleName, r.PolicyARN)
+}
+
+func (s *Service) detach(ctx context.Context, kind, name, arn string) error {
+	if !isPolicyARN(arn) {
+		return invalid("PolicyArn", "%s is not the ARN of a policy", arn)
+	}
+	return s.change(ctx, func(tx store.Tx) error {
+		e, err := getEntity(tx, kind, name)
+		if err != nil {
+			return err
+		}
+		attached, err := store.Attachments.Has(tx, ownKey(e).Str(arn))
+		if err != nil {
+			return err
+		}
+		if !attached {
+			return wire.NoSuchEntityException.Errorf("Policy %s was not found.", arn)
+		}
+		if err := store.Attachments.Delete(tx, ownKey(e).Str(arn)); err != nil {
+			return err
+		}
+		return store.AttachmentsOf.Delete(tx, store.K(arn, kind, strings.ToLower(e.Name)))
+	})
+}
+
+// ListAttachedUserPolicies lists the managed policies of a user.
+func (s *Service) ListAttachedUserPolicies(ctx context.Context, r *wire.ListAttachedUserPoliciesRequest) (*wire.ListAttachedUserPoliciesResponse, error) {
+	p, err := s.listAttached(ctx, chime.EntityUser, r.UserName, or(r.PathPrefix, "/"), r.Marker, r.MaxItems)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.ListAttachedUserPoliciesResponse{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+}
+
+// ListAttachedRolePolicies lists the managed policies of a role.
+func (s *Service) ListAttachedRolePolicies(ctx context.Context, r *wire.ListAttachedRolePoliciesRequest) (*wire.ListAttachedRolePoliciesResponse, error) {
+	p, err := s.listAttached(ctx, chime.EntityRole, r.RoleName, or(r.PathPrefix, "/"), r.Marker, r.MaxItems)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.ListAttachedRolePoliciesResponse{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+}
+
+func (s *Service) listAttached(ctx context.Context, kind, name, prefix string, marker *string, maxItems *int) (*page[wire.AttachedPolicy], error) {
+	p, err := newPage[wire.AttachedPolicy]("attached policies "+kind+" "+strings.ToLower(name)+" "+prefix, marker, maxItems)
+	if err != nil {
+		return nil, err
+	}
+	err = s.store.View(ctx, func(r store.Reader) error {
+		e, err := getEntity(r, kind, name)
+		if err != nil {
+			return err
+		}
+		var all []wire.AttachedPolicy
+		err = store.Attachments.Each(r, store.Prefix(ownKey(e)), func(_ store.Key, arn string) (bool, error) {
+			m, found, err := grants.LoadManaged(r, s.site, arn)
+			if found && strings.HasPrefix(m.Path, prefix) {
+				all = append(all, wire.AttachedPolicy{PolicyName: m.Name, PolicyARN: m.ARN})
+			}
+			return err == nil, err
+		})
+		p.addAll(all, func(a wire.AttachedPolicy) string { return strings.ToLower(a.PolicyName) + " " + a.PolicyARN })
+		return err
+	})
+	return p, err
+}

@@ -1,0 +1,194 @@
+package iam
+
+import (
+	"context"
+	"strings"
+
+	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/iam/grants"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+const defaultMaxSession = 3600 // seconds
+
+// CreateRole makes a role, which can do nothing so far.
+func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*wire.CreateRoleResponse, error) {
+	if err := checkTrust(r.AssumeRolePolicyDocument); err != nil {
+		return nil, err
+	}
+	tags, err := newTags(r.Tags)
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.newID(prefixRole, idLen)
+	if err != nil {
+		return nil, err
+	}
+	role := chime.Role{
+		Name: r.RoleName, ID: id, Path: or(r.Path, "/"), Description: or(r.Description, ""),
+		MaxSession: or(r.MaxSessionDuration, defaultMaxSession), Created: s.now(), Boundary: or(r.PermissionsBoundary, ""), Tags: tags,
+	}
+	err = s.change(ctx, func(tx store.Tx) error {
+		taken, err := store.Roles.Has(tx, nameKey(role.Name))
+		if err != nil {
+			return err
+		}
+		if taken {
+			return exists("Role", role.Name)
+		}
+		if err := count(tx, countRoles, 1, s.limits.Roles); err != nil {
+			return err
+		}
+		if err := s.setTrust(tx, &role, r.AssumeRolePolicyDocument); err != nil {
+			return err
+		}
+		if err := s.limitBy(tx, roleEntity(role), role.Boundary, wire.InvalidInputException); err != nil {
+			return err
+		}
+		return store.Roles.Put(tx, nameKey(role.Name), role)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.CreateRoleResponse{Role: s.wholeRole(role, role.Trust)}, nil
+}
+
+// GetRole answers one role.
+func (s *Service) GetRole(ctx context.Context, r *wire.GetRoleRequest) (*wire.GetRoleResponse, error) {
+	var role chime.Role
+	var trust string
+	err := s.store.View(ctx, func(reader store.Reader) (err error) {
+		if role, err = getRole(reader, r.RoleName); err == nil {
+			trust, err = s.shownTrust(reader, role)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	whole := s.wholeRole(role, trust)
+	whole.RoleLastUsed = new(wire.RoleLastUsed) // not known
+	return &wire.GetRoleResponse{Role: whole}, nil
+}
+
+// ListRoles lists without tags and boundaries, as AWS does.
+func (s *Service) ListRoles(ctx context.Context, r *wire.ListRolesRequest) (*wire.ListRolesResponse, error) {
+	prefix := or(r.PathPrefix, "/")
+	p, err := newPage[wire.Role]("ListRoles "+prefix, r.Marker, r.MaxItems)
+	if err != nil {
+		return nil, err
+	}
+	err = s.store.View(ctx, func(reader store.Reader) error {
+		return store.Roles.Each(reader, p.from(store.K()), func(_ store.Key, role chime.Role) (bool, error) {
+			if !strings.HasPrefix(role.Path, prefix) {
+				return true, nil
+			}
+			trust, err := s.shownTrust(reader, role)
+			return err == nil && p.add(strings.ToLower(role.Name), s.role(role, trust)), err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.ListRolesResponse{Roles: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+}
+
+// UpdateRole changes what is given and leaves the rest.
+func (s *Service) UpdateRole(ctx context.Context, r *wire.UpdateRoleRequest) (*wire.UpdateRoleResponse, error) {
+	return nil, s.changeRole(ctx, r.RoleName, func(role *chime.Role) error {
+		role.Description = or(r.Description, role.Description)
+		role.MaxSession = or(r.MaxSessionDuration, role.MaxSession)
+		return nil
+	})
+}
+
+// UpdateAssumeRolePolicy replaces the trust policy. Sessions that there are go on.
+func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, r *wire.UpdateAssumeRolePolicyRequest) (*wire.UpdateAssumeRolePolicyResponse, error) {
+	if err := checkTrust(r.PolicyDocument); err != nil {
+		return nil, err
+	}
+	return nil, s.changeRoleIn(ctx, r.RoleName, func(tx store.Tx, role *chime.Role) error {
+		return s.setTrust(tx, role, r.PolicyDocument)
+	})
+}
+
+// DeleteRole deletes a role that has no policies any more. Its sessions end.
+func (s *Service) DeleteRole(ctx context.Context, r *wire.DeleteRoleRequest) (*wire.DeleteRoleResponse, error) {
+	return nil, s.change(ctx, func(tx store.Tx) error {
+		role, err := getRole(tx, r.RoleName)
+		if err != nil {
+			return err
+		}
+		if err := requireBare(tx, roleEntity(role)); err != nil {
+			return err
+		}
+		if err := unlimit(tx, roleEntity(role), role.Boundary); err != nil {
+			return err
+		}
+		if err := count(tx, countRoles, -1, 0); err != nil {
+			return err
+		}
+		return store.Roles.Delete(tx, nameKey(role.Name))
+	})
+}
+
+// ListInstanceProfilesForRole answers that there are none: tools ask before they delete a role.
+func (s *Service) ListInstanceProfilesForRole(ctx context.Context, r *wire.ListInstanceProfilesForRoleRequest) (*wire.ListInstanceProfilesForRoleResponse, error) {
+	if _, err := newPage[wire.InstanceProfile]("ListInstanceProfilesForRole", r.Marker, r.MaxItems); err != nil {
+		return nil, err
+	}
+	err := s.store.View(ctx, func(reader store.Reader) error {
+		_, err := getRole(reader, r.RoleName)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.ListInstanceProfilesForRoleResponse{}, nil
+}
+
+func getRole(r store.Reader, name string) (chime.Role, error) {
+	role, found, err := store.Roles.Get(r, nameKey(name))
+	if err == nil && !found {
+		err = notFound("role", name)
+	}
+	return role, err
+}
+
+// changeRole applies f to the stored role.
+func (s *Service) changeRole(ctx context.Context, name string, f func(*chime.Role) error) error {
+	return s.changeRoleIn(ctx, name, func(_ store.Tx, role *chime.Role) error { return f(role) })
+}
+
+// changeRoleIn does so for an f that needs the transaction.
+func (s *Service) changeRoleIn(ctx context.Context, name string, f func(store.Tx, *chime.Role) error) error {
+	return s.change(ctx, func(tx store.Tx) error {
+		role, err := getRole(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := f(tx, &role); err != nil {
+			return err
+		}
+		return store.Roles.Put(tx, nameKey(name), role)
+	})
+}
+
+func roleEntity(role chime.Role) chime.Entity {
+	return chime.Entity{Kind: chime.EntityRole, Name: role.Name, ID: role.ID}
+}
+
+// role is what lists say, with the trust policy as it is shown.
+func (s *Service) role(r chime.Role, trust string) wire.Role {
+	return wire.Role{
+		Path: r.Path, RoleName: r.Name, RoleID: r.ID, ARN: grants.RoleARN(s.site, r), CreateDate: r.Created.Time(),
+		AssumeRolePolicyDocument: escaped(trust), Description: r.Description, MaxSessionDuration: r.MaxSession,
+	}
+}
+
+func (s *Service) wholeRole(r chime.Role, trust string) *wire.Role {
+	whole := s.role(r, trust)
+	whole.PermissionsBoundary, whole.Tags = wireBoundary(r.Boundary), wireTags(r.Tags)
+	return &whole
+}

@@ -1,0 +1,271 @@
+package retention_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/retention"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func update(t *testing.T, s store.Store, f func(store.Tx) error) {
+	t.Helper()
+	if err := s.Update(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func appendEvent(t *testing.T, s store.Store) {
+	update(t, s, func(tx store.Tx) error {
+		_, err := tx.Append(chime.Event{Time: chime.At(time.Now()), Type: chime.EventUpdateChannel})
+		return err
+	})
+}
+
+// oldest is the position of the first event that the log still has.
+func oldest(t *testing.T, s store.Store) (position uint64) {
+	t.Helper()
+	err := s.View(t.Context(), func(r store.Reader) error {
+		events, err := store.ReadEvents(r, 0, 1)
+		if len(events) > 0 {
+			position = events[0].Position
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return position
+}
+
+// open opens store time.
+func open(t *testing.T, s store.Store) *store.Clock {
+	t.Helper()
+	clock, err := store.OpenClock(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clock
+}
+
+func run(t *testing.T, o retention.Options) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- retention.New(o).Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// An event a minute for two hours, kept for one: the log always holds the last hour.
+func TestEventsAreKeptForTheirRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		defer run(t, retention.Options{
+			Store: s, EventRetention: time.Hour, Clock: open(t, s), Log: slog.New(slog.DiscardHandler),
+		})()
+		time.Sleep(30 * time.Second) // in the bubble's time: between the passes
+		for minute := range 120 {
+			appendEvent(t, s)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			// Events 1..minute+1 are there; that of minute m is at m minutes, now is half a minute
+			// after a pass at minute+0.5.
+			want := max(1, minute+1-60+1)
+			if got := oldest(t, s); got != uint64(want) {
+				t.Fatalf("minute %d: the oldest event is %d, want %d", minute, got, want)
+			}
+		}
+	})
+}
+
+// Events are kept for their retention whatever time of day they say that it was.
+func TestTheClockOfTheMachineTrimsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		for _, set := range []time.Duration{0, 24 * time.Hour, -time.Hour, -365 * 24 * time.Hour, 0} {
+			update(t, s, func(tx store.Tx) error {
+				_, err := tx.Append(chime.Event{Time: chime.At(time.Now().Add(set)), Type: chime.EventUpdateChannel})
+				return err
+			})
+		}
+		defer run(t, retention.Options{Store: s, EventRetention: time.Hour, Clock: open(t, s), Log: slog.New(slog.DiscardHandler)})()
+		time.Sleep(time.Hour)
+		if got := oldest(t, s); got != 1 {
+			t.Errorf("the oldest event is %d after an hour", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := oldest(t, s); got != 5 {
+			t.Errorf("the oldest event is %d two minutes later", got)
+		}
+	})
+}
+
+// The hours in which a store is closed are no age: a session that resumes after them finds the log.
+func TestClosedHoursTrimNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		appendEvent(t, s)
+		for range 3 {
+			appendEvent(t, s)
+			stop := run(t, retention.Options{Store: s, EventRetention: time.Hour, Clock: open(t, s), Log: slog.New(slog.DiscardHandler)})
+			time.Sleep(19*time.Minute + 30*time.Second)
+			stop()
+			time.Sleep(24 * time.Hour)
+		}
+		if got := oldest(t, s); got != 1 {
+			t.Errorf("the oldest event is %d after an hour of use", got)
+		}
+	})
+}
+
+func TestLatestEventStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		for range 5 {
+			appendEvent(t, s)
+		}
+		stop := run(t, retention.Options{
+			Store: s, EventRetention: time.Minute, Clock: open(t, s), Log: slog.New(slog.DiscardHandler),
+		})
+		time.Sleep(time.Hour)
+		stop()
+		if got := oldest(t, s); got != 5 {
+			t.Errorf("the oldest event is %d, want 5", got)
+		}
+	})
+}
+
+func TestTokensAreForgottenAfterTheirWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		clock := open(t, s)
+		tokens := idempotency.Tokens{Window: 10 * time.Minute, Clock: clock}
+		call, err := tokens.Call(idempotency.Scope{Operation: "CreateChannel", Token: "t"}, "request")
+		if err != nil {
+			t.Fatal(err)
+		}
+		update(t, s, func(tx store.Tx) error { return call.Remember(tx, "answer") })
+		stop := run(t, retention.Options{
+			Store: s, Tokens: tokens, EventRetention: time.Hour, Clock: clock, Log: slog.New(slog.DiscardHandler),
+		})
+		remembered := func() (n int) {
+			_ = s.View(t.Context(), func(r store.Reader) error {
+				return store.Replies.Each(r, store.Range{}, func(store.Key, chime.Reply) (bool, error) {
+					n++
+					return true, nil
+				})
+			})
+			return n
+		}
+		time.Sleep(9 * time.Minute)
+		synctest.Wait()
+		if remembered() != 1 {
+			t.Error("an answer is gone within its window")
+		}
+		time.Sleep(30 * time.Minute)
+		stop()
+		if remembered() != 0 {
+			t.Error("an answer outlives its window")
+		}
+	})
+}
+
+// broken fails its first transaction.
+type broken struct {
+	store.Store
+	failed bool
+}
+
+func (b *broken) Update(ctx context.Context, f func(store.Tx) error) error {
+	if !b.failed {
+		b.failed = true
+		return errors.New("the disk is full")
+	}
+	return b.Store.Update(ctx, f)
+}
+
+func TestFailedPassIsLoggedAndMadeUpFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		appendEvent(t, s)
+		appendEvent(t, s)
+		var log bytes.Buffer
+		stop := run(t, retention.Options{
+			Store: &broken{Store: s}, EventRetention: 0, Clock: open(t, s), Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		time.Sleep(150 * time.Second)
+		stop()
+		if !strings.Contains(log.String(), "the disk is full") {
+			t.Errorf("log: %s", &log)
+		}
+		if got := oldest(t, s); got != 2 {
+			t.Errorf("the oldest event is %d, want 2", got)
+		}
+	})
+}
+
+// Keys are looked after in every pass, also when something else fails.
+func TestKeysAreRotatedInEveryPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		var passes int
+		var log bytes.Buffer
+		stop := run(t, retention.Options{
+			Store: &broken{Store: s}, Clock: open(t, s), Log: slog.New(slog.NewTextHandler(&log, nil)),
+			RotateKeys: func(context.Context) error { passes++; return errors.New("no keys") },
+		})
+		time.Sleep(150 * time.Second)
+		stop()
+		if passes != 2 || strings.Count(log.String(), "no keys") != 2 {
+			t.Errorf("keys were looked after %d times in two passes; log: %s", passes, &log)
+		}
+	})
+}
+
+// Deletions that the store refused are gone on with in every pass until they are done.
+func TestRefusedDeletionsAreResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		var passes int
+		stop := run(t, retention.Options{
+			Store: s, Clock: open(t, s), Log: slog.New(slog.DiscardHandler),
+			Resume: func(context.Context) error {
+				if passes++; passes < 3 {
+					return errors.New("the disk is full")
+				}
+				return nil
+			},
+		})
+		time.Sleep(time.Hour)
+		stop()
+		if passes != 3 {
+			t.Errorf("resumed %d times, of which the third succeeded", passes)
+		}
+	})
+}
