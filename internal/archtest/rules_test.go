@@ -68,7 +68,7 @@ var siblings = map[string]struct {
 }{
 	"service": {
 		map[string][]string{
-			"internal/iam":   {"internal/keyring"},
+			"internal/iam":       {"internal/keyring"},
 			"internal/access":    {"internal/iam/grants", "internal/keyring"},
 			"internal/sts":       {"internal/access", "internal/iam/grants", "internal/oidc"},
 			"internal/cognito":   {"internal/sts", "internal/iam/grants", "internal/oidc"},
