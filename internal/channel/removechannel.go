@@ -143,7 +143,9 @@ func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (s
 	})
 	for _, sub := range slices.Sorted(maps.Keys(left)) {
 		if err == nil {
-			_, err = tx.Append(chime.Event{Time: s.now(), Type: chime.EventEndMemberships, App: app, Channel: uid, Sub: sub, Leave: left[sub]})
+			_, err = tx.Append(chime.Event{
+				Time: s.now(), Type: chime.EventEndMemberships, Topic: chime.Topic{App: app, Channel: uid, Sub: sub}, Leave: left[sub],
+			})
 		}
 	}
 	return next, err

@@ -100,14 +100,14 @@ func DeclaresNotFound(err error) error {
 // event is the start of every event of a channel that sockets carry.
 func (v *Visit) event(kind string, now chime.Millis, payload []byte) chime.Event {
 	return chime.Event{
-		Type: kind, Time: now, App: v.Actor.App, Channel: v.Channel.UID,
+		Type: kind, Time: now, Topic: v.Topic().Whole(),
 		MessageType: chime.MessageTypeSystem, Payload: payload,
 	}
 }
 
 // note is an event of the log alone.
 func (v *Visit) note(kind string, now chime.Millis, subject chime.Ref) chime.Event {
-	return chime.Event{Type: kind, Time: now, App: v.Actor.App, Channel: v.Channel.UID, Subject: subject}
+	return chime.Event{Type: kind, Time: now, Topic: v.Topic().Whole(), Subject: subject}
 }
 
 func hidden(t messaging.ChannelMembershipType) bool {

@@ -107,6 +107,11 @@ func (v *Visit) key(ref chime.Ref) store.Key {
 // Prefix is the range of everything that belongs to this channel in a table.
 func (v *Visit) Prefix() store.Key { return store.K(v.Actor.App, v.Channel.UID) }
 
+// Topic is the topic of the channel, or of the sub-channel that the visit is about.
+func (v *Visit) Topic() chime.Topic {
+	return chime.Topic{App: v.Actor.App, Channel: v.Channel.UID, Sub: v.Sub}
+}
+
 // ARN is the ARN of the channel.
 func (v *Visit) ARN() string { return v.site.ChannelARN(v.Actor.App, v.Channel.ID) }
 

@@ -94,11 +94,7 @@ type Event struct {
 
 	Time Millis `cbor:"1,keyasint"`
 	Type string `cbor:"2,keyasint"`
-	App  string `cbor:"3,keyasint"`
-	// Channel is the UID of the channel; empty for events of a user or an app instance.
-	Channel string `cbor:"4,keyasint,omitempty"`
-	// Sub is the sub-channel of an elastic channel.
-	Sub string `cbor:"5,keyasint,omitempty"`
+	Topic
 	// MessageType is the header x-amz-chime-message-type: STANDARD, CONTROL or SYSTEM. Empty
 	// for events that no socket carries.
 	MessageType string `cbor:"6,keyasint,omitempty"`

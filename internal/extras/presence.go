@@ -23,9 +23,9 @@ type presence struct {
 	fresh  map[person]struct{} // who has a new socket that asks for presence
 
 	// The rest is Flush's.
-	known   map[person]map[spot]place
-	shown   map[spot]map[chime.Ref]struct{}
-	pending map[spot]*change
+	known   map[person]map[chime.Topic]place
+	shown   map[chime.Topic]map[chime.Ref]struct{}
+	pending map[chime.Topic]*change
 }
 
 // place is a membership of somebody online.
@@ -38,8 +38,8 @@ type place struct {
 func newPresence() *presence {
 	return &presence{
 		online: make(map[person]struct{}), dirty: make(map[person]struct{}), fresh: make(map[person]struct{}),
-		known: make(map[person]map[spot]place), shown: make(map[spot]map[chime.Ref]struct{}),
-		pending: make(map[spot]*change),
+		known: make(map[person]map[chime.Topic]place), shown: make(map[chime.Topic]map[chime.Ref]struct{}),
+		pending: make(map[chime.Topic]*change),
 	}
 }
 
@@ -127,7 +127,7 @@ const crowd = 1000
 // snapshot is a channel of which somebody is to be told who is there.
 type snapshot struct {
 	who person
-	at  spot
+	at  chime.Topic
 }
 
 func (s *Service) flushPresence(ctx context.Context) error {
@@ -154,21 +154,21 @@ func (s *Service) flushPresence(ctx context.Context) error {
 }
 
 // places reads the memberships of those who are online.
-func (s *Service) places(ctx context.Context, dirty map[person]bool) (all map[person]map[spot]place, err error) {
+func (s *Service) places(ctx context.Context, dirty map[person]bool) (all map[person]map[chime.Topic]place, err error) {
 	if len(dirty) == 0 {
 		return nil, nil
 	}
-	all = make(map[person]map[spot]place)
+	all = make(map[person]map[chime.Topic]place)
 	err = s.o.Store.View(ctx, func(r store.Reader) error {
 		for who, online := range dirty {
 			if !online {
 				continue
 			}
-			mine := make(map[spot]place)
+			mine := make(map[chime.Topic]place)
 			err := store.MembershipsOf.Each(r, store.Prefix(store.K(who.app, string(who.ref))), func(_ store.Key, at chime.Place) (bool, error) {
 				m, found, err := store.Memberships.Get(r, store.MembershipKey(who.app, at.UID, who.ref, at.Sub))
 				if found {
-					mine[spot{who.app, at.UID, at.Sub}] = place{at.ChannelID, m.Order, m.Type == messaging.ChannelMembershipTypeHidden}
+					mine[chime.Topic{App: who.app, Channel: at.UID, Sub: at.Sub}] = place{at.ChannelID, m.Order, m.Type == messaging.ChannelMembershipTypeHidden}
 				}
 				return true, err
 			})
@@ -183,7 +183,7 @@ func (s *Service) places(ctx context.Context, dirty map[person]bool) (all map[pe
 }
 
 // move shows somebody where it is now and no longer where it was, and answers where it is new.
-func (p *presence) move(who person, now map[spot]place) (gained []spot) {
+func (p *presence) move(who person, now map[chime.Topic]place) (gained []chime.Topic) {
 	before := p.known[who]
 	for at, was := range before {
 		if is, still := now[at]; !was.hidden && (!still || is.hidden) {
@@ -209,7 +209,7 @@ func (p *presence) move(who person, now map[spot]place) (gained []spot) {
 
 // show notes that somebody is shown in a channel, or no longer. Who came and went in one interval
 // did neither.
-func (p *presence) show(at spot, channelID string, ref chime.Ref, online bool) {
+func (p *presence) show(at chime.Topic, channelID string, ref chime.Ref, online bool) {
 	c := p.pending[at]
 	if c == nil {
 		c = &change{channelID: channelID, online: make(map[chime.Ref]struct{}), offline: make(map[chime.Ref]struct{})}
@@ -275,10 +275,10 @@ type presencePayload struct {
 	Complete     bool
 }
 
-func (s *Service) presenceEvent(at spot, channelID string, online, offline map[chime.Ref]struct{}, whole bool) chime.Event {
-	return at.told(chime.EventChannelPresence, s.o.Now(), presencePayload{
-		ChannelArn: s.o.Site.ChannelARN(at.app, channelID), SubChannelId: at.sub, OnlineCount: len(s.presence.shown[at]),
-		Online: s.names(at.app, online), Offline: s.names(at.app, offline), Complete: whole && len(online) <= maxNames,
+func (s *Service) presenceEvent(at chime.Topic, channelID string, online, offline map[chime.Ref]struct{}, whole bool) chime.Event {
+	return eventOf(chime.EventChannelPresence, at, s.o.Now(), presencePayload{
+		ChannelArn: s.o.Site.ChannelARN(at.App, channelID), SubChannelId: at.Sub, OnlineCount: len(s.presence.shown[at]),
+		Online: s.names(at.App, online), Offline: s.names(at.App, offline), Complete: whole && len(online) <= maxNames,
 	})
 }
 

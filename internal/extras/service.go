@@ -117,14 +117,11 @@ type person struct {
 	ref chime.Ref
 }
 
-// spot is a channel, or a sub-channel of an elastic one.
-type spot struct{ app, uid, sub string }
-
-// told is an event of an extra. The payload is a structure that JSON can hold.
-func (at spot) told(kind string, now time.Time, payload any) chime.Event {
+// eventOf is an event of an extra. The payload is a structure that JSON can hold.
+func eventOf(kind string, at chime.Topic, now time.Time, payload any) chime.Event {
 	text, _ := json.Marshal(payload) // cannot fail
 	return chime.Event{
-		Time: chime.At(now), Type: kind, App: at.app, Channel: at.uid, Sub: at.sub,
+		Time: chime.At(now), Type: kind, Topic: at,
 		MessageType: chime.MessageTypeSystem, Payload: text,
 	}
 }

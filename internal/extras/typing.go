@@ -114,7 +114,7 @@ func (t *typist) typing(ctx context.Context, text []byte) error {
 		}
 		payload := typingPayload{ChannelArn: v.ARN(), SubChannelId: v.Sub}
 		payload.Sender.Arn, payload.Sender.Name = t.grant.UserARN, v.Actor.Name
-		e = spot{v.Actor.App, v.Channel.UID, v.Sub}.told(chime.EventTyping, s.o.Now(), payload)
+		e = eventOf(chime.EventTyping, v.Topic(), s.o.Now(), payload)
 		e.Subject = v.Actor.Ref
 		return nil
 	})

@@ -22,13 +22,13 @@ import (
 // created afterwards is added, and anything else has it read again.
 type unread struct {
 	mu      sync.Mutex
-	tallies map[person]map[spot]*tally
+	tallies map[person]map[chime.Topic]*tally
 	dirty   map[membership]struct{} // to be looked at
 }
 
 type membership struct {
 	who person
-	at  spot
+	at  chime.Topic
 }
 
 // tally is the count of one membership.
@@ -43,7 +43,7 @@ type tally struct {
 }
 
 func newUnread() *unread {
-	return &unread{tallies: make(map[person]map[spot]*tally), dirty: make(map[membership]struct{})}
+	return &unread{tallies: make(map[person]map[chime.Topic]*tally), dirty: make(map[membership]struct{})}
 }
 
 // forget drops what is known of somebody who went.
@@ -57,7 +57,7 @@ func (u *unread) forget(who person) {
 func (u *unread) tally(m membership) *tally {
 	mine := u.tallies[m.who]
 	if mine == nil {
-		mine = make(map[spot]*tally)
+		mine = make(map[chime.Topic]*tally)
 		u.tallies[m.who] = mine
 	}
 	t := mine[m.at]
@@ -116,7 +116,7 @@ func (u *unread) take() []membership {
 	defer u.mu.Unlock()
 	dirty := slices.SortedFunc(maps.Keys(u.dirty), func(a, b membership) int {
 		return cmp.Or(strings.Compare(a.who.app, b.who.app), strings.Compare(string(a.who.ref), string(b.who.ref)),
-			strings.Compare(a.at.uid, b.at.uid), strings.Compare(a.at.sub, b.at.sub))
+			strings.Compare(a.at.Channel, b.at.Channel), strings.Compare(a.at.Sub, b.at.Sub))
 	})
 	clear(u.dirty)
 	return dirty
@@ -134,14 +134,13 @@ func (u *unread) again(dirty []membership) {
 // followUnread notes whose counts an event may change: those of all whom a message reaches, that of
 // somebody who has read, that of a new member.
 func (s *Service) followUnread(e *chime.Event) {
-	at := spot{e.App, e.Channel, e.Sub}
 	switch e.Type {
 	case chime.EventCreateMessage, chime.EventRedactMessage, chime.EventDeleteMessage:
 		if e.Ephemeral || e.MessageType != string(messaging.ChannelMessageTypeStandard) {
 			return
 		}
 		for _, ref := range s.roster.Listeners(e, realtime.ExtraUnread) {
-			m := membership{person{e.App, ref}, at}
+			m := membership{person{e.App, ref}, e.Topic}
 			if e.Type == chime.EventCreateMessage {
 				s.unread.created(m, e)
 			} else {
@@ -151,17 +150,17 @@ func (s *Service) followUnread(e *chime.Event) {
 	case chime.EventPutRetention:
 		s.unread.changedAll(e.App)
 	case chime.EventUpdateReadMarker:
-		s.changedFor(e.App, e.Subject, at)
+		s.changedFor(e.Topic, e.Subject)
 	default:
 		for _, ref := range e.Join {
-			s.changedFor(e.App, ref, at)
+			s.changedFor(e.Topic, ref)
 		}
 	}
 }
 
-func (s *Service) changedFor(app string, ref chime.Ref, at spot) {
-	if s.roster.Listens(app, ref, realtime.ExtraUnread) {
-		s.unread.changed(membership{person{app, ref}, at})
+func (s *Service) changedFor(at chime.Topic, ref chime.Ref) {
+	if s.roster.Listens(at.App, ref, realtime.ExtraUnread) {
+		s.unread.changed(membership{person{at.App, ref}, at})
 	}
 }
 
@@ -211,11 +210,11 @@ func (s *Service) count(ctx context.Context, m membership) (*chime.Event, error)
 	if err != nil || t.told && t.before == t.count {
 		return nil, err
 	}
-	payload := unreadPayload{ChannelArn: s.o.Site.ChannelARN(m.who.app, place.ChannelID), SubChannelId: m.at.sub, UnreadCount: t.count}
+	payload := unreadPayload{ChannelArn: s.o.Site.ChannelARN(m.who.app, place.ChannelID), SubChannelId: m.at.Sub, UnreadCount: t.count}
 	if t.marker != 0 {
 		payload.ReadMarkerTimestamp = api.ISO.Append(nil, t.marker.Time())
 	}
-	e := m.at.told(chime.EventUnreadCount, s.o.Now(), payload)
+	e := eventOf(chime.EventUnreadCount, m.at, s.o.Now(), payload)
 	e.Only = []chime.Ref{m.who.ref}
 	return &e, nil
 }
@@ -243,11 +242,11 @@ func (s *Service) read(ctx context.Context, m membership, place chime.Place) (ta
 }
 
 // placeOf finds a membership on the list of its holder, nothing when it is over.
-func placeOf(r store.Reader, who person, at spot) (place chime.Place, err error) {
-	m, found, err := store.Memberships.Get(r, store.MembershipKey(who.app, at.uid, who.ref, at.sub))
+func placeOf(r store.Reader, who person, at chime.Topic) (place chime.Place, err error) {
+	m, found, err := store.Memberships.Get(r, store.MembershipKey(who.app, at.Channel, who.ref, at.Sub))
 	if err != nil || !found {
 		return place, err
 	}
-	place, _, err = store.MembershipsOf.Get(r, store.PlaceKey(who.app, who.ref, m.Order, at.uid))
+	place, _, err = store.MembershipsOf.Get(r, store.PlaceKey(who.app, who.ref, m.Order, at.Channel))
 	return place, err
 }

@@ -40,7 +40,7 @@ func (s *Service) createAppInstance(tx store.Tx, app chime.AppInstance, tags []c
 		return err
 	}
 	var err error
-	if app.Order, err = tx.Append(chime.Event{Time: app.Created, Type: chime.EventCreateAppInstance, App: app.ID}); err != nil {
+	if app.Order, err = tx.Append(chime.Event{Time: app.Created, Type: chime.EventCreateAppInstance, Topic: chime.Topic{App: app.ID}}); err != nil {
 		return err
 	}
 	if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
@@ -91,7 +91,7 @@ func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInst
 		if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateAppInstance, App: app.ID})
+		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateAppInstance, Topic: chime.Topic{App: app.ID}})
 		return err
 	})
 	if err != nil {
@@ -157,7 +157,7 @@ func (s *Service) deleteAppInstance(tx store.Tx, id string, now chime.Millis) (c
 	if err := (counter{what: countApps}).remove(tx); err != nil {
 		return chime.Task{}, err
 	}
-	position, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteAppInstance, App: id})
+	position, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: id}})
 	if err != nil {
 		return chime.Task{}, err
 	}

@@ -51,7 +51,7 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 
 func createBot(tx store.Tx, app string, bot chime.Bot, tags []chime.Tag) (err error) {
 	bot.Order, err = tx.Append(chime.Event{
-		Time: bot.Created, Type: chime.EventCreateBot, App: app, Subject: chime.BotRef(bot.ID),
+		Time: bot.Created, Type: chime.EventCreateBot, Topic: chime.Topic{App: app}, Subject: chime.BotRef(bot.ID),
 	})
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *Service) UpdateAppInstanceBot(ctx context.Context, req *wire.UpdateAppI
 		if err := store.Bots.Put(tx, store.K(res.App, bot.ID), bot); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateBot, App: res.App, Subject: res.Ref()})
+		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateBot, Topic: chime.Topic{App: res.App}, Subject: res.Ref()})
 		return err
 	})
 	if err != nil {

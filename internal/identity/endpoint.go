@@ -251,7 +251,7 @@ func deregister(tx store.Tx, app string, ref chime.Ref, endpoint chime.Endpoint,
 	if err := removeEndpoint(tx, app, ref, endpoint); err != nil {
 		return err
 	}
-	_, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeregisterEndpoint, App: app, Subject: ref})
+	_, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeregisterEndpoint, Topic: chime.Topic{App: app}, Subject: ref})
 	return err
 }
 
@@ -305,7 +305,7 @@ func putEndpoint(tx store.Tx, res chime.Resource, endpoint chime.Endpoint, event
 
 // endpointEvent tells whose devices changed, and nothing of the device.
 func endpointEvent(res chime.Resource, endpoint chime.Endpoint, event string) chime.Event {
-	return chime.Event{Time: endpoint.Updated, Type: event, App: res.App, Subject: res.Ref()}
+	return chime.Event{Time: endpoint.Updated, Type: event, Topic: chime.Topic{App: res.App}, Subject: res.Ref()}
 }
 
 func endpointState(endpoint chime.Endpoint) *wire.EndpointState {

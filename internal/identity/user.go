@@ -105,7 +105,7 @@ func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []ch
 		return err
 	}
 	user.Order, err = tx.Append(chime.Event{
-		Time: user.Created, Type: chime.EventCreateUser, App: app, Subject: chime.UserRef(user.ID),
+		Time: user.Created, Type: chime.EventCreateUser, Topic: chime.Topic{App: app}, Subject: chime.UserRef(user.ID),
 	})
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateApp
 		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateUser, App: res.App, Subject: res.Ref()})
+		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateUser, Topic: chime.Topic{App: res.App}, Subject: res.Ref()})
 		return err
 	})
 	if err != nil {
@@ -186,7 +186,7 @@ func (s *Service) PutAppInstanceUserExpirationSettings(ctx context.Context, req 
 		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventPutUserExpiration, App: res.App, Subject: res.Ref()})
+		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventPutUserExpiration, Topic: chime.Topic{App: res.App}, Subject: res.Ref()})
 		return err
 	})
 	if err != nil {
@@ -274,7 +274,7 @@ func (s *Service) leave(tx store.Tx, res chime.Resource, name string, since uint
 	if err := store.FormerNames.Put(tx, store.K(app, string(ref)).Num(since), name); err != nil {
 		return chime.Task{}, err
 	}
-	position, err := tx.Append(chime.Event{Time: now, Type: event, App: app, Subject: ref})
+	position, err := tx.Append(chime.Event{Time: now, Type: event, Topic: chime.Topic{App: app}, Subject: ref})
 	if err != nil {
 		return chime.Task{}, err
 	}

@@ -122,7 +122,7 @@ func (s *Service) appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chi
 // that is for nobody then is in the log alone.
 func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) (e chime.Event, err error) {
 	e = chime.Event{
-		Type: kind, Time: m.Updated, App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub,
+		Type: kind, Time: m.Updated, Topic: chime.Topic{App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub},
 		Subject: m.Sender, MessageType: string(m.Type), Payload: s.whole(v, m, sender).AppendJSON(nil, api.ISO),
 		MessageID: m.ID, ChannelID: v.Channel.ID, Target: m.Target,
 	}

@@ -40,7 +40,7 @@ func (e *excerpts) find(r store.Reader, v *channel.Visit, now uint64) ([]byte, e
 	if !found {
 		return nil, nil
 	}
-	same, err := store.Unchanged(r, v.Actor.App, v.Channel.UID, "", v.Actor.Ref, kept.at, now)
+	same, err := store.Unchanged(r, v.Topic().Whole(), v.Actor.Ref, kept.at, now)
 	if err != nil || !same {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (e *excerpts) forget(removal *chime.Event) {
 	defer e.mu.Unlock()
 	e.removed = removal.Position
 	for uid, kept := range e.by {
-		if removal.Withdraws(&chime.Event{Type: chime.EventChannelDetails, App: kept.app, Channel: uid, Sub: removal.Sub}) {
+		if removal.Withdraws(&chime.Event{Type: chime.EventChannelDetails, Topic: chime.Topic{App: kept.app, Channel: uid, Sub: removal.Sub}}) {
 			e.drop(uid)
 		}
 	}

@@ -48,8 +48,6 @@ func (h *Hub) deliver(e *chime.Event) {
 	}
 }
 
-func channelOf(e *chime.Event) channelKey { return channelKey{e.App, e.Channel, e.Sub} }
-
 // audience collects the sessions that get the event.
 func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
 	if e.MessageType == "" {
@@ -58,7 +56,7 @@ func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
 	if e.Only != nil {
 		return h.sessionsOf(to, e)
 	}
-	online := h.rooms[channelOf(e)]
+	online := h.rooms[e.Topic]
 	if online != nil {
 		for _, g := range online.online {
 			if g.follows(e) {
@@ -87,19 +85,19 @@ func (h *Hub) sessionsOf(to []*Session, e *chime.Event) []*Session {
 
 // in reports whether the user is where the event is.
 func (h *Hub) in(m *member, e *chime.Event) bool {
-	return e.Channel == "" || m.seatIn(h.rooms[channelOf(e)]) >= 0
+	return e.Channel == "" || m.seatIn(h.rooms[e.Topic]) >= 0
 }
 
 func (h *Hub) joined(e *chime.Event) {
 	for _, ref := range e.Join {
 		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) {
-			h.join(m, channelOf(e))
+			h.join(m, e.Topic)
 		}
 	}
 }
 
 func (h *Hub) left(e *chime.Event) {
-	key := channelOf(e)
+	key := e.Topic
 	for _, ref := range e.Leave {
 		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) {
 			h.part(m, key)
@@ -134,7 +132,7 @@ func (h *Hub) kicked(e *chime.Event) []*Session {
 // catchUp does for one member what deliver does for all, and answers the sessions that have no
 // room for the event.
 func (h *Hub) catchUp(m *member, e *chime.Event) (slow []*Session) {
-	key := channelOf(e)
+	key := e.Topic
 	if slices.Contains(e.Join, m.user) {
 		h.join(m, key)
 	}

@@ -18,7 +18,7 @@ func in(sub string, e chime.Event) chime.Event {
 
 // moved are the events of a member whom balancing moves.
 func moved(channel, user, from, to string) []chime.Event {
-	left := chime.Event{Type: chime.EventLeaveSubChannel, Channel: channel, Sub: from, Leave: refs([]string{user})}
+	left := chime.Event{Type: chime.EventLeaveSubChannel, Topic: chime.Topic{Channel: channel, Sub: from}, Leave: refs([]string{user})}
 	came := in(to, join(channel, user))
 	came.Type, came.Only = "MOVED", came.Join
 	return []chime.Event{left, came}
@@ -42,12 +42,12 @@ func TestEventsOfTheWholeChannel(t *testing.T) {
 	w.commit(in("s1", join("c", "ann", "bob")), in("s2", join("c", "cy", "bob")))
 	w.deliver()
 	ann, bob, cy := w.attach("ann", "1"), w.attach("bob", "1"), w.attach("cy", "1")
-	update := chime.Event{Type: chime.EventUpdateChannel, Channel: "c", MessageType: "SYSTEM"}
+	update := chime.Event{Type: chime.EventUpdateChannel, Topic: chime.Topic{Channel: "c"}, MessageType: "SYSTEM"}
 	w.commit(update, in("s1", leave("c", "bob", "ann")), update)
 	w.expect(ann, "UPDATE_CHANNEL", "LEAVE bob,ann")
 	w.expect(bob, "UPDATE_CHANNEL", "LEAVE bob,ann", "UPDATE_CHANNEL")
 	w.expect(cy, "UPDATE_CHANNEL", "UPDATE_CHANNEL")
-	w.commit(chime.Event{Type: chime.EventDeleteChannel, Channel: "c", MessageType: "SYSTEM"}, in("s2", message("c", "late")), update)
+	w.commit(chime.Event{Type: chime.EventDeleteChannel, Topic: chime.Topic{Channel: "c"}, MessageType: "SYSTEM"}, in("s2", message("c", "late")), update)
 	w.expect(cy, "UPDATE_CHANNEL", "UPDATE_CHANNEL", "DELETE_CHANNEL")
 	w.expect(bob, "UPDATE_CHANNEL", "LEAVE bob,ann", "UPDATE_CHANNEL", "DELETE_CHANNEL")
 	for _, s := range []*socket{ann, bob, cy} {
@@ -67,7 +67,7 @@ func TestMovedMember(t *testing.T) {
 	ann, bob, cy := w.attach("ann", "1"), w.attach("bob", "1"), w.attach("cy", "1")
 	w.commit(in("s1", message("c", "1")))
 	w.commit(moved("c", "bob", "s1", "s2")...)
-	w.commit(in("s1", message("c", "2")), in("s2", message("c", "3")), chime.Event{Type: chime.EventUpdateChannel, Channel: "c", MessageType: "SYSTEM"})
+	w.commit(in("s1", message("c", "2")), in("s2", message("c", "3")), chime.Event{Type: chime.EventUpdateChannel, Topic: chime.Topic{Channel: "c"}, MessageType: "SYSTEM"})
 	w.expect(ann, "MSG 1", "MSG 2", "UPDATE_CHANNEL")
 	w.expect(bob, "MSG 1", "MOVED bob", "MSG 3", "UPDATE_CHANNEL")
 	w.expect(cy, "MSG 3", "UPDATE_CHANNEL")

@@ -113,7 +113,7 @@ type Hub struct {
 	mu       sync.Mutex
 	position uint64 // of the last event whose receivers were found
 	users    map[userKey]*member
-	rooms    map[channelKey]*room
+	rooms    map[chime.Topic]*room
 	loading  map[*member]struct{}
 	online   []*Session // all of them, each at its place
 	revision uint64     // of the account, that the latest pass over them began with
@@ -151,7 +151,7 @@ func New(opts Options) *Hub {
 		opts:    opts,
 		changed: make(chan struct{}, 1),
 		users:   make(map[userKey]*member),
-		rooms:   make(map[channelKey]*room),
+		rooms:   make(map[chime.Topic]*room),
 		loading: make(map[*member]struct{}),
 		stats:   Stats{Closed: make(map[string]uint64)},
 	}
@@ -305,7 +305,7 @@ func (h *Hub) begin(s *Session, position uint64) {
 // record is what the store has of a user.
 type record struct {
 	position uint64 // of the log, that the rest belongs to
-	channels []channelKey
+	channels []chime.Topic
 	extras   Extras // of the app instance
 }
 
@@ -338,10 +338,10 @@ func (h *Hub) read(ctx context.Context, user userKey) (found record, err error) 
 }
 
 // readChannels lists where somebody is a member.
-func readChannels(r store.Reader, user userKey) (channels []channelKey, err error) {
+func readChannels(r store.Reader, user userKey) (channels []chime.Topic, err error) {
 	err = store.MembershipsOf.Each(r, store.Prefix(store.K(user.app, string(user.user))),
 		func(_ store.Key, at chime.Place) (bool, error) {
-			channels = append(channels, channelKey{user.app, at.UID, at.Sub})
+			channels = append(channels, chime.Topic{App: user.app, Channel: at.UID, Sub: at.Sub})
 			return true, nil
 		})
 	return channels, err

@@ -185,15 +185,15 @@ func (w *world) expect(s *socket, want ...string) {
 }
 
 func message(channel, text string) chime.Event {
-	return chime.Event{Type: "MSG", Channel: channel, MessageType: "STANDARD", Payload: []byte(text)}
+	return chime.Event{Type: "MSG", Topic: chime.Topic{Channel: channel}, MessageType: "STANDARD", Payload: []byte(text)}
 }
 
 func join(channel string, users ...string) chime.Event {
-	return chime.Event{Type: "JOIN", Channel: channel, MessageType: "SYSTEM", Payload: []byte(strings.Join(users, ",")), Join: refs(users)}
+	return chime.Event{Type: "JOIN", Topic: chime.Topic{Channel: channel}, MessageType: "SYSTEM", Payload: []byte(strings.Join(users, ",")), Join: refs(users)}
 }
 
 func leave(channel string, users ...string) chime.Event {
-	return chime.Event{Type: "LEAVE", Channel: channel, MessageType: "SYSTEM", Payload: []byte(strings.Join(users, ",")), Leave: refs(users)}
+	return chime.Event{Type: "LEAVE", Topic: chime.Topic{Channel: channel}, MessageType: "SYSTEM", Payload: []byte(strings.Join(users, ",")), Leave: refs(users)}
 }
 
 func refs(users []string) (all []chime.Ref) {
@@ -246,7 +246,7 @@ func TestNothingFollowsTheDeletionOfAChannel(t *testing.T) {
 	w.commit(join("c", "ann"))
 	w.deliver()
 	ann := w.attach("ann", "1")
-	w.commit(chime.Event{Type: chime.EventDeleteChannel, Channel: "c", MessageType: "SYSTEM"}, message("c", "late"))
+	w.commit(chime.Event{Type: chime.EventDeleteChannel, Topic: chime.Topic{Channel: "c"}, MessageType: "SYSTEM"}, message("c", "late"))
 	w.expect(ann, "DELETE_CHANNEL")
 }
 

@@ -185,6 +185,6 @@ func (s *Session) details(ctx context.Context, at chime.Place) (*frame, error) {
 	}
 	return s.hub.frame(&chime.Event{
 		Type: chime.EventChannelDetails, MessageType: chime.MessageTypeSystem, Payload: payload,
-		App: user.app, Channel: at.UID, ChannelID: at.ChannelID, Sub: at.Sub,
+		Topic: chime.Topic{App: user.app, Channel: at.UID, Sub: at.Sub}, ChannelID: at.ChannelID,
 	}, s.form), nil
 }

@@ -188,10 +188,10 @@ func (p *replay) begin(r store.Reader) error {
 	}
 	for _, e := range slices.Backward(moves) {
 		if slices.Contains(e.Leave, p.user.user) {
-			p.places.join(channelOf(e))
+			p.places.join(e.Topic)
 		}
 		if slices.Contains(e.Join, p.user.user) {
-			p.places.part(channelOf(e))
+			p.places.part(e.Topic)
 		}
 	}
 	return nil
@@ -242,7 +242,7 @@ func (p *replay) find(r store.Reader) error {
 	}
 	for _, key := range channels {
 		n := 0
-		err := store.ChannelTraces(r, key.app, key.uid, key.sub, p.at, p.reach, func(t store.Trace) (bool, error) {
+		err := store.ChannelTraces(r, key, p.at, p.reach, func(t store.Trace) (bool, error) {
 			return page(t, &n), nil
 		})
 		if err != nil {
@@ -257,15 +257,15 @@ func (p *replay) find(r store.Reader) error {
 }
 
 // channels lists the channels that the user is in at some time until reach.
-func (p *replay) channels(r store.Reader) (list []channelKey, err error) {
-	all := make(map[channelKey]struct{}, len(p.places))
+func (p *replay) channels(r store.Reader) (list []chime.Topic, err error) {
+	all := make(map[chime.Topic]struct{}, len(p.places))
 	for key := range p.places {
 		all[key] = struct{}{}
 	}
 	moves, err := p.moves(r, p.reach)
 	for _, e := range moves {
-		key := channelOf(e)
-		all[key], all[key.whole()] = struct{}{}, struct{}{}
+		key := e.Topic
+		all[key], all[key.Whole()] = struct{}{}, struct{}{}
 	}
 	for key := range all {
 		list = append(list, key)
@@ -276,7 +276,7 @@ func (p *replay) channels(r store.Reader) (list []channelKey, err error) {
 // apply lets an event change the user's memberships as it did live, and reports whether the user
 // gets it.
 func (p *replay) apply(e *chime.Event) bool {
-	key := channelOf(e)
+	key := e.Topic
 	if slices.Contains(e.Join, p.user.user) {
 		p.places.join(key)
 	}
@@ -288,23 +288,23 @@ func (p *replay) apply(e *chime.Event) bool {
 }
 
 // places are the channels that somebody is in. A whole channel counts its sub-channels.
-type places map[channelKey]int
+type places map[chime.Topic]int
 
-func (p places) join(key channelKey) {
+func (p places) join(key chime.Topic) {
 	if p[key] > 0 {
 		return
 	}
 	p[key] = 1
-	if key.sub != "" {
-		p[key.whole()]++
+	if key.Sub != "" {
+		p[key.Whole()]++
 	}
 }
 
 // part takes off a channel with all its sub-channels, or one sub-channel.
-func (p places) part(key channelKey) {
-	if key.sub == "" {
+func (p places) part(key chime.Topic) {
+	if key.Sub == "" {
 		for other := range p {
-			if other.whole() == key {
+			if other.Whole() == key {
 				delete(p, other)
 			}
 		}
@@ -314,7 +314,7 @@ func (p places) part(key channelKey) {
 		return
 	}
 	delete(p, key)
-	if whole := key.whole(); p[whole] == 1 {
+	if whole := key.Whole(); p[whole] == 1 {
 		delete(p, whole)
 	} else {
 		p[whole]--

@@ -306,7 +306,7 @@ func TestResumeOfAnotherUserOfTheSameName(t *testing.T) {
 	ann := w.away("ann")
 	w.commit(message("c", "to the former"), leave("c", "ann"))
 	w.update(func(tx store.Tx) error {
-		order, err := tx.Append(chime.Event{App: "A", Type: chime.EventCreateUser, Subject: chime.UserRef("ann")})
+		order, err := tx.Append(chime.Event{Topic: chime.Topic{App: "A"}, Type: chime.EventCreateUser, Subject: chime.UserRef("ann")})
 		if err != nil {
 			return err
 		}
@@ -358,12 +358,12 @@ func TestResumeIsExact(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := openWorld(t, signed, func(o *Options) { o.MaxQueueBytes = rapid.SampledFrom([]int{1 << 20, 700}).Draw(rt, "queue") })
 		defer w.st.Close()
-		channels := []channelKey{{"A", "c", ""}, {"A", "d", ""}, {"A", "e", "s1"}, {"A", "e", "s2"}}
-		in := func(key channelKey, e chime.Event) chime.Event {
-			e.Channel, e.Sub = key.uid, key.sub
+		channels := []chime.Topic{{App: "A", Channel: "c"}, {App: "A", Channel: "d"}, {App: "A", Channel: "e", Sub: "s1"}, {App: "A", Channel: "e", Sub: "s2"}}
+		in := func(key chime.Topic, e chime.Event) chime.Event {
+			e.Channel, e.Sub = key.Channel, key.Sub
 			return e
 		}
-		members := make(map[channelKey]map[string]bool)
+		members := make(map[chime.Topic]map[string]bool)
 		for _, key := range channels {
 			members[key] = map[string]bool{}
 		}
@@ -392,13 +392,13 @@ func TestResumeIsExact(t *testing.T) {
 					case 3:
 						e.MessageType = ""
 					}
-					if !dead[key.uid] {
+					if !dead[key.Channel] {
 						w.commit(e)
 					}
 				}
 			case 4, 5:
 				key, user := rapid.SampledFrom(channels).Draw(rt, "channel"), rapid.SampledFrom(users).Draw(rt, "user")
-				if dead[key.uid] {
+				if dead[key.Channel] {
 					break
 				}
 				n++
@@ -414,16 +414,16 @@ func TestResumeIsExact(t *testing.T) {
 				w.commit(e)
 			case 6:
 				key := rapid.SampledFrom(channels).Draw(rt, "channel")
-				if dead[key.uid] || rapid.IntRange(0, 3).Draw(rt, "really") > 0 {
+				if dead[key.Channel] || rapid.IntRange(0, 3).Draw(rt, "really") > 0 {
 					break
 				}
-				dead[key.uid] = true
-				w.commit(chime.Event{Type: chime.EventDeleteChannel, Channel: key.uid, MessageType: "SYSTEM"})
+				dead[key.Channel] = true
+				w.commit(chime.Event{Type: chime.EventDeleteChannel, Topic: chime.Topic{Channel: key.Channel}, MessageType: "SYSTEM"})
 				for _, key := range channels {
 					for _, user := range users {
-						if members[key][user] && dead[key.uid] {
+						if members[key][user] && dead[key.Channel] {
 							members[key][user] = false
-							w.commit(chime.Event{Type: chime.EventEndMemberships, Channel: key.uid, Sub: key.sub, Leave: refs([]string{user})})
+							w.commit(chime.Event{Type: chime.EventEndMemberships, Topic: chime.Topic{Channel: key.Channel, Sub: key.Sub}, Leave: refs([]string{user})})
 						}
 					}
 				}

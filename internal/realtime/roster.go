@@ -15,12 +15,6 @@ type userKey struct {
 	user chime.Ref
 }
 
-// channelKey is a channel, or a sub-channel of an elastic one.
-type channelKey struct{ app, uid, sub string }
-
-// whole is the channel that a sub-channel belongs to.
-func (k channelKey) whole() channelKey { return channelKey{k.app, k.uid, ""} }
-
 // member is one online user.
 type member struct {
 	userKey
@@ -42,7 +36,7 @@ type loading struct {
 
 // room is a channel or sub-channel that somebody online is in.
 type room struct {
-	key    channelKey
+	key    chime.Topic
 	online []guest
 }
 
@@ -79,14 +73,14 @@ func (m *member) seatIn(r *room) int {
 	return slices.IndexFunc(m.rooms, func(s seat) bool { return s.room == r })
 }
 
-func (h *Hub) join(m *member, key channelKey) {
+func (h *Hub) join(m *member, key chime.Topic) {
 	h.enlist(m, key)
-	if key.sub != "" {
-		h.enlist(m, key.whole())
+	if key.Sub != "" {
+		h.enlist(m, key.Whole())
 	}
 }
 
-func (h *Hub) enlist(m *member, key channelKey) {
+func (h *Hub) enlist(m *member, key chime.Topic) {
 	r := h.rooms[key]
 	if r == nil {
 		r = &room{key: key}
@@ -99,27 +93,27 @@ func (h *Hub) enlist(m *member, key channelKey) {
 }
 
 // part takes a user off a channel, all its sub-channels included, or off one sub-channel.
-func (h *Hub) part(m *member, key channelKey) {
+func (h *Hub) part(m *member, key chime.Topic) {
 	h.strike(m, key)
-	whole := key.whole()
+	whole := key.Whole()
 	subs := 0
 	for i := len(m.rooms) - 1; i >= 0; i-- { // strike moves the last one
 		other := m.rooms[i].room.key
-		if other.sub == "" || other.whole() != whole {
+		if other.Sub == "" || other.Whole() != whole {
 			continue
 		}
-		if key.sub == "" {
+		if key.Sub == "" {
 			h.strike(m, other)
 		} else {
 			subs++
 		}
 	}
-	if key.sub != "" && subs == 0 {
+	if key.Sub != "" && subs == 0 {
 		h.strike(m, whole)
 	}
 }
 
-func (h *Hub) strike(m *member, key channelKey) {
+func (h *Hub) strike(m *member, key chime.Topic) {
 	i := m.seatIn(h.rooms[key])
 	if i < 0 {
 		return

@@ -50,7 +50,7 @@ func (w *world) say(channel, id string) {
 		if err := store.Messages.Put(tx, store.K("A", channel, id), m); err != nil {
 			return err
 		}
-		return commitTo(tx, []chime.Event{{Type: chime.EventCreateMessage, Channel: channel, MessageType: "STANDARD", MessageID: id, Payload: []byte(id + " " + m.Content)}})
+		return commitTo(tx, []chime.Event{{Type: chime.EventCreateMessage, Topic: chime.Topic{Channel: channel}, MessageType: "STANDARD", MessageID: id, Payload: []byte(id + " " + m.Content)}})
 	})
 }
 
@@ -65,7 +65,7 @@ func (w *world) takeAway(kind, channel, id string) {
 		if err := store.Messages.DeletePrefix(tx, key); err != nil {
 			return err
 		}
-		return commitTo(tx, []chime.Event{{Type: kind, Channel: channel, MessageType: "SYSTEM", MessageID: id, Payload: []byte(id)}})
+		return commitTo(tx, []chime.Event{{Type: kind, Topic: chime.Topic{Channel: channel}, MessageType: "SYSTEM", MessageID: id, Payload: []byte(id)}})
 	})
 }
 
@@ -135,7 +135,7 @@ func TestWhatComesLaterStays(t *testing.T) {
 		w.takeAway(chime.EventRedactMessage, "elsewhere", fmt.Sprint(i))
 	}
 	w.deliver()
-	typing := chime.Event{Type: chime.EventCreateMessage, App: "A", Channel: "c", MessageType: "CONTROL", MessageID: "live", Payload: []byte("live")}
+	typing := chime.Event{Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageType: "CONTROL", MessageID: "live", Payload: []byte("live")}
 	w.st.Announce(typing)
 	w.say("c", "1")
 	w.deliver()

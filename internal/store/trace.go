@@ -65,8 +65,8 @@ func putTrace(tx Tx, position uint64, app, uid, who string, moves bool) error {
 
 // ChannelTraces calls f for the events after one position, up to and including another, that
 // concern the members of a channel, or of a sub-channel, until f returns false or an error.
-func ChannelTraces(r Reader, app, uid, sub string, after, upTo uint64, f func(Trace) (bool, error)) error {
-	return eachTrace(r, app, uid, sub, after, upTo, f)
+func ChannelTraces(r Reader, at chime.Topic, after, upTo uint64, f func(Trace) (bool, error)) error {
+	return eachTrace(r, at.App, at.Channel, at.Sub, after, upTo, f)
 }
 
 // UserTraces does the same for the events that name somebody.
@@ -77,7 +77,7 @@ func UserTraces(r Reader, app string, ref chime.Ref, after, upTo uint64, f func(
 // Unchanged reports whether a member of a channel, or of a sub-channel, sees the same now as at an
 // earlier position of the log, apart from what is told of the channel itself. It is false when the
 // log no longer reaches back to there, and may be when nothing has changed.
-func Unchanged(r Reader, app, uid, sub string, ref chime.Ref, since, now uint64) (bool, error) {
+func Unchanged(r Reader, at chime.Topic, ref chime.Ref, since, now uint64) (bool, error) {
 	if since >= now {
 		return since == now, nil
 	}
@@ -88,8 +88,8 @@ func Unchanged(r Reader, app, uid, sub string, ref chime.Ref, since, now uint64)
 		return false, err
 	}
 	same := true
-	for _, trace := range [...][2]string{{uid, sub}, {"", string(ref)}, {"", ""}} {
-		err := eachTrace(r, app, trace[0], trace[1], since, now, func(Trace) (bool, error) {
+	for _, trace := range [...][2]string{{at.Channel, at.Sub}, {"", string(ref)}, {"", ""}} {
+		err := eachTrace(r, at.App, trace[0], trace[1], since, now, func(Trace) (bool, error) {
 			same = false
 			return false, nil
 		})

@@ -15,15 +15,15 @@ func traces(t *testing.T, h Harness) {
 	refs := func(r ...chime.Ref) []chime.Ref { return r }
 	update(t, s, func(tx store.Tx) error {
 		for _, e := range []chime.Event{
-			{Channel: "one", Join: refs(ann)},                                    // 1
-			{Channel: "one"},                                                     // 2
-			{Channel: "two"},                                                     // 3
-			{Channel: "one", Only: refs(ann, bob)},                               // 4
-			{Channel: "one", Also: refs(bob)},                                    // 5
-			{Channel: "one", Sub: "sub"},                                         // 6
-			{Channel: "one", MessageType: "none", Leave: refs(ann)},              // 7
-			{Channel: "one", App: "other"},                                       // 8
-			{Channel: "one", Only: refs(bob), Join: refs(bob), Leave: refs(ann)}, // 9
+			{Topic: chime.Topic{Channel: "one"}, Join: refs(ann)},                                    // 1
+			{Topic: chime.Topic{Channel: "one"}},                                                     // 2
+			{Topic: chime.Topic{Channel: "two"}},                                                     // 3
+			{Topic: chime.Topic{Channel: "one"}, Only: refs(ann, bob)},                               // 4
+			{Topic: chime.Topic{Channel: "one"}, Also: refs(bob)},                                    // 5
+			{Topic: chime.Topic{Channel: "one", Sub: "sub"}},                                         // 6
+			{Topic: chime.Topic{Channel: "one"}, MessageType: "none", Leave: refs(ann)},              // 7
+			{Topic: chime.Topic{Channel: "one", App: "other"}},                                       // 8
+			{Topic: chime.Topic{Channel: "one"}, Only: refs(bob), Join: refs(bob), Leave: refs(ann)}, // 9
 		} {
 			e.Type = "t"
 			if e.App == "" {
@@ -57,7 +57,7 @@ func traces(t *testing.T, h Harness) {
 func channelTraces(t *testing.T, s store.Store, uid, sub string, after, upTo uint64) (list []string) {
 	t.Helper()
 	view(t, s, func(r store.Reader) error {
-		return store.ChannelTraces(r, "app", uid, sub, after, upTo, collect(&list))
+		return store.ChannelTraces(r, chime.Topic{App: "app", Channel: uid, Sub: sub}, after, upTo, collect(&list))
 	})
 	return list
 }

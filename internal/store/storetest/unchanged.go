@@ -18,14 +18,14 @@ func unchanged(t *testing.T, s store.Store) {
 		e    chime.Event
 		same bool
 	}{
-		{"of the channel", chime.Event{Channel: "one", MessageType: chime.MessageTypeSystem}, false},
-		{"of the log alone", chime.Event{Channel: "one", Type: chime.EventUpdateReadMarker}, true},
-		{"of a sub-channel", chime.Event{Channel: "one", Sub: "sub", MessageType: chime.MessageTypeSystem}, true},
-		{"of another channel", chime.Event{Channel: "two", MessageType: chime.MessageTypeSystem}, true},
-		{"for the member", chime.Event{Channel: "two", MessageType: chime.MessageTypeSystem, Only: []chime.Ref{ann}}, false},
-		{"for another", chime.Event{Channel: "one", MessageType: chime.MessageTypeSystem, Only: []chime.Ref{"user/bob"}}, true},
+		{"of the channel", chime.Event{Topic: chime.Topic{Channel: "one"}, MessageType: chime.MessageTypeSystem}, false},
+		{"of the log alone", chime.Event{Topic: chime.Topic{Channel: "one"}, Type: chime.EventUpdateReadMarker}, true},
+		{"of a sub-channel", chime.Event{Topic: chime.Topic{Channel: "one", Sub: "sub"}, MessageType: chime.MessageTypeSystem}, true},
+		{"of another channel", chime.Event{Topic: chime.Topic{Channel: "two"}, MessageType: chime.MessageTypeSystem}, true},
+		{"for the member", chime.Event{Topic: chime.Topic{Channel: "two"}, MessageType: chime.MessageTypeSystem, Only: []chime.Ref{ann}}, false},
+		{"for another", chime.Event{Topic: chime.Topic{Channel: "one"}, MessageType: chime.MessageTypeSystem, Only: []chime.Ref{"user/bob"}}, true},
 		{"of a new name", chime.Event{Type: chime.EventUpdateUser, Subject: "user/bob"}, false},
-		{"of another app instance", chime.Event{App: "other", Type: chime.EventUpdateUser}, true},
+		{"of another app instance", chime.Event{Topic: chime.Topic{App: "other"}, Type: chime.EventUpdateUser}, true},
 	} {
 		if tc.e.App == "" {
 			tc.e.App = "app"
@@ -53,7 +53,7 @@ func unchanged(t *testing.T, s store.Store) {
 func isUnchanged(t *testing.T, s store.Store, ref chime.Ref, since, now uint64) (same bool) {
 	t.Helper()
 	view(t, s, func(r store.Reader) (err error) {
-		same, err = store.Unchanged(r, "app", "one", "", ref, since, now)
+		same, err = store.Unchanged(r, chime.Topic{App: "app", Channel: "one"}, ref, since, now)
 		return err
 	})
 	return same
