@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
@@ -110,7 +109,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
 	s.details = prefetch.New(a.store, s.channels, s.messages)
 	s.extras = extras.New(extras.Options{
-		Store: a.store, Site: site, Prefetch: s.details, Always: realtime.ParseExtras(strings.Join(cfg.Extras, " "), " "),
+		Store: a.store, Site: site, Prefetch: s.details, Always: chime.ParseExtras(cfg.Extras),
 		Now: now, Log: a.deps.Log,
 	})
 	s.hub = realtime.New(realtime.Options{

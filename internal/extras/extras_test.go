@@ -342,7 +342,7 @@ func TestAppInstancesOptIn(t *testing.T) {
 	ann.expect()
 	ann.session.Detach()
 	_, err := l.Identity.TagResource(t.Context(), &identityapi.TagResourceRequest{
-		ResourceARN: l.App, Tags: []identityapi.Tag{{Key: extras.Tag, Value: "presence nonsense"}}})
+		ResourceARN: l.App, Tags: []identityapi.Tag{{Key: chime.ExtrasTag, Value: "presence nonsense"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

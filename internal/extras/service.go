@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -11,9 +12,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
-
-// Tag is the tag of an app instance whose value names its extras, separated by spaces.
-const Tag = "carillon:extras"
 
 // DefaultInterval is how long changes are gathered before they are told.
 const DefaultInterval = time.Second
@@ -72,8 +70,8 @@ func (s *Service) Allowed(r store.Reader, app string) (realtime.Extras, error) {
 	tags, _, err := store.Tags.Get(r, store.TagsKey(chime.Resource{App: app, Kind: chime.KindAppInstance}))
 	allowed := s.o.Always
 	for _, tag := range tags {
-		if tag.Key == Tag {
-			allowed |= realtime.ParseExtras(tag.Value, " ")
+		if tag.Key == chime.ExtrasTag {
+			allowed |= chime.ParseExtras(strings.Split(tag.Value, " "))
 		}
 	}
 	return allowed, err

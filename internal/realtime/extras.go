@@ -2,44 +2,20 @@ package realtime
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Extras are kinds of events that no client of AWS knows. A socket gets those that it asks for
-// and that its app instance has switched on.
-type Extras uint8
+// Extras and its values are those of the domain.
+type Extras = chime.Extras
 
 // The extras that there are.
 const (
-	ExtraPresence Extras = 1 << iota // who of a channel is online
-	ExtraTyping                      // who is typing
-	ExtraUnread                      // exact counts of unread messages
+	ExtraPresence = chime.ExtraPresence
+	ExtraTyping   = chime.ExtraTyping
+	ExtraUnread   = chime.ExtraUnread
 )
-
-var extras = map[string]Extras{"presence": ExtraPresence, "typing": ExtraTyping, "unread": ExtraUnread}
-
-// ParseExtras reads names of extras that are separated by separators; unknown ones are ignored.
-func ParseExtras(list, separators string) (e Extras) {
-	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
-		e |= extras[name]
-	}
-	return e
-}
-
-// names lists the extras by name, in order. It is not nil.
-func (e Extras) names() []string {
-	names := make([]string, 0, len(extras))
-	for name, extra := range extras {
-		if e&extra != 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
 
 // Companion sees to the extras. No call may block or call back, but for Allowed, which reads.
 type Companion interface {

@@ -106,7 +106,7 @@ func (s *Session) beginResuming(position uint64) *frame {
 	s.token = position
 	payload := s.tokenAt(position)
 	if s.wants {
-		payload.Extras = s.extras.names()
+		payload.Extras = s.extras.Names()
 	}
 	return s.note(chime.EventSessionEstablished, payload)
 }

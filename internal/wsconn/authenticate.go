@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/access"
@@ -90,7 +91,7 @@ func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Gra
 		App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires,
 		Prefetch: c.Query.Get("prefetch-on") == "connect", PrefetchSort: c.Query.Get("prefetch-sort-by"),
 		Resume: c.Query.Has("resume-from"), ResumeFrom: c.Query.Get("resume-from"),
-		Extras:   realtime.ParseExtras(c.Query.Get("extras"), ","),
+		Extras:   chime.ParseExtras(strings.Split(c.Query.Get("extras"), ",")),
 		Standing: c.Standing, Revision: c.Revision, Steady: c.Steady,
 	}
 	if grant.Extras != 0 { // such a client may have something to say
