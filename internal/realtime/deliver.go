@@ -12,6 +12,9 @@ func (h *Hub) Deliver(events []*chime.Event) {
 	for _, e := range events {
 		h.deliver(e)
 	}
+	if len(events) > 0 {
+		h.reached(events[len(events)-1].Position)
+	}
 }
 
 func (h *Hub) deliver(e *chime.Event) {
@@ -42,7 +45,6 @@ func (h *Hub) deliver(e *chime.Event) {
 		}
 	}
 	clear(h.receivers) // keep no closed session alive
-	h.settled.Store(e.Position)
 	for _, s := range kicked {
 		h.end(s, CloseForbidden, "the app instance user was deleted")
 	}

@@ -120,6 +120,8 @@ type Hub struct {
 	unsteady bool       // some decision about them depends on more than the account
 	// listeners are the sessions that get an extra.
 	listeners int
+	watchers  []*Watcher
+	waiting   []told // events for one user each, until settled is where they belong
 	stats     Stats
 
 	receivers []*Session // of the event being delivered
@@ -298,6 +300,7 @@ func (h *Hub) begin(s *Session, position uint64) {
 	}
 	if s.member.allowed != 0 {
 		h.opts.Companion.Came(s.member.app, s.member.user, s.member.allowed, s.extras)
+		h.publish(SessionEvent{App: s.member.app, User: s.member.user, Opened: true, Allowed: s.member.allowed, Wants: s.extras})
 	}
 	s.begin(position)
 }

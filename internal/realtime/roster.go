@@ -164,5 +164,6 @@ func (h *Hub) forget(m *member) {
 	delete(h.users, m.userKey)
 	if m.allowed != 0 {
 		h.opts.Companion.Went(m.app, m.user)
+		h.publish(SessionEvent{App: m.app, User: m.user})
 	}
 }

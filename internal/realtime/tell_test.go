@@ -1,0 +1,101 @@
+package realtime
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// listenFor connects a socket that asks for extras.
+func (w *world) listenFor(user, session string, wants Extras) *socket {
+	w.t.Helper()
+	s := new(socket)
+	var err error
+	if s.session, err = w.hub.Attach(w.t.Context(), Grant{App: "A", User: chime.UserRef(user), SessionID: session, Extras: wants}, s); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(s.session.Detach)
+	return s
+}
+
+// count is an event for one user that belongs behind a position of the log.
+func count(channel string, position uint64) *chime.Event {
+	return &chime.Event{Type: chime.EventUnreadCount, MessageType: chime.MessageTypeSystem, Topic: chime.Topic{App: "A", Channel: channel}, Position: position}
+}
+
+func (w *world) position() (position uint64) {
+	w.t.Helper()
+	err := w.st.View(w.t.Context(), func(r store.Reader) (err error) {
+		position, err = r.Position()
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return position
+}
+
+func TestTellReachesTheSessionsOfOneUserThatGetTheExtra(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Companion = generous{} })
+	w.commit(join("c", "ann", "bob"))
+	w.deliver()
+	ann, plain, bob := w.listenFor("ann", "1", ExtraUnread), w.listenFor("ann", "2", 0), w.listenFor("bob", "1", ExtraUnread)
+	w.hub.Tell("A", "user/ann", ExtraUnread, count("c", 0), count("d", 0)) // ann is no member of d
+	w.hub.Tell("A", "user/cy", ExtraUnread, count("c", 0))
+	w.hub.Tell("B", "user/ann", ExtraUnread, count("c", 0))
+	w.expect(ann, "UNREAD_COUNT")
+	w.expect(plain)
+	w.expect(bob)
+}
+
+// An event that is told follows the events of the log that it is about, and a member that left gets
+// none.
+func TestTellWaitsForTheLog(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Companion = generous{} })
+	w.commit(join("c", "ann", "bob"))
+	w.deliver()
+	ann, bob := w.listenFor("ann", "1", ExtraUnread), w.listenFor("bob", "1", ExtraUnread)
+	w.commit(message("c", "1"), leave("c", "bob"))
+	for _, user := range []chime.Ref{"user/ann", "user/bob"} {
+		w.hub.Tell("A", user, ExtraUnread, count("c", w.position()))
+	}
+	w.commit(message("c", "2"))
+	w.expect(ann, "MSG 1", "LEAVE bob", "UNREAD_COUNT", "MSG 2")
+	w.expect(bob, "MSG 1", "LEAVE bob")
+}
+
+func TestWatchersHearOfSessions(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Companion = generous{} })
+	one, two := w.hub.Watch(), w.hub.Watch()
+	all := ExtraPresence | ExtraTyping | ExtraUnread
+	opened := func(wants Extras) SessionEvent {
+		return SessionEvent{App: "A", User: "user/ann", Opened: true, Allowed: all, Wants: wants}
+	}
+	first, second := w.listenFor("ann", "1", ExtraPresence), w.listenFor("ann", "2", 0)
+	if got, want := one.Take(), []SessionEvent{opened(ExtraPresence), opened(0)}; !slices.Equal(got, want) {
+		t.Errorf("heard %v, want %v", got, want)
+	}
+	first.session.Detach()
+	if got := one.Take(); len(got) > 0 {
+		t.Errorf("heard %v though another session is left", got)
+	}
+	second.session.Detach()
+	closed := SessionEvent{App: "A", User: "user/ann"}
+	if got := one.Take(); !slices.Equal(got, []SessionEvent{closed}) {
+		t.Errorf("heard %v", got)
+	}
+	if got, want := two.Take(), []SessionEvent{opened(ExtraPresence), opened(0), closed}; !slices.Equal(got, want) {
+		t.Errorf("the second watcher heard %v, want %v", got, want)
+	}
+}
+
+func TestWatchersHearNothingOfAppInstancesWithoutExtras(t *testing.T) {
+	w := newWorld(t)
+	watcher := w.hub.Watch()
+	w.attach("ann", "1").session.Detach()
+	if got := watcher.Take(); len(got) > 0 {
+		t.Errorf("heard %v", got)
+	}
+}

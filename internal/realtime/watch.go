@@ -1,0 +1,55 @@
+package realtime
+
+import (
+	"sync"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// SessionEvent says that a session of a user has begun or that its last one has ended. There are
+// none of app instances without extras.
+type SessionEvent struct {
+	App  string
+	User chime.Ref
+	// Opened tells a session that begins from the end of a user's last one.
+	Opened bool
+	// Allowed are the extras of the app instance, Wants those of them that the session gets; of a
+	// session that begins.
+	Allowed, Wants Extras
+}
+
+// Watcher holds the session events that its owner has not taken yet. Publishing never waits for the
+// owner, and no lock of the hub is held while the owner works.
+type Watcher struct {
+	mu     sync.Mutex
+	events []SessionEvent
+}
+
+// Watch makes a watcher of the sessions that begin and end from now on. It is called before the
+// first session attaches.
+func (h *Hub) Watch() *Watcher {
+	w := new(Watcher)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watchers = append(h.watchers, w)
+	return w
+}
+
+// Take returns the events since the last call, in the order in which they happened.
+func (w *Watcher) Take() []SessionEvent {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	events := w.events
+	w.events = nil
+	return events
+}
+
+// publish puts an event into every watcher. The caller holds mu, so that the events of a user have
+// their order.
+func (h *Hub) publish(e SessionEvent) {
+	for _, w := range h.watchers {
+		w.mu.Lock()
+		w.events = append(w.events, e)
+		w.mu.Unlock()
+	}
+}
