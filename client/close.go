@@ -7,7 +7,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Codes with which a session's socket can close (spec/behaviour.md 4.9).
+// Codes with which a session's socket can close (spec 4.9).
 const (
 	CloseNormal       = 1000 // the client closed it
 	CloseGoingAway    = 1001

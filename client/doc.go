@@ -12,10 +12,12 @@
 //     cannot continue, an event of the type SESSION_NOT_RESUMED says so before anything newer.
 //   - A Session reconnects as amazon-chime-sdk-js does: it asks for the endpoint again, signs with
 //     fresh credentials, waits with full jitter and gives up after a configurable time or at once
-//     when the server says that trying again is useless (spec/behaviour.md 4.9).
+//     when the server says that trying again is useless (spec 4.9).
 //   - The caller's pace is the pace: a Session reads no more than a few events ahead. Whoever is
 //     slower than the server allows is disconnected by it and resumes.
 //   - After Close no goroutine and no connection of a Session is left.
+//
+// "spec 4.9" is a section of docs/spec in the repository of the server.
 //
 // Resuming, presence, typing and unread counts are extensions of Carillon. With a server that has
 // none of them, everything else works.

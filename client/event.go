@@ -39,7 +39,7 @@ const (
 	EventUnreadCount     = "UNREAD_COUNT"     // *UnreadCount
 )
 
-// Names of headers of an event (spec/behaviour.md 4.3, and the position of resuming sessions).
+// Names of headers of an event (spec 4.3, and the position of resuming sessions).
 const (
 	headerType        = "x-amz-chime-event-type"
 	headerMessageType = "x-amz-chime-message-type"

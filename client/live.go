@@ -194,7 +194,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// presign makes the URL of the WebSocket (spec/behaviour.md 2.4).
+// presign makes the URL of the WebSocket (spec 2.4).
 func (s *Session) presign(host string, keys Credentials) (string, error) {
 	c := s.client
 	query := url.Values{"sessionId": {s.cfg.SessionID}, "userArn": {s.cfg.UserARN}}

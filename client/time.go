@@ -10,7 +10,7 @@ import (
 )
 
 // Time is a time of the API, in milliseconds. Answers have it as a number of seconds since 1970, events as
-// text (spec/behaviour.md 4.5); it reads both and writes the number. The zero value is absent.
+// text (spec 4.5); it reads both and writes the number. The zero value is absent.
 type Time struct{ time.Time }
 
 // At makes a Time.

@@ -13,7 +13,7 @@ import (
 const (
 	headerRequestID = "X-Amzn-Requestid"
 	headerErrorType = "X-Amzn-Errortype"
-	// SDKs read the one or the other, or wait as long as they please (clients.md 3).
+	// SDKs read the one or the other, or wait as long as they please (docs/spec/clients.md 3).
 	headerRetryAfter   = "Retry-After"       // whole seconds
 	headerRetryAfterMS = "X-Amz-Retry-After" // milliseconds
 )

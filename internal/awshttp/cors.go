@@ -6,7 +6,7 @@ import (
 	"github.com/rs/cors"
 )
 
-// Headers of CORS (spec 10.6, clients.md 1). Authorization has to be named: a
+// Headers of CORS (spec 10.6, docs/spec/clients.md 1). Authorization has to be named: a
 // browser does not take * for it.
 var (
 	corsMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete}

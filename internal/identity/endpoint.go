@@ -14,7 +14,7 @@ import (
 
 // RegisterAppInstanceUserEndpoint makes a device take the notifications of a user. A device is
 // known by its token: registered again it keeps its endpoint id, and a device that another user
-// had until now moves to this one (spec 12.7/96).
+// had until now moves to this one (spec 12.7 #96).
 func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire.RegisterAppInstanceUserEndpointRequest) (*wire.RegisterAppInstanceUserEndpointResponse, error) {
 	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
 	if err != nil {

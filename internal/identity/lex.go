@@ -50,7 +50,7 @@ func configuration(lex chime.Lex) *wire.Configuration {
 }
 
 // InvokedBy is which messages trigger a bot. Without InvokedBy, the deprecated RespondsTo means
-// all messages, and neither means AUTO and those targeted to the bot (spec 12.7/97).
+// all messages, and neither means AUTO and those targeted to the bot (spec 12.7 #97).
 func InvokedBy(lex chime.Lex) (wire.StandardMessages, wire.TargetedMessages) {
 	switch {
 	case lex.StandardMessages != "":

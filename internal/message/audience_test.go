@@ -30,7 +30,7 @@ func leaves(t *testing.T, w *servicetest.World, who string) {
 }
 
 // TestChangesOfTargetedMessagesAreToldToMembersAlone: who has left gets nothing of the channel any
-// more, as the sender or the target of a message neither (spec 12.4, 55).
+// more, as the sender or the target of a message neither (spec 12.4 #55).
 func TestChangesOfTargetedMessagesAreToldToMembersAlone(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

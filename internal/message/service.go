@@ -23,7 +23,7 @@ type Options struct {
 	Tokens idempotency.Tokens // remembers client request tokens
 	Log    *slog.Logger       // nil: nothing is logged
 	// EmptyContent gives redacted and deleted messages an empty Content instead of none, for
-	// clients that cannot decode a message without one (spec 12.5, 57).
+	// clients that cannot decode a message without one (spec 12.5 #57).
 	EmptyContent bool
 }
 
@@ -87,7 +87,7 @@ func (s *Service) updateBy(ctx context.Context, enter entrance, operation, beare
 }
 
 // errNoMessage is what most operations answer for a message that does not exist, or that the
-// caller cannot see (spec 12.5, 61).
+// caller cannot see (spec 12.5 #61).
 var errNoMessage error = api.Forbidden("MessageId does not name a message that you may use")
 
 // find reads a message of the channel as far as the caller can see it.

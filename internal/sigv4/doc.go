@@ -23,6 +23,6 @@
 //     cached.
 //
 // The package is pure: the caller brings the clock, the keys and the hash of
-// the body. The rules are those of spec/behaviour.md 2.2 and 2.4 and of
-// "SigV4 pitfalls" in spec/clients.md 3.
+// the body. The rules are those of spec 2.2 and 2.4
+// and of docs/spec/clients.md 3.1.
 package sigv4

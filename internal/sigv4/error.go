@@ -21,7 +21,7 @@ var (
 	ErrExpiredToken = errors.New("expired session token")
 )
 
-// Names sent as x-amzn-ErrorType (spec/behaviour.md 10.4).
+// Names sent as x-amzn-ErrorType (spec 10.4).
 const (
 	CodeMissing      = "MissingAuthenticationTokenException"
 	CodeIncomplete   = "IncompleteSignatureException"
