@@ -33,6 +33,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/stream"
 	"github.com/carillon-chat/carillon/internal/sts"
 	"github.com/carillon-chat/carillon/internal/throttle"
+	"github.com/carillon-chat/carillon/internal/unread"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
 
@@ -107,9 +108,10 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	})
 	s.tags = identity.NewMessagingTags(a.store, site)
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
-	s.details = prefetch.New(a.store, s.channels, s.messages)
+	counter := unread.NewCounter(s.channels, s.messages)
+	s.details = prefetch.New(a.store, s.channels, s.messages, counter)
 	s.extras = extras.New(extras.Options{
-		Store: a.store, Site: site, Prefetch: s.details, Always: chime.ParseExtras(cfg.Extras),
+		Store: a.store, Site: site, Counter: counter, Always: chime.ParseExtras(cfg.Extras),
 		Now: now, Log: a.deps.Log,
 	})
 	s.hub = realtime.New(realtime.Options{

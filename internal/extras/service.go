@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/unread"
 )
 
 // DefaultInterval is how long changes are gathered before they are told.
@@ -24,11 +24,11 @@ type Roster interface {
 	Listens(app string, user chime.Ref, extra realtime.Extras) bool
 }
 
-// Options of a Service. Store, Site and Prefetch are required.
+// Options of a Service. Store, Site and Counter are required.
 type Options struct {
-	Store    store.Store
-	Site     chime.Site
-	Prefetch *prefetch.Service
+	Store   store.Store
+	Site    chime.Site
+	Counter *unread.Counter
 	// Always are the extras that every app instance has.
 	Always   realtime.Extras
 	Interval time.Duration    // zero means DefaultInterval
@@ -42,7 +42,7 @@ type Service struct {
 	o        Options
 	roster   Roster
 	presence *presence
-	unread   *unread
+	unread   *tallies
 	typists  chan struct{} // a place for each call that is being looked at
 }
 
@@ -59,7 +59,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, presence: newPresence(), unread: newUnread(), typists: make(chan struct{}, maxTypists)}
+	return &Service{o: o, presence: newPresence(), unread: newTallies(), typists: make(chan struct{}, maxTypists)}
 }
 
 // Use tells who is online. The hub needs the service first, so it comes later.

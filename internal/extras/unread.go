@@ -13,14 +13,14 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/unread"
 )
 
-// unread keeps the counts of those who are online and listen. A count is read once; what is
+// tallies keeps the counts of those who are online and listen. A count is read once; what is
 // created afterwards is added, and anything else has it read again.
-type unread struct {
+type tallies struct {
 	mu      sync.Mutex
 	tallies map[person]map[chime.Topic]*tally
 	dirty   map[membership]struct{} // to be looked at
@@ -42,19 +42,19 @@ type tally struct {
 	before   uint64
 }
 
-func newUnread() *unread {
-	return &unread{tallies: make(map[person]map[chime.Topic]*tally), dirty: make(map[membership]struct{})}
+func newTallies() *tallies {
+	return &tallies{tallies: make(map[person]map[chime.Topic]*tally), dirty: make(map[membership]struct{})}
 }
 
 // forget drops what is known of somebody who went.
-func (u *unread) forget(who person) {
+func (u *tallies) forget(who person) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.tallies, who)
 }
 
 // tally is a membership's, stale when it is new. The caller holds mu.
-func (u *unread) tally(m membership) *tally {
+func (u *tallies) tally(m membership) *tally {
 	mine := u.tallies[m.who]
 	if mine == nil {
 		mine = make(map[chime.Topic]*tally)
@@ -69,7 +69,7 @@ func (u *unread) tally(m membership) *tally {
 }
 
 // created adds a message, of which the event tells, to the count of somebody who sees it.
-func (u *unread) created(m membership, e *chime.Event) {
+func (u *tallies) created(m membership, e *chime.Event) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	t := u.tally(m)
@@ -90,7 +90,7 @@ func (u *unread) created(m membership, e *chime.Event) {
 }
 
 // changed has a count read again.
-func (u *unread) changed(m membership) {
+func (u *tallies) changed(m membership) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.tally(m).stale = true
@@ -98,7 +98,7 @@ func (u *unread) changed(m membership) {
 }
 
 // changedAll has every count of an app instance read again.
-func (u *unread) changedAll(app string) {
+func (u *tallies) changedAll(app string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for who, mine := range u.tallies {
@@ -111,7 +111,7 @@ func (u *unread) changedAll(app string) {
 	}
 }
 
-func (u *unread) take() []membership {
+func (u *tallies) take() []membership {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	dirty := slices.SortedFunc(maps.Keys(u.dirty), func(a, b membership) int {
@@ -123,7 +123,7 @@ func (u *unread) take() []membership {
 }
 
 // again puts back what could not be told.
-func (u *unread) again(dirty []membership) {
+func (u *tallies) again(dirty []membership) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, m := range dirty {
@@ -204,7 +204,7 @@ func (s *Service) count(ctx context.Context, m membership) (*chime.Event, error)
 		return nil, err
 	}
 	t, err := s.read(ctx, m, place)
-	if errors.Is(err, prefetch.ErrNoMember) {
+	if errors.Is(err, unread.ErrNotMember) {
 		return nil, nil
 	}
 	if err != nil || t.told && t.before == t.count {
@@ -228,13 +228,17 @@ func (s *Service) read(ctx context.Context, m membership, place chime.Place) (ta
 	if t.stale {
 		t.stale, t.reading = false, true
 		u.mu.Unlock()
-		count, marker, position, err := s.o.Prefetch.Unread(ctx, m.who.app, m.who.ref, place)
+		var now unread.Reading
+		err := s.o.Store.View(ctx, func(r store.Reader) (err error) {
+			now, err = s.o.Counter.Read(r, m.who.app, m.who.ref, place)
+			return err
+		})
 		u.mu.Lock()
 		if t.reading = false; err != nil {
 			t.stale = true
 			return *t, err
 		}
-		t.count, t.marker, t.position = count, marker, position
+		t.count, t.marker, t.position = now.Count, now.Marker, now.Position
 	}
 	now := *t
 	t.told, t.before = true, t.count

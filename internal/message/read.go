@@ -82,11 +82,11 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 
 // list reads one page of the messages of a time that the caller sees.
 func (s *Service) list(r store.Reader, v *channel.Visit, history store.Range, asked span, page store.Page) (list []messaging.ChannelMessageSummary, next string, err error) {
-	oldest, err := s.oldest(r, v)
+	oldest, err := s.Oldest(r, v)
 	if err != nil {
 		return nil, "", err
 	}
-	page.Floor = floor(v, oldest)
+	page.Floor = Floor(v, oldest)
 	asked.from = max(asked.from, oldest)
 	return store.List(r, store.Messages, history, page, s.summaries(r, v, asked))
 }
@@ -113,11 +113,11 @@ type Latest struct {
 // Latest reads at most so many messages for a caller who may read the channel.
 func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (latest Latest, err error) {
 	page := store.Page{Limit: limit}
-	oldest, err := s.oldest(r, v)
+	oldest, err := s.Oldest(r, v)
 	if err != nil {
 		return latest, err
 	}
-	page.Floor = floor(v, oldest)
+	page.Floor = Floor(v, oldest)
 	latest.Common = page.Floor == nil // which moves with the time
 	history := store.Prefix(v.History())
 	history.Reverse = true

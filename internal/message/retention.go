@@ -8,10 +8,10 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// oldest is the creation time of the oldest messages that can still be seen, zero when all can.
+// Oldest is the creation time of the oldest messages that can still be seen, zero when all can.
 // Retention hides what is older at once, long before it is removed, and shows it again when it
 // is lengthened meanwhile (spec 8.6).
-func (s *Service) oldest(r store.Reader, v *channel.Visit) (chime.Millis, error) {
+func (s *Service) Oldest(r store.Reader, v *channel.Visit) (chime.Millis, error) {
 	app, _, err := store.AppInstances.Get(r, store.K(v.Actor.App))
 	return oldest(&app, s.now()), err
 }
@@ -24,8 +24,9 @@ func oldest(app *chime.AppInstance, now chime.Millis) chime.Millis {
 	return now - chime.Millis(kept.Milliseconds())
 }
 
-// floor is the place in the history before which nothing can be seen, nil when all can.
-func floor(v *channel.Visit, oldest chime.Millis) store.Key {
+// Floor is the key in the history before which nothing can be seen, nil when all can. Oldest is what
+// Service.Oldest returned.
+func Floor(v *channel.Visit, oldest chime.Millis) store.Key {
 	if oldest == 0 {
 		return nil
 	}

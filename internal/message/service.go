@@ -96,7 +96,7 @@ func (s *Service) find(r store.Reader, v *channel.Visit, id string) (chime.Messa
 	if err != nil || !found || !sees(v, &m) {
 		return m, false, err
 	}
-	oldest, err := s.oldest(r, v)
+	oldest, err := s.Oldest(r, v)
 	return m, m.Created >= oldest, err
 }
 

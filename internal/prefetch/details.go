@@ -47,7 +47,7 @@ func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []by
 		b = api.ISO.Append(append(b, `,"ReadMarkerTimestamp":`...), marker.Time())
 	}
 	if unread {
-		count, err := s.messages.Unread(r, v)
+		count, err := s.unread.Count(r, v)
 		if err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@
 // members and what is unread.
 //
 // What it promises: a channel's details are one moment of the store and hold nothing that the
-// user could not list as a member of it; an unread count is exact at the position of the log that
-// comes with it; the memory that it takes does not grow with the number of channels, members or
+// user could not list as a member of it; the memory that it takes does not grow with the number of channels, members or
 // messages.
 package prefetch

@@ -10,6 +10,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/unread"
 )
 
 // What is kept from one user to the next is never told when it no longer holds: whatever happens,
@@ -28,7 +29,7 @@ func TestKeptExcerptsHold(t *testing.T) {
 				for _, at := range w.places(user, "") {
 					_, got := w.details(user, at, true)
 					fresh := *w
-					fresh.prefetch = prefetch.New(w.Store, w.Channels, w.Messages)
+					fresh.prefetch = prefetch.New(w.Store, w.Channels, w.Messages, unread.NewCounter(w.Channels, w.Messages))
 					if _, want := fresh.details(user, at, true); got != want {
 						w.t.Fatalf("step %d, %s: %s is told\n%s, not\n%s", n, what, user, got, want)
 					}

@@ -16,6 +16,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
+	"github.com/carillon-chat/carillon/internal/unread"
 )
 
 var ctx = context.Background()
@@ -41,7 +42,7 @@ func onEach(t *testing.T, users string, test func(*world)) {
 			defer st.Close()
 			w := servicetest.Over(t, st, strings.Fields("adm "+users)...)
 			w.MakeAdmin("adm")
-			test(&world{w, t, prefetch.New(st, w.Channels, w.Messages)})
+			test(&world{w, t, prefetch.New(st, w.Channels, w.Messages, unread.NewCounter(w.Channels, w.Messages))})
 		})
 	}
 }
@@ -293,7 +294,7 @@ func TestDetailsOfWhatIsGone(t *testing.T) {
 			w.expect("details of "+at.ChannelID, text != "none", at.ChannelID == "kept")
 			_, text = w.details("out", at, false)
 			w.expect("details for an outsider", text, "none")
-			_, _, _, err := w.prefetch.Unread(ctx, app(w.World), "user/bob", at)
+			_, err := w.counted("bob", at)
 			w.expect("unread messages of "+at.ChannelID, err == nil, at.ChannelID == "kept")
 		}
 		w.expect("channels", w.list("bob", ""), "deleted kept")

@@ -9,6 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/unread"
 )
 
 func (w *world) unread(user, channel string) int {
@@ -17,22 +18,29 @@ func (w *world) unread(user, channel string) int {
 		if at.ChannelID != channel {
 			continue
 		}
-		count, marker, position, err := w.prefetch.Unread(ctx, app(w.World), chime.UserRef(user), at)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		w.expect("position", position, w.position())
+		now, err := w.counted(user, at)
+		w.must(nil, err)
+		w.expect("position", now.Position, w.position())
 		d, _ := w.details(user, at, true)
-		w.expect("unread count of the details", *d.UnreadCount, count)
+		w.expect("unread count of the details", *d.UnreadCount, now.Count)
 		shown := ""
-		if marker != 0 {
-			shown = marker.Time().Format("2006-01-02T15:04:05.000Z")
+		if now.Marker != 0 {
+			shown = now.Marker.Time().Format("2006-01-02T15:04:05.000Z")
 		}
 		w.expect("read marker of the details", d.ReadMarkerTimestamp, shown)
-		return int(count)
+		return int(now.Count)
 	}
 	w.t.Fatalf("%s is not in %s", user, channel)
 	return 0
+}
+
+// counted is what a Counter of its own says.
+func (w *world) counted(user string, at chime.Place) (now unread.Reading, err error) {
+	err = w.Store.View(ctx, func(r store.Reader) (err error) {
+		now, err = unread.NewCounter(w.Channels, w.Messages).Read(r, app(w.World), chime.UserRef(user), at)
+		return err
+	})
+	return now, err
 }
 
 func (w *world) position() (position uint64) {
