@@ -198,7 +198,7 @@ func TestNotResumed(t *testing.T) {
 
 	// The pass that runs every minute, now and two hours later.
 	for _, passed := range []time.Duration{0, 2 * time.Hour} {
-		err := kept.Update(t.Context(), func(tx store.Tx) error {
+		err := kept.Update(t.Context(), "", func(tx store.Tx) error {
 			return store.Counts.Put(tx, store.K("", "store time"), uint64(passed.Milliseconds()))
 		})
 		if err != nil {

@@ -30,8 +30,8 @@ func main() {
 // denying is a store in which no event tells of a failure.
 type denying struct{ store.Store }
 
-func (d denying) Update(ctx context.Context, f func(store.Tx) error) error {
-	return d.Store.Update(ctx, func(t store.Tx) error { return f(tx{t}) })
+func (d denying) Update(ctx context.Context, app string, f func(store.Tx) error) error {
+	return d.Store.Update(ctx, app, func(t store.Tx) error { return f(tx{t}) })
 }
 
 // Announce has the events of messages that are not persistent.

@@ -186,7 +186,7 @@ func (s *Service) lookUpSession(ctx context.Context, k *known, accessKeyID strin
 func (s *Service) lookUpKey(ctx context.Context, k *known) error {
 	var key chime.AccessKey
 	var found bool
-	err := s.store.View(ctx, func(r store.Reader) (err error) {
+	err := s.store.View(ctx, "", func(r store.Reader) (err error) {
 		key, found, err = store.AccessKeys.Get(r, store.K(k.name))
 		return err
 	})

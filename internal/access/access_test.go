@@ -237,7 +237,7 @@ func TestChatSessionsEndWithTheirUser(t *testing.T) {
 		{"deleted", func(tx store.Tx) error { return store.Users.Delete(tx, key) }, false},
 		{"made again", func(tx store.Tx) error { return store.Users.Put(tx, key, chime.User{ID: "ann", Order: 8}) }, false},
 	} {
-		if err := f.store.Update(t.Context(), test.change); err != nil { // without a call of Forget
+		if err := f.store.Update(t.Context(), "", test.change); err != nil { // without a call of Forget
 			t.Fatal(err)
 		}
 		_, err := f.verify(t, c)
@@ -247,7 +247,7 @@ func TestChatSessionsEndWithTheirUser(t *testing.T) {
 		}
 	}
 	f.mustVerify(t, f.issue(t, "ann"))
-	if err := f.store.Update(t.Context(), func(tx store.Tx) error { return store.Users.Delete(tx, key) }); err != nil {
+	if err := f.store.Update(t.Context(), "", func(tx store.Tx) error { return store.Users.Delete(tx, key) }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.IssueUserCredentials(t.Context(), "A", "user/ann", time.Hour); err == nil {

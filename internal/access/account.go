@@ -63,7 +63,7 @@ func pathOf(req api.Request) string {
 // exist has the path /.
 func (s *Service) entityARN(ctx context.Context, kind, name string) (string, error) {
 	path := "/"
-	err := s.store.View(ctx, func(r store.Reader) error {
+	err := s.store.View(ctx, "", func(r store.Reader) error {
 		key := store.K(strings.ToLower(name))
 		if kind == chime.EntityRole {
 			role, found, err := store.Roles.Get(r, key)

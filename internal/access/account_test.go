@@ -18,7 +18,7 @@ import (
 
 func (f *fixture) update(t testing.TB, change func(tx store.Tx) error) {
 	t.Helper()
-	if err := f.store.Update(t.Context(), change); err != nil {
+	if err := f.store.Update(t.Context(), "", change); err != nil {
 		t.Fatal(err)
 	}
 	f.Forget()
@@ -75,7 +75,7 @@ func (f *fixture) key(t testing.TB, c access.Credentials, user string, active bo
 // defaults.
 func (f *fixture) session(t testing.TB, role string, r access.SessionRequest) access.Credentials {
 	t.Helper()
-	err := f.store.View(t.Context(), func(rd store.Reader) error {
+	err := f.store.View(t.Context(), "", func(rd store.Reader) error {
 		stored, found, err := store.Roles.Get(rd, store.K(role))
 		if !found {
 			t.Fatalf("no role %s", role)

@@ -46,7 +46,7 @@ func (s *Service) IssueUserCredentials(ctx context.Context, app string, user chi
 // chatHolder names the app instance user that has the id now, by its place of creation; empty when
 // there is none.
 func (s *Service) chatHolder(ctx context.Context, app, id string) (holder string, err error) {
-	err = s.store.View(ctx, func(r store.Reader) error {
+	err = s.store.View(ctx, app, func(r store.Reader) error {
 		u, found, err := store.Users.Get(r, store.K(app, id))
 		if found {
 			holder = strconv.FormatUint(u.Order, 10)

@@ -199,7 +199,7 @@ func (c *Conditions) resourceTags() []chime.Tag {
 		return c.tags
 	}
 	c.tagged, c.tags = c.resource, nil
-	err := c.s.store.View(c.ctx, func(r store.Reader) (err error) {
+	err := c.s.store.View(c.ctx, c.s.site.AppOf(c.resource), func(r store.Reader) (err error) {
 		c.tags, err = tagsOf(r, c.s.site, c.resource)
 		return err
 	})

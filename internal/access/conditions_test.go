@@ -154,7 +154,7 @@ func TestOnlySteadyDecisionsAreRemembered(t *testing.T) {
 	from := access.Source{Remote: "192.0.2.1:1"}
 	ask := func(req api.Request) error { return f.Authorize(t.Context(), p, operationOf(req), req, from) }
 	setTag := func(value string) { // tags of channels change without a Forget
-		err := f.store.Update(t.Context(), func(tx store.Tx) error {
+		err := f.store.Update(t.Context(), "", func(tx store.Tx) error {
 			return store.Tags.Put(tx, store.K("A").Num(uint64(chime.KindChannel)).Str("c"), tags("Room", value))
 		})
 		if err != nil {

@@ -56,7 +56,7 @@ func (s *Service) ExplainConnect(ctx context.Context, signed *sigv4.Request, fro
 		return s.explainRefusal(err)
 	}
 	var known bool
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, c.App, func(r store.Reader) (err error) {
 		known, err = store.AppInstances.Has(r, store.K(c.App))
 		if err == nil && known {
 			known, err = store.Users.Has(r, store.K(c.App, c.User.ID()))

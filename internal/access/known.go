@@ -49,7 +49,7 @@ func (s *Service) entity(ctx context.Context, generation uint64, kind, name stri
 		return e, nil
 	}
 	e, found := &entity{generation: generation, kind: kind, asked: asked}, false
-	err := s.store.View(ctx, func(r store.Reader) error {
+	err := s.store.View(ctx, "", func(r store.Reader) error {
 		if kind == chime.EntityRole {
 			role, ok, err := grants.LoadRole(r, s.site, name)
 			found, e.name, e.id, e.arn, e.tags, e.set = ok, role.Name, role.ID, role.ARN, role.Tags, role.Set

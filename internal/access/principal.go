@@ -172,7 +172,7 @@ func (s *Service) narrow(ctx context.Context, p *Principal, list, ids []string) 
 		session, found := policy.Policy{Name: fmt.Sprintf("session policy %d", i+1)}, true
 		var err error
 		if strings.HasPrefix(text, "arn:") {
-			err = s.store.View(ctx, func(r store.Reader) error {
+			err = s.store.View(ctx, "", func(r store.Reader) error {
 				m, known, err := grants.LoadManaged(r, s.site, text)
 				found = known && (i >= len(ids) || m.ID == ids[i])
 				if found {

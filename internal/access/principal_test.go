@@ -42,7 +42,7 @@ func TestPrincipalsAreNamedAsInAWS(t *testing.T) {
 	ann := f.user(t, "ann", allow(`"*"`, `"*"`))
 	f.role(t, "chat", allow(`"*"`, `"*"`), func(r *chime.Role) { r.Path = "/team/" })
 	var user chime.AccountUser
-	if err := f.store.View(t.Context(), func(r store.Reader) (err error) {
+	if err := f.store.View(t.Context(), "", func(r store.Reader) (err error) {
 		user, _, err = store.AccountUsers.Get(r, store.K("ann"))
 		return err
 	}); err != nil {

@@ -39,7 +39,7 @@ func (a *App) buildLimiter() (*throttle.Limiter, error) {
 				return false // the service will say so
 			}
 			var elastic bool
-			err = a.store.View(ctx, func(r store.Reader) error {
+			err = a.store.View(ctx, res.App, func(r store.Reader) error {
 				c, _, err := store.Channels.Get(r, store.K(res.App, res.ID))
 				elastic = c.Elastic != nil
 				return err

@@ -107,7 +107,7 @@ func (s *Service) ListChannels(ctx context.Context, req *messaging.ListChannelsR
 		privacy = messaging.ChannelPrivacyPublic
 	}
 	resp := new(messaging.ListChannelsResponse)
-	err = s.store.View(ctx, func(r store.Reader) error {
+	err = s.store.View(ctx, at.App, func(r store.Reader) error {
 		actor, err := identity.ResolveBearer(r, s.site, req.ChimeBearer)
 		if err != nil {
 			return err

@@ -34,7 +34,7 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 		return nil, err
 	}
 	var arn string
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		actor, err := identity.ResolveBearer(tx, s.site, req.ChimeBearer)
 		if err != nil {
 			return err

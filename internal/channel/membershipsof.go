@@ -33,7 +33,7 @@ func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, 
 
 // viewOf runs f on one moment for a call about the user whom the ARN names, the caller without.
 func (s *Service) viewOf(ctx context.Context, bearer string, arn *string, f func(store.Reader, identity.Actor, chime.Ref) error) error {
-	return s.store.View(ctx, func(r store.Reader) error {
+	return s.store.View(ctx, s.site.AppOf(bearer), func(r store.Reader) error {
 		actor, err := identity.ResolveBearer(r, s.site, bearer)
 		if err != nil {
 			return err

@@ -77,7 +77,7 @@ func (s *Service) removeRest(ctx context.Context, app, uid string) error {
 	for _, strike := range strikes {
 		for from := store.K(app, uid); from != nil; {
 			var next store.Key
-			err := s.store.Update(ctx, func(tx store.Tx) (err error) {
+			err := s.store.Update(ctx, app, func(tx store.Tx) (err error) {
 				next, err = strike(s, tx, app, uid, from)
 				return err
 			})
@@ -87,13 +87,13 @@ func (s *Service) removeRest(ctx context.Context, app, uid string) error {
 			from = next
 		}
 	}
-	return s.store.Update(ctx, func(tx store.Tx) error { return store.Tasks.Delete(tx, taskKey(app, uid)) })
+	return s.store.Update(ctx, app, func(tx store.Tx) error { return store.Tasks.Delete(tx, taskKey(app, uid)) })
 }
 
 // Resume finishes the deletions of channels that a crash or a failure of the store left undone.
 func (s *Service) Resume(ctx context.Context) error {
 	var tasks []chime.Task
-	err := s.store.View(ctx, func(r store.Reader) error {
+	err := s.store.View(ctx, "", func(r store.Reader) error {
 		tasks = nil
 		return store.Tasks.Each(r, store.Range{}, func(_ store.Key, task chime.Task) (bool, error) {
 			if task.Kind == taskDeleteChannel {

@@ -16,7 +16,7 @@ const removeBatch = 100
 // position of the log, and tells the remaining members. It may be called again after a crash.
 func (s *Service) RemoveUser(ctx context.Context, app string, ref chime.Ref, before uint64) error {
 	for more := true; more; {
-		err := s.store.Update(ctx, func(tx store.Tx) (err error) {
+		err := s.store.Update(ctx, app, func(tx store.Tx) (err error) {
 			more, err = s.removeSome(tx, app, ref, before)
 			return err
 		})

@@ -19,7 +19,7 @@ func (s *Service) SearchChannels(ctx context.Context, req *messaging.SearchChann
 		return nil, errNoBearer
 	}
 	resp := new(messaging.SearchChannelsResponse)
-	err := s.store.View(ctx, func(r store.Reader) error {
+	err := s.store.View(ctx, s.site.AppOf(*req.ChimeBearer), func(r store.Reader) error {
 		actor, err := identity.ResolveBearer(r, s.site, *req.ChimeBearer)
 		if err != nil {
 			return err

@@ -65,7 +65,7 @@ func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 
 // view runs f on one moment, for a caller on a channel. The operation is named when it is refused.
 func (s *Service) view(ctx context.Context, operation, bearer, channelARN string, f func(store.Reader, *Visit) error) error {
-	return s.store.View(ctx, func(r store.Reader) error {
+	return s.store.View(ctx, s.site.AppOf(channelARN), func(r store.Reader) error {
 		v, err := Enter(r, s.site, bearer, channelARN)
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func (s *Service) view(ctx context.Context, operation, bearer, channelARN string
 
 // update runs f as a transaction, for a caller on a channel.
 func (s *Service) update(ctx context.Context, operation, bearer, channelARN string, f func(store.Tx, *Visit) error) error {
-	return s.store.Update(ctx, func(tx store.Tx) error {
+	return s.store.Update(ctx, s.site.AppOf(channelARN), func(tx store.Tx) error {
 		v, err := Enter(tx, s.site, bearer, channelARN)
 		if err != nil {
 			return err

@@ -98,6 +98,19 @@ func (s Site) Parse(member, arn string) (Resource, error) {
 	return res, nil
 }
 
+// AppOf is the id of the app instance that an ARN of this site names or lies in, empty when it is
+// not such an ARN. It looks at no more of the ARN than that.
+func (s Site) AppOf(arn string) string {
+	for _, part := range [...]string{"arn:aws:chime:", s.Region, ":", s.Account, ":app-instance/"} {
+		var ok bool
+		if arn, ok = strings.CutPrefix(arn, part); !ok {
+			return ""
+		}
+	}
+	app, _, _ := strings.Cut(arn, "/")
+	return app
+}
+
 // ParseOther reads the ARN of a resource of another AWS service, which has to be of this
 // region and account, and answers the part behind the account. Errors are those of Parse.
 func (s Site) ParseOther(member, service, arn string) (resource string, err error) {

@@ -45,6 +45,10 @@ func TestParse(t *testing.T) {
 		switch {
 		case want.refusal == "" && (err != nil || got != want.res):
 			t.Errorf("%s: %+v, %v", arn, got, err)
+		case site.AppOf(arn) != got.App && want.refusal == "":
+			t.Errorf("%s: it lies in %q", arn, site.AppOf(arn))
+		case want.refusal == "ForbiddenException" && site.AppOf(arn) != "":
+			t.Errorf("%s: it lies in %q of this site", arn, site.AppOf(arn))
 		case want.refusal != "" && (!errors.As(err, &refused) || refused.Type != want.refusal || !bytes.Contains([]byte(refused.Message), []byte("ChannelArn"))):
 			t.Errorf("%s: %v, want %s that names the member", arn, err, want.refusal)
 		}

@@ -121,7 +121,7 @@ func (f *fixture) maySend(accessKeyID, token, user string) bool {
 
 func (f *fixture) identities() (n int) {
 	f.t.Helper()
-	f.must(nil, f.Store.View(f.t.Context(), func(r store.Reader) error {
+	f.must(nil, f.Store.View(f.t.Context(), "", func(r store.Reader) error {
 		return store.PoolIdentities.Each(r, store.Range{}, func(store.Key, chime.PoolIdentity) (bool, error) { n++; return true, nil })
 	}))
 	return n

@@ -21,7 +21,7 @@ func (s *Service) newID() (string, error) {
 func (s *Service) findOrMake(ctx context.Context, pool, fresh string, logins []*oidc.Identity) (id string, err error) {
 	if len(logins) > 0 { // most calls find what is there
 		var known int
-		err = s.options.Store.View(ctx, func(r store.Reader) (err error) {
+		err = s.options.Store.View(ctx, "", func(r store.Reader) (err error) {
 			id, known, err = s.identityOf(r, pool, logins)
 			return err
 		})
@@ -29,7 +29,7 @@ func (s *Service) findOrMake(ctx context.Context, pool, fresh string, logins []*
 			return id, err
 		}
 	}
-	err = s.options.Store.Update(ctx, func(tx store.Tx) error {
+	err = s.options.Store.Update(ctx, "", func(tx store.Tx) error {
 		var known int
 		if id, known, err = s.identityOf(tx, pool, logins); err != nil {
 			return err
@@ -94,7 +94,7 @@ func (s *Service) admit(ctx context.Context, id string, tokens map[string]string
 		}
 		return err
 	}
-	if err := s.options.Store.View(ctx, find); err != nil {
+	if err := s.options.Store.View(ctx, "", find); err != nil {
 		return caller{}, err
 	}
 	logins, err := s.prove(ctx, tokens)
@@ -115,7 +115,7 @@ func (s *Service) admit(ctx context.Context, id string, tokens map[string]string
 		}
 		return err
 	}
-	if err := s.options.Store.View(ctx, check); err != nil || known == len(logins) {
+	if err := s.options.Store.View(ctx, "", check); err != nil || known == len(logins) {
 		return who, err
 	}
 	// A login for which no role of the pool exists is not worth a change.
@@ -126,7 +126,7 @@ func (s *Service) admit(ctx context.Context, id string, tokens map[string]string
 	if err != nil {
 		return caller{}, err
 	}
-	return who, s.options.Store.Update(ctx, func(tx store.Tx) error {
+	return who, s.options.Store.Update(ctx, "", func(tx store.Tx) error {
 		if err := check(tx); err != nil || known == len(logins) {
 			return err
 		}

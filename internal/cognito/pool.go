@@ -31,7 +31,7 @@ func (s *Service) pool(ctx context.Context, id string) ([]chime.Role, error) {
 	if known := s.known.Load(); known != nil && known.generation == read.generation {
 		return known.roles[id], nil
 	}
-	err := s.options.Store.View(ctx, func(r store.Reader) error {
+	err := s.options.Store.View(ctx, "", func(r store.Reader) error {
 		return store.Roles.Each(r, store.Range{}, func(_ store.Key, role chime.Role) (bool, error) {
 			for _, pool := range poolsOf(role.Trust) {
 				read.roles[pool] = append(read.roles[pool], role)

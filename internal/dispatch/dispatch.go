@@ -43,7 +43,7 @@ func New(ctx context.Context, s store.Store, body Body, sink Sink) (*Dispatcher,
 	if err != nil {
 		return nil, fmt.Errorf("dispatch: %w", err)
 	}
-	cursor, err := s.Follow(end)
+	cursor, err := s.Follow("", end)
 	if err != nil {
 		return nil, fmt.Errorf("dispatch: %w", err)
 	}
@@ -51,7 +51,7 @@ func New(ctx context.Context, s store.Store, body Body, sink Sink) (*Dispatcher,
 }
 
 func position(ctx context.Context, s store.Store) (end uint64, err error) {
-	err = s.View(ctx, func(r store.Reader) (err error) {
+	err = s.View(ctx, "", func(r store.Reader) (err error) {
 		end, err = r.Position()
 		return err
 	})
@@ -88,7 +88,7 @@ func (d *Dispatcher) complete(ctx context.Context, events []*chime.Event) error 
 	if first == len(events) {
 		return nil
 	}
-	return d.store.View(ctx, func(r store.Reader) (err error) {
+	return d.store.View(ctx, "", func(r store.Reader) (err error) {
 		for i, e := range events[first:] {
 			if !bare(e) {
 				continue

@@ -26,7 +26,7 @@ func (s sink) Deliver(events []*chime.Event) {
 
 func appendEvent(t *testing.T, st store.Store, kind string) {
 	t.Helper()
-	err := st.Update(context.Background(), func(tx store.Tx) error {
+	err := st.Update(context.Background(), "", func(tx store.Tx) error {
 		_, err := tx.Append(chime.Event{Type: kind})
 		return err
 	})
@@ -86,7 +86,7 @@ func TestHandsOnWhatIsStillThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = st.Update(t.Context(), func(tx store.Tx) error {
+	err = st.Update(t.Context(), "", func(tx store.Tx) error {
 		for _, e := range []chime.Event{
 			{Type: chime.EventCreateMessage, MessageID: "1", Payload: []byte("1")}, {Type: chime.EventCreateMessage, MessageID: "2", Payload: []byte("2")},
 			{Type: chime.EventRedactMessage, MessageID: "1", Payload: []byte("redacted")}, {Type: chime.EventCreateChannel},

@@ -53,12 +53,12 @@ func start(t *testing.T, users string, on ...realtime.Extras) *live {
 	l.hub = realtime.New(realtime.Options{Store: w.Store, Frame: func(text []byte, _ bool) []byte { return text }, Companion: l.extras})
 	l.extras.Use(l.hub)
 	var position uint64
-	err := w.Store.View(t.Context(), func(r store.Reader) (err error) {
+	err := w.Store.View(t.Context(), "", func(r store.Reader) (err error) {
 		position, err = r.Position()
 		return err
 	})
 	if err == nil {
-		l.cursor, err = w.Store.Follow(position)
+		l.cursor, err = w.Store.Follow("", position)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -362,7 +362,7 @@ func TestUnreadCountsAreExact(t *testing.T) {
 	bob := l.connect("bob", realtime.ExtraUnread)
 	var place chime.Place
 	app := l.App[strings.LastIndex(l.App, "/")+1:]
-	err := l.Store.View(t.Context(), func(r store.Reader) error {
+	err := l.Store.View(t.Context(), "", func(r store.Reader) error {
 		return store.MembershipsOf.Each(r, store.Prefix(store.K(app, "user/bob")), func(_ store.Key, at chime.Place) (bool, error) {
 			place = at
 			return false, nil
@@ -405,7 +405,7 @@ func TestUnreadCountsAreExact(t *testing.T) {
 				}
 			}
 			var now unread.Reading
-			err := l.Store.View(t.Context(), func(r store.Reader) (err error) {
+			err := l.Store.View(t.Context(), "", func(r store.Reader) (err error) {
 				now, err = counts.Read(r, app, "user/bob", place)
 				return err
 			})

@@ -159,7 +159,7 @@ func (s *Service) places(ctx context.Context, dirty map[person]bool) (all map[pe
 		return nil, nil
 	}
 	all = make(map[person]map[chime.Topic]place)
-	err = s.o.Store.View(ctx, func(r store.Reader) error {
+	err = s.o.Store.View(ctx, "", func(r store.Reader) error {
 		for who, online := range dirty {
 			if !online {
 				continue

@@ -104,7 +104,7 @@ func (t *typist) typing(ctx context.Context, text []byte) error {
 	}
 	s := t.service
 	var e chime.Event
-	err := s.o.Store.View(ctx, func(r store.Reader) error {
+	err := s.o.Store.View(ctx, s.o.Site.AppOf(req.ChannelARN), func(r store.Reader) error {
 		v, err := channel.EnterSender(r, s.o.Site, req.ChimeBearer, req.ChannelARN, req.SubChannelID)
 		if err != nil {
 			return err

@@ -196,7 +196,7 @@ func (s *Service) count(ctx context.Context, m membership) (*chime.Event, error)
 		return nil, nil
 	}
 	var place chime.Place
-	err := s.o.Store.View(ctx, func(r store.Reader) (err error) {
+	err := s.o.Store.View(ctx, m.who.app, func(r store.Reader) (err error) {
 		place, err = placeOf(r, m.who, m.at)
 		return err
 	})
@@ -229,7 +229,7 @@ func (s *Service) read(ctx context.Context, m membership, place chime.Place) (ta
 		t.stale, t.reading = false, true
 		u.mu.Unlock()
 		var now unread.Reading
-		err := s.o.Store.View(ctx, func(r store.Reader) (err error) {
+		err := s.o.Store.View(ctx, "", func(r store.Reader) (err error) {
 			now, err = s.o.Counter.Read(r, m.who.app, m.who.ref, place)
 			return err
 		})

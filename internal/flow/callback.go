@@ -20,7 +20,7 @@ func (s *Service) ChannelFlowCallback(ctx context.Context, req *messaging.Channe
 	if err := checkCallback(req.ChannelMessage); err != nil {
 		return nil, err
 	}
-	return nil, s.store.View(ctx, func(r store.Reader) error {
+	return nil, s.store.View(ctx, at.App, func(r store.Reader) error {
 		found, err := store.AppInstances.Has(r, store.K(at.App))
 		if err == nil && found {
 			found, err = store.Channels.Has(r, store.K(at.App, at.ID))

@@ -49,7 +49,7 @@ func (s *Service) manage(ctx context.Context, operation, bearer, channelARN, flo
 	if err != nil {
 		return err
 	}
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		v, err := channel.Enter(tx, s.site, bearer, channelARN)
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func (s *Service) ListChannelsAssociatedWithChannelFlow(ctx context.Context, req
 	}
 	resp := new(messaging.ListChannelsAssociatedWithChannelFlowResponse)
 	page := store.NewPage("ListChannelsAssociatedWithChannelFlow "+at.App+" "+at.ID, req.MaxResults, req.NextToken)
-	err = s.store.View(ctx, func(r store.Reader) error {
+	err = s.store.View(ctx, at.App, func(r store.Reader) error {
 		if _, err := require(r, at); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 	}
 	flow := chime.Flow{ID: id, Name: req.Name, Processors: processors, Created: now, Updated: now}
 	var created string
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		if err := requireApp(tx, at.App); err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (s *Service) UpdateChannelFlow(ctx context.Context, req *messaging.UpdateCh
 		return nil, err
 	}
 	now := s.now()
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		flow, err := require(tx, at)
 		if err != nil {
 			return err
@@ -114,7 +114,7 @@ func (s *Service) DeleteChannelFlow(ctx context.Context, req *messaging.DeleteCh
 		return nil, err
 	}
 	now := s.now()
-	return nil, s.store.Update(ctx, func(tx store.Tx) error {
+	return nil, s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		flow, err := require(tx, at)
 		if err != nil {
 			return err
@@ -163,7 +163,7 @@ func (s *Service) DescribeChannelFlow(ctx context.Context, req *messaging.Descri
 		return nil, err
 	}
 	var flow chime.Flow
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, at.App, func(r store.Reader) (err error) {
 		flow, err = require(r, at)
 		return err
 	})
@@ -184,7 +184,7 @@ func (s *Service) ListChannelFlows(ctx context.Context, req *messaging.ListChann
 	}
 	resp := new(messaging.ListChannelFlowsResponse)
 	page := store.NewPage("ListChannelFlows "+at.App, req.MaxResults, req.NextToken)
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, at.App, func(r store.Reader) (err error) {
 		if err := requireApp(r, at.App); err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func (s *Service) listAttached(ctx context.Context, kind, name, prefix string, m
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(r store.Reader) error {
+	err = s.store.View(ctx, "", func(r store.Reader) error {
 		e, err := getEntity(r, kind, name)
 		if err != nil {
 			return err

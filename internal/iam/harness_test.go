@@ -111,7 +111,7 @@ func (w *world) refused(req api.Request, want string) {
 
 func (w *world) position() (p uint64) {
 	w.t.Helper()
-	err := w.store.View(w.t.Context(), func(r store.Reader) (err error) {
+	err := w.store.View(w.t.Context(), "", func(r store.Reader) (err error) {
 		p, err = r.Position()
 		return err
 	})

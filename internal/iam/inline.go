@@ -71,7 +71,7 @@ func (s *Service) GetRolePolicy(ctx context.Context, r *wire.GetRolePolicyReques
 }
 
 func (s *Service) readInline(ctx context.Context, kind, name, policy string) (e chime.Entity, p chime.InlinePolicy, err error) {
-	err = s.store.View(ctx, func(r store.Reader) error {
+	err = s.store.View(ctx, "", func(r store.Reader) error {
 		if e, err = getEntity(r, kind, name); err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (s *Service) listInline(ctx context.Context, kind, name string, marker *str
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(r store.Reader) error {
+	err = s.store.View(ctx, "", func(r store.Reader) error {
 		e, err := getEntity(r, kind, name)
 		if err != nil {
 			return err

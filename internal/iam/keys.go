@@ -78,7 +78,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, r *wire.ListAccessKeysRequ
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(reader store.Reader) error {
+	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		if _, err := getUser(reader, name); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (s *Service) managed(p chime.ManagedPolicy) grants.Managed {
 // GetPolicy answers a policy without its documents.
 func (s *Service) GetPolicy(ctx context.Context, r *wire.GetPolicyRequest) (*wire.GetPolicyResponse, error) {
 	var answer wire.Policy
-	err := s.store.View(ctx, func(reader store.Reader) error {
+	err := s.store.View(ctx, "", func(reader store.Reader) error {
 		m, err := s.getManaged(reader, r.PolicyARN)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func (s *Service) ListPolicies(ctx context.Context, r *wire.ListPoliciesRequest)
 	if l.page, err = newPage[wire.Policy](scope, r.Marker, r.MaxItems); err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(reader store.Reader) error {
+	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		if r.Scope != wire.PolicyScopeTypeLocal {
 			for _, m := range grants.BuiltIn() {
 				if more, err := l.add(reader, builtInPart+strings.ToLower(m.Name), m); err != nil || !more {

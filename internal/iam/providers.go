@@ -106,7 +106,7 @@ func (s *Service) GetOpenIDConnectProvider(ctx context.Context, r *wire.GetOpenI
 		return nil, err
 	}
 	var p chime.OIDCProvider
-	err = s.store.View(ctx, func(reader store.Reader) (err error) {
+	err = s.store.View(ctx, "", func(reader store.Reader) (err error) {
 		p, err = getProvider(reader, issuer)
 		return err
 	})
@@ -147,7 +147,7 @@ func (s *Service) changeProvider(ctx context.Context, arn string, f func(*chime.
 // ListOpenIDConnectProviders lists all of them.
 func (s *Service) ListOpenIDConnectProviders(ctx context.Context, _ *wire.ListOpenIDConnectProvidersRequest) (*wire.ListOpenIDConnectProvidersResponse, error) {
 	var list []wire.OpenIDConnectProviderListEntry
-	err := s.store.View(ctx, func(r store.Reader) error {
+	err := s.store.View(ctx, "", func(r store.Reader) error {
 		list = nil
 		return store.OIDCProviders.Each(r, store.Prefix(store.K()), func(_ store.Key, p chime.OIDCProvider) (bool, error) {
 			list = append(list, wire.OpenIDConnectProviderListEntry{ARN: grants.ProviderARN(s.site, p.URL)})

@@ -58,7 +58,7 @@ func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*w
 func (s *Service) GetRole(ctx context.Context, r *wire.GetRoleRequest) (*wire.GetRoleResponse, error) {
 	var role chime.Role
 	var trust string
-	err := s.store.View(ctx, func(reader store.Reader) (err error) {
+	err := s.store.View(ctx, "", func(reader store.Reader) (err error) {
 		if role, err = getRole(reader, r.RoleName); err == nil {
 			trust, err = s.shownTrust(reader, role)
 		}
@@ -79,7 +79,7 @@ func (s *Service) ListRoles(ctx context.Context, r *wire.ListRolesRequest) (*wir
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(reader store.Reader) error {
+	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		return store.Roles.Each(reader, p.from(store.K()), func(_ store.Key, role chime.Role) (bool, error) {
 			if !strings.HasPrefix(role.Path, prefix) {
 				return true, nil
@@ -138,7 +138,7 @@ func (s *Service) ListInstanceProfilesForRole(ctx context.Context, r *wire.ListI
 	if _, err := newPage[wire.InstanceProfile]("ListInstanceProfilesForRole", r.Marker, r.MaxItems); err != nil {
 		return nil, err
 	}
-	err := s.store.View(ctx, func(reader store.Reader) error {
+	err := s.store.View(ctx, "", func(reader store.Reader) error {
 		_, err := getRole(reader, r.RoleName)
 		return err
 	})

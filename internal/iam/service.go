@@ -108,7 +108,7 @@ func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 // change runs f as one transaction with its event. Whoever remembers what was is told, also when
 // it is not known whether the transaction was kept.
 func (s *Service) change(ctx context.Context, f func(store.Tx) error) error {
-	err := s.store.Update(ctx, func(tx store.Tx) error {
+	err := s.store.Update(ctx, "", func(tx store.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}

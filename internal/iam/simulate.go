@@ -30,7 +30,7 @@ func (s *Service) SimulateCustomPolicy(_ context.Context, r *wire.SimulateCustom
 // request on top. A boundary in the request takes the place of the principal's own.
 func (s *Service) SimulatePrincipalPolicy(ctx context.Context, r *wire.SimulatePrincipalPolicyRequest) (*wire.SimulatePolicyResponse, error) {
 	sim := s.newSimulation()
-	err := s.store.View(ctx, func(reader store.Reader) error { return s.loadPrincipal(reader, sim, r.PolicySourceARN) })
+	err := s.store.View(ctx, "", func(reader store.Reader) error { return s.loadPrincipal(reader, sim, r.PolicySourceARN) })
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (s *Service) ListRoleTags(ctx context.Context, r *wire.ListRoleTagsRequest)
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(reader store.Reader) error {
+	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		role, err := getRole(reader, r.RoleName)
 		p.addAll(wireTags(role.Tags), func(tag wire.Tag) string { return tag.Key })
 		return err

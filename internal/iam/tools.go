@@ -20,7 +20,7 @@ func (s *Service) ListGroupsForUser(ctx context.Context, r *iamtools.ListGroupsF
 	if _, err := newPage[iamtools.Group]("ListGroupsForUser", r.Marker, r.MaxItems); err != nil {
 		return nil, err
 	}
-	err := s.store.View(ctx, func(reader store.Reader) error {
+	err := s.store.View(ctx, "", func(reader store.Reader) error {
 		_, err := getUser(reader, r.UserName)
 		return err
 	})

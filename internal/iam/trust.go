@@ -113,7 +113,7 @@ func (s *Service) Resume(ctx context.Context) error {
 			return true, nil
 		})
 	}
-	if err := s.store.View(ctx, find); err != nil || len(unbound) == 0 {
+	if err := s.store.View(ctx, "", find); err != nil || len(unbound) == 0 {
 		return err
 	}
 	return s.change(ctx, func(tx store.Tx) error {

@@ -56,7 +56,7 @@ func (s *Service) GetUser(ctx context.Context, r *wire.GetUserRequest) (*wire.Ge
 		return nil, err
 	}
 	var u chime.AccountUser
-	err = s.store.View(ctx, func(reader store.Reader) (err error) {
+	err = s.store.View(ctx, "", func(reader store.Reader) (err error) {
 		u, err = getUser(reader, name)
 		return err
 	})
@@ -81,7 +81,7 @@ func (s *Service) ListUsers(ctx context.Context, r *wire.ListUsersRequest) (*wir
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(reader store.Reader) error {
+	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		return store.AccountUsers.Each(reader, p.from(store.K()), func(_ store.Key, u chime.AccountUser) (bool, error) {
 			return !strings.HasPrefix(u.Path, prefix) || p.add(strings.ToLower(u.Name), s.user(u)), nil
 		})

@@ -115,7 +115,7 @@ func TestSecretsAreSealed(t *testing.T) {
 	w.user("ann")
 	made := w.key("ann")
 	var kept chime.AccessKey
-	err := w.store.View(t.Context(), func(r store.Reader) (err error) {
+	err := w.store.View(t.Context(), "", func(r store.Reader) (err error) {
 		kept, _, err = store.AccessKeys.Get(r, store.K(made.AccessKeyID))
 		return err
 	})
@@ -149,7 +149,7 @@ func TestUsersThatHaveSomethingStay(t *testing.T) {
 // Every change is one event, and is told of before the call returns.
 func TestChangesAreTold(t *testing.T) {
 	w := newWorld(t)
-	cursor, err := w.store.Follow(w.position())
+	cursor, err := w.store.Follow("", w.position())
 	if err != nil {
 		t.Fatal(err)
 	}

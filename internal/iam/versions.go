@@ -45,7 +45,7 @@ func (s *Service) CreatePolicyVersion(ctx context.Context, r *wire.CreatePolicyV
 // GetPolicyVersion answers a version with its document.
 func (s *Service) GetPolicyVersion(ctx context.Context, r *wire.GetPolicyVersionRequest) (*wire.GetPolicyVersionResponse, error) {
 	var answer wire.PolicyVersion
-	err := s.store.View(ctx, func(reader store.Reader) error {
+	err := s.store.View(ctx, "", func(reader store.Reader) error {
 		m, err := s.getManaged(reader, r.PolicyARN)
 		if err != nil {
 			return err
@@ -70,7 +70,7 @@ func (s *Service) ListPolicyVersions(ctx context.Context, r *wire.ListPolicyVers
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(reader store.Reader) error {
+	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		m, err := s.getManaged(reader, r.PolicyARN)
 		if err != nil {
 			return err

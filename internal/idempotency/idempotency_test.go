@@ -43,7 +43,7 @@ func (b *bench) do(at int64, s idempotency.Scope, p any) (string, error) {
 		b.t.Fatal(err)
 	}
 	var value string
-	err = b.store.Update(context.Background(), func(tx store.Tx) (err error) {
+	err = b.store.Update(context.Background(), "", func(tx store.Tx) (err error) {
 		value, err = call.Do(tx, nil, func() (string, error) {
 			b.changes++
 			return fmt.Sprint("change ", b.changes), nil
@@ -181,7 +181,7 @@ func TestFailedChangeIsNotRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 		full := errors.New("full")
-		err = b.store.Update(context.Background(), func(tx store.Tx) error {
+		err = b.store.Update(context.Background(), "", func(tx store.Tx) error {
 			_, err := call.Do(tx, nil, func() (string, error) { return "", full })
 			return err
 		})
@@ -200,12 +200,12 @@ func TestForgetRemovesWhatIsPastItsWindow(t *testing.T) {
 		}
 		const now = 9*60_000 + 31_000
 		b.wait(now)
-		err := b.store.Update(context.Background(), func(tx store.Tx) error { return b.tokens.Forget(tx) })
+		err := b.store.Update(context.Background(), "", func(tx store.Tx) error { return b.tokens.Forget(tx) })
 		if err != nil {
 			t.Fatal(err)
 		}
 		var left int
-		err = b.store.View(context.Background(), func(r store.Reader) error {
+		err = b.store.View(context.Background(), "", func(r store.Reader) error {
 			left = 0
 			return store.Replies.Each(r, store.Range{}, func(store.Key, chime.Reply) (bool, error) {
 				left++
@@ -228,7 +228,7 @@ func TestAnswersOutliveARestart(t *testing.T) {
 				b := newBench(t, time.Minute)
 				b.want("change 1")(b.do(10*window+59_000, scope, params{}))
 				if saves {
-					err := b.store.Update(t.Context(), b.tokens.Clock.Save)
+					err := b.store.Update(t.Context(), "", b.tokens.Clock.Save)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -247,7 +247,7 @@ func BenchmarkFirstCall(b *testing.B) {
 	s, tokens := memstore.New(), idempotency.Tokens{}
 	p := &params{Content: strings.Repeat("x", 200)}
 	tx := func(f func(store.Tx) error) {
-		if err := s.Update(context.Background(), f); err != nil {
+		if err := s.Update(context.Background(), "", f); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -288,7 +288,7 @@ func TestTokensBelongToWhatNamesStandFor(t *testing.T) {
 		}
 		call.Within(tc.uid, tc.since)
 		changed := false
-		err = st.Update(t.Context(), func(tx store.Tx) error {
+		err = st.Update(t.Context(), "", func(tx store.Tx) error {
 			_, err := call.Do(tx, nil, func() (string, error) { changed = true; return "", nil })
 			return err
 		})
@@ -316,7 +316,7 @@ func TestAnswersThatNameWhatIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got string
-		err = st.Update(t.Context(), func(tx store.Tx) (err error) {
+		err = st.Update(t.Context(), "", func(tx store.Tx) (err error) {
 			got, err = call.Do(tx, tc.exists, func() (string, error) { return fmt.Sprint("made by ", i), nil })
 			return err
 		})

@@ -18,7 +18,7 @@ func (s *Service) CreateAppInstanceAdmin(ctx context.Context, req *wire.CreateAp
 	}
 	now := s.now()
 	var name string
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 		name, err = s.createAdmin(tx, res.App, res.Ref(), now)
 		return err
 	})
@@ -73,7 +73,7 @@ func (s *Service) DescribeAppInstanceAdmin(ctx context.Context, req *wire.Descri
 	}
 	var admin chime.Admin
 	var name string
-	err = s.store.View(ctx, func(r store.Reader) error {
+	err = s.store.View(ctx, res.App, func(r store.Reader) error {
 		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (s *Service) ListAppInstanceAdmins(ctx context.Context, req *wire.ListAppIn
 	}
 	resp := &wire.ListAppInstanceAdminsResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
 	p := store.NewPage("ListAppInstanceAdmins "+res.App, req.MaxResults, req.NextToken)
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (s *Service) DeleteAppInstanceAdmin(ctx context.Context, req *wire.DeleteAp
 		return nil, err
 	}
 	now := s.now()
-	return nil, s.store.Update(ctx, func(tx store.Tx) error {
+	return nil, s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		if err := requireApp(tx, "AppInstanceArn", res.App); err != nil {
 			return err
 		}

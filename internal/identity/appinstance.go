@@ -21,7 +21,7 @@ func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInst
 		return nil, err
 	}
 	var created string
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = s.store.Update(ctx, "", func(tx store.Tx) (err error) {
 		exists := func(id string) (bool, error) { return store.AppInstances.Has(tx, store.K(id)) }
 		created, err = call.Do(tx, exists, func() (string, error) {
 			app := chime.AppInstance{ID: id, Name: req.Name, Metadata: text(req.Metadata), Created: now, Updated: now}
@@ -59,7 +59,7 @@ func (s *Service) DescribeAppInstance(ctx context.Context, req *wire.DescribeApp
 		return nil, err
 	}
 	var app chime.AppInstance
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, "", func(r store.Reader) (err error) {
 		app, err = appInstance(r, res.App)
 		return err
 	})
@@ -82,7 +82,7 @@ func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInst
 		return nil, err
 	}
 	now := s.now()
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, "", func(tx store.Tx) error {
 		app, err := appInstance(tx, res.App)
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInst
 func (s *Service) ListAppInstances(ctx context.Context, req *wire.ListAppInstancesRequest) (*wire.ListAppInstancesResponse, error) {
 	resp := new(wire.ListAppInstancesResponse)
 	p := store.NewPage("ListAppInstances", req.MaxResults, req.NextToken)
-	err := s.store.View(ctx, func(r store.Reader) (err error) {
+	err := s.store.View(ctx, "", func(r store.Reader) (err error) {
 		resp.AppInstances, resp.NextToken, err = list(r, store.AppInstancesInOrder, store.Range{}, p,
 			func(id string) (wire.AppInstanceSummary, error) {
 				app, err := appInstance(r, id)
@@ -128,7 +128,7 @@ func (s *Service) DeleteAppInstance(ctx context.Context, req *wire.DeleteAppInst
 	}
 	now := s.now()
 	var task chime.Task
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = s.store.Update(ctx, "", func(tx store.Tx) (err error) {
 		task, err = s.deleteAppInstance(tx, res.App, now)
 		return err
 	})

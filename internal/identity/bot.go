@@ -32,7 +32,7 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 		return nil, err
 	}
 	var created string
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 		if err := requireApp(tx, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (s *Service) DescribeAppInstanceBot(ctx context.Context, req *wire.Describe
 		return nil, err
 	}
 	var bot chime.Bot
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		bot, err = readBot(r, res, api.NotFound("AppInstanceBotArn does not name an app instance bot that exists"))
 		return err
 	})
@@ -103,7 +103,7 @@ func (s *Service) UpdateAppInstanceBot(ctx context.Context, req *wire.UpdateAppI
 		}
 	}
 	now := s.now()
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		bot, err := readBot(tx, res, noBot())
 		if err != nil {
 			return err
@@ -132,7 +132,7 @@ func (s *Service) ListAppInstanceBots(ctx context.Context, req *wire.ListAppInst
 	}
 	resp := &wire.ListAppInstanceBotsResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
 	p := store.NewPage("ListAppInstanceBots "+res.App, req.MaxResults, req.NextToken)
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (s *Service) DeleteAppInstanceBot(ctx context.Context, req *wire.DeleteAppI
 	}
 	now := s.now()
 	var task chime.Task
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 		task, err = s.deleteBot(tx, res, now)
 		return err
 	})

@@ -224,7 +224,7 @@ func TestFlowsHaveTags(t *testing.T) {
 		app := w.app("app")
 		res, err := site.Parse("AppInstanceArn", app)
 		ok(w.t, err)
-		ok(w.t, w.store.Update(context.Background(), func(tx store.Tx) error {
+		ok(w.t, w.store.Update(context.Background(), "", func(tx store.Tx) error {
 			return store.Flows.Put(tx, store.K(res.App, "f"), chime.Flow{ID: "f"})
 		}))
 		flow := site.ChannelFlowARN(res.App, "f")

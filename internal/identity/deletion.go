@@ -50,14 +50,14 @@ func (s *Service) finish(ctx context.Context, task chime.Task) error {
 func (s *Service) removeAppInstance(ctx context.Context, task chime.Task) error {
 	under := store.Prefix(store.K(task.App))
 	remove := func(table store.TableID) error {
-		return s.store.Update(ctx, func(tx store.Tx) error { return tx.DeleteRange(table, under) })
+		return s.store.Update(ctx, "", func(tx store.Tx) error { return tx.DeleteRange(table, under) })
 	}
 	for _, table := range store.UnderAppInstance {
 		if err := remove(table); err != nil {
 			return err
 		}
 	}
-	return s.store.Update(ctx, func(tx store.Tx) error {
+	return s.store.Update(ctx, "", func(tx store.Tx) error {
 		if err := tx.DeleteRange(store.Removals.ID, under); err != nil { // one mark stands for all
 			return err
 		}
@@ -72,7 +72,7 @@ func (s *Service) removeUser(ctx context.Context, task chime.Task) error {
 	if err := s.users.RemoveUser(ctx, task.App, task.Ref, task.Order); err != nil {
 		return err
 	}
-	return s.store.Update(ctx, func(tx store.Tx) error {
+	return s.store.Update(ctx, "", func(tx store.Tx) error {
 		current, found, err := store.Tasks.Get(tx, taskKey(task.App, task.Ref))
 		if err != nil || !found || current.Order != task.Order { // a later deletion's own
 			return err
@@ -85,7 +85,7 @@ func (s *Service) removeUser(ctx context.Context, task chime.Task) error {
 // fails again does not keep the others from being tried.
 func (s *Service) Resume(ctx context.Context) error {
 	var tasks []chime.Task
-	err := s.store.View(ctx, func(r store.Reader) error {
+	err := s.store.View(ctx, "", func(r store.Reader) error {
 		tasks = nil
 		return store.Tasks.Each(r, store.Range{}, func(_ store.Key, task chime.Task) (bool, error) {
 			if task.Kind == taskDeleteAppInstance || task.Kind == taskDeleteUser {

@@ -174,7 +174,7 @@ func TestTheClientMayLeaveDuringADeletion(t *testing.T) {
 // fill puts a record of the app instance into every table.
 func (w *world) fill(app string) {
 	w.t.Helper()
-	err := w.store.Update(context.Background(), func(tx store.Tx) error {
+	err := w.store.Update(context.Background(), "", func(tx store.Tx) error {
 		for table := store.AppInstances.ID; table < lastTable; table++ {
 			switch table {
 			case store.AppInstances.ID, store.AppInstancesInOrder.ID, store.Replies.ID, store.Tasks.ID:
@@ -195,7 +195,7 @@ const lastTable store.TableID = 64
 // left are the tables that hold anything under the app instance.
 func (w *world) left(app string) (tables []store.TableID) {
 	w.t.Helper()
-	err := w.store.View(context.Background(), func(r store.Reader) error {
+	err := w.store.View(context.Background(), "", func(r store.Reader) error {
 		for table := store.AppInstances.ID; table < lastTable; table++ {
 			err := r.Scan(table, store.Prefix(store.K(app)), func(store.Key, []byte) (bool, error) {
 				tables = append(tables, table)
@@ -296,7 +296,7 @@ func TestResumeLeavesTasksOfOthersAlone(t *testing.T) {
 	onEachEngine(t, func(w *world) {
 		task := chime.Task{Kind: "delete channel", App: "app", Order: 1}
 		key := store.K("app", "uid")
-		ok(w.t, w.store.Update(context.Background(), func(tx store.Tx) error { return store.Tasks.Put(tx, key, task) }))
+		ok(w.t, w.store.Update(context.Background(), "", func(tx store.Tx) error { return store.Tasks.Put(tx, key, task) }))
 		ok(w.t, w.Resume(context.Background()))
 		found, err := view(w, func(r store.Reader) (bool, error) { return store.Tasks.Has(r, key) })
 		ok(w.t, err)

@@ -37,7 +37,7 @@ func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire
 		return nil, err
 	}
 	var registered string
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
 		if err != nil {
 			return err
@@ -143,7 +143,7 @@ func (s *Service) DescribeAppInstanceUserEndpoint(ctx context.Context, req *wire
 		return nil, err
 	}
 	var endpoint chime.Endpoint
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		endpoint, err = readEndpoint(r, res, req.EndpointID)
 		return err
 	})
@@ -175,7 +175,7 @@ func (s *Service) UpdateAppInstanceUserEndpoint(ctx context.Context, req *wire.U
 		return nil, err
 	}
 	now := s.now()
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		endpoint, err := readEndpoint(tx, res, req.EndpointID)
 		if err != nil {
 			return err
@@ -206,7 +206,7 @@ func (s *Service) ListAppInstanceUserEndpoints(ctx context.Context, req *wire.Li
 	resp := new(wire.ListAppInstanceUserEndpointsResponse)
 	of := store.K(res.App, string(res.Ref()))
 	p := store.NewPage("ListAppInstanceUserEndpoints "+s.site.RefARN(res.App, res.Ref()), req.MaxResults, req.NextToken)
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		if _, err := readUser(r, res, noUser("AppInstanceUserArn")); err != nil {
 			return err
 		}
@@ -235,7 +235,7 @@ func (s *Service) DeregisterAppInstanceUserEndpoint(ctx context.Context, req *wi
 		return nil, err
 	}
 	now := s.now()
-	return nil, s.store.Update(ctx, func(tx store.Tx) error {
+	return nil, s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		if _, err := readUser(tx, res, noUser("AppInstanceUserArn")); err != nil {
 			return err
 		}

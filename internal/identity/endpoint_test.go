@@ -279,7 +279,7 @@ func TestDeviceTokensStayInTheirRecord(t *testing.T) {
 		moved.ClientRequestToken = "token"
 		_, err := w.RegisterAppInstanceUserEndpoint(context.Background(), moved)
 		ok(w.t, err)
-		ok(w.t, w.store.View(context.Background(), func(r store.Reader) error {
+		ok(w.t, w.store.View(context.Background(), "", func(r store.Reader) error {
 			for table := store.TableID(1); table < lastTable; table++ {
 				err := r.Scan(table, store.Range{}, func(key store.Key, value []byte) (bool, error) {
 					if bytes.Contains(key, secret) || table != store.Endpoints.ID && bytes.Contains(value, secret) {

@@ -110,14 +110,14 @@ var (
 	errAgain = errors.New("run it again")
 )
 
-func (b *brittle) Update(ctx context.Context, f func(store.Tx) error) error {
+func (b *brittle) Update(ctx context.Context, app string, f func(store.Tx) error) error {
 	if b.failing {
 		if b.left == 0 {
 			return errDisk
 		}
 		b.left--
 	}
-	err := b.Store.Update(ctx, func(tx store.Tx) error {
+	err := b.Store.Update(ctx, app, func(tx store.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (b *brittle) Update(ctx context.Context, f func(store.Tx) error) error {
 	if !errors.Is(err, errAgain) {
 		return err
 	}
-	return b.Store.Update(ctx, f)
+	return b.Store.Update(ctx, app, f)
 }
 
 // cascade stands for the channel service: a list of removals that it was asked for.
@@ -232,7 +232,7 @@ func (w *world) describeUser(user string) (*wire.AppInstanceUser, error) {
 
 // view asks one of the functions over a reader.
 func view[T any](w *world, ask func(r store.Reader) (T, error)) (answer T, err error) {
-	err = w.store.View(context.Background(), func(r store.Reader) (err error) {
+	err = w.store.View(context.Background(), "", func(r store.Reader) (err error) {
 		answer, err = ask(r)
 		return err
 	})
@@ -246,7 +246,7 @@ func (w *world) events(after uint64) (types []string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	cursor, err := w.store.Follow(after)
+	cursor, err := w.store.Follow("", after)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (s *Service) PutAppInstanceRetentionSettings(ctx context.Context, req *wire
 	if channels := req.AppInstanceRetentionSettings.ChannelRetentionSettings; channels != nil && channels.RetentionDays != nil {
 		retention = &chime.Retention{Days: *channels.RetentionDays, Deletion: now + retentionGrace}
 	}
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		app, err := appInstance(tx, res.App)
 		if err != nil {
 			return err
@@ -53,7 +53,7 @@ func (s *Service) GetAppInstanceRetentionSettings(ctx context.Context, req *wire
 		return nil, err
 	}
 	var app chime.AppInstance
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		app, err = appInstance(r, res.App)
 		return err
 	})

@@ -20,7 +20,7 @@ func (t tagging) tag(ctx context.Context, arn string, tags []chime.Tag) error {
 	if err != nil {
 		return err
 	}
-	return t.store.Update(ctx, func(tx store.Tx) error {
+	return t.store.Update(ctx, res.App, func(tx store.Tx) error {
 		if err := requireResource(tx, res); err != nil {
 			return err
 		}
@@ -33,7 +33,7 @@ func (t tagging) untag(ctx context.Context, arn string, keys []string) error {
 	if err != nil {
 		return err
 	}
-	return t.store.Update(ctx, func(tx store.Tx) error {
+	return t.store.Update(ctx, res.App, func(tx store.Tx) error {
 		if err := requireResource(tx, res); err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (t tagging) tags(ctx context.Context, arn string) (tags []chime.Tag, err er
 	if err != nil {
 		return nil, err
 	}
-	err = t.store.View(ctx, func(r store.Reader) error {
+	err = t.store.View(ctx, res.App, func(r store.Reader) error {
 		if err := requireResource(r, res); err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 	user.Asked = asked(&user)
 	for {
 		var before *chime.Task
-		err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+		err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 			if before, err = userDeletion(tx, res.App, chime.UserRef(user.ID)); err != nil || before != nil {
 				return err
 			}
@@ -127,7 +127,7 @@ func (s *Service) DescribeAppInstanceUser(ctx context.Context, req *wire.Describ
 		return nil, err
 	}
 	var user chime.User
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		user, err = readUser(r, res, api.NotFound("AppInstanceUserArn does not name an app instance user that exists"))
 		return err
 	})
@@ -151,7 +151,7 @@ func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateApp
 		return nil, err
 	}
 	now := s.now()
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
 		if err != nil {
 			return err
@@ -177,7 +177,7 @@ func (s *Service) PutAppInstanceUserExpirationSettings(ctx context.Context, req 
 		return nil, err
 	}
 	now := s.now()
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
 		if err != nil {
 			return err
@@ -205,7 +205,7 @@ func (s *Service) ListAppInstanceUsers(ctx context.Context, req *wire.ListAppIns
 	}
 	resp := &wire.ListAppInstanceUsersResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
 	p := store.NewPage("ListAppInstanceUsers "+res.App, req.MaxResults, req.NextToken)
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
@@ -233,7 +233,7 @@ func (s *Service) DeleteAppInstanceUser(ctx context.Context, req *wire.DeleteApp
 	}
 	now := s.now()
 	var task chime.Task
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 		task, err = s.deleteUser(tx, res, now)
 		return err
 	})

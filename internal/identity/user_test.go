@@ -162,7 +162,7 @@ func TestCreatingAUserAgainAfterItWasUpdated(t *testing.T) {
 		// A record of before what was asked for was kept: an equal Name is enough.
 		res, err := site.Parse("AppInstanceArn", app)
 		ok(w.t, err)
-		ok(w.t, w.store.Update(context.Background(), func(tx store.Tx) error {
+		ok(w.t, w.store.Update(context.Background(), "", func(tx store.Tx) error {
 			dan, _, err := store.Users.Get(tx, store.K(res.App, "dan"))
 			if err != nil {
 				return err

@@ -43,7 +43,7 @@ func (k *Keyring) IssuerKey(ctx context.Context) (*rsa.PrivateKey, error) {
 }
 
 func (k *Keyring) storedIssuer(ctx context.Context) (text []byte, err error) {
-	err = k.store.View(ctx, func(r store.Reader) error {
+	err = k.store.View(ctx, "", func(r store.Reader) error {
 		text, err = k.readIssuer(r)
 		return err
 	})
@@ -72,7 +72,7 @@ func (k *Keyring) makeIssuer(ctx context.Context) (text []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = k.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = k.store.Update(ctx, "", func(tx store.Tx) (err error) {
 		if text, err = k.readIssuer(tx); err != nil || text != nil {
 			return err
 		}

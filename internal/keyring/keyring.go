@@ -115,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Keyring, error) {
 // former root secret sealed. Those can wait for Rotate while the store refuses changes.
 func (k *Keyring) open(ctx context.Context) (all []entry, err error) {
 	stale := false
-	err = k.store.View(ctx, func(r store.Reader) (err error) {
+	err = k.store.View(ctx, "", func(r store.Reader) (err error) {
 		all, stale, err = k.read(r)
 		return err
 	})
@@ -123,7 +123,7 @@ func (k *Keyring) open(ctx context.Context) (all []entry, err error) {
 		return all, err
 	}
 	var written []entry
-	err = k.store.Update(ctx, func(tx store.Tx) (err error) {
+	err = k.store.Update(ctx, "", func(tx store.Tx) (err error) {
 		if written, stale, err = k.read(tx); err != nil {
 			return err
 		}
@@ -197,12 +197,12 @@ func (k *Keyring) Rotate(ctx context.Context) error {
 	defer k.loading.Unlock()
 	var all []entry
 	stale := false
-	err := k.store.View(ctx, func(r store.Reader) (err error) {
+	err := k.store.View(ctx, "", func(r store.Reader) (err error) {
 		all, stale, err = k.read(r)
 		return err
 	})
 	if err == nil && (stale || k.due(all)) {
-		err = k.store.Update(ctx, func(tx store.Tx) (err error) {
+		err = k.store.Update(ctx, "", func(tx store.Tx) (err error) {
 			if all, stale, err = k.read(tx); err != nil {
 				return err
 			}

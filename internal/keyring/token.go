@@ -86,7 +86,7 @@ func (k *Keyring) findSession(number byte) (*sessionKey, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
 	defer cancel()
 	var all []entry
-	err := k.store.View(ctx, func(r store.Reader) (err error) {
+	err := k.store.View(ctx, "", func(r store.Reader) (err error) {
 		all, _, err = k.read(r)
 		return err
 	})

@@ -179,7 +179,7 @@ func TestNonPersistentMessagesAreWrittenNowhere(t *testing.T) {
 func dump(t *testing.T, st store.Store) string {
 	t.Helper()
 	var all strings.Builder
-	err := st.View(ctx, func(r store.Reader) error {
+	err := st.View(ctx, "", func(r store.Reader) error {
 		for table := store.TableEvents; table < 30; table++ {
 			err := r.Scan(table, store.Range{}, func(k store.Key, v []byte) (bool, error) {
 				fmt.Fprintf(&all, "%d %x %x\n", table, k, v)
@@ -323,7 +323,7 @@ func TestContentOfRedactedMessages(t *testing.T) {
 		w.Messages = message.New(message.Options{
 			Store: w.Store, Site: w.Site, Now: func() time.Time { return w.Now }, Random: rand.New(rand.NewSource(4)), EmptyContent: empty,
 		})
-		cursor, err := w.Store.Follow(0)
+		cursor, err := w.Store.Follow("", 0)
 		if err != nil {
 			t.Fatal(err)
 		}

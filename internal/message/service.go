@@ -67,7 +67,7 @@ func (s *Service) update(ctx context.Context, operation, bearer, channelARN stri
 }
 
 func (s *Service) viewBy(ctx context.Context, enter entrance, operation, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {
-	return s.store.View(ctx, func(r store.Reader) error {
+	return s.store.View(ctx, s.site.AppOf(channelARN), func(r store.Reader) error {
 		v, err := enter(r, s.site, bearer, channelARN, sub)
 		if err == nil {
 			err = f(r, v)
@@ -77,7 +77,7 @@ func (s *Service) viewBy(ctx context.Context, enter entrance, operation, bearer,
 }
 
 func (s *Service) updateBy(ctx context.Context, enter entrance, operation, bearer, channelARN string, sub *string, f func(store.Tx, *channel.Visit) error) error {
-	return s.store.Update(ctx, func(tx store.Tx) error {
+	return s.store.Update(ctx, s.site.AppOf(channelARN), func(tx store.Tx) error {
 		v, err := enter(tx, s.site, bearer, channelARN, sub)
 		if err == nil {
 			err = f(tx, v)

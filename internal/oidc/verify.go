@@ -168,7 +168,7 @@ func (v *Verifier) clientsOf(ctx context.Context, issuer string) ([]string, erro
 	}
 	var provider chime.OIDCProvider
 	var found bool
-	err = v.options.Store.View(ctx, func(r store.Reader) (err error) {
+	err = v.options.Store.View(ctx, "", func(r store.Reader) (err error) {
 		provider, found, err = store.OIDCProviders.Get(r, store.K(withoutScheme(issuer)))
 		return err
 	})

@@ -49,7 +49,7 @@ func newFixture(t *testing.T) *fixture {
 
 func register(t *testing.T, st store.Store, provider string) {
 	t.Helper()
-	err := st.Update(context.Background(), func(tx store.Tx) error {
+	err := st.Update(context.Background(), "", func(tx store.Tx) error {
 		return store.OIDCProviders.Put(tx, store.K(provider), chime.OIDCProvider{URL: provider, ClientIDs: []string{"client-1", "client-2"}})
 	})
 	if err != nil {

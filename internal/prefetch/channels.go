@@ -19,7 +19,7 @@ const SortByLatest = "last-message-timestamp"
 // nothing about which is first goes by the newest membership.
 func (s *Service) Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.Place, error) {
 	best := ranking{byLatest: sort == SortByLatest}
-	err := s.store.View(ctx, func(r store.Reader) error {
+	err := s.store.View(ctx, app, func(r store.Reader) error {
 		list := store.Prefix(store.K(app, string(user)))
 		list.Reverse = true
 		return store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.Place) (bool, error) {

@@ -129,7 +129,7 @@ func TestNoGapWhenMovedWhileAttaching(t *testing.T) {
 				}
 				events = append(events, moved("c", "bob", from, to)...)
 			}
-			if err := w.st.Update(ctx, func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
+			if err := w.st.Update(ctx, "", func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
 				return
 			}
 		}

@@ -314,7 +314,7 @@ type record struct {
 
 // read finds what the store has of a user.
 func (h *Hub) read(ctx context.Context, user userKey) (found record, err error) {
-	err = h.opts.Store.View(ctx, func(r store.Reader) error {
+	err = h.opts.Store.View(ctx, user.app, func(r store.Reader) error {
 		// A deleted app instance keeps its users until they are removed in the background.
 		known, err := store.AppInstances.Has(r, store.K(user.app))
 		if err == nil && known {

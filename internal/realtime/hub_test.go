@@ -90,7 +90,7 @@ func openWorld(t *testing.T, change ...func(*Options)) *world {
 	for _, f := range change {
 		f(&o)
 	}
-	cur, err := st.Follow(0)
+	cur, err := st.Follow("", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func openWorld(t *testing.T, change ...func(*Options)) *world {
 
 func (w *world) update(f func(store.Tx) error) {
 	w.t.Helper()
-	if err := w.st.Update(context.Background(), f); err != nil {
+	if err := w.st.Update(context.Background(), "", f); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -326,8 +326,8 @@ type late struct {
 	happens func()
 }
 
-func (l late) View(ctx context.Context, f func(store.Reader) error) error {
-	err := l.Store.View(ctx, f)
+func (l late) View(ctx context.Context, app string, f func(store.Reader) error) error {
+	err := l.Store.View(ctx, app, f)
 	l.happens()
 	return err
 }
@@ -406,7 +406,7 @@ func TestNoGapWhenAttaching(t *testing.T) {
 			case 5:
 				events = append(events, leave("c", "bob"))
 			}
-			if err := w.st.Update(ctx, func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
+			if err := w.st.Update(ctx, "", func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
 				return
 			}
 		}
@@ -469,8 +469,8 @@ type gate struct {
 	read, pass chan struct{}
 }
 
-func (g gate) View(ctx context.Context, f func(store.Reader) error) error {
-	err := g.Store.View(ctx, f)
+func (g gate) View(ctx context.Context, app string, f func(store.Reader) error) error {
+	err := g.Store.View(ctx, app, f)
 	g.read <- struct{}{}
 	<-g.pass
 	return err

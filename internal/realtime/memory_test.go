@@ -23,7 +23,7 @@ func TestAnIdleUserIsSmall(t *testing.T) {
 	st := memstore.New()
 	defer st.Close()
 	hub := New(Options{Store: st, Frame: func(text []byte, _ bool) []byte { return text }})
-	err := st.Update(t.Context(), func(tx store.Tx) error {
+	err := st.Update(t.Context(), "", func(tx store.Tx) error {
 		if err := store.AppInstances.Put(tx, store.K("A"), chime.AppInstance{ID: "A"}); err != nil {
 			return err
 		}

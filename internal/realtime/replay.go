@@ -37,7 +37,7 @@ func (e errNotResumed) Error() string { return "not resumed: " + e.reason }
 // replayMore makes the frames of the next piece. At the end the session goes live.
 func (s *Session) replayMore(p *pull) (piece []*frame, err error) {
 	var events []*chime.Event
-	err = s.hub.opts.Store.View(context.Background(), func(r store.Reader) (err error) {
+	err = s.hub.opts.Store.View(context.Background(), p.replay.user.app, func(r store.Reader) (err error) {
 		if events, err = p.replay.next(r); err != nil {
 			return err
 		}

@@ -458,9 +458,9 @@ type gated struct {
 	gate chan struct{}
 }
 
-func (g *gated) View(ctx context.Context, f func(store.Reader) error) error {
+func (g *gated) View(ctx context.Context, app string, f func(store.Reader) error) error {
 	<-g.gate
-	return g.Store.View(ctx, f)
+	return g.Store.View(ctx, app, f)
 }
 
 // More comes than the queue holds while the replay runs, and the last event is on its way to the
@@ -522,7 +522,7 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 func TestResumeOnAnotherNode(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann"))
-	behind, err := w.st.Follow(0)
+	behind, err := w.st.Follow("", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func (s *Session) remake(stale []*frame) (made map[*frame]*frame, err error) {
 		if e.Type == chime.EventChannelDetails {
 			made[f], err = s.details(context.Background(), chime.Place{ChannelID: e.ChannelID, UID: e.Channel, Sub: e.Sub})
 		} else {
-			err = s.hub.opts.Store.View(context.Background(), func(r store.Reader) (err error) {
+			err = s.hub.opts.Store.View(context.Background(), e.App, func(r store.Reader) (err error) {
 				e.Payload, err = s.hub.opts.Body(r, &e)
 				return err
 			})

@@ -34,7 +34,7 @@ func (c *Cleaner) EraseRemoved(ctx context.Context) error {
 	if err := c.o.Eraser.Erase(ctx, store.Messages.ID, ranges...); err != nil {
 		return err
 	}
-	return c.o.Store.Update(ctx, func(tx store.Tx) error {
+	return c.o.Store.Update(ctx, "", func(tx store.Tx) error {
 		for _, m := range marks {
 			position, found, err := store.Removals.Get(tx, m.key)
 			if err == nil && found && position == m.position { // nothing was removed meanwhile
@@ -68,7 +68,7 @@ type removal struct {
 
 // marks lists the removals that are to be erased, and tells when there was the latest erasure.
 func (c *Cleaner) marks(ctx context.Context) (marks []removal, last time.Duration, err error) {
-	err = c.o.Store.View(ctx, func(r store.Reader) error {
+	err = c.o.Store.View(ctx, "", func(r store.Reader) error {
 		at, _, err := store.Counts.Get(r, erasedKey)
 		if err != nil {
 			return err

@@ -42,7 +42,7 @@ func remove(t *testing.T, s store.Store, app, uid string) {
 
 func marked(t *testing.T, s store.Store) (n int) {
 	t.Helper()
-	err := s.View(t.Context(), func(r store.Reader) error {
+	err := s.View(t.Context(), "", func(r store.Reader) error {
 		return store.Removals.Each(r, store.Range{}, func(store.Key, uint64) (bool, error) { n++; return true, nil })
 	})
 	if err != nil {

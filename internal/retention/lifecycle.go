@@ -88,7 +88,7 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 
 // forget removes tokens and events, and saves store time.
 func (c *Cleaner) forget(ctx context.Context) error {
-	return c.o.Store.Update(ctx, func(tx store.Tx) error {
+	return c.o.Store.Update(ctx, "", func(tx store.Tx) error {
 		if err := c.o.Clock.Save(tx); err != nil {
 			return err
 		}

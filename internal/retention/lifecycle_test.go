@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func update(t *testing.T, s store.Store, f func(store.Tx) error) {
 	t.Helper()
-	if err := s.Update(t.Context(), f); err != nil {
+	if err := s.Update(t.Context(), "", f); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -38,7 +38,7 @@ func appendEvent(t *testing.T, s store.Store) {
 // oldest is the position of the first event that the log still has.
 func oldest(t *testing.T, s store.Store) (position uint64) {
 	t.Helper()
-	err := s.View(t.Context(), func(r store.Reader) error {
+	err := s.View(t.Context(), "", func(r store.Reader) error {
 		events, err := store.ReadEvents(r, 0, 1)
 		if len(events) > 0 {
 			position = events[0].Position
@@ -172,7 +172,7 @@ func TestTokensAreForgottenAfterTheirWindow(t *testing.T) {
 			Store: s, Tokens: tokens, EventRetention: time.Hour, Clock: clock, Log: slog.New(slog.DiscardHandler),
 		})
 		remembered := func() (n int) {
-			_ = s.View(t.Context(), func(r store.Reader) error {
+			_ = s.View(t.Context(), "", func(r store.Reader) error {
 				return store.Replies.Each(r, store.Range{}, func(store.Key, chime.Reply) (bool, error) {
 					n++
 					return true, nil
@@ -199,12 +199,12 @@ type broken struct {
 	failed bool
 }
 
-func (b *broken) Update(ctx context.Context, f func(store.Tx) error) error {
+func (b *broken) Update(ctx context.Context, app string, f func(store.Tx) error) error {
 	if !b.failed {
 		b.failed = true
 		return errors.New("the disk is full")
 	}
-	return b.Store.Update(ctx, f)
+	return b.Store.Update(ctx, app, f)
 }
 
 func TestFailedPassIsLoggedAndMadeUpFor(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 // themselves, the names of the deleted, which stay, and the marks of what is to be erased.
 func left(t *testing.T, st store.Store) (keys []string) {
 	t.Helper()
-	err := st.View(t.Context(), func(r store.Reader) error {
+	err := st.View(t.Context(), "", func(r store.Reader) error {
 		for table := store.AppInstances.ID; table < 64; table++ {
 			if table == store.Replies.ID || table == store.FormerNames.ID || table == store.Removals.ID || table == store.TableTraces {
 				continue

@@ -96,7 +96,7 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	for _, u := range users {
 		w.AddUser(u)
 	}
-	if w.cursor, err = st.Follow(w.position()); err != nil {
+	if w.cursor, err = st.Follow("", w.position()); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -107,7 +107,7 @@ func (w *World) Clock() time.Time { return w.Now }
 
 func (w *World) position() (p uint64) {
 	w.t.Helper()
-	err := w.Store.View(context.Background(), func(r store.Reader) (err error) {
+	err := w.Store.View(context.Background(), "", func(r store.Reader) (err error) {
 		p, err = r.Position()
 		return err
 	})
@@ -286,7 +286,7 @@ func (w *World) line(e *chime.Event) string {
 	}
 	payload := e.Payload
 	if payload == nil && e.TellsContent() { // withdrawn by now
-		err := w.Store.View(context.Background(), func(r store.Reader) (err error) {
+		err := w.Store.View(context.Background(), "", func(r store.Reader) (err error) {
 			payload, err = w.Messages.Body(r, e)
 			return err
 		})

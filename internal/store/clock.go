@@ -24,7 +24,7 @@ var clockKey = K("", "store time")
 // client request token when that is later: so the buckets of tokens never go back.
 func OpenClock(ctx context.Context, s Store) (*Clock, error) {
 	var saved, newest uint64
-	err := s.View(ctx, func(r Reader) (err error) {
+	err := s.View(ctx, "", func(r Reader) (err error) {
 		if saved, _, err = Counts.Get(r, clockKey); err != nil {
 			return err
 		}

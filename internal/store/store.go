@@ -37,24 +37,29 @@ var (
 
 // Store is one engine with its data. It is safe for concurrent use.
 type Store interface {
-	// View runs f on one consistent moment of the store. f must not call the store itself.
-	View(ctx context.Context, f func(Reader) error) error
+	// View runs f on one consistent moment of an app instance; an empty app is the account. What f
+	// reads elsewhere is, for each app instance and the account, as of some moment. f must not call
+	// the store itself.
+	View(ctx context.Context, app string, f func(Reader) error) error
 
-	// Update runs f as one serializable transaction and makes it durable. An error of f is
+	// Update runs f as one serializable transaction of an app instance, or of the account when app
+	// is empty, and makes it durable. It writes what belongs to that alone: see the tables for what
+	// belongs to which. An error of f is
 	// returned as it is and nothing is written. f may run more than once, so it must have no
 	// effect besides what it does with the Tx and variables it sets anew each time; it must
 	// not call the store itself. After an error other than f's or ctx's, ErrUnavailable for
 	// example, what f wrote may or may not be found when the store is opened again, unless
 	// the error is ErrFull.
-	Update(ctx context.Context, f func(Tx) error) error
+	Update(ctx context.Context, app string, f func(Tx) error) error
 
 	// Announce gives ephemeral events a place in the live order, without writing them. They
 	// come after every event whose Update had returned.
 	Announce(events ...chime.Event)
 
-	// Follow opens a cursor over the events after the given position. ErrTrimmed says that
-	// the log no longer reaches back that far.
-	Follow(after uint64) (Cursor, error)
+	// Follow opens a cursor over the events of an app instance, or of the account, after the given
+	// position. ErrTrimmed says that the log no longer reaches back that far. For now there is one
+	// log, and every cursor hands out the events of all.
+	Follow(app string, after uint64) (Cursor, error)
 
 	// Close waits for what runs and stops the engine; every later call, and every cursor,
 	// answers ErrUnavailable. Nothing acknowledged is lost if it is never called.

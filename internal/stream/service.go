@@ -35,7 +35,7 @@ func (s *Service) PutMessagingStreamingConfigurations(ctx context.Context, req *
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		if err := require(tx, at, api.NotFoundException); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (s *Service) GetMessagingStreamingConfigurations(ctx context.Context, req *
 		return nil, err
 	}
 	var streams []chime.Stream
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, at.App, func(r store.Reader) (err error) {
 		if err := require(r, at, api.NotFoundException); err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (s *Service) DeleteMessagingStreamingConfigurations(ctx context.Context, re
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.store.Update(ctx, func(tx store.Tx) error {
+	return nil, s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		if err := require(tx, at, api.ForbiddenException); err != nil {
 			return err
 		}

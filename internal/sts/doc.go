@@ -68,7 +68,7 @@ func (s *Service) role(ctx context.Context, arn string) (role chime.Role, found 
 		return role, false, invalid("RoleArn", "must be the ARN of a role")
 	}
 	name := arn[strings.LastIndexByte(arn, '/')+1:]
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, "", func(r store.Reader) (err error) {
 		role, found, err = store.Roles.Get(r, store.K(strings.ToLower(name)))
 		return err
 	})

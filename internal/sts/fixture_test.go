@@ -139,7 +139,7 @@ func (f *fixture) user(name string, policies ...string) keys {
 // limit gives a user a permissions boundary.
 func (f *fixture) limit(name, policyARN string) {
 	f.t.Helper()
-	f.must(nil, f.Store.Update(f.t.Context(), func(tx store.Tx) error {
+	f.must(nil, f.Store.Update(f.t.Context(), "", func(tx store.Tx) error {
 		u, _, err := store.AccountUsers.Get(tx, store.K(name))
 		if err != nil {
 			return err

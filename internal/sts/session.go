@@ -52,7 +52,7 @@ func (s *Service) GetSessionToken(ctx context.Context, r *wire.GetSessionTokenRe
 }
 
 func (s *Service) user(ctx context.Context, p *access.Principal, request *access.SessionRequest) error {
-	return s.store.View(ctx, func(r store.Reader) error {
+	return s.store.View(ctx, "", func(r store.Reader) error {
 		u, found, err := store.AccountUsers.Get(r, store.K(strings.ToLower(p.Name)))
 		if err == nil && (!found || u.ID != p.ID) { // deleted since it was verified
 			err = accessDenied("The user %s no longer exists", p.Name)

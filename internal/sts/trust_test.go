@@ -103,7 +103,7 @@ func TestRolesThatWereStoredWithoutIDs(t *testing.T) {
 	f := newFixture(t)
 	poor := f.user("poor")
 	f.next(userPoor)
-	f.must(nil, f.Store.Update(t.Context(), func(tx store.Tx) error {
+	f.must(nil, f.Store.Update(t.Context(), "", func(tx store.Tx) error {
 		role, _, err := store.Roles.Get(tx, store.K("next"))
 		if err != nil {
 			return err
@@ -134,7 +134,7 @@ func TestNotPrincipalTrustsNoCaller(t *testing.T) {
 		text := `{"Version":"2012-10-17","Statement":[` + statements + `]}`
 		_, err := f.Account.CreateRole(t.Context(), &iam.CreateRoleRequest{RoleName: "next", AssumeRolePolicyDocument: text})
 		f.refused(name, err, "MalformedPolicyDocument")
-		f.must(nil, f.Store.Update(t.Context(), func(tx store.Tx) error {
+		f.must(nil, f.Store.Update(t.Context(), "", func(tx store.Tx) error {
 			return store.Roles.Put(tx, store.K("next"), chime.Role{Name: "next", ID: "AROAN", Path: "/", MaxSession: 3600, Trust: text})
 		}))
 		f.must(nil, f.Account.Resume(t.Context()))

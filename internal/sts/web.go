@@ -160,7 +160,7 @@ func (s *Service) AssumeByLogin(ctx context.Context, role chime.Role, login Logi
 }
 
 func (s *Service) managedPolicy(ctx context.Context, arn string) (m grants.Managed, found bool, err error) {
-	err = s.store.View(ctx, func(r store.Reader) (err error) {
+	err = s.store.View(ctx, "", func(r store.Reader) (err error) {
 		m, found, err = grants.LoadManaged(r, s.site, arn)
 		return err
 	})

@@ -414,7 +414,9 @@ func handlers() int {
 // brokenStore fails to read memberships.
 type brokenStore struct{ store.Store }
 
-func (brokenStore) View(context.Context, func(store.Reader) error) error { return io.ErrUnexpectedEOF }
+func (brokenStore) View(context.Context, string, func(store.Reader) error) error {
+	return io.ErrUnexpectedEOF
+}
 
 // An error of the hub must not come back as a session that holds nothing.
 func TestOnHubPassesErrorsOn(t *testing.T) {

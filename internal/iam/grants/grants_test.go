@@ -40,7 +40,7 @@ func filled(t *testing.T) store.Store {
 		}
 		return nil
 	}
-	err := st.Update(t.Context(), func(tx store.Tx) error {
+	err := st.Update(t.Context(), "", func(tx store.Tx) error {
 		for _, p := range []chime.ManagedPolicy{
 			{Name: "Bound", Path: "/limits/", Default: 1, Versions: []chime.PolicyVersion{{Number: 1, Document: allow("chime:*")}}},
 			{Name: "Extra", Path: "/", Default: 2, Versions: []chime.PolicyVersion{{Number: 1, Document: allow("iam:*")}, {Number: 2, Document: allow("sts:*")}}},
@@ -75,7 +75,7 @@ func names(list []policy.Policy) (out []string) {
 
 func view(t *testing.T, st store.Store, f func(store.Reader) error) {
 	t.Helper()
-	if err := st.View(t.Context(), f); err != nil {
+	if err := st.View(t.Context(), "", f); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -138,7 +138,7 @@ func TestMissing(t *testing.T) {
 // A boundary that is gone allows nothing; a document that cannot be read is an error.
 func TestWhatCannotBeReadAllowsNothing(t *testing.T) {
 	st := filled(t)
-	err := st.Update(t.Context(), func(tx store.Tx) error {
+	err := st.Update(t.Context(), "", func(tx store.Tx) error {
 		if err := store.Policies.Delete(tx, store.K("bound")); err != nil {
 			return err
 		}

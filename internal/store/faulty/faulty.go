@@ -47,19 +47,19 @@ type Store struct {
 func New(inner store.Store, fail func(Call) error) *Store { return &Store{inner, fail} }
 
 // View implements store.Store.
-func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
+func (s *Store) View(ctx context.Context, app string, f func(store.Reader) error) error {
 	if err := s.fail(Call{Op: View}); err != nil {
 		return err
 	}
-	return s.Store.View(ctx, func(r store.Reader) error { return f(reader{r, s.fail}) })
+	return s.Store.View(ctx, app, func(r store.Reader) error { return f(reader{r, s.fail}) })
 }
 
 // Update implements store.Store.
-func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
+func (s *Store) Update(ctx context.Context, app string, f func(store.Tx) error) error {
 	if err := s.fail(Call{Op: Update}); err != nil {
 		return err
 	}
-	err := s.Store.Update(ctx, func(t store.Tx) error {
+	err := s.Store.Update(ctx, app, func(t store.Tx) error {
 		if err := f(tx{reader{t, s.fail}, t}); err != nil {
 			return err
 		}
@@ -72,11 +72,11 @@ func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
 }
 
 // Follow implements store.Store.
-func (s *Store) Follow(after uint64) (store.Cursor, error) {
+func (s *Store) Follow(app string, after uint64) (store.Cursor, error) {
 	if err := s.fail(Call{Op: Follow}); err != nil {
 		return nil, err
 	}
-	c, err := s.Store.Follow(after)
+	c, err := s.Store.Follow(app, after)
 	if err != nil {
 		return nil, err
 	}
@@ -169,8 +169,8 @@ type rerun struct{ store.Store }
 
 var errAgain = errors.New("once more")
 
-func (s rerun) Update(ctx context.Context, f func(store.Tx) error) error {
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
+func (s rerun) Update(ctx context.Context, app string, f func(store.Tx) error) error {
+	err := s.Store.Update(ctx, app, func(tx store.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -179,5 +179,5 @@ func (s rerun) Update(ctx context.Context, f func(store.Tx) error) error {
 	if err != errAgain {
 		return err
 	}
-	return s.Store.Update(ctx, f)
+	return s.Store.Update(ctx, app, f)
 }

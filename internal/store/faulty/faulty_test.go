@@ -41,7 +41,7 @@ func TestFaults(t *testing.T) {
 	boom := errors.New("boom")
 	ctx := context.Background()
 	write := func(s store.Store) error {
-		return s.Update(ctx, func(tx store.Tx) error {
+		return s.Update(ctx, "", func(tx store.Tx) error {
 			_, err := tx.Append(chime.Event{Type: "t"})
 			if err == nil {
 				_, err = tx.Position()
@@ -62,7 +62,7 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	read := func(s store.Store) error {
-		return s.View(ctx, func(r store.Reader) error {
+		return s.View(ctx, "", func(r store.Reader) error {
 			_, err := r.Get(table, store.K("a"))
 			if err == nil {
 				err = r.Scan(table, store.Range{}, func(store.Key, []byte) (bool, error) { return true, nil })
@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	follow := func(s store.Store) error {
-		c, err := s.Follow(0)
+		c, err := s.Follow("", 0)
 		if err == nil {
 			_, err = c.Next(ctx)
 		}
@@ -114,7 +114,7 @@ func TestFaults(t *testing.T) {
 		if err := test.use(s); err != boom {
 			t.Errorf("%+v: %v", test.call, err)
 		}
-		err := inner.View(ctx, func(r store.Reader) error {
+		err := inner.View(ctx, "", func(r store.Reader) error {
 			if p, err := r.Position(); p != test.after || err != nil {
 				t.Errorf("%+v: position %d afterwards, %v", test.call, p, err)
 			}
@@ -133,7 +133,7 @@ func TestRerun(t *testing.T) {
 	s := faulty.Rerun(memstore.New())
 	defer s.Close()
 	runs := 0
-	err := s.Update(context.Background(), func(tx store.Tx) error {
+	err := s.Update(context.Background(), "", func(tx store.Tx) error {
 		runs++
 		position, err := tx.Append(chime.Event{Type: "t"})
 		if position != 1 {
@@ -145,7 +145,7 @@ func TestRerun(t *testing.T) {
 		t.Errorf("%d runs, %v", runs, err)
 	}
 	boom := errors.New("boom")
-	if err := s.Update(context.Background(), func(store.Tx) error { runs++; return boom }); err != boom || runs != 3 {
+	if err := s.Update(context.Background(), "", func(store.Tx) error { runs++; return boom }); err != boom || runs != 3 {
 		t.Errorf("a function that fails: %d runs, %v", runs, err)
 	}
 }

@@ -43,7 +43,7 @@ func New() *Store {
 }
 
 func (s *Store) readLog(after uint64, limit int) (events []*chime.Event, err error) {
-	err = s.View(context.Background(), func(r store.Reader) error {
+	err = s.View(context.Background(), "", func(r store.Reader) error {
 		events, err = store.ReadEvents(r, after, limit)
 		return err
 	})
@@ -63,7 +63,7 @@ func (s *Store) take() (moment, error) {
 func (m moment) copy() moment { return moment{entries: m.entries.Copy(), position: m.position} }
 
 // View implements store.Store.
-func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
+func (s *Store) View(ctx context.Context, _ string, f func(store.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
 }
 
 // Update implements store.Store.
-func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
+func (s *Store) Update(ctx context.Context, _ string, f func(store.Tx) error) error {
 	s.write.Lock()
 	defer s.write.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -103,7 +103,7 @@ func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
 func (s *Store) Announce(events ...chime.Event) { s.feed.Announce(events) }
 
 // Follow implements store.Store.
-func (s *Store) Follow(after uint64) (store.Cursor, error) { return s.feed.Follow(after) }
+func (s *Store) Follow(_ string, after uint64) (store.Cursor, error) { return s.feed.Follow(after) }
 
 // Close implements store.Store.
 func (s *Store) Close() error {

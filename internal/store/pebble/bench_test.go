@@ -19,7 +19,7 @@ const benchChannels = 100
 func send(s *Store, n uint64, content []byte) error {
 	channel := fmt.Sprintf("%032d", n%benchChannels)
 	id := fmt.Sprintf("%064d", n)
-	return s.Update(context.Background(), func(tx store.Tx) error {
+	return s.Update(context.Background(), "", func(tx store.Tx) error {
 		activity, _, err := store.Activities.Get(tx, store.K("app", channel))
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for i := range b.N {
-				if err := s.View(context.Background(), func(r store.Reader) error { return f(r, i) }); err != nil {
+				if err := s.View(context.Background(), "", func(r store.Reader) error { return f(r, i) }); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -332,7 +332,7 @@ func TestCompactionMeetsDamage(t *testing.T) {
 	if s.Stats().Damaged == 0 {
 		t.Error("the damage is not counted")
 	}
-	err = s.View(context.Background(), func(r store.Reader) error { // the latest are not in a table
+	err = s.View(context.Background(), "", func(r store.Reader) error { // the latest are not in a table
 		_, err := r.Get(table, store.K("n").Num(last))
 		return err
 	})

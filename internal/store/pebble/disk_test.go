@@ -52,7 +52,7 @@ func TestLogErrors(t *testing.T) {
 				if err := readAll(s, acknowledged); err != nil && !errors.Is(err, store.ErrUnavailable) {
 					t.Errorf("reading: %v", err)
 				}
-				if cursor, err := s.Follow(0); err != nil {
+				if cursor, err := s.Follow("", 0); err != nil {
 					t.Errorf("following: %v", err)
 				} else if events, err := cursor.Next(context.Background()); err != nil || events[0].Position != 1 {
 					t.Errorf("the log: %v", err)
@@ -128,11 +128,11 @@ func TestLogErrorUnderLoad(t *testing.T) {
 	for worker := range 32 {
 		go func() {
 			for {
-				err := s.Update(context.Background(), func(tx store.Tx) error {
+				err := s.Update(context.Background(), "", func(tx store.Tx) error {
 					return tx.Put(table+1, store.K("worker").Num(uint64(worker)), []byte("x"))
 				})
 				if err == nil {
-					err = s.View(context.Background(), func(store.Reader) error { return nil })
+					err = s.View(context.Background(), "", func(store.Reader) error { return nil })
 				}
 				if err != nil {
 					results <- err
@@ -255,7 +255,7 @@ func TestNothingBeforeSync(t *testing.T) {
 	s := d.open(t)
 	defer closed(t, s)
 	writeMany(t, s, 1, 1)
-	cursor, err := s.Follow(1)
+	cursor, err := s.Follow("", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,12 +284,12 @@ func TestNothingBeforeSync(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	saw := make(chan struct{})
 	for name, read := range map[string]func(context.Context, func(store.Reader) error) error{
-		"view": s.View,
+		"view": func(ctx context.Context, f func(store.Reader) error) error { return s.View(ctx, "", f) },
 		"update that writes nothing": func(ctx context.Context, f func(store.Reader) error) error {
-			return s.Update(ctx, func(tx store.Tx) error { return f(tx) })
+			return s.Update(ctx, "", func(tx store.Tx) error { return f(tx) })
 		},
 		"update that fails": func(ctx context.Context, f func(store.Reader) error) error {
-			err := s.Update(ctx, func(tx store.Tx) error { return errors.Join(f(tx), io.EOF) })
+			err := s.Update(ctx, "", func(tx store.Tx) error { return errors.Join(f(tx), io.EOF) })
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
@@ -314,7 +314,7 @@ func TestNothingBeforeSync(t *testing.T) {
 		<-saw
 	}
 	go func() { // one that gives up waiting
-		err := s.View(ctx, func(store.Reader) error { cancel(); return nil })
+		err := s.View(ctx, "", func(store.Reader) error { cancel(); return nil })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("a view whose context ended: %v", err)
 		}
@@ -356,7 +356,7 @@ func TestAnnounceWritesNothing(t *testing.T) {
 	if err := readAll(s, 3); err != nil {
 		t.Error(err)
 	}
-	if err := s.Update(context.Background(), func(store.Tx) error { return nil }); err != nil {
+	if err := s.Update(context.Background(), "", func(store.Tx) error { return nil }); err != nil {
 		t.Error(err)
 	}
 	after := s.Stats()

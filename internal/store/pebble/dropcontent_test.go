@@ -65,7 +65,7 @@ func TestMigratesContentOutOfTheLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.View(context.Background(), func(r store.Reader) error {
+		err = s.View(context.Background(), "", func(r store.Reader) error {
 			events, err := store.ReadEvents(r, 0, 1000)
 			if err != nil {
 				return err

@@ -53,7 +53,7 @@ func TestErasedIsInNoFile(t *testing.T) {
 	}
 	update := func(f func(store.Tx) error) {
 		t.Helper()
-		if err := s.Update(context.Background(), f); err != nil {
+		if err := s.Update(context.Background(), "", f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestErasedIsInNoFile(t *testing.T) {
 	for n := 0; n < each; n += 5 {
 		id := fmt.Sprintf("0-%06d", n)
 		removed[id] = true
-		err := s.View(context.Background(), func(store.Reader) error {
+		err := s.View(context.Background(), "", func(store.Reader) error {
 			update(func(tx store.Tx) error {
 				key := store.K("app", "0", id)
 				if n%2 == 0 {
@@ -111,7 +111,7 @@ func TestErasedIsInNoFile(t *testing.T) {
 		if removed[id] {
 			continue
 		}
-		err := s.View(context.Background(), func(r store.Reader) error {
+		err := s.View(context.Background(), "", func(r store.Reader) error {
 			m, found, err := store.Messages.Get(r, store.K("app", id[:1], id))
 			if !found || m.Content != content {
 				t.Errorf("%s was lost", id)
@@ -151,7 +151,7 @@ func TestErasedThoughItWasBeingRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(content string) {
-		err := s.Update(context.Background(), func(tx store.Tx) error {
+		err := s.Update(context.Background(), "", func(tx store.Tx) error {
 			return store.Messages.Put(tx, store.K("app", "c", "m"), chime.Message{ID: "m", Content: content})
 		})
 		if err != nil {
@@ -159,7 +159,7 @@ func TestErasedThoughItWasBeingRead(t *testing.T) {
 		}
 	}
 	put(text)
-	err = s.View(context.Background(), func(store.Reader) error {
+	err = s.View(context.Background(), "", func(store.Reader) error {
 		put("")
 		return s.db.Flush()
 	})

@@ -29,7 +29,7 @@ func TestRealDiskReserve(t *testing.T) {
 		}
 		acknowledged++
 		_, _ = random.Read(ballast) // knows no error
-		err = s.Update(context.Background(), func(tx store.Tx) error {
+		err = s.Update(context.Background(), "", func(tx store.Tx) error {
 			return tx.Put(table+1, store.K("ballast").Num(acknowledged), ballast)
 		})
 	}
@@ -93,7 +93,7 @@ func TestSmallDisks(t *testing.T) {
 			random, value := rand.NewChaCha8([32]byte{}), make([]byte, 32<<10)
 			for i := range changes {
 				_, _ = random.Read(value) // knows no error
-				err := s.Update(context.Background(), func(tx store.Tx) error { return tx.Put(table, store.K("value").Num(uint64(i)), value) })
+				err := s.Update(context.Background(), "", func(tx store.Tx) error { return tx.Put(table, store.K("value").Num(uint64(i)), value) })
 				if err != nil {
 					t.Fatalf("after %d KB: %v", i*32, err)
 				}

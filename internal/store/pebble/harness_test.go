@@ -75,7 +75,7 @@ func (d *testDisk) reopen(t *testing.T) *Store {
 func write(s *Store, n uint64) error { return writeIn(context.Background(), s, n) }
 
 func writeIn(ctx context.Context, s *Store, n uint64) error {
-	return s.Update(ctx, func(tx store.Tx) error {
+	return s.Update(ctx, "", func(tx store.Tx) error {
 		if _, err := tx.Append(chime.Event{Type: "t", Payload: []byte(fmt.Sprint(n))}); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func writeUntilRefused(t *testing.T, s *Store, first uint64) (acknowledged uint6
 
 // readAll reads every record and event, and says what is missing up to the number.
 func readAll(s *Store, upTo uint64) error {
-	err := s.View(context.Background(), func(r store.Reader) error {
+	err := s.View(context.Background(), "", func(r store.Reader) error {
 		var n uint64
 		err := r.Scan(table, store.Prefix(store.K("n")), func(_ store.Key, value []byte) (bool, error) {
 			n++
@@ -124,7 +124,7 @@ func readAll(s *Store, upTo uint64) error {
 	if err != nil || upTo == 0 {
 		return err
 	}
-	cursor, err := s.Follow(0)
+	cursor, err := s.Follow("", 0)
 	if err != nil {
 		return err
 	}

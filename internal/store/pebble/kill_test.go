@@ -55,7 +55,7 @@ func child(dir, run string) {
 }
 
 func appendNamed(s *Store, name string) (position uint64, err error) {
-	err = s.Update(context.Background(), func(tx store.Tx) error {
+	err = s.Update(context.Background(), "", func(tx store.Tx) error {
 		if position, err = tx.Append(chime.Event{Type: "t", Payload: []byte(name)}); err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func expectAcknowledged(t *testing.T, dir string, acknowledged map[string]string
 	defer closed(t, s)
 	names := map[string]string{} // position to name, of the log
 	var last uint64
-	err = s.View(context.Background(), func(r store.Reader) (err error) {
+	err = s.View(context.Background(), "", func(r store.Reader) (err error) {
 		for name, position := range acknowledged {
 			if value, err := r.Get(table, store.K(name)); string(value) != position || err != nil {
 				t.Errorf("%s was acknowledged at %s, found %q, %v", name, position, value, err)
@@ -120,7 +120,7 @@ func expectAcknowledged(t *testing.T, dir string, acknowledged map[string]string
 	if err != nil {
 		t.Fatal(err)
 	}
-	cursor, err := s.Follow(0)
+	cursor, err := s.Follow("", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

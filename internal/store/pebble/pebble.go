@@ -198,7 +198,7 @@ func (s *Store) Backup(dir string) error {
 func (s *Store) Announce(events ...chime.Event) { s.feed.Announce(events) }
 
 // Follow implements store.Store.
-func (s *Store) Follow(after uint64) (store.Cursor, error) { return s.feed.Follow(after) }
+func (s *Store) Follow(_ string, after uint64) (store.Cursor, error) { return s.feed.Follow(after) }
 
 func (s *Store) readLog(after uint64, limit int) ([]*chime.Event, error) {
 	s.life.RLock()

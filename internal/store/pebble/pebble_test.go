@@ -218,7 +218,7 @@ func TestBackup(t *testing.T) {
 		t.Error(err)
 	}
 	appended := false
-	err = b.Update(context.Background(), func(tx store.Tx) error {
+	err = b.Update(context.Background(), "", func(tx store.Tx) error {
 		at, err := tx.Position()
 		if err != nil {
 			return err
@@ -276,7 +276,7 @@ func TestRangesLargeAndSmall(t *testing.T) {
 	defer closed(t, s)
 	for _, n := range []uint64{smallRange - 1, smallRange, smallRange + 1, 5 * smallRange} {
 		writeMany(t, s, s.position+1, s.position+1)
-		err := s.Update(context.Background(), func(tx store.Tx) error {
+		err := s.Update(context.Background(), "", func(tx store.Tx) error {
 			for i := range n {
 				if err := tx.Put(table+1, store.K("r").Num(i), []byte("x")); err != nil {
 					return err
@@ -287,7 +287,7 @@ func TestRangesLargeAndSmall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.View(context.Background(), func(r store.Reader) error {
+		err = s.View(context.Background(), "", func(r store.Reader) error {
 			return r.Scan(table+1, store.Range{}, func(key store.Key, _ []byte) (bool, error) {
 				t.Errorf("of %d entries %q is left", n, key)
 				return false, nil

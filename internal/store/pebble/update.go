@@ -12,7 +12,7 @@ import (
 )
 
 // View implements store.Store.
-func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
+func (s *Store) View(ctx context.Context, _ string, f func(store.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
 }
 
 // Update implements store.Store. Once f has returned, the end of ctx is not looked at any more.
-func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
+func (s *Store) Update(ctx context.Context, _ string, f func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -102,14 +102,14 @@ const one, two, three store.TableID = 200, 202, 203
 
 func update(t *testing.T, s store.Store, f func(store.Tx) error) {
 	t.Helper()
-	if err := s.Update(context.Background(), f); err != nil {
+	if err := s.Update(context.Background(), "", f); err != nil {
 		t.Fatal("update:", err)
 	}
 }
 
 func view(t *testing.T, s store.Store, f func(store.Reader) error) {
 	t.Helper()
-	if err := s.View(context.Background(), f); err != nil {
+	if err := s.View(context.Background(), "", f); err != nil {
 		t.Fatal("view:", err)
 	}
 }
@@ -165,7 +165,7 @@ func appendEvents(t *testing.T, s store.Store, names ...string) {
 
 func follow(t *testing.T, s store.Store, after uint64) store.Cursor {
 	t.Helper()
-	c, err := s.Follow(after)
+	c, err := s.Follow("", after)
 	if err != nil {
 		t.Fatalf("follow %d: %v", after, err)
 	}
