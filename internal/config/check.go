@@ -24,8 +24,9 @@ var (
 
 const minSecretLen = 16
 
-// check tells fault of each setting that is not valid.
+// check calls fault for each setting, with an error where its value is not valid.
 func (c *Config) check(fault func(key string, err error)) {
+	// The ports, and the names by which clients reach them.
 	fault("listen", checkAddress(c.Listen))
 	if c.OpsListen != "" {
 		fault("ops-listen", checkAddress(c.OpsListen))
@@ -40,10 +41,14 @@ func (c *Config) check(fault func(key string, err error)) {
 		fault("public-host", when(c.Mode == Serve && isLoopback(withPort(c.PublicHost)),
 			"must not be loopback while listen is open to other machines: they would be told to connect to themselves"))
 	}
+
+	// The identity of the account: its folder, names and keys.
 	fault("data", when(c.Data == "", "must name a folder"))
 	fault("region", when(!regionPattern.MatchString(c.Region), "must be lower-case letters, digits and hyphens, such as us-east-1"))
 	fault("account", when(!accountPattern.MatchString(c.Account), "must be 12 digits"))
 	c.checkKeys(fault)
+
+	// TLS, and which pages, proxies and issuers are believed.
 	fault("tls-key", when(c.TLSCert != "" && c.TLSKey == "", "must be set when tls-cert is"))
 	fault("tls-cert", when(c.TLSCert == "" && c.TLSKey != "", "must be set when tls-key is"))
 	fault("allowed-origins", checkOrigins(c.AllowedOrigins))
@@ -55,6 +60,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("oidc-allowed-networks", err)
 	fault("cognito-guests-per-second", within(c.CognitoGuestsPerSecond, 0, 100_000))
 
+	// Bounds on memory, disk and time.
 	fault("request-bytes", within(c.RequestBytes, 4<<20, 16<<30))
 	fault("disk-reserve", within(c.DiskReserve, 0, 1<<40))
 	fault("store-log-size", checkLogSize(c.StoreLogSize))
@@ -65,6 +71,8 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("max-connections", within(c.MaxConnections, 0, 10_000_000))
 	fault("shutdown-delay", within(c.ShutdownDelay, 0, 10*time.Minute))
 	fault("drain-timeout", within(c.DrainTimeout, 100*time.Millisecond, 10*time.Minute))
+
+	// The socket, and how much each of its clients may use.
 	fault("ws-engine", checkEngine(c.WSEngine))
 	for _, extra := range c.Extras {
 		fault("extras", oneOf(extra, "presence", "typing", "unread"))
@@ -77,12 +85,13 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("ws-refused", within(c.WSRefused, 1, 1_000_000))
 	fault("ws-client-frames", within(c.WSClientFrames, 1, 1_000_000))
 	fault("ws-client-bytes", within(c.WSClientBytes, 1<<10, 1<<30))
+
 	c.checkLimits(fault)
 	fault("log-level", oneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	fault("log-format", oneOf(c.LogFormat, "text", "json"))
 }
 
-// checkKeys keeps published keys away from everybody but the machine's own user.
+// checkKeys refuses published keys wherever others than the machine's own user could use them.
 func (c *Config) checkKeys(fault func(key string, err error)) {
 	const id, secret = "root-access-key-id", "root-secret-access-key"
 	if c.RootAccessKeyID == "" {
@@ -95,6 +104,8 @@ func (c *Config) checkKeys(fault func(key string, err error)) {
 	} else if len(c.RootSecretAccessKey.Reveal()) < minSecretLen {
 		fault(secret, fmt.Errorf("must have at least %d characters", minSecretLen))
 	}
+
+	// The rest is about the published keys of dev mode.
 	if c.RandomKeys && (c.RootAccessKeyID != DevAccessKeyID || c.RootSecretAccessKey.Reveal() != DevSecretAccessKey) {
 		fault("random-keys", fmt.Errorf("must not be set beside %s and %s", id, secret))
 	}

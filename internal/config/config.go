@@ -88,14 +88,14 @@ type Mode uint8
 
 // The modes.
 const (
-	// Serve is for use by others: there are no default keys.
+	// Serve is for use by other machines: there are no default keys.
 	Serve Mode = iota
 	// Dev is for trying and testing on one's own machine: published default keys, seeded data
 	// and credentials for the chat page.
 	Dev
 )
 
-// The root keys of dev mode are published, so whoever reaches the port may do everything.
+// The root keys of dev mode are published, so every client that reaches the port may do everything.
 const (
 	DevAccessKeyID     = "CARILLONDEV000000000"
 	DevSecretAccessKey = "carillon-dev-secret-do-not-use-in-production"

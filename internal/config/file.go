@@ -12,9 +12,11 @@ import (
 
 // parseFile reads a YAML file of settings. It keeps the texts as they are written, so that an
 // account of twelve zeros is not taken for a number, and the lines, for error messages.
-// Faults of single settings are told beside the entries that are in order.
+// Faults of single settings are returned with the entries that are valid.
 func parseFile(path string, text []byte) (entries []entry, faults []error, err error) {
 	name := filepath.Base(path)
+
+	// One document, which is a mapping or empty.
 	var document yaml.Node
 	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
@@ -29,6 +31,8 @@ func parseFile(path string, text []byte) (entries []entry, faults []error, err e
 	if root.Kind != yaml.MappingNode {
 		return nil, nil, fmt.Errorf("%s: must hold lines of the form \"setting: value\"", name)
 	}
+
+	// Every entry is read, so that all faults are reported together.
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]

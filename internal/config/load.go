@@ -33,6 +33,8 @@ func EnvName(key string) string {
 // Load reads, merges and checks the settings for the mode. All faults are reported together.
 func Load(mode Mode, sources Sources) (Config, error) {
 	l := loader{mode: mode, set: map[string]entry{}, faulty: map[string]bool{}}
+
+	// Weakest source first: the file, the environment, the flags.
 	env, path := environment(sources)
 	if path != "" {
 		text, err := os.ReadFile(path)
@@ -49,6 +51,7 @@ func Load(mode Mode, sources Sources) (Config, error) {
 	l.layer(env)
 	l.layer(flags(sources))
 
+	// Defaults fill in the rest.
 	cfg := Config{Mode: mode}
 	for _, s := range Settings(mode) {
 		e, ok := l.set[s.Key]
@@ -60,6 +63,7 @@ func Load(mode Mode, sources Sources) (Config, error) {
 		}
 		l.fault(s.Key, s.assign(&cfg, e.value))
 	}
+
 	cfg.check(l.fault)
 	return cfg, errors.Join(l.faults...)
 }
@@ -76,7 +80,7 @@ type loader struct {
 	mode   Mode
 	set    map[string]entry
 	faults []error
-	faulty map[string]bool // settings of which a fault is told already
+	faulty map[string]bool // settings whose fault is reported already
 }
 
 // layer puts the entries over those read so far.

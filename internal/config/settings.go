@@ -41,18 +41,18 @@ func Settings(mode Mode) []Setting {
 	return list
 }
 
-// describe lists the fields of a structure that lies at a place of Config.
+// describe lists the fields of a structure; at is its index path in Config.
 func describe(structure reflect.Type, at []int) []Setting {
 	var list []Setting
 	for i := range structure.NumField() {
-		f, place := structure.Field(i), append(slices.Clone(at), i)
+		f, path := structure.Field(i), append(slices.Clone(at), i)
 		if key := f.Tag.Get("key"); key == "" && f.Type.Kind() == reflect.Struct {
-			list = append(list, describe(f.Type, place)...)
+			list = append(list, describe(f.Type, path)...)
 		} else if key != "" {
 			list = append(list, Setting{
 				Key: key, Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Type: typeName(f.Type),
 				DevOnly: f.Tag.Get("mode") == "dev", NoFlag: f.Tag.Get("flag") == "-",
-				AWS: f.Tag.Get("aws"), Detail: at != nil, field: place, dev: f.Tag.Get("dev"),
+				AWS: f.Tag.Get("aws"), Detail: at != nil, field: path, dev: f.Tag.Get("dev"),
 			})
 		}
 	}
@@ -80,6 +80,7 @@ func typeName(t reflect.Type) string {
 // assign reads the text into the setting's field.
 func (s Setting) assign(cfg *Config, text string) error {
 	var err error
+
 	switch field := reflect.ValueOf(cfg).Elem().FieldByIndex(s.field).Addr().Interface().(type) {
 	case *string:
 		*field = text
@@ -104,6 +105,7 @@ func (s Setting) assign(cfg *Config, text string) error {
 	default:
 		err = errors.New("has a type that settings do not have")
 	}
+
 	return err
 }
 

@@ -31,6 +31,7 @@ func typos(a, b string) int {
 	for j := range row {
 		row[j] = j
 	}
+
 	for i := range len(a) {
 		before, above, row = above, row, make([]int, len(b)+1)
 		row[0] = i + 1
@@ -39,6 +40,7 @@ func typos(a, b string) int {
 			if a[i] == b[j] {
 				change = 0
 			}
+
 			row[j+1] = slices.Min([]int{above[j+1] + 1, row[j] + 1, above[j] + change})
 			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
 				row[j+1] = min(row[j+1], before[j-1]+1)

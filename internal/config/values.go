@@ -20,7 +20,7 @@ func (s Secret) Reveal() string { return s.text }
 // IsZero reports whether there is no text.
 func (s Secret) IsZero() bool { return s.text == "" }
 
-// String tells only whether the secret is set.
+// String reports only whether the secret is set.
 func (s Secret) String() string {
 	if s.IsZero() {
 		return ""

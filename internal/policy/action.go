@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// actionSet is a prepared list of actions. It is asked with lower-case letters.
+// actionSet is a prepared list of actions. It matches lower-case letters.
 type actionSet struct {
 	everything bool
 	exact      map[string]struct{}

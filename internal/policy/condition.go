@@ -20,7 +20,7 @@ type Condition struct {
 	checks   []check    // the values, for all others
 }
 
-// setPrefix says how the several values of a key count together.
+// setPrefix decides how the several values of a key count together.
 type setPrefix int
 
 const (
@@ -42,6 +42,7 @@ func (r *reader) conditions() (list []Condition, err error) {
 
 // compile finds the operator and prepares the values.
 func (c *Condition) compile(variables bool) error {
+	// The set prefix and IfExists enclose the operator's name.
 	name := strings.ToLower(c.Operator)
 	if rest, found := strings.CutPrefix(name, "forallvalues:"); found {
 		name, c.set = rest, forAllValues
@@ -50,15 +51,18 @@ func (c *Condition) compile(variables bool) error {
 	}
 	name, c.ifExists = strings.CutSuffix(name, "ifexists")
 	c.operator = operators[name]
+
 	switch {
 	case c.operator == nil:
 		return fmt.Errorf("the condition operator %q is unknown", c.Operator)
 	case c.operator.null && (c.ifExists || c.set != noSet):
 		return fmt.Errorf("the condition operator %q: Null can have no IfExists, ForAllValues or ForAnyValue", c.Operator)
 	}
+
 	if i := strings.IndexByte(c.Key, ':'); i <= 0 || i == len(c.Key)-1 || strings.ContainsAny(c.Key, "*?${}") {
 		return fmt.Errorf("the condition key %q of %s is no prefix and name, like aws:username", c.Key, c.Operator)
 	}
+
 	c.key = strings.ToLower(c.Key)
 	for _, text := range c.Values {
 		if err := c.compileValue(text, variables); err != nil {
@@ -89,17 +93,21 @@ func (e *evaluation) condition(c *Condition) bool {
 		fits, _ := e.fits(c, strconv.FormatBool(!found || len(values) == 0))
 		return fits
 	}
+
+	// A missing key fits no positive operator and every negated one.
 	if !found || len(values) == 0 || c.set != noSet && allEmpty(values) {
 		return c.ifExists || c.set == forAllValues || c.set == noSet && c.operator.negated
 	}
+
 	some, all := false, true
 	for _, value := range values {
 		fits, resolved := e.fits(c, value)
 		if !fits && !resolved && c.operator.negated {
-			return false // nobody knows what it must be unlike
+			return false // an unresolved variable: what the value must be unlike is unknown
 		}
 		some, all = some || fits, all && fits
 	}
+
 	switch {
 	case c.set == forAllValues && !c.operator.negated:
 		return all

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The layers that can refuse for want of an allow, besides the identity policies.
+// The layers, apart from the identity policies, that refuse when they do not allow.
 const (
 	LimitBoundary = "permissions boundary"
 	LimitSession  = "session policies"
@@ -22,10 +22,10 @@ type Decision struct {
 	Index            int        // of the statement in its policy, from 0
 	Limit            string     // the layer that had no allow; empty: it was the identity policies
 	Steady           bool       // the same question has this answer as long as the principal lives
-	Missing          []string   // condition keys, in lower case, that were asked for and not found
+	Missing          []string   // condition keys, in lower case, that were looked up and not found
 }
 
-// Reason says in a few words why the decision is what it is: "because ...". It ends a sentence like
+// Reason returns in a few words why the decision is what it is: "because ...". It ends a sentence like
 // AWS's "User: U is not authorized to perform: A on resource: R".
 func (d Decision) Reason() string {
 	switch {
@@ -34,6 +34,7 @@ func (d Decision) Reason() string {
 	case d.Explicit:
 		return "because of an explicit deny in " + d.where()
 	}
+
 	layer := "identity-based policy"
 	switch d.Limit {
 	case LimitBoundary:

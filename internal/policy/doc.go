@@ -6,7 +6,7 @@
 // understand is an error, so that no policy is ever enforced in part. A Set is everything that
 // limits one principal; Set.Decide answers a question and says which statement decided.
 // Documents are never changed after parsing and are safe for concurrent use, and so is a Set
-// that nobody changes.
+// that is not changed.
 //
 // Where AWS's documentation leaves a case open, this package does the following:
 //

@@ -43,7 +43,7 @@ type Statement struct {
 	Principals   *Principals // in trust policies
 	Conditions   []Condition // all must hold; in the order of the text
 
-	Start, End Position // of its JSON object; End is the place after it
+	Start, End Position // of its JSON object; End is the position after it
 
 	text         string
 	actions      actionSet
@@ -54,10 +54,10 @@ type Statement struct {
 // JSON gives the statement as it was written.
 func (s *Statement) JSON() string { return s.text }
 
-// Position is a place in a document's text; both count from 1, columns in bytes.
+// Position is a position in a document's text; both count from 1, columns in bytes.
 type Position struct{ Line, Column int }
 
-// Principals are those whom a statement of a trust policy names.
+// Principals are those that a statement of a trust policy names.
 type Principals struct {
 	Everyone  bool     // "*", without a kind
 	AWS       []string // ARNs, account ids, "*"

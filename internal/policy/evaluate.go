@@ -1,10 +1,10 @@
 package policy
 
-// Context gives the values of condition keys and variables.
+// Context supplies the values of condition keys and variables.
 type Context interface {
 	// Lookup finds a key, given in lower case with the name of a tag in it
-	// ("aws:principaltag/useruuid"). Steady says that the answer, found or not, cannot change while
-	// the principal lives, so that a decision that asked for nothing else may be kept. The values
+	// ("aws:principaltag/useruuid"). Steady reports that the answer, found or not, cannot change while
+	// the principal lives, so that a decision that looked up nothing else may be kept. The values
 	// are only read.
 	Lookup(key string) (values []string, found, steady bool)
 }
@@ -17,7 +17,7 @@ type Question struct {
 	Principal Principal // of trust policies only
 }
 
-// Set is everything that limits one principal. HasBoundary and HasSession say that the layer
+// Set is everything that limits one principal. HasBoundary and HasSession report that the layer
 // exists, so that one without policies allows nothing.
 type Set struct {
 	Identity []Policy
@@ -36,6 +36,7 @@ func (s *Set) Decide(q Question) Decision {
 	var space [actionSpace]byte
 	lower := appendLower(space[:0], q.Action)
 
+	// A deny of any layer wins over every allow, so all three are evaluated before an allow counts.
 	identity := e.layer(s.Identity, lower)
 	if identity.effect == Deny {
 		return e.decision(identity, "")
@@ -45,6 +46,7 @@ func (s *Set) Decide(q Question) Decision {
 		return e.decision(boundary, "")
 	}
 	session := e.layer(s.Session, lower)
+
 	switch {
 	case session.effect == Deny:
 		return e.decision(session, "")
@@ -59,13 +61,14 @@ func (s *Set) Decide(q Question) Decision {
 }
 
 // Trusts answers the question of a trust policy: may the principal perform an action of sts on the
-// role. It says nothing about what the principal's own policies allow. Whoever must know whether
-// the policy names the principal itself or only its account asks with only some of the names.
+// role. It reports nothing about what the principal's own policies allow. A caller that must know whether
+// the policy names the principal itself or only its account passes only some of the names.
 func (d *Document) Trusts(q Question) Decision {
 	e := evaluation{q: q, steady: true, trust: true}
 	var space [actionSpace]byte
 	lower := appendLower(space[:0], q.Action)
 	v := e.layer([]Policy{{Name: "role trust policy", Document: d}}, lower)
+
 	if v.effect == "" {
 		return e.decision(v, LimitTrust)
 	}
@@ -83,7 +86,7 @@ type evaluation struct {
 	missing []string
 }
 
-// verdict is what a layer says: the first deny, else the first allow, else nothing.
+// verdict is a layer's answer: the first deny, else the first allow, else nothing.
 type verdict struct {
 	effect Effect
 	policy string
@@ -91,8 +94,8 @@ type verdict struct {
 	by     *Statement
 }
 
-// layer takes the action in lower case. It is no part of the evaluation, whose contents the
-// compiler must believe to be kept by the context that it asks; so it stays on the stack.
+// layer takes the action in lower case. The evaluation does not hold the action, because the compiler
+// must assume that the context keeps the evaluation's contents; this way the action stays on the stack.
 func (e *evaluation) layer(policies []Policy, lower []byte) (v verdict) {
 	for _, p := range policies {
 		if p.Document == nil {
@@ -147,7 +150,7 @@ func (e *evaluation) resource(s *Statement) bool {
 	return except && len(s.resources) > 0
 }
 
-// lookup asks the context for a key and notes what that means for the decision.
+// lookup finds a key in the context and notes what that means for the decision.
 func (e *evaluation) lookup(key string) ([]string, bool) {
 	if e.q.Context == nil {
 		e.miss(key)

@@ -10,7 +10,7 @@ import (
 // of policy are smaller and belong to the callers.
 const MaxDocumentSize = 20 << 10
 
-// kind tells identity policies, which name resources, from trust policies, which name principals.
+// kind distinguishes identity policies, which name resources, from trust policies, which name principals.
 type kind int
 
 const (
@@ -18,8 +18,8 @@ const (
 	trustPolicy
 )
 
-// Parse reads an identity policy, a permissions boundary or a session policy. The error says which
-// statement and element it is about.
+// Parse reads an identity policy, a permissions boundary or a session policy. The error names the
+// statement and element that it is about.
 func Parse(text []byte) (*Document, error) { return parse(text, identityPolicy) }
 
 // ParseTrust reads the trust policy of a role.
@@ -29,16 +29,20 @@ func parse(text []byte, k kind) (*Document, error) {
 	if len(text) > MaxDocumentSize {
 		return nil, fmt.Errorf("the policy is longer than %d bytes", MaxDocumentSize)
 	}
+
 	doc := &Document{}
 	if err := doc.read(newReader(text)); err != nil {
 		return nil, err
 	}
+
 	if v := doc.Version; v != "" && v != Version2012 && v != Version2008 {
 		return nil, fmt.Errorf("the policy's Version is %q, neither %s nor %s", v, Version2012, Version2008)
 	}
 	if len(doc.Statements) == 0 {
 		return nil, errors.New("the policy has no Statement")
 	}
+
+	// A Sid identifies a statement of its policy, so it comes once.
 	sids := make(map[string]bool)
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
@@ -64,6 +68,7 @@ func (d *Document) read(r *reader) error {
 			}
 		case "Id":
 			d.ID, err = r.string(name)
+
 		case "Statement":
 			err = r.each(func() error {
 				var s Statement
@@ -73,6 +78,7 @@ func (d *Document) read(r *reader) error {
 				d.Statements = append(d.Statements, s)
 				return nil
 			})
+
 		default:
 			err = fmt.Errorf("the element %q of the policy is unknown", name)
 		}
@@ -120,6 +126,7 @@ func (s *Statement) read(r *reader) error {
 	if err != nil {
 		return err
 	}
+
 	s.text = string(r.text[start:r.offset()])
 	s.Start, s.End = position(r.text, start), position(r.text, r.offset())
 	return nil
@@ -130,18 +137,22 @@ func (s *Statement) compile(k kind, variables bool) (err error) {
 	if s.Effect != Allow && s.Effect != Deny {
 		return fmt.Errorf("its Effect is %q, neither Allow nor Deny", s.Effect)
 	}
+
 	if err := s.checkSid(k); err != nil {
 		return err
 	}
 	if s.notPrincipal { // AWS has it in policies of resources alone
 		return errors.New("it has NotPrincipal, which no policy here can have; in a trust policy, a Deny with a condition on aws:PrincipalArn says the same")
 	}
+
+	// The actions, then what the statement applies to, which depends on the kind of policy.
 	if err := oneOf("Action", s.Actions != nil, "NotAction", s.NotActions != nil); err != nil {
 		return err
 	}
 	if s.actions, err = compileActions(s.Actions, s.NotActions, k); err != nil {
 		return err
 	}
+
 	if k == identityPolicy {
 		err = s.compileResources(variables)
 	} else {
@@ -150,6 +161,7 @@ func (s *Statement) compile(k kind, variables bool) (err error) {
 	if err != nil {
 		return err
 	}
+
 	for i := range s.Conditions {
 		if err := s.Conditions[i].compile(variables); err != nil {
 			return err
@@ -176,6 +188,7 @@ func (s *Statement) compileResources(variables bool) error {
 	if err := oneOf("Resource", s.Resources != nil, "NotResource", s.NotResources != nil); err != nil {
 		return err
 	}
+
 	element, list := "Resource", s.Resources
 	if list == nil {
 		element, list = "NotResource", s.NotResources

@@ -28,6 +28,7 @@ func literalLength(pattern string) int {
 func match[P, T ~string | ~[]byte](pattern P, text T) bool {
 	p, t := 0, 0
 	star, resume := -1, 0
+
 	for t < len(text) {
 		switch {
 		case p < len(pattern) && pattern[p] == anyText:
@@ -49,6 +50,8 @@ func match[P, T ~string | ~[]byte](pattern P, text T) bool {
 			return false
 		}
 	}
+
+	// What is left of the pattern may only be stars.
 	for p < len(pattern) && pattern[p] == anyText {
 		p++
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Principal is who asks, by every name that a trust policy may call it: for a role session its own
+// Principal is the caller, by every name that a trust policy may give it: for a role session its own
 // ARN, that of the role, and the account.
 type Principal struct {
 	AWS       []string // ARNs and account ids
@@ -24,6 +24,8 @@ func (r *reader) principals(element string) (*Principals, error) {
 		p.Everyone = true
 		return p, err
 	}
+
+	// An object names principals by kind.
 	some := false
 	err := r.object(element, func(name string) (err error) {
 		some = true
@@ -39,6 +41,7 @@ func (r *reader) principals(element string) (*Principals, error) {
 		}
 		return err
 	})
+
 	if err == nil && !some {
 		err = fmt.Errorf("%s names nobody", element)
 	}
@@ -54,11 +57,13 @@ func (s *Statement) compilePrincipals() error {
 	case s.Principals == nil:
 		return errors.New("it has no Principal")
 	}
+
 	for _, name := range s.Principals.AWS {
 		if !isAccountID(name) && name != "*" && (!strings.HasPrefix(name, "arn:") || strings.ContainsAny(name, "*?")) {
 			return fmt.Errorf("the AWS principal %q is no ARN, account id or *", name)
 		}
 	}
+
 	for _, name := range append(append([]string{}, s.Principals.Federated...), s.Principals.Service...) {
 		if name == "" || name != "*" && strings.ContainsAny(name, "*?") {
 			return fmt.Errorf("the principal %q is empty or has a wildcard, which can stand only alone", name)
@@ -72,8 +77,8 @@ func (e *evaluation) principal(s *Statement) bool {
 	return s.Principals != nil && s.Principals.name(&e.q.Principal)
 }
 
-// name reports whether the element names the caller. "*" alone is everybody; under a kind,
-// everybody of that kind.
+// name reports whether the element names the caller. "*" alone matches every principal; under a kind,
+// every principal of that kind.
 func (p *Principals) name(who *Principal) bool {
 	if p.Everyone {
 		return true
@@ -97,7 +102,7 @@ func anyName(list []string, called string) bool {
 	return false
 }
 
-// sameAccount knows that an account id and the ARN of the account's root are the same principal.
+// sameAccount reports that an account id and the ARN of the account's root name the same principal.
 func sameAccount(a, b string) bool {
 	id, other := accountOf(a), accountOf(b)
 	return id != "" && id == other

@@ -20,7 +20,7 @@ func newReader(text []byte) *reader {
 	return &reader{dec: jsontext.NewDecoder(bytes.NewBuffer(text)), text: text}
 }
 
-// syntax says what is wrong with the JSON.
+// syntax describes what is wrong with the JSON.
 func syntax(err error) error {
 	var at *jsontext.SyntacticError
 	switch {
@@ -48,7 +48,7 @@ func (r *reader) token() (jsontext.Token, error) {
 	return t, nil
 }
 
-// object reads an object and has each of its values read by member.
+// object reads an object and calls member for each of its values.
 func (r *reader) object(element string, member func(name string) error) error {
 	if _, err := r.open(element); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (r *reader) object(element string, member func(name string) error) error {
 	return r.members(member)
 }
 
-// open begins an object and says at which byte.
+// open begins an object and returns at which byte.
 func (r *reader) open(element string) (start int, err error) {
 	if kind := r.dec.PeekKind(); kind != jsontext.KindBeginObject && kind != jsontext.KindInvalid {
 		return 0, fmt.Errorf("%s is not an object", element)

@@ -30,6 +30,7 @@ func (s *Set) Matches(q Question) []Match {
 	var space [actionSpace]byte
 	lower := appendLower(space[:0], q.Action)
 	var list []Match
+
 	for layer, policies := range [][]Policy{s.Identity, s.Boundary, s.Session} {
 		for _, p := range policies {
 			if p.Document == nil {
@@ -75,11 +76,13 @@ func length(list []string) (n int) {
 	return n
 }
 
-// ContextKeys lists the condition keys that the document's conditions and variables ask for: as
+// ContextKeys lists the condition keys that the document's conditions and variables look up: as
 // written where they are first seen, each once whatever its case, sorted.
 func (d *Document) ContextKeys() []string {
 	var keys []string
 	seen := make(map[string]bool)
+
+	// Keys are compared without regard to case and keep their first spelling.
 	add := func(name string) {
 		if lower := strings.ToLower(name); !seen[lower] {
 			seen[lower] = true
@@ -93,6 +96,7 @@ func (d *Document) ContextKeys() []string {
 			}
 		}
 	}
+
 	for _, s := range d.Statements {
 		addAll(s.resources)
 		for _, c := range s.Conditions {
@@ -100,6 +104,7 @@ func (d *Document) ContextKeys() []string {
 			addAll(c.texts)
 		}
 	}
+
 	slices.SortFunc(keys, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
 	return keys
 }

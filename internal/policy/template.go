@@ -33,6 +33,8 @@ type variable struct {
 func compileTemplate(text string, variables, wild bool) (template, error) {
 	var t template
 	var b strings.Builder
+
+	// The text so far ends at a variable, or at the end: it goes behind the variable before it.
 	flush := func() {
 		if n := len(t.rest); n > 0 {
 			t.rest[n-1].text = b.String()
@@ -41,6 +43,7 @@ func compileTemplate(text string, variables, wild bool) (template, error) {
 		}
 		b.Reset()
 	}
+
 	for text != "" {
 		plain, after := text, ""
 		found := false
@@ -50,11 +53,14 @@ func compileTemplate(text string, variables, wild bool) (template, error) {
 		if wild {
 			plain = encodeWildcards(plain)
 		}
+
 		b.WriteString(plain)
 		text = after
 		if !found {
 			break
 		}
+
+		// What follows "${" is a variable, or a character that would otherwise mean something.
 		v, escape, rest, err := readVariable(after)
 		if err != nil {
 			return t, err
@@ -67,6 +73,7 @@ func compileTemplate(text string, variables, wild bool) (template, error) {
 		}
 		text = rest
 	}
+
 	flush()
 	t.literal = literalLength(t.text)
 	return t, nil
@@ -79,6 +86,7 @@ func readVariable(text string) (v variable, escape, rest string, err error) {
 	if end < 0 {
 		return v, "", "", errors.New("has a variable that does not end")
 	}
+
 	name := strings.TrimSpace(text[:end])
 	if text[end] == '}' && (name == "*" || name == "?" || name == "$") {
 		return v, name, text[end+1:], nil
@@ -86,10 +94,13 @@ func readVariable(text string) (v variable, escape, rest string, err error) {
 	if i := strings.IndexByte(name, ':'); i <= 0 || i == len(name)-1 || strings.ContainsAny(name, "${*?'\"") {
 		return v, "", "", fmt.Errorf("has the variable %q, which is no prefix and name, like aws:username", name)
 	}
+
 	v.name, v.key = name, strings.ToLower(name)
 	if text[end] == '}' {
 		return v, "", text[end+1:], nil
 	}
+
+	// Only a default in single quotes may come between the name and the brace.
 	quoted, found := strings.CutPrefix(strings.TrimLeft(text[end+1:], " "), "'")
 	fallback, after, closed := strings.Cut(quoted, "'")
 	after, ended := strings.CutPrefix(strings.TrimLeft(after, " "), "}")

@@ -48,8 +48,7 @@ func (s *scratch) namedHashes(r *Request, check func(where, value string) error)
 	return nil
 }
 
-// wholeBody refuses the words that stand for a body that is not signed, or not
-// as a whole.
+// wholeBody refuses the words that stand for a body that is unsigned or signed in pieces.
 func wholeBody(where, value string) error {
 	if value == "UNSIGNED-PAYLOAD" || strings.HasPrefix(value, "STREAMING-") {
 		return invalid(StepBody, "%s is %s; this service accepts only the SHA-256 of the body in lower-case hexadecimal digits", where, quote(value))
@@ -57,8 +56,7 @@ func wholeBody(where, value string) error {
 	return nil
 }
 
-// checkBody puts the hash of the body in place, and refuses a request that
-// names another one.
+// checkBody stores the hash of the body, and refuses a request that names a different one.
 func (s *scratch) checkBody(r *Request) error {
 	hex.Encode(s.body[:], r.BodyHash[:])
 	return s.namedHashes(r, func(where, value string) error {
@@ -117,18 +115,24 @@ func escapedOnce(path string) bool {
 func (s *scratch) build(r *Request, c *claim, sent variant) []byte {
 	b := append(s.canonical[:0], r.Method...)
 	b = append(b, '\n')
+
+	// The path: escaped once more, or as the client sent it.
 	if sent.path {
 		b = append(b, s.path...)
 	} else {
 		b = appendPath(b, s.path)
 	}
 	b = append(b, '\n')
+
+	// The query, without the signature.
 	if sent.query {
 		b = s.query.appendSent(b)
 	} else {
 		b = s.query.appendStrict(b, s.omit)
 	}
 	b = append(b, '\n')
+
+	// The signed headers and the body's hash end the canonical request.
 	b = append(b, s.headers...)
 	b = append(b, '\n')
 	b = append(b, c.signedHeaders...)
@@ -136,6 +140,7 @@ func (s *scratch) build(r *Request, c *claim, sent variant) []byte {
 	b = append(b, s.body[:]...)
 	s.canonical = b
 
+	// The string to sign names the canonical request by its hash.
 	hash := sha256.Sum256(b)
 	var free [blockSize]byte
 	b = append(s.toSign[:0], free[:]...)

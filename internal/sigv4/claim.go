@@ -34,6 +34,7 @@ type claim struct {
 // readClaim finds the one signature of a request.
 func readClaim(r *Request, q *query) (c claim, err error) {
 	header, inQuery := r.Header["Authorization"], q.signed()
+
 	switch {
 	case len(header) == 0 && !inQuery:
 		return c, missing()
@@ -48,6 +49,7 @@ func readClaim(r *Request, q *query) (c claim, err error) {
 	default:
 		err = c.fromHeader(r.Header, header[0])
 	}
+
 	if err == nil && len(c.signature) != 64 {
 		err = incomplete(StepForm, "the signature has %d characters; it must be 64 lower-case hexadecimal digits", len(c.signature))
 	}
@@ -78,6 +80,8 @@ func (c *claim) parseAuthorization(h string) (credential string, err error) {
 	if !ok || !strings.HasPrefix(rest, " ") {
 		return "", incomplete(StepForm, "the Authorization header must begin with %q and a space", algorithm)
 	}
+
+	// Exchanging the values leaves in value what the part had before: not empty if it comes twice.
 	for more := true; more; {
 		var part string
 		part, rest, more = strings.Cut(rest, ",")
@@ -96,6 +100,7 @@ func (c *claim) parseAuthorization(h string) (credential string, err error) {
 			return "", incomplete(StepForm, "the Authorization header gives %s twice", name)
 		}
 	}
+
 	switch {
 	case credential == "":
 		return "", incomplete(StepForm, "the Authorization header has no Credential")
@@ -137,6 +142,7 @@ func (c *claim) parseDate(date string) error {
 	return nil
 }
 
+// fromQuery reads the claim of a presigned URL.
 func (c *claim) fromQuery(q *query, h http.Header) error {
 	c.presigned = true
 	names := [...]string{paramAlgorithm, paramCredential, paramDate, paramExpires, paramSignedHeaders, paramSignature}
@@ -146,11 +152,13 @@ func (c *claim) fromQuery(q *query, h http.Header) error {
 			return incomplete(StepForm, "the query of the presigned URL has no %s", name)
 		}
 	}
+
 	credential, date, expires := values[1], values[2], values[3]
 	c.signedHeaders, c.signature = values[4], values[5]
 	if values[0] != algorithm {
 		return incomplete(StepForm, "%s is %s; it must be %q", paramAlgorithm, quote(values[0]), algorithm)
 	}
+
 	var ok bool
 	if c.expires, ok = parseExpires(expires); !ok {
 		return incomplete(StepForm, "%s is %s; it must be a number of seconds from 1 to %d", paramExpires, quote(expires), maxExpires)
@@ -158,6 +166,8 @@ func (c *claim) fromQuery(q *query, h http.Header) error {
 	if err := c.parseCredential(paramCredential, credential); err != nil {
 		return err
 	}
+
+	// Clients may carry the session token in a header instead, as long as it is not in both.
 	c.token, ok = q.get(paramToken)
 	if header := h["X-Amz-Security-Token"]; len(header) > 0 {
 		if ok {
@@ -182,6 +192,7 @@ func parseExpires(s string) (time.Duration, bool) {
 // parseCredential reads "key/yyyymmdd/region/service/aws4_request".
 func (c *claim) parseCredential(name, credential string) error {
 	var parts [5]string
+
 	rest := credential
 	for i := range parts {
 		var more bool
@@ -196,6 +207,7 @@ func (c *claim) parseCredential(name, credential string) error {
 	if !validAccessKey(parts[0]) {
 		return incomplete(StepForm, "the access key in %s must be 1 to %d printable ASCII characters", name, maxAccessKey)
 	}
+
 	c.accessKeyID, c.day, c.scope = parts[0], parts[1], Scope{Region: parts[2], Service: parts[3]}
 	return nil
 }

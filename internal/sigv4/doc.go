@@ -9,7 +9,7 @@
 //   - Screen refuses without the body, and before it is read, whatever no body
 //     could mend.
 //   - What acts on a request must be signed: host always, and every x-amz-*
-//     header that is present, so that nobody can add an x-amz-chime-bearer or
+//     header that is present, so that no proxy can add an x-amz-chime-bearer or
 //     exchange a session token on the way.
 //   - The canonical path is the path as sent, escaped once more, as every AWS
 //     service but S3 does it; a path signed as sent is accepted where it can

@@ -43,8 +43,8 @@ const (
 	StepSignature = "signature" // the comparison
 )
 
-// Error is the refusal of a request. Message is written for whoever debugs
-// their own signer and holds nothing secret.
+// Error is the refusal of a request. Message is written for the author of a
+// signer and holds nothing secret.
 type Error struct {
 	Code    string // value of x-amzn-ErrorType
 	Status  int    // HTTP status, 400 or 403

@@ -40,6 +40,7 @@ func appendStrict(b []byte, s string) ([]byte, bool) {
 		if unreserved[c] {
 			continue
 		}
+
 		b = append(b, s[start:i]...)
 		if c == '%' {
 			var ok bool
@@ -48,6 +49,7 @@ func appendStrict(b []byte, s string) ([]byte, bool) {
 			}
 			i += 2
 		}
+
 		if unreserved[c] {
 			b = append(b, c)
 		} else {

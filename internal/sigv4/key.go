@@ -66,7 +66,7 @@ func newKeyCache(size int) *keyCache {
 	return &keyCache{slots: make([]atomic.Pointer[cachedKey], slots)}
 }
 
-// get gives the signing key of a secret. index is the place of scope among the
+// get returns the signing key of a secret. index is that of scope among the
 // scopes of the verifier.
 func (c *keyCache) get(secret, day string, index int, scope Scope) *signingKey {
 	var onStack [blockSize]byte // a secret has 40 bytes

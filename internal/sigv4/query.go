@@ -52,6 +52,7 @@ func (q *query) parse(raw string) error {
 		if len(q.pairs) == maxParams {
 			return incomplete(StepForm, "the query has more than %d parameters", maxParams)
 		}
+
 		var p pair
 		var ok1, ok2, equals bool
 		p.rawKey, p.rawValue, equals = strings.Cut(piece, "=")
@@ -61,11 +62,13 @@ func (q *query) parse(raw string) error {
 		p.value = len(q.text)
 		q.text, ok2 = appendStrict(q.text, p.rawValue)
 		p.end = len(q.text)
+
 		if !ok1 || !ok2 {
 			return incomplete(StepForm, "the query parameter %s has a percent sign that begins no escape", quote(p.rawKey))
 		}
 		q.pairs = append(q.pairs, p)
 	}
+
 	if len(q.pairs) > 1 {
 		q.sort()
 	}
@@ -82,8 +85,8 @@ func (q *query) sort() {
 	})
 }
 
-// refuseDoubled refuses a second value for a parameter that decides who the
-// caller is: another reader might pick the other one.
+// refuseDoubled refuses a second value for a parameter that decides the
+// caller's identity: another reader might pick the other value.
 func (q *query) refuseDoubled() error {
 	for i := 1; i < len(q.pairs); i++ {
 		name := q.key(&q.pairs[i])
@@ -94,7 +97,7 @@ func (q *query) refuseDoubled() error {
 	return nil
 }
 
-// get gives the decoded value of a parameter whose name needs no escapes, and
+// get returns the decoded value of a parameter whose name needs no escapes, and
 // whether it is there.
 func (q *query) get(name string) (string, bool) {
 	for i := range q.pairs {
@@ -116,8 +119,8 @@ func (q *query) signed() bool {
 	return false
 }
 
-// appendStrict appends the canonical query. omit names a parameter to leave
-// out besides the signature; empty for none.
+// appendStrict appends the canonical query without the signature and without
+// the parameter omit, empty for none.
 func (q *query) appendStrict(b []byte, omit string) []byte {
 	first := true
 	for i := range q.pairs {
@@ -125,10 +128,12 @@ func (q *query) appendStrict(b []byte, omit string) []byte {
 		if name := q.key(p); string(name) == paramSignature || (omit != "" && string(name) == omit) {
 			continue
 		}
+
 		if !first {
 			b = append(b, '&')
 		}
 		first = false
+
 		b = append(b, q.key(p)...)
 		b = append(b, '=')
 		b = append(b, q.value(p)...)
@@ -144,16 +149,19 @@ func (q *query) appendSent(b []byte) []byte {
 	slices.SortFunc(q.pairs, func(x, y pair) int {
 		return cmp.Or(strings.Compare(x.rawKey, y.rawKey), strings.Compare(x.rawValue, y.rawValue))
 	})
+
 	first := true
 	for i := range q.pairs {
 		p := &q.pairs[i]
 		if string(q.key(p)) == paramSignature {
 			continue
 		}
+
 		if !first {
 			b = append(b, '&')
 		}
 		first = false
+
 		b = append(b, p.rawKey...)
 		if !p.bare {
 			b = append(b, '=')

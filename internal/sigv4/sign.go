@@ -44,12 +44,14 @@ func (s Signer) Sign(req *http.Request, bodyHash [sha256.Size]byte, at time.Time
 	if req.Header == nil {
 		req.Header = make(http.Header)
 	}
+
 	c := s.claim(at)
 	req.Header.Set("X-Amz-Date", c.date)
 	req.Header.Del("Authorization")
 	if c.token != "" {
 		req.Header.Set("X-Amz-Security-Token", c.token)
 	}
+
 	signature, err := s.signature(req, &c, bodyHash)
 	if err != nil {
 		return fmt.Errorf("sigv4: sign: %w", err)
@@ -69,6 +71,8 @@ func (s Signer) Presign(req *http.Request, bodyHash [sha256.Size]byte, at time.T
 	if seconds < 1 || seconds > maxExpires {
 		return fmt.Errorf("sigv4: a presigned URL lives from 1 to %d seconds, not %s", maxExpires, expires)
 	}
+
+	// Every parameter but the signature is signed, so they are added before it is computed.
 	c := s.claim(at)
 	c.presigned = true
 	c.signedHeaders = strings.Join(signedNames(req.Header), ";")
@@ -82,6 +86,7 @@ func (s Signer) Presign(req *http.Request, bodyHash [sha256.Size]byte, at time.T
 	if c.token != "" {
 		added = append(added, [2]string{paramToken, c.token})
 	}
+
 	raw := []byte(req.URL.RawQuery)
 	for _, p := range added {
 		if len(raw) > 0 {
@@ -124,6 +129,8 @@ func (s Signer) signature(req *http.Request, c *claim, bodyHash [sha256.Size]byt
 	if s.Scope.Region == "" || s.Scope.Service == "" {
 		return "", errors.New("the scope lacks the region or the service")
 	}
+
+	// A client may hand over a request without method or Host, which net/http fills in when it sends.
 	req.URL.RawQuery = strings.ReplaceAll(req.URL.RawQuery, "+", "%20")
 	r := Request{
 		Method: req.Method, Target: req.URL.RequestURI(), Host: req.Host, Header: req.Header,
@@ -141,6 +148,8 @@ func (s Signer) signature(req *http.Request, c *claim, bodyHash [sha256.Size]byt
 	if err != nil {
 		return "", err
 	}
+
+	// The same parsers as the verifier's, so that nothing is signed that it would refuse.
 	work.path = path
 	if err := work.query.parse(raw); err != nil {
 		return "", err
@@ -148,6 +157,7 @@ func (s Signer) signature(req *http.Request, c *claim, bodyHash [sha256.Size]byt
 	if work.query.signed() != c.presigned || c.presigned && req.Header.Get("Authorization") != "" {
 		return "", errors.New("the request is signed already in the other way")
 	}
+
 	names := signedNames(req.Header)
 	c.signedHeaders = strings.Join(names, ";")
 	if err := checkHeaders(req.Header, names, false); err != nil {
@@ -159,6 +169,7 @@ func (s Signer) signature(req *http.Request, c *claim, bodyHash [sha256.Size]byt
 	if err := work.checkBody(&r); err != nil {
 		return "", err
 	}
+
 	key := deriveKey(s.Credentials.SecretAccessKey, c.day, c.scope)
 	mac := key.mac(work.build(&r, c, variant{}))
 	return hex.EncodeToString(mac[:]), nil

@@ -55,8 +55,8 @@ type Request struct {
 	HeaderOnly bool
 }
 
-// FromHTTP describes a request that net/http's server received. Callers that
-// know of a TLS connection which net/http does not, set Secure themselves.
+// FromHTTP describes a request that net/http's server received. Secure is set
+// by the caller where net/http does not know of the TLS connection.
 func FromHTTP(r *http.Request, bodyHash [sha256.Size]byte) Request {
 	return Request{
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header,
@@ -64,9 +64,9 @@ func FromHTTP(r *http.Request, bodyHash [sha256.Size]byte) Request {
 	}
 }
 
-// Keys knows the secrets.
+// Keys looks up the secrets of access keys.
 type Keys interface {
-	// SecretKey gives the secret of an access key, and who holds it, in a form
+	// SecretKey returns the secret of an access key, and its holder in a form
 	// that Verify hands back untouched. sessionToken is empty for a long-term
 	// key. It returns ErrUnknownKey, ErrInvalidToken or ErrExpiredToken (also
 	// wrapped) to refuse; any other error is a failure of the server. The
@@ -109,7 +109,7 @@ type Options struct {
 	// have signed when a proxy passes another Host on.
 	PublicHosts []string
 	// Explain adds to the refusal of a wrong signature what the server
-	// computed. It helps people who write a signer.
+	// computed, for authors of signers.
 	Explain bool
 
 	// unsignedToken accepts a session token outside the signature, as one of
@@ -134,6 +134,7 @@ func New(o Options) (*Verifier, error) {
 			return nil, fmt.Errorf("sigv4: scope %q lacks a region or a service", s.Region+"/"+s.Service)
 		}
 	}
+
 	if o.Now == nil {
 		return nil, errors.New("sigv4: options have no clock")
 	}
@@ -145,6 +146,7 @@ func New(o Options) (*Verifier, error) {
 	if o.KeyCache <= 0 {
 		o.KeyCache = DefaultKeyCache
 	}
+
 	return &Verifier{
 		options: o,
 		cache:   newKeyCache(o.KeyCache),
@@ -165,8 +167,8 @@ func orDefault(d, standard time.Duration) time.Duration {
 // refuses, Verify refuses. It lets a server refuse a request before it reads
 // the body. Without keys (nil) it looks up nothing.
 //
-// It tells a known access key from an unknown one, as the answer of Verify
-// does, and AWS's.
+// Its answer distinguishes a known access key from an unknown one, as those of
+// Verify and of AWS do.
 func (v *Verifier) Screen(ctx context.Context, r *Request, keys Keys) error {
 	s := v.borrow()
 	defer v.giveBack(s)
@@ -174,6 +176,7 @@ func (v *Verifier) Screen(ctx context.Context, r *Request, keys Keys) error {
 	if err != nil || keys == nil {
 		return err
 	}
+
 	_, _, err = keys.SecretKey(ctx, c.accessKeyID, c.token)
 	if err == nil {
 		return nil
@@ -197,18 +200,21 @@ func (v *Verifier) Verify(ctx context.Context, r *Request, keys Keys) (Result, e
 	if err := s.checkBody(r); err != nil {
 		return Result{}, err
 	}
+
 	secret, principal, err := keys.SecretKey(ctx, c.accessKeyID, c.token)
 	var refusal *Error
 	if err != nil {
 		if refusal = KeyRefusal(err); refusal == nil {
 			return Result{}, fmt.Errorf("look up access key: %w", err)
 		}
-		// Go on with a secret nobody has, so that the time taken does not tell
-		// a known key from an unknown one.
+		// Go on with a secret that no key has, so that the time taken does not
+		// distinguish a known key from an unknown one.
 		secret = ""
 	} else if secret == "" {
 		return Result{}, errors.New("look up access key: the secret is empty")
 	}
+
+	// The strict form first, then the other spellings that clients are known to sign.
 	key := v.cache.get(secret, c.day, index, c.scope)
 	matches := s.matches(r, &c, key)
 	var hosts []string
@@ -216,12 +222,14 @@ func (v *Verifier) Verify(ctx context.Context, r *Request, keys Keys) (Result, e
 		hosts = candidates(r, v.options.PublicHosts)
 		matches = s.matchesOtherwise(r, &c, key, hosts)
 	}
+
 	if refusal != nil {
 		return Result{}, refusal
 	}
 	if !matches {
 		return Result{}, v.mismatch(s, r, &c, hosts)
 	}
+
 	return Result{
 		AccessKeyID: c.accessKeyID, SessionToken: c.token, Scope: v.options.Scopes[index],
 		Presigned: c.presigned, SignedAt: c.signedAt, Principal: principal,
@@ -235,18 +243,21 @@ func (v *Verifier) giveBack(s *scratch) {
 	v.scratch.Put(s)
 }
 
-// check makes every check that needs neither key nor body, leaving in s what
-// the signature is computed from. It returns the place of the scope among the
-// options.
+// check makes every check that needs neither key nor body, and leaves in s what
+// the signature is computed from. It returns the index of the scope among the
+// options' scopes.
 func (v *Verifier) check(s *scratch, r *Request) (c claim, scope int, err error) {
 	path, query, err := splitTarget(r)
 	if err != nil {
 		return c, 0, err
 	}
+
 	s.path = path
 	if err = s.query.parse(query); err != nil {
 		return c, 0, err
 	}
+
+	// What the request claims: its key, scope, date and signed headers.
 	if c, err = readClaim(r, &s.query); err != nil {
 		return c, 0, err
 	}
@@ -256,12 +267,15 @@ func (v *Verifier) check(s *scratch, r *Request) (c claim, scope int, err error)
 	if err = v.checkClock(&c); err != nil {
 		return c, 0, err
 	}
+
+	// What the signature covers: everything that acts on the request.
 	if s.signed, err = signedList(s.signed[:0], c.signedHeaders); err != nil {
 		return c, 0, err
 	}
 	if err = checkHeaders(r.Header, s.signed, v.options.unsignedToken); err != nil {
 		return c, 0, err
 	}
+
 	if s.headers, s.spelling, err = appendHeaders(s.headers[:0], s.spelling, r, r.Host, s.signed); err != nil {
 		return c, 0, err
 	}
@@ -307,6 +321,8 @@ func (v *Verifier) checkScope(c *claim) (int, error) {
 			return i, nil
 		}
 	}
+
+	// Say which half of the scope is wrong, so that the client's setting can be found.
 	for _, scope := range v.options.Scopes {
 		if scope.Service == c.scope.Service {
 			regions = append(regions, scope.Region)
@@ -351,6 +367,7 @@ func (v *Verifier) mismatch(s *scratch, r *Request, c *claim, hosts []string) er
 		Message: "the signature does not match the request, nor with Host as " + strings.Join(tried, ", ") +
 			": check the secret key, that the path is escaped twice and the query once, and that proxies pass Host and the path on as they were signed",
 	}
+
 	if v.options.Explain {
 		s.headers, s.spelling, _ = appendHeaders(s.headers[:0], s.spelling, r, r.Host, s.signed) // as check made them
 		toSign := s.build(r, c, variant{})
