@@ -39,7 +39,7 @@ func (t actions) find(x *exchange) (*api.Operation, error) {
 	if op := t[key]; op != nil {
 		return op, nil
 	}
-	if x.stranger.Protocol == api.JSON {
+	if x.fallback.Protocol == api.JSON {
 		return nil, unknownOperation(http.StatusBadRequest, "no operation has the X-Amz-Target "+quote(key.target))
 	}
 	return nil, &api.Error{Type: "InvalidAction", Code: "InvalidAction", Status: http.StatusBadRequest,
@@ -50,33 +50,33 @@ func (t actions) find(x *exchange) (*api.Operation, error) {
 // its XML namespace: https://sts.amazonaws.com/doc/2011-06-15/.
 func version(op *api.Operation) string { return path.Base(op.Namespace) }
 
-// strangers stand for the operation of a request that belongs to none, so that
+// fallbackOps stand for the operation of a request that belongs to none, so that
 // its error has the shape of its protocol.
-type strangers struct {
+type fallbackOps struct {
 	rest, json *api.Operation
 	query      map[string]*api.Operation // by version
 	noVersion  *api.Operation
 }
 
-const strangerName = "unknown"
+const unknownName = "unknown"
 
-func newStrangers(operations []api.Operation) *strangers {
-	s := &strangers{
-		rest:      &api.Operation{Name: strangerName, Protocol: api.RESTJSON},
-		json:      &api.Operation{Name: strangerName, Protocol: api.JSON},
+func newFallbackOps(operations []api.Operation) *fallbackOps {
+	s := &fallbackOps{
+		rest:      &api.Operation{Name: unknownName, Protocol: api.RESTJSON},
+		json:      &api.Operation{Name: unknownName, Protocol: api.JSON},
 		query:     map[string]*api.Operation{},
-		noVersion: &api.Operation{Name: strangerName, Protocol: api.Query, Namespace: "https://sts.amazonaws.com/doc/2011-06-15/"},
+		noVersion: &api.Operation{Name: unknownName, Protocol: api.Query, Namespace: "https://sts.amazonaws.com/doc/2011-06-15/"},
 	}
 	for i := range operations {
 		if op := &operations[i]; op.Protocol == api.Query {
-			s.query[version(op)] = &api.Operation{Name: strangerName, Protocol: api.Query, Namespace: op.Namespace}
+			s.query[version(op)] = &api.Operation{Name: unknownName, Protocol: api.Query, Namespace: op.Namespace}
 		}
 	}
 	return s
 }
 
-// of is the stranger for a request whose body is not known yet.
-func (s *strangers) of(r *http.Request) *api.Operation {
+// of returns the fallback for a request whose body is not known yet.
+func (s *fallbackOps) of(r *http.Request) *api.Operation {
 	switch protocol(r) {
 	case api.JSON:
 		return s.json
@@ -86,15 +86,15 @@ func (s *strangers) of(r *http.Request) *api.Operation {
 	return s.rest
 }
 
-// ofVersion is the stranger for a form of that version.
-func (s *strangers) ofVersion(version string) *api.Operation {
+// ofVersion returns the fallback for a form of that version.
+func (s *fallbackOps) ofVersion(version string) *api.Operation {
 	if op := s.query[version]; op != nil {
 		return op
 	}
 	return s.noVersion
 }
 
-// protocol tells the protocols apart: what is posted to / is a target or a
+// protocol returns the protocol of a request: what is posted to / is a target or a
 // form, everything else is REST.
 func protocol(r *http.Request) api.Protocol {
 	switch {

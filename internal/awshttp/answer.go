@@ -13,12 +13,12 @@ import (
 const (
 	headerRequestID = "X-Amzn-Requestid"
 	headerErrorType = "X-Amzn-Errortype"
-	// SDKs read the one or the other, or wait as long as they please (docs/spec/clients.md 3).
+	// SDKs read one of the two, or wait as long as they please (docs/spec/clients.md 3).
 	headerRetryAfter   = "Retry-After"       // whole seconds
 	headerRetryAfterMS = "X-Amz-Retry-After" // milliseconds
 )
 
-// Shared header values; nobody changes them.
+// Shared header values; they are never changed.
 var contentTypes = map[api.Protocol][]string{
 	api.RESTJSON: {"application/json"},
 	api.JSON:     {"application/x-amz-json-1.1"},
@@ -30,10 +30,13 @@ func (t *transport) answer(x *exchange, err error) int {
 	op := x.operation()
 	status := op.Status
 	h := x.w.Header()
+
 	h[headerRequestID] = []string{x.id}
 	if x.unread {
 		x.leaveUnread()
 	}
+
+	// SDKs dispatch on the error's type, and wait as long as the answer says.
 	if err != nil {
 		e := t.fault(x, err)
 		status, x.errorType = e.Status, e.Type
@@ -46,14 +49,16 @@ func (t *transport) answer(x *exchange, err error) int {
 		}
 		x.buf = op.AppendError(x.buf[:0], e, x.id)
 	}
+
 	if status == http.StatusNoContent {
 		x.w.WriteHeader(status)
 		return status
 	}
+
 	h["Content-Type"] = contentTypes[op.Protocol]
 	h["Content-Length"] = []string{strconv.Itoa(len(x.buf))}
 	x.w.WriteHeader(status)
-	x.bytes, _ = x.w.Write(x.buf) // a client that left meanwhile cannot be told
+	x.bytes, _ = x.w.Write(x.buf) // the client may be gone; the answer is over either way
 	return status
 }
 
@@ -70,7 +75,7 @@ func (x *exchange) leaveUnread() {
 	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(unreadTimeout))
 }
 
-// roundedUp is a positive duration in whole units, so that no client comes back too early.
+// roundedUp returns a positive duration in whole units, so that no client comes back too early.
 func roundedUp(d, unit time.Duration) string {
 	return strconv.FormatInt(int64((d+unit-1)/unit), 10)
 }

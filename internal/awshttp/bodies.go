@@ -25,13 +25,13 @@ const DefaultBodyBytes = 64 << 20
 // openShare is the part of the budget, one in so many, that requests without a signature have.
 const openShare = 8
 
-// busyWait is how long a caller is asked to wait when the budget is used up.
+// busyWait is the Retry-After of a request that finds the budget used up.
 const busyWait = time.Second
 
 // Bodies is the budget of the request bodies in memory, of all requests together. Bytes are taken
-// before they are read and given back after the answer. Requests without a signature have an eighth
-// of it together, so that strangers cannot take the room of customers. It is safe for concurrent
-// use.
+// before they are read and given back after the answer. Requests without a signature share an
+// eighth
+// of it, so that they cannot crowd out signed requests. It is safe for concurrent use.
 type Bodies struct {
 	limit       int64
 	used, open  atomic.Int64 // open is part of used

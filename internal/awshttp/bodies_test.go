@@ -122,14 +122,14 @@ func TestBodiesShareABudget(t *testing.T) {
 			t.Fatalf("refused: %d %s", a.status, a.body)
 		}
 	}
-	stranger := func() *http.Request { return target("", "AWSCognitoIdentityService.GetId", "{}") }
+	fallback := func() *http.Request { return target("", "AWSCognitoIdentityService.GetId", "{}") }
 	customer := func() *http.Request { return send("x") }
 
 	held := 0
 	for ; bodies.Stats().OpenUsed+16<<10 <= bodies.Stats().OpenLimit; held++ {
-		hold(stranger())
+		hold(fallback())
 	}
-	refused := f.do(filled(stranger()))
+	refused := f.do(filled(fallback()))
 	refused.expect(t, 503, "ServiceUnavailableException", "")
 	if refused.header.Get("Retry-After") != "1" {
 		t.Errorf("no time to wait: %v", refused.header)

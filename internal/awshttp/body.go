@@ -22,9 +22,10 @@ var (
 	errForm = api.ValidationError.Errorf("the form in the body of the request cannot be read")
 )
 
-// screen refuses a request before its body is read, and says how much of one it may have and out of
+// screen refuses a request before its body is read, and decides how long a body it may have and out
+// of
 // which share. A form has to be read before it is known whether its operation needs a signature:
-// what the gate has against it is kept until then.
+// the gate's refusal of it is kept until then.
 func (t *transport) screen(x *exchange) error {
 	if !identityEncoding(x.r.Header) {
 		return errEncoding
@@ -32,8 +33,10 @@ func (t *transport) screen(x *exchange) error {
 	if err := refuseDoubled(x.r.Header); err != nil {
 		return err
 	}
+
+	// Targets name an operation that needs no signature in a header, so they skip the gate here.
 	x.limit = MaxRESTBody
-	switch x.stranger.Protocol {
+	switch x.fallback.Protocol {
 	case api.JSON:
 		if t.open[x.action()] != nil {
 			x.limit, x.loan.open = MaxOpenBody, true
@@ -42,12 +45,14 @@ func (t *transport) screen(x *exchange) error {
 	case api.Query:
 		x.limit = MaxFormBody
 	}
+
 	if x.r.ContentLength == 0 {
 		return nil // the gate decides at once
 	}
 	t.sign(x)
+
 	err := t.options.Gate.Screen(x.r.Context(), &x.signed)
-	if refused, ok := errors.AsType[*sigv4.Error](err); ok && x.stranger.Protocol == api.Query {
+	if refused, ok := errors.AsType[*sigv4.Error](err); ok && x.fallback.Protocol == api.Query {
 		x.limit, x.loan.open, x.refused = MaxOpenBody, true, refused
 		return nil
 	}
@@ -61,9 +66,9 @@ func (t *transport) read(x *exchange) (err error) {
 	}
 	x.input.Body = x.buf
 	x.input.Query, x.queryErr = parseQuery(x.r.URL.RawQuery)
-	if x.stranger.Protocol == api.Query {
+	if x.fallback.Protocol == api.Query {
 		x.input.Form, x.formErr = parseForm(x.buf)
-		x.stranger = t.unknown.ofVersion(x.input.Form.Get("Version"))
+		x.fallback = t.unknown.ofVersion(x.input.Form.Get("Version"))
 	}
 	return nil
 }
@@ -112,11 +117,11 @@ func identityEncoding(h http.Header) bool {
 	return true
 }
 
-// firstRead is how much room a body gets before any of it has arrived, in
+// firstRead is how much space a body gets before any of it has arrived, in
 // bytes: a length that is only announced costs no memory.
 const firstRead = 4 << 10
 
-// readBody reads the body into x.buf, up to the limit. Each piece of room is taken from the budget
+// readBody reads the body into x.buf, up to the limit. Each piece of space is taken from the budget
 // before it is filled.
 func (t *transport) readBody(x *exchange) error {
 	x.buf = x.buf[:0]
@@ -126,6 +131,8 @@ func (t *transport) readBody(x *exchange) error {
 	if x.r.ContentLength == 0 {
 		return nil
 	}
+
+	// One byte more than the limit shows that a body without a length is too long.
 	for room := 0; ; {
 		if len(x.buf) == room {
 			more := min(max(firstRead, room/2), int(x.limit)+1-room)
@@ -135,8 +142,10 @@ func (t *transport) readBody(x *exchange) error {
 			room += more
 			x.buf = slices.Grow(x.buf, more)
 		}
+
 		n, err := x.r.Body.Read(x.buf[len(x.buf):room])
 		x.buf = x.buf[:len(x.buf)+n]
+
 		switch {
 		case int64(len(x.buf)) > x.limit:
 			return errTooLarge

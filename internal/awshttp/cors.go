@@ -23,7 +23,7 @@ const corsMaxAge = 86400 // seconds
 
 // allowOrigins answers preflights, and gives every other answer, errors
 // included, the headers that let a page read it. Both need no signature and
-// tell nothing but what this file says.
+// reveal only what is in this file.
 func allowOrigins(allowed func(origin string) bool, next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowOriginFunc: allowed,

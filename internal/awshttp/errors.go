@@ -61,7 +61,7 @@ func unknownOperation(status int, message string) error {
 
 // Undeclared reports whether an operation answered an error that its model
 // does not declare, which typed clients cannot catch by name. One is on
-// purpose: DescribeAppInstanceUser says that a user does not exist (spec
+// purpose: DescribeAppInstanceUser answers that a user does not exist (spec
 // 10.5), because applications rely on it. ValidationError and AccessDenied are
 // nowhere declared in the query protocol. Faults of the server may come from
 // every operation of the protocols that do not model them.

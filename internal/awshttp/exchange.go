@@ -28,18 +28,18 @@ type exchange struct {
 	loan    loan          // what the body holds of the budget
 	unread  bool          // the answer leaves a part of the body unread
 	signed  sigv4.Request // for the gate
-	refused *sigv4.Error  // what the gate has against a form, which counts unless its operation is open
+	refused *sigv4.Error  // the gate's refusal of a form, which counts unless its operation is open
 
 	input    api.Input
 	queryErr error // of a query that cannot be read; the gate speaks first
 	formErr  error // of a form that cannot be read
 
-	stranger  *api.Operation // stands for op until that is known
+	fallback  *api.Operation // stands for op until that is known
 	op        *api.Operation
 	principal *access.Principal // nil when the operation is open
 	errorType string            // of the answer, if that is an error
 	step      string            // that refused the caller: of the verification, or IAM
-	failure   error             // what a 5xx answer does not tell the client
+	failure   error             // what a 5xx answer does not reveal to the client
 	bytes     int               // of the answer's body that were sent
 	buf       []byte            // the body of the request, then of the answer
 }
@@ -73,22 +73,27 @@ func (t *transport) release(x *exchange) {
 
 // serve answers a request, whatever happens to it.
 func (t *transport) serve(x *exchange) {
-	x.stranger = t.unknown.of(x.r)
+	x.fallback = t.unknown.of(x.r)
 	var err error
+
+	// Each step runs when those before it have succeeded; the first error is the answer.
 	if x.id, err = chime.NewUUID(t.options.Random); err == nil {
 		err = t.screen(x)
 	}
 	if err == nil {
 		err = t.read(x)
 	}
+
 	x.unread = err != nil && x.r.ContentLength != 0
 	if err == nil {
 		err = t.run(x)
 	}
+
 	if err != nil && x.r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		t.observe(x, statusClientLeft)
 		panic(http.ErrAbortHandler) // not even an empty answer, which would be a 200
 	}
+
 	t.observe(x, t.answer(x, err))
 }
 
@@ -104,9 +109,13 @@ func (t *transport) run(x *exchange) (err error) {
 			err = &panicError{value: v, stack: debug.Stack()}
 		}
 	}()
+
+	// The gate first: nothing of a request is interpreted before its signature is good.
 	if err := t.admit(x); err != nil {
 		return err
 	}
+
+	// The request, in the form of today's API.
 	x.input.Path, x.input.Header = x.r.PathValue, x.r.Header
 	legacy := isLegacy(x.op, x.input.Body)
 	if legacy {
@@ -116,6 +125,8 @@ func (t *transport) run(x *exchange) (err error) {
 	if err != nil {
 		return err
 	}
+
+	// What the caller may do, and how fast.
 	ctx, from := x.r.Context(), t.source(x.r)
 	if x.principal != nil {
 		if err := t.options.Gate.Authorize(ctx, x.principal, x.op, req, from); err != nil {
@@ -128,9 +139,12 @@ func (t *transport) run(x *exchange) (err error) {
 	if x.op.SigningName != "chime" { // those go on without the cost of a context
 		ctx = access.WithCaller(ctx, x.principal, from)
 	}
+
 	if err := t.pages.open(x.op, req); err != nil {
 		return err
 	}
+
+	// Page tokens are the store's inside the service and sealed outside.
 	resp, err := x.op.Call(ctx, req)
 	if err == nil {
 		err = t.pages.seal(x.op, resp)
@@ -139,6 +153,7 @@ func (t *transport) run(x *exchange) (err error) {
 		t.reportUndeclared(x, err)
 		return err
 	}
+
 	x.buf = x.buf[:0]
 	if x.op.Status != http.StatusNoContent {
 		x.buf = x.op.AppendResponse(x.buf, resp, x.id)
@@ -149,8 +164,8 @@ func (t *transport) run(x *exchange) (err error) {
 	return nil
 }
 
-// admit finds the operation of a request: one that is open, or else, behind
-// the gate and nowhere but there, one of the guarded routes.
+// admit finds the operation of a request: one that is open, or else, only
+// behind the gate, one of the guarded routes.
 func (t *transport) admit(x *exchange) (err error) {
 	if x.op = t.open[x.action()]; x.op != nil {
 		return x.formErr
@@ -158,18 +173,22 @@ func (t *transport) admit(x *exchange) (err error) {
 	if x.refused != nil {
 		return x.refused
 	}
+
 	t.sign(x)
 	x.signed.BodyHash = sha256.Sum256(x.input.Body)
 	var service string
 	if x.principal, service, err = t.options.Gate.Verify(x.r.Context(), &x.signed); err != nil {
 		return err
 	}
+
+	// Faults of the query are reported only to callers with a good signature.
 	if x.queryErr != nil {
 		return x.queryErr
 	}
 	if x.op, err = t.guarded.find(x); err != nil {
 		return err
 	}
+
 	if service != x.op.SigningName {
 		return &sigv4.Error{Code: sigv4.CodeInvalid, Status: http.StatusForbidden, Step: sigv4.StepScope,
 			Message: "the credential scope names the service " + quote(service) + "; " + x.op.Name + " is signed for " + quote(x.op.SigningName)}
@@ -184,7 +203,7 @@ func (t *transport) sign(x *exchange) {
 	x.signed.Secure, x.signed.HeaderOnly = t.options.Secure(x.r), !t.options.Presigned
 }
 
-// source tells conditions where a request came from.
+// source describes for conditions where a request came from.
 func (t *transport) source(r *http.Request) access.Source {
 	from := access.Source{Remote: r.RemoteAddr, Secure: t.options.Secure(r)}
 	if agent := r.Header["User-Agent"]; len(agent) > 0 {
@@ -193,13 +212,14 @@ func (t *transport) source(r *http.Request) access.Source {
 	return from
 }
 
-// originForm gives path and query of a request target. A client that takes the
+// originForm returns path and query of a request target. A client that takes the
 // server for a proxy sends a whole URL.
 func originForm(target string) string {
 	_, rest, absolute := strings.Cut(target, "://")
 	if !absolute || target[0] == '/' {
 		return target
 	}
+
 	i := strings.IndexAny(rest, "/?")
 	switch {
 	case i < 0:
@@ -215,12 +235,12 @@ func (x *exchange) operation() *api.Operation {
 	if x.op != nil {
 		return x.op
 	}
-	return x.stranger
+	return x.fallback
 }
 
-// action is the operation that a request to / asks for.
+// action returns the operation that a request to / names.
 func (x *exchange) action() action {
-	switch x.stranger.Protocol {
+	switch x.fallback.Protocol {
 	case api.JSON:
 		return action{target: x.r.Header["X-Amz-Target"][0]}
 	case api.Query:
@@ -230,17 +250,19 @@ func (x *exchange) action() action {
 }
 
 // parseQuery reads a query as it was signed: a plus is a plus. No operation has
-// a parameter that may come twice, and of two another reader might believe the
-// first.
+// a parameter that may come twice, and another reader might believe the first of
+// two.
 func parseQuery(raw string) (url.Values, error) {
 	if raw == "" {
 		return nil, nil
 	}
 	values := make(url.Values)
+
 	for more := true; more; {
 		var pair string
 		pair, raw, more = strings.Cut(raw, "&")
 		name, value, _ := strings.Cut(pair, "=")
+
 		name, err := url.PathUnescape(name)
 		if err != nil {
 			return nil, api.BadRequest("", "the name of a query parameter has a percent sign that begins no escape")
@@ -251,6 +273,7 @@ func parseQuery(raw string) (url.Values, error) {
 		if values.Has(name) {
 			return nil, api.BadRequest(name, "the query parameter %s is given twice", quote(name))
 		}
+
 		values[name] = []string{value}
 	}
 	return values, nil

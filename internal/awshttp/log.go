@@ -10,7 +10,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// logInterval lies between two log lines whose number callers decide, strangers among them.
+// logInterval lies between two log lines of a kind whose number the callers decide, with or without
+// keys.
 const logInterval = time.Second
 
 // stepPolicy is the step of a refusal by IAM, after those of sigv4.
@@ -23,9 +24,9 @@ func newSamplers(now func() time.Time) samplers {
 	return samplers{ops.NewSampler(logInterval, now), ops.NewSampler(logInterval, now), ops.NewSampler(logInterval, now)}
 }
 
-// observe logs an answer and counts it. Faults of the server are told loudly and refusals to those
-// who listen for information, both once a second with the number of those left out; all others only
-// to those who listen for detail, or ask for an access log.
+// observe logs an answer and counts it. Faults of the server are logged at error and refusals at
+// info, both once a second with the number of those left out; all other answers at debug, or at
+// info with an access log.
 func (t *transport) observe(x *exchange, status int) {
 	op, took := x.operation().Name, t.options.Now().Sub(x.start)
 	if t.options.Observe != nil {
@@ -34,11 +35,15 @@ func (t *transport) observe(x *exchange, status int) {
 	if x.step != "" && t.options.Refused != nil {
 		t.options.Refused(x.step, x.errorType)
 	}
+
 	level, omitted := t.level(x)
 	ctx := x.r.Context()
 	if !t.options.Log.Enabled(ctx, level) {
 		return
 	}
+
+	// Attributes depend on the kind of answer: what led to a refusal, what the access log adds,
+	// a cause.
 	attrs := append(make([]slog.Attr, 0, 18), x.attrs()...)
 	attrs = append(attrs, slog.Int("status", status), slog.Float64("took_seconds", took.Round(time.Microsecond).Seconds()))
 	if x.errorType != "" {
@@ -59,18 +64,21 @@ func (t *transport) observe(x *exchange, status int) {
 	if x.failure != nil {
 		attrs = append(attrs, slog.Any("cause", x.failure))
 	}
+
 	if p, ok := x.failure.(*panicError); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
+
 	t.options.Log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// level is the level of an answer's line, and how many of its kind were left out before it.
+// level returns the level of an answer's line, and how many of its kind were left out before it.
 func (t *transport) level(x *exchange) (level slog.Level, omitted uint64) {
 	level = slog.LevelDebug
 	if t.options.AccessLog {
 		level = slog.LevelInfo
 	}
+
 	sampler, loud := t.samplers.refused, slog.LevelInfo
 	switch {
 	case x.failure != nil && isUnavailable(x.failure):
@@ -80,6 +88,7 @@ func (t *transport) level(x *exchange) (level slog.Level, omitted uint64) {
 	case x.step == "" || t.options.AccessLog:
 		return level, 0
 	}
+
 	if omitted, ok := sampler.Sample(); ok {
 		return loud, omitted
 	}
@@ -103,7 +112,8 @@ func (x *exchange) attrs() []slog.Attr {
 	return attrs
 }
 
-// accessAttrs are what an access log has besides. A bearer counts once the request is verified.
+// accessAttrs are the further attributes of an access log. A bearer counts once the request is
+// verified.
 func (x *exchange) accessAttrs() []slog.Attr {
 	attrs := []slog.Attr{slog.Int("bytes", x.bytes), slog.String("user_agent", cut(x.r.UserAgent()))}
 	if x.principal != nil {

@@ -15,8 +15,8 @@ import (
 type PageKey [32]byte
 
 // pages seals the page tokens of lists on their way to clients and opens them when they come back.
-// A token holds a key of the store, and with it ids and positions that concern the
-// server alone; whose list it is, and of which parameters, the store checks itself.
+// A token holds a key of the store, and with it ids and positions that are internal to the
+// server; the list and the parameters that it belongs to are checked by the store.
 type pages struct {
 	aead   cipher.AEAD
 	random io.Reader // of nonces, safe for concurrent use
@@ -42,11 +42,13 @@ func (p *pages) open(op *api.Operation, req api.Request) error {
 	paged, ok := req.(api.PagedRequest)
 	if !ok || *paged.PageToken() == nil || **paged.PageToken() == "" {
 		return nil
+
 	}
 	raw, err := pageTokens.DecodeString(**paged.PageToken())
 	if err != nil || len(raw) < p.aead.NonceSize() {
 		return store.ErrPageToken
 	}
+
 	nonce := raw[:p.aead.NonceSize()]
 	plain, err := p.aead.Open(nil, nonce, raw[len(nonce):], []byte(op.Name))
 	if err != nil {
@@ -63,6 +65,7 @@ func (p *pages) seal(op *api.Operation, resp api.Response) error {
 	if !ok || *paged.PageToken() == "" {
 		return nil
 	}
+
 	plain := *paged.PageToken()
 	sealed := make([]byte, p.aead.NonceSize(), p.aead.NonceSize()+len(plain)+p.aead.Overhead())
 	if _, err := io.ReadFull(p.random, sealed); err != nil {

@@ -9,13 +9,13 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 )
 
-// routes find the operation of a request that is verified.
+// routes find the operation of a verified request.
 type routes struct {
 	rest    map[string]*route // by "GET /channels/{channelArn}"
 	mux     *http.ServeMux    // over rest
 	actions actions
-	// selectors are the query parameters that tell operations on one path
-	// apart: operation and scope.
+	// selectors are the query parameters that distinguish operations on one path:
+	// operation and scope.
 	selectors map[string]bool
 }
 
@@ -30,12 +30,15 @@ func (t *routes) add(op *api.Operation) error {
 	if op.Protocol != api.RESTJSON {
 		return t.actions.add(op)
 	}
+
 	pattern := op.Method + " " + op.Path
 	r := t.rest[pattern]
 	if r == nil {
 		r = new(route)
 		t.rest[pattern] = r
 	}
+
+	// Two operations may share a path when their fixed queries differ.
 	for i, other := range r.operations {
 		if !maps.Equal(other.Query, op.Query) {
 			continue
@@ -48,6 +51,7 @@ func (t *routes) add(op *api.Operation) error {
 		}
 		return nil
 	}
+
 	r.operations = append(r.operations, op)
 	for name := range op.Query {
 		t.selectors[name] = true
@@ -57,7 +61,7 @@ func (t *routes) add(op *api.Operation) error {
 
 const messagingService = "chime-sdk-messaging"
 
-// build makes the mux, or names the patterns that the mux cannot tell apart.
+// build makes the mux, or names the patterns that are ambiguous to the mux.
 func (t *routes) build() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -71,13 +75,13 @@ func (t *routes) build() (err error) {
 	return nil
 }
 
-// find gives the operation of a request in the given protocol, or the error
-// that its sender gets.
+// find returns the operation of a request in the given protocol, or the error
+// for its sender.
 func (t *routes) find(x *exchange) (*api.Operation, error) {
-	if x.stranger.Protocol != api.RESTJSON {
+	if x.fallback.Protocol != api.RESTJSON {
 		return t.actions.find(x)
 	}
-	v := verdict{}
+	v := muxMatch{}
 	t.mux.ServeHTTP(&v, x.r)
 	// The mux lets GET patterns answer HEAD.
 	if v.route == nil || v.route.operations[0].Method != x.r.Method {
@@ -89,26 +93,26 @@ func (t *routes) find(x *exchange) (*api.Operation, error) {
 // route is one method and path, and the operations that its query selects.
 type route struct{ operations []*api.Operation }
 
-// ServeHTTP only says which route was matched.
-func (r *route) ServeHTTP(w http.ResponseWriter, _ *http.Request) { w.(*verdict).route = r }
+// ServeHTTP only records which route was matched.
+func (r *route) ServeHTTP(w http.ResponseWriter, _ *http.Request) { w.(*muxMatch).route = r }
 
-// verdict is where the mux leaves its choice. What the mux would answer by
+// muxMatch is where the mux leaves its choice. What the mux would answer by
 // itself, redirects and pages of text, is dropped.
-type verdict struct {
+type muxMatch struct {
 	route   *route
 	dropped http.Header
 }
 
-func (v *verdict) Header() http.Header {
+func (v *muxMatch) Header() http.Header {
 	if v.dropped == nil {
 		v.dropped = http.Header{}
 	}
 	return v.dropped
 }
-func (*verdict) Write(b []byte) (int, error) { return len(b), nil }
-func (*verdict) WriteHeader(int)             {}
+func (*muxMatch) Write(b []byte) (int, error) { return len(b), nil }
+func (*muxMatch) WriteHeader(int)             {}
 
-// choose takes the operation whose fixed query is exactly the selectors of the
+// choose returns the operation whose fixed query is exactly the selectors of the
 // request.
 func (r *route) choose(selectors map[string]bool, query url.Values) (*api.Operation, error) {
 	given, selector := 0, ""
@@ -117,11 +121,13 @@ func (r *route) choose(selectors map[string]bool, query url.Values) (*api.Operat
 			given, selector = given+len(values), name
 		}
 	}
+
 	for _, op := range r.operations {
 		if len(op.Query) == given && satisfies(query, op.Query) {
 			return op, nil
 		}
 	}
+
 	if given == 0 {
 		return nil, unknownOperation(http.StatusNotFound, "operations of this method and path are told apart by a query parameter, which is missing")
 	}

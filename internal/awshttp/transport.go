@@ -16,16 +16,16 @@ import (
 	"github.com/carillon-chat/carillon/internal/throttle"
 )
 
-// Gate decides who calls and whether they may. access.Service is one.
+// Gate decides which principal calls and whether it may. access.Service is one.
 type Gate interface {
 	// Screen refuses a request whose body has not been read, by what no body could mend. Its errors
 	// are those of Verify.
 	Screen(ctx context.Context, r *sigv4.Request) error
-	// Verify gives the principal that signed the request, and the service that it
+	// Verify returns the principal that signed the request, and the service that it
 	// was signed for. Its error is a *sigv4.Error or an *api.Error, or a failure
 	// of the server.
 	Verify(ctx context.Context, r *sigv4.Request) (p *access.Principal, service string, err error)
-	// Authorize asks IAM whether the principal may make the call.
+	// Authorize decides by IAM whether the principal may make the call.
 	Authorize(ctx context.Context, p *access.Principal, op *api.Operation, req api.Request, from access.Source) error
 }
 
@@ -45,11 +45,11 @@ type Options struct {
 	// Presigned accepts requests that are signed in their URL. The messaging
 	// clients sign /connect alone so, which is not of this package.
 	Presigned bool
-	// AllowOrigin tells the web origins that browsers may call from; nil allows
+	// AllowOrigin reports whether browsers may call from a web origin; nil allows
 	// every one. No cookies are used.
 	AllowOrigin func(origin string) bool
-	// Explain tells the sender of a refused signature what the server
-	// computed, when the gate says so. For development.
+	// Explain adds to the refusal of a signature what the server computed, when the
+	// gate includes it. For development.
 	Explain bool
 
 	// PageKey seals page tokens; with the same key they survive a restart. Nil makes one.
@@ -64,14 +64,15 @@ type Options struct {
 	// Random makes request ids and must be safe for concurrent use; nil means
 	// crypto/rand.
 	Random io.Reader
-	// Observe, if set, is told of every answer but those to CORS preflights.
+	// Observe, if set, is called for every answer but those to CORS preflights.
 	// The operation is a name of the model or "unknown". Status 499 means that
 	// the client left before there was an answer.
 	Observe func(operation string, status int, d time.Duration)
-	// Refused, if set, is told of every caller that was refused: the step, one of sigv4's or
+	// Refused, if set, is called for every caller that was refused: the step, one of sigv4's or
 	// "policy", and the error type. Both are of small closed sets.
 	Refused func(step, errorType string)
-	// AccessLog writes a line for every answer at the level info, with who called from where.
+	// AccessLog writes a line for every answer at the level info, with the principal and its
+	// address.
 	AccessLog bool
 }
 
@@ -80,7 +81,7 @@ type transport struct {
 	options Options
 	open    actions // operations without a signature: no REST operation is one
 	guarded routes  // every other operation, found behind the gate only
-	unknown *strangers
+	unknown *fallbackOps
 
 	samplers samplers
 	pages    pages
@@ -92,6 +93,8 @@ func New(o Options) (http.Handler, error) {
 	if o.Gate == nil {
 		return nil, errors.New("awshttp: options have no gate")
 	}
+
+	// Defaults for what the options leave out.
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -107,7 +110,8 @@ func New(o Options) (http.Handler, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	t := &transport{options: o, open: actions{}, guarded: newRoutes(), unknown: newStrangers(o.Operations), samplers: newSamplers(o.Now)}
+
+	t := &transport{options: o, open: actions{}, guarded: newRoutes(), unknown: newFallbackOps(o.Operations), samplers: newSamplers(o.Now)}
 	if o.PageKey == nil {
 		o.PageKey = new(PageKey)
 		if _, err := io.ReadFull(rand.Reader, o.PageKey[:]); err != nil {
@@ -118,6 +122,8 @@ func New(o Options) (http.Handler, error) {
 	if t.pages, err = newPages(*o.PageKey, rand.Reader); err != nil {
 		return nil, err
 	}
+
+	// Ambiguous routes are found here, before the first request.
 	for i := range o.Operations {
 		if err := t.register(&o.Operations[i]); err != nil {
 			return nil, fmt.Errorf("awshttp: %s of %s: %w", o.Operations[i].Name, o.Operations[i].Service, err)
@@ -126,6 +132,7 @@ func New(o Options) (http.Handler, error) {
 	if err := t.guarded.build(); err != nil {
 		return nil, fmt.Errorf("awshttp: %w", err)
 	}
+
 	return allowOrigins(o.AllowOrigin, t), nil
 }
 

@@ -6,12 +6,15 @@
 // change, so there is never one without the other. Two calls at the same moment are put in
 // order by the store's transactions.
 //
-// The window is measured in store time, and nothing of an answer's place depends on the time of day:
+// The window is measured in store time, and where an answer is kept does not depend on the time of
+// day:
 // a clock that is set, back or forward, neither hides an answer nor keeps one.
 //
-// A token belongs to what the names of its call mean at the time: the next channel of an id, and the
-// next user, know nothing of it. Whether it outlives what its call made is the operation's to say: a
-// resource that was deleted is made anew, since the answer would name one that is not there; a message
+// A token belongs to what the names of its call mean at the time: the next channel of an id, and
+// the
+// next user, do not share it. Whether it outlives what its call made is up to the operation: a
+// resource that was deleted is made anew, since the answer would name one that is not there; a
+// message
 // that an admin deleted is not sent again.
 package idempotency
 
@@ -39,7 +42,7 @@ type Tokens struct {
 	Clock  *store.Clock
 }
 
-// Scope says whose token a token is. The same text in another scope is another token.
+// Scope is what a token belongs to. The same text in another scope is another token.
 type Scope struct {
 	Operation string
 	App       string    // id of the app instance; empty for operations above them
@@ -51,11 +54,11 @@ type Scope struct {
 // Call is one request with its token. It is prepared before the transaction, so that no hashing is
 // done under a writer's lock, and may be used by every run of it, one after another.
 type Call struct {
-	tokens  Tokens
-	token   bool
-	place   [keyLen]byte // a key of store.Replies; the bucket is set when it is used
-	request [hashLen]byte
-	within  within
+	tokens   Tokens
+	token    bool
+	replyKey [keyLen]byte // a key of store.Replies; the bucket is set when it is used
+	request  [hashLen]byte
+	within   within
 }
 
 // within is what names in the scope of a call stand for.
@@ -85,25 +88,27 @@ func (t Tokens) Call(scope Scope, params any) (Call, error) {
 	sum := sha256.Sum256(encoded)
 	c := Call{tokens: t, token: true, request: [hashLen]byte(sum[:])}
 	hash := scope.hash()
-	store.Key(c.place[:0]).Num(0).Num(binary.BigEndian.Uint64(hash[:8])).Num(binary.BigEndian.Uint64(hash[8:]))
+	store.Key(c.replyKey[:0]).Num(0).Num(binary.BigEndian.Uint64(hash[:8])).Num(binary.BigEndian.Uint64(hash[8:]))
 	return c, nil
 }
 
 // key is where the answer is when it was remembered in the bucket. It is valid until the next call
 // of key.
 func (c *Call) key(bucket int64) store.Key {
-	_ = store.Key(c.place[:0]).Num(uint64(bucket))
-	return c.place[:]
+	_ = store.Key(c.replyKey[:0]).Num(uint64(bucket))
+	return c.replyKey[:]
 }
 
-// Within narrows the call to what names in its scope stand for, which only the transaction knows: the
+// Within binds the call to what the names in its scope stand for, which only the transaction knows:
+// the
 // UID of a channel and the position of the log at which the bearer was made. The token of a call
-// within another channel of the same id, or of a former holder of the bearer's id, is another token.
+// within another channel of the same id, or of a former holder of the bearer's id, is another
+// token.
 func (c *Call) Within(uid string, since uint64) { c.within = within{uid, since} }
 
 // Do answers as the first call with the token did, or makes the change and remembers its
-// answer: what the operation needs to answer again, such as an id. exists tells of an answer
-// whether what it names is there still; nil stands for answers that are given in any case.
+// answer: what the operation needs to answer again, such as an id. exists reports whether
+// what an answer names still exists; nil stands for answers that are given in any case.
 func (c *Call) Do(tx store.Tx, exists func(value string) (bool, error), change func() (value string, err error)) (string, error) {
 	value, found, err := c.Recall(tx, exists)
 	if err != nil || found {
@@ -121,6 +126,8 @@ func (c *Call) Recall(r store.Reader, exists func(value string) (bool, error)) (
 	if !c.token {
 		return "", false, nil
 	}
+
+	// The window spans two buckets: that of now and the one before.
 	now := c.tokens.now()
 	bucket := c.tokens.bucket(now)
 	for _, b := range [...]int64{bucket, bucket - c.tokens.window()} {
@@ -134,6 +141,8 @@ func (c *Call) Recall(r store.Reader, exists func(value string) (bool, error)) (
 		if !found || reply.Expires <= now || c.within != (within{reply.UID, reply.Since}) {
 			continue
 		}
+
+		// An answer that names what was deleted since does not count, whatever its parameters.
 		if exists != nil {
 			if found, err = exists(reply.Value); err != nil {
 				return "", false, err
@@ -141,6 +150,7 @@ func (c *Call) Recall(r store.Reader, exists func(value string) (bool, error)) (
 				continue
 			}
 		}
+
 		if !bytes.Equal(reply.Request, c.request[:]) {
 			return "", false, errOtherParameters
 		}
@@ -163,8 +173,8 @@ func (c *Call) Remember(tx store.Tx, value string) error {
 	return store.Replies.Put(tx, c.key(c.tokens.bucket(now)), reply)
 }
 
-// Forget removes the answers whose window has passed, as one range. Call it now and then;
-// between calls, answers past their window take room but are never given.
+// Forget removes the answers whose window has passed, as one range. Call it periodically;
+// between calls, answers past their window take space but are never given.
 func (t Tokens) Forget(tx store.Tx) error {
 	oldest := t.bucket(t.now()) - t.window()
 	if oldest <= 0 {
@@ -187,7 +197,7 @@ func (t Tokens) window() int64 {
 // within its window is in the bucket of now or in the one before, and old buckets go as one range.
 func (t Tokens) bucket(now int64) int64 { return now - now%t.window() }
 
-// hash tells scopes apart: the columns keep their ends.
+// hash distinguishes scopes: the columns keep their ends.
 func (s Scope) hash() [hashLen]byte {
 	const most = 512 // bytes that most scopes fit in
 	columns := store.Key(make([]byte, 0, most)).

@@ -2,7 +2,7 @@ package idempotency
 
 import "sync"
 
-// Recent does for calls that write nothing what Call does for the others: it remembers their
+// Recent is Call for calls that write nothing: it remembers their
 // answers in memory, for the window at most, and forgets early rather than grow. The zero
 // value is ready.
 type Recent struct {
@@ -29,13 +29,15 @@ func (r *Recent) Do(c *Call, value string) (answer string, repeated bool, err er
 	if !c.token {
 		return value, false, nil
 	}
+
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := c.tokens.now()
 	if now >= r.since+c.tokens.window() || len(r.current) >= maxRecent || r.current == nil {
 		r.previous, r.current, r.since = r.current, make(map[recentKey]recentReply), now
 	}
-	key := recentKey(c.place[columnLen:])
+
+	key := recentKey(c.replyKey[columnLen:])
 	for _, replies := range [...]map[recentKey]recentReply{r.current, r.previous} {
 		reply, found := replies[key]
 		if !found || reply.expires <= now || reply.within != c.within {
@@ -46,6 +48,7 @@ func (r *Recent) Do(c *Call, value string) (answer string, repeated bool, err er
 		}
 		return reply.value, true, nil
 	}
+
 	r.current[key] = recentReply{c.request, value, now + c.tokens.window(), c.within}
 	return value, false, nil
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Sampler bounds how often a log line is written whose number callers decide, strangers among
-// them: one in each interval, with the number of those that were left out before it. It is safe for
+// Sampler bounds how often a log line is written whose number the callers decide:
+// one in each interval, with the number of those that were left out before it. It is safe for
 // concurrent use.
 type Sampler struct {
 	every time.Duration

@@ -8,9 +8,9 @@ import (
 
 // buckets keeps for each bucket when it will be full again, and nothing for one that is full. A
 // call moves that moment by the interval of its rate; it is refused when the bucket would need
-// longer than from empty to full. So a bucket is one number, which no clock has to move.
+// longer than from empty to full. So a bucket is one number, and needs no timer to fill.
 type buckets struct {
-	seed   maphash.Seed // of this process: nobody can make keys collide
+	seed   maphash.Seed // of this process, so that clients cannot make keys collide
 	shards [shards]shard
 }
 
@@ -53,20 +53,24 @@ func (b *buckets) claim(r rate, id, part string) claim {
 	return claim{rate: r, key: h.Sum64()}
 }
 
-// take takes one call from the bucket of each claim, or none and tells which bucket lacks most
-// and for how long. The order of the claims may change.
+// take takes one call from the bucket of each claim, or none, and returns the rate of the bucket
+// that
+// lacks most and how long it lacks. The order of the claims may change.
 func (b *buckets) take(now int64, claims []claim) (short rate, wait time.Duration) {
 	b.lock(claims)
 	defer b.unlock(claims)
+
 	for _, c := range claims {
 		least := b.shards[c.shard()].until(c.key, now) - c.rate.burst()
 		if lacks := time.Duration(least + c.rate.interval - now); lacks > wait {
 			short, wait = c.rate, lacks
 		}
 	}
+
 	if wait > 0 {
 		return short, wait
 	}
+
 	for _, c := range claims {
 		s := &b.shards[c.shard()]
 		s.tidy(now)
@@ -75,12 +79,13 @@ func (b *buckets) take(now int64, claims []claim) (short rate, wait time.Duratio
 	return rate{}, 0
 }
 
-// reserve takes one call from a bucket although it may have none yet, and tells when it will have: in
-// wait, which is at most patience. Otherwise it takes nothing.
+// reserve takes one call from a bucket although it may have none yet, and returns when it will have
+// one: in wait, which is at most patience. Otherwise it takes nothing.
 func (b *buckets) reserve(now int64, c claim, patience time.Duration) (wait time.Duration, reserved bool) {
 	s := &b.shards[c.shard()]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	s.tidy(now)
 	full := s.until(c.key, now) + c.rate.interval
 	if wait = time.Duration(full - now - c.rate.burst()); wait > patience {
@@ -135,9 +140,9 @@ func (b *buckets) has(key uint64) bool {
 // until is when the bucket is full, which is at the earliest now.
 func (s *shard) until(key uint64, now int64) int64 { return max(s.full[key], now) }
 
-// tidy forgets the buckets that are full, which is no loss: an unknown bucket is full. It looks
+// tidy forgets the buckets that are full, which is no loss: an unknown bucket is full. It sweeps
 // no more often than any bucket takes to fill, so that each entry costs a look or two. A map
-// keeps the room that it once had, so one that was much larger is made again.
+// never shrinks, so one that was much larger is made again.
 func (s *shard) tidy(now int64) {
 	if now < s.sweep {
 		return
@@ -149,6 +154,7 @@ func (s *shard) tidy(now int64) {
 			delete(s.full, key)
 		}
 	}
+
 	if len(s.full) >= s.filled/4 {
 		return
 	}

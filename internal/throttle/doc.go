@@ -8,8 +8,8 @@
 //
 //   - In any stretch of time no scope gets more than the rate times that time, and the burst.
 //   - A call that falls under several rates takes from all of their buckets or from none: what is
-//     refused uses nothing up, so a caller that waits as long as it is told gets in.
+//     refused uses nothing up, so a caller that waits as long as Retry-After says gets in.
 //   - Rates that are off cost nothing: a Limiter without rates is nil, and a nil Limiter admits.
-//   - With rates on there is no lock for all, nothing is allocated for a scope that is known, and
+//   - With rates on there is no global lock, nothing is allocated for a scope that is known, and
 //     buckets that are full again are forgotten, so memory follows the calls of the last seconds.
 package throttle

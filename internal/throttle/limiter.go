@@ -13,7 +13,7 @@ type Options struct {
 	// Rates are calls a second by the name of the rate; zero, or none, means that it is off.
 	Rates map[string]int
 	// Elastic reports whether a channel is an elastic one, which may have a rate of its own. It
-	// is asked about channels that no bucket is known of. Nil: no channel is.
+	// is called for channels without a bucket. Nil: no channel is.
 	Elastic func(ctx context.Context, channelARN string) bool
 	Now     func() time.Time // nil means time.Now
 }
@@ -59,7 +59,7 @@ type rate struct {
 // fill, nanoseconds.
 func (r rate) burst() int64 { return int64(r.calls) * burstSeconds * r.interval }
 
-// New makes a Limiter, or nil when every rate is off. It refuses names that are no rate's and
+// New returns a Limiter, or nil when every rate is off. It refuses names that are no rate's and
 // rates below zero or above MaxRate.
 func New(o Options) (*Limiter, error) {
 	rates, on, err := ratesOf(o.Rates)
@@ -73,6 +73,8 @@ func New(o Options) (*Limiter, error) {
 		services: make(map[string]rules), connect: rates[rateConnect], elastic: o.Elastic,
 		now: o.Now, start: o.Now(), buckets: newBuckets(),
 	}
+
+	// Operations find their rules by name; a group without operations counts all of its service.
 	for _, g := range groups {
 		r := rule{group: g, rate: rates[g.name], elasticRate: rates[g.elastic]}
 		if r.rate.calls == 0 && r.elasticRate.calls == 0 {
@@ -90,15 +92,18 @@ func New(o Options) (*Limiter, error) {
 		}
 		l.services[g.service] = service
 	}
+
 	return l, nil
 }
 
-// ratesOf gives every rate by its name, and whether any is on.
+// ratesOf returns every rate by its name, and whether any is on.
 func ratesOf(calls map[string]int) (rates map[string]rate, on bool, err error) {
 	rates = make(map[string]rate)
 	for i, name := range Names() {
 		rates[name] = rate{name: name, number: byte(i), per: "one user"}
 	}
+
+	// A refusal names what the rate is counted for.
 	for _, g := range groups {
 		for _, name := range [...]string{g.name, g.elastic} {
 			if r, known := rates[name]; known {
@@ -107,6 +112,7 @@ func ratesOf(calls map[string]int) (rates map[string]rate, on bool, err error) {
 			}
 		}
 	}
+
 	for name, n := range calls {
 		r, known := rates[name]
 		if !known {
@@ -125,12 +131,14 @@ func ratesOf(calls map[string]int) (rates map[string]rate, on bool, err error) {
 }
 
 // Admit takes what a call needs from its buckets, or refuses it with ThrottledClientException.
-// ctx is for the question whether a channel is elastic.
+// ctx is for Options.Elastic.
 func (l *Limiter) Admit(ctx context.Context, op *api.Operation, req api.Request) error {
 	if l == nil {
 		return nil
 	}
 	service := l.services[op.Service]
+
+	// All claims are taken together: a call that one rate refuses uses up none of the others.
 	var claims [maxClaims]claim
 	n := 0
 	for _, list := range [...][]rule{service.of[op.Name], service.every} {
@@ -144,6 +152,7 @@ func (l *Limiter) Admit(ctx context.Context, op *api.Operation, req api.Request)
 	if n == 0 {
 		return nil
 	}
+
 	short, wait := l.buckets.take(l.elapsed(), claims[:n])
 	if wait == 0 {
 		return nil
@@ -169,8 +178,8 @@ func (l *Limiter) claim(ctx context.Context, r *rule, req api.Request) (c claim,
 	return c, c.rate.calls > 0
 }
 
-// isElastic tells by the bucket that a channel has, as long as it has one, which of the two
-// rates is its own. So the store is asked about a channel now and then, and never to refuse.
+// isElastic decides which of its two rates a channel has: by the bucket that it has, else by
+// Options.Elastic. So the store is read only for the first call in a while, and never to refuse.
 func (l *Limiter) isElastic(ctx context.Context, standard, elastic claim, channelARN string) bool {
 	switch {
 	case l.elastic == nil || l.buckets.has(standard.key):
@@ -181,11 +190,11 @@ func (l *Limiter) isElastic(ctx context.Context, standard, elastic claim, channe
 	return l.elastic(ctx, channelARN)
 }
 
-// Connect takes what a new WebSocket of the user needs, and tells how long it has to wait for its
+// Connect takes what a new WebSocket of the user needs, and returns how long it has to wait for its
 // turn: turns are given in the order of the calls. It refuses a socket that would wait for longer
-// than patience. A turn that is not waited for is lost. A socket that had its turn and comes to
-// nothing after all is to be given back with NotConnected, so that a client in a loop gets in once it
-// may.
+// than patience. A turn that is not waited for is lost. A socket that had its turn and still fails
+// to open is to be given back with NotConnected, so that a client in a loop is not locked out by
+// its own failures.
 func (l *Limiter) Connect(userARN string, patience time.Duration) (wait time.Duration, err error) {
 	if l == nil || l.connect.calls == 0 {
 		return 0, nil
@@ -208,7 +217,7 @@ func (l *Limiter) NotConnected(userARN string) {
 // is set.
 func (l *Limiter) elapsed() int64 { return int64(l.now().Sub(l.start)) }
 
-// refusal names the rate, so that whoever reads it knows which setting it is.
+// refusal names the rate, so that its reader knows which setting it is.
 func (r rate) refusal(wait time.Duration) error {
 	what := "calls"
 	if r.calls == 1 {
