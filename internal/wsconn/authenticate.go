@@ -34,7 +34,7 @@ const (
 	stepPolicy  = "policy"  // what IAM allows
 )
 
-// wildClock is farther from the server's time than any client's clock is that tells the time at all.
+// wildClock is farther from the server's time than the clock of any working client.
 const wildClock = 24 * time.Hour
 
 // Guard decides about connect requests (spec 2.4).
@@ -43,14 +43,15 @@ type Guard struct {
 	// Secure reports whether a request came over TLS.
 	Secure func(*http.Request) bool
 	Now    func() time.Time
-	// Refused hears of each refusal: the step that failed, one of sigv4's, request or policy, and
-	// AWS's name of the error. Nil: nothing does.
+	// Refused is called for each refusal: the step that failed, one of sigv4's, request or policy,
+	// and
+	// AWS's name of the error. It may be nil.
 	Refused func(step, code string)
 }
 
 // Screen is a ScreenFunc. It refuses queries that are no presigned URL for this service. All that
-// a client of AWS may send goes on, because it tells by the close code whether to come back: wrong
-// and expired signatures and keys, and a clock that is wrong by less than a day.
+// a client of AWS may send goes on, because the client learns from the close code whether to come
+// back: wrong and expired signatures and keys, and a clock that is wrong by less than a day.
 func (g *Guard) Screen(r *http.Request) (refusal string) {
 	signed := sigv4.FromHTTP(r, sha256.Sum256(nil))
 	e, refused := errors.AsType[*sigv4.Error](g.Gate.Screen(r.Context(), &signed))
@@ -73,13 +74,14 @@ func (g *Guard) refused(step, code string) {
 	}
 }
 
-// Authenticate is an AuthenticateFunc. Every refusal is 4401, which tells clients not to try again
+// Authenticate is an AuthenticateFunc. Every refusal is 4401, on which clients do not try again
 // with the same credentials; its reason says what to mend and holds no secret.
 func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
 	signed := sigv4.FromHTTP(r, sha256.Sum256(nil))
 	from := access.Source{Remote: r.RemoteAddr, Secure: g.Secure(r), UserAgent: r.UserAgent()}
 	signed.Secure = from.Secure
 	c, err := g.Gate.Connect(ctx, &signed, from)
+
 	if err != nil {
 		refused, step, code := refusal(err)
 		if step != "" {
@@ -87,6 +89,7 @@ func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Gra
 		}
 		return realtime.Grant{}, refused
 	}
+
 	grant := realtime.Grant{
 		App: c.App, User: c.User, UserARN: c.UserARN, SessionID: c.SessionID, Expires: c.Expires,
 		Prefetch: c.Query.Get("prefetch-on") == "connect", PrefetchSort: c.Query.Get("prefetch-sort-by"),
@@ -94,6 +97,8 @@ func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Gra
 		Extras:   chime.ParseExtras(strings.Split(c.Query.Get("extras"), ",")),
 		Standing: c.Standing, Revision: c.Revision, Steady: c.Steady,
 	}
+
+	// Clients with extras send texts, each of which is authorised for its operation.
 	if grant.Extras != 0 { // such a client may have something to say
 		grant.Authorize = func(ctx context.Context, operation string, req api.Request) error {
 			return g.Gate.AuthorizeStanding(ctx, c.Standing, &api.Operation{SigningName: "chime", Name: operation}, req)
@@ -120,7 +125,7 @@ func (a authority) Confirm(ctx context.Context, standing any, app string, user c
 }
 
 // refusal puts an error into a close reason, the most useful words first: 123 bytes of it arrive.
-// One that is not about the request says nothing, and has no step.
+// An error that is not about the request has no details and no step.
 func refusal(err error) (refused *realtime.CloseError, step, code string) {
 	reason := ""
 	if e, ok := errors.AsType[*sigv4.Error](err); ok {

@@ -19,7 +19,7 @@ import (
 const (
 	causeClient       = "client"        // the client sent a close frame
 	causeLost         = "lost"          // the network broke, or the client left without a word
-	causeRefused      = "refused"       // authentication or the hub said no
+	causeRefused      = "refused"       // authentication or the hub refused it
 	causeHub          = "hub"           // the hub ended the session
 	causeExpired      = "expired"       // the credentials ended
 	causeShutdown     = "shutdown"      // Shutdown
@@ -63,22 +63,22 @@ const (
 // conn is one socket as the protocol sees it: the realtime.Transport of its session. Its link
 // moves the bytes.
 type conn struct {
-	srv      *Server
-	link     link
-	decoder  *decoder      // the reader's; nil between frames
-	deaf     bool          // the reader's: input is not looked at any more
-	muted    bool          // the reader's: nor is it read, and the client is left with what it sends
-	texts    bool          // the session wants the client's texts
-	deflated bool          // messages may be compressed
-	settled  bool          // it is not counted as pending any more; Server.mu guards it
-	heard    atomic.Uint32 // for what the peer sent something in time: signs of life
-	spent    time.Duration // the reader's: the end of what the client used up of its pace
+	srv        *Server
+	link       link
+	decoder    *decoder      // the reader's; nil between frames
+	deaf       bool          // the reader's: input is discarded
+	muted      bool          // the reader's: input is not even read and stays with the client
+	texts      bool          // the session wants the client's texts
+	deflated   bool          // messages may be compressed
+	notPending bool          // it does not count as pending; Server.mu guards it
+	heard      atomic.Uint32 // for what the peer sent something in time: signs of life
+	spent      time.Duration // the reader's: the end of what the client used up of its pace
 
 	mu         sync.Mutex
 	phase      phase
 	ready      bool    // the session has frames
 	reading    bool    // the reader has not ended
-	flushing   bool    // somebody writes, or is about to
+	flushing   bool    // a writer is at work, or about to be
 	peerClosed bool    // the peer's close frame came
 	drain      bool    // what the session holds goes out before the close frame
 	hard       bool    // the peer is given up
@@ -94,7 +94,7 @@ type conn struct {
 
 	from netip.AddrPort // the client's address
 
-	place place // in the wheel, which guards it
+	entry wheelEntry // in the wheel, which guards it
 }
 
 // link moves the bytes of one connection. It calls conn.flush when there is something to write,
@@ -102,11 +102,11 @@ type conn struct {
 type link interface {
 	// start lets input come, early first. It is called once.
 	start(early []byte)
-	// send writes out, which ends with the close frame if the batch says so. pending tells that
+	// send writes out, which ends with the close frame if the batch says so. pending reports that
 	// the peer does not take all of it now: the link keeps the rest and goes on later. flush alone
 	// calls it.
 	send(b *batch) (pending bool, err error)
-	// halfClose tells the peer that nothing more comes.
+	// halfClose ends our direction, so that the peer knows that nothing more comes.
 	halfClose()
 	// close gives the socket back. hard throws away what was not sent. Nothing else is called
 	// after it, except those that follow.
@@ -114,9 +114,9 @@ type link interface {
 
 	// The others are called under conn.mu.
 
-	// schedule has flush called soon, by somebody else.
+	// schedule has flush called soon, by another goroutine.
 	schedule()
-	// begin says that a send follows, which may take so long.
+	// begin announces a send, which may take so long.
 	begin(limit time.Duration)
 	// hurry bounds a write that is under way; 0 ends it.
 	hurry(limit time.Duration)
@@ -195,8 +195,8 @@ func (c *conn) shut(e ending) {
 	c.wake()
 }
 
-// giveUp ends the connection without a close frame. It does not block: it tells those who work
-// for the connection, who do the rest.
+// giveUp ends the connection without a close frame. It does not block: its reader and writer
+// find out and do the rest.
 func (c *conn) giveUp(cause string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -242,10 +242,12 @@ func (c *conn) received(p []byte) (goOn bool) {
 	if len(p) == 0 {
 		return true
 	}
+
 	if c.deaf {
 		c.muted = c.srv.pace.spend(&c.spent, 0, len(p)) > paceBurst
 		return true
 	}
+
 	c.heard.Store(sinceBoth)
 	d := c.decoder
 	if d == nil {
@@ -256,6 +258,8 @@ func (c *conn) received(p []byte) (goOn bool) {
 		c.deaf, c.muted = true, true
 		c.shut(ending{causeFlood, codePolicy, "the client sends too fast"}) // unless it closes already
 	}
+
+	// Decoders are lent: an idle connection holds none.
 	if c.decoder = d; c.deaf || d.idle() {
 		c.decoder = nil
 		d.release()
@@ -303,7 +307,7 @@ func (c *conn) pinged(payload []byte) {
 	c.say(ws.OpPong, payload)
 }
 
-// say has a control frame written. The caller holds mu.
+// say queues a control frame. The caller holds mu.
 func (c *conn) say(op ws.OpCode, payload []byte) {
 	if c.control == nil {
 		c.control = new([]byte)
@@ -327,12 +331,14 @@ func (c *conn) closedByPeer(body []byte) (goOn bool) {
 	return !over
 }
 
-// visit is the sweeper's: it ends what has expired or is late and, when due, pings a session. It
+// visit is called by the sweeper: it ends what has expired or is late and, when due, pings a
+// session. It
 // returns when the credentials expire.
 func (c *conn) visit(now time.Time, due, late bool) (expires time.Time) {
 	if late {
 		c.late()
 	}
+
 	c.mu.Lock()
 	if c.expires != 0 {
 		expires = c.srv.wheel.began.Add(time.Duration(c.expires) * time.Microsecond)
@@ -343,9 +349,11 @@ func (c *conn) visit(now time.Time, due, late bool) (expires time.Time) {
 		dead, beats = !c.ping(), c.session
 	}
 	c.mu.Unlock()
+
 	if beats != nil && !dead {
 		beats.Beat() // not under mu: it may call Ready
 	}
+
 	switch {
 	case dead:
 		c.giveUp(causePingTimeout)
@@ -403,7 +411,7 @@ func (c *conn) logEnd(log *slog.Logger) {
 		"user", c.user, "remote", c.from.String())
 }
 
-// writeCause tells what the failure of a write means.
+// writeCause returns the cause that the failure of a write stands for.
 func writeCause(err error) string {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return causeWriteTimeout

@@ -17,6 +17,7 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
 
+	// A turn covers authentication and attaching. The user's rate may end it in between.
 	var grant realtime.Grant
 	var session Session
 	var wait time.Duration // for the rate of the user's connections
@@ -32,6 +33,8 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 		session, refused = s.attach(ctx, grant, c)
 		return refused
 	})
+
+	// The connection waits for its rate without a turn, which others use meanwhile.
 	if wait > 0 { // without a turn
 		if refused = s.await(ctx, wait); refused == nil {
 			refused = s.inTurn(ctx, func(ctx context.Context) (refused *realtime.CloseError) {
@@ -40,11 +43,13 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 			})
 		}
 	}
+
 	if refused != nil {
 		s.refuse(c, refused)
 		s.logRefusal("websocket refused", "code", refused.Code, "reason", refused.Reason, "user", grant.UserARN, "remote", r.RemoteAddr)
 		return
 	}
+
 	c.attach(session, &grant)
 	s.admitted(c)
 	s.wheel.plan(c, grant.Expires)
@@ -68,8 +73,8 @@ func (s *Server) inTurn(ctx context.Context, do func(context.Context) *realtime.
 
 var errTooLate = &realtime.CloseError{Code: codeTryLater, Reason: "connecting took too long, try again"}
 
-// reserve asks the limiter for the user's next turn to connect. A connection that waits for it is
-// authenticated, so it gives its place among the pending back.
+// reserve reserves the user's next turn to connect. A connection that waits for it is
+// authenticated, so it does not count as pending any more.
 func (s *Server) reserve(c *conn, userARN string) (wait time.Duration, refused *realtime.CloseError) {
 	patience := s.opts.ConnectWait
 	if !s.mayWait() {
@@ -127,7 +132,7 @@ func unshare(g *realtime.Grant) {
 	g.ResumeFrom = strings.Clone(g.ResumeFrom)
 }
 
-// piece is the part within the whole if it is there, so that they share memory, else a copy.
+// piece returns the part within the whole if it is there, so that they share memory, else a copy.
 func piece(whole, part string) string {
 	if at := strings.Index(whole, part); at >= 0 {
 		return whole[at : at+len(part)]
@@ -135,7 +140,8 @@ func piece(whole, part string) string {
 	return strings.Clone(part)
 }
 
-// turn waits until few others are being connected, so that clients that return together do not
+// turn waits until few other connections are being made, so that clients that return together do
+// not
 // fill the queue of the scheduler, in which everything else waits too. It gives up with ctx.
 func (s *Server) turn(ctx context.Context) (done func()) {
 	select {

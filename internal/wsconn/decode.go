@@ -11,8 +11,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
-// decoder reads the frames of one client from bytes as they come, in pieces of any size. Control
-// frames come out of it, and whole texts if they are wanted; other data is checked and dropped.
+// decoder reads the frames of one client from bytes as they come, in pieces of any size. It returns
+// control frames, and whole texts if they are wanted; other data is checked and dropped.
 type decoder struct {
 	limit    int  // bytes of one data message, all its fragments together
 	texts    bool // they are wanted
@@ -53,7 +53,7 @@ func (d *decoder) release() {
 	decoders.Put(d)
 }
 
-// countFrames tells how many frames came since it was last called, empty ones and pieces of
+// countFrames returns how many frames came since it was last called, empty ones and pieces of
 // messages included.
 func (d *decoder) countFrames() int {
 	n := d.frames
@@ -62,9 +62,9 @@ func (d *decoder) countFrames() int {
 }
 
 // next consumes bytes from the front of p, which it overwrites, until a control frame is
-// complete or p is used up, and tells how many. op is 0 when there is no control frame. The
+// complete or p is used up, and returns how many. op is 0 when there is no control frame. The
 // payload stays valid until the following call. After an error the stream cannot be read on;
-// the error is the close frame that the client should get.
+// the error is the close frame for the client.
 func (d *decoder) next(p []byte) (n int, op ws.OpCode, payload []byte, err *realtime.CloseError) {
 	for {
 		if !d.inFrame {
@@ -77,6 +77,7 @@ func (d *decoder) next(p []byte) (n int, op ws.OpCode, payload []byte, err *real
 				return n, 0, nil, err
 			}
 		}
+
 		piece := p[n:min(len(p), n+int(d.header.Length)-d.seen)]
 		n += len(piece)
 		if err := d.payload(piece); err != nil {
@@ -85,6 +86,7 @@ func (d *decoder) next(p []byte) (n int, op ws.OpCode, payload []byte, err *real
 		if d.seen < int(d.header.Length) {
 			return n, 0, nil, nil
 		}
+
 		d.inFrame, d.headLen = false, 0
 		if d.header.OpCode.IsControl() {
 			return n, d.header.OpCode, d.control[:d.seen], nil
@@ -137,6 +139,7 @@ func (d *decoder) begin() *realtime.CloseError {
 		OpCode: ws.OpCode(d.head[0] & 0x0f),
 		Masked: d.head[1]&0x80 != 0,
 	}
+
 	var err *realtime.CloseError
 	if h.Length, err = frameLength(d.head[1:]); err != nil {
 		return err
@@ -144,6 +147,8 @@ func (d *decoder) begin() *realtime.CloseError {
 	if h.Masked {
 		copy(h.Mask[:], d.head[d.headLen-4:])
 	}
+
+	// ws.CheckHeader knows no extensions, so the bit of compression is taken off before.
 	packed := d.deflated && h.Rsv == rsv1 && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary)
 	if packed {
 		h.Rsv = 0 // ours to know
@@ -155,6 +160,8 @@ func (d *decoder) begin() *realtime.CloseError {
 	if err := ws.CheckHeader(h, state); err != nil {
 		return &realtime.CloseError{Code: codeProtocol, Reason: err.Error()}
 	}
+
+	// The limit holds before anything of the payload is kept.
 	if h.OpCode.IsData() {
 		if d.message == 0 {
 			d.message, d.packed = h.OpCode, packed
@@ -168,6 +175,7 @@ func (d *decoder) begin() *realtime.CloseError {
 		}
 		d.size += int(h.Length)
 	}
+
 	d.frames++
 	d.inFrame, d.header, d.seen = true, h, 0
 	return nil
@@ -219,6 +227,7 @@ func (d *decoder) end() (op ws.OpCode, payload []byte, err *realtime.CloseError)
 			return 0, nil, err
 		}
 	}
+
 	if d.message == ws.OpText && !d.text.complete() {
 		return 0, nil, errInvalidText
 	}
@@ -229,7 +238,7 @@ func (d *decoder) end() (op ws.OpCode, payload []byte, err *realtime.CloseError)
 	return op, payload, nil
 }
 
-// inflate puts the message in the place of its compressed form.
+// inflate replaces the compressed message by its plain form.
 func (d *decoder) inflate() (err *realtime.CloseError) {
 	if d.plain, err = appendInflated(d.plain[:0], d.whole, d.limit); err != nil {
 		return err
@@ -270,6 +279,8 @@ type textCheck struct {
 }
 
 // write reports false as soon as no continuation could make the text valid.
+
+// First what the piece before left of a character.
 func (t *textCheck) write(p []byte) bool {
 	for t.n > 0 && len(p) > 0 {
 		t.rest[t.n] = p[0]
@@ -283,6 +294,8 @@ func (t *textCheck) write(p []byte) bool {
 		}
 		t.n = 0
 	}
+
+	// Then this piece, up to a character that is cut at its end.
 	whole := len(p)
 	for back := 1; back < utf8.UTFMax && back <= len(p); back++ {
 		if start := len(p) - back; utf8.RuneStart(p[start]) {
@@ -292,6 +305,7 @@ func (t *textCheck) write(p []byte) bool {
 			break
 		}
 	}
+
 	if whole < len(p) {
 		t.n = copy(t.rest[:], p[whole:])
 	}

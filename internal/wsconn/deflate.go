@@ -45,8 +45,8 @@ func acceptDeflate(values []string) string {
 	return ""
 }
 
-// acceptParameters declines what is not known, comes twice or has no such value, and a window of
-// ours that is smaller than the compressor's. The client's window may be any.
+// acceptParameters declines what is unknown, comes twice or has no such value, and a window of
+// the server's that is smaller than the compressor's. The client's window may be any.
 func acceptParameters(list string) (answer string, ok bool) {
 	answer = deflateExtension + "; server_no_context_takeover; client_no_context_takeover"
 	var seen []string
@@ -56,10 +56,12 @@ func acceptParameters(list string) (answer string, ok bool) {
 		if name == "" && list == "" {
 			break
 		}
+
 		if slices.Contains(seen, name) {
 			return "", false
 		}
 		seen = append(seen, name)
+
 		switch name {
 		case "server_no_context_takeover", "client_no_context_takeover":
 			ok = !hasValue
@@ -75,10 +77,11 @@ func acceptParameters(list string) (answer string, ok bool) {
 			return "", false
 		}
 	}
+
 	return answer, true
 }
 
-// isWindow tells whether a value is 8 to 15, without leading zeros.
+// isWindow reports whether a value is 8 to 15, without leading zeros.
 func isWindow(value string) bool {
 	bits, err := strconv.ParseUint(value, 10, 8)
 	return err == nil && bits >= 8 && bits <= 15 && value[0] != '0'
@@ -102,11 +105,13 @@ func compressedFrame(text []byte) []byte {
 	d := deflaters.Get().(*deflater)
 	defer deflaters.Put(d)
 	d.out.Reset()
+
 	if d.flate == nil {
 		d.flate, _ = flate.NewWriter(&d.out, flate.BestSpeed) // the level is a valid one
 	} else {
 		d.flate.Reset(&d.out)
 	}
+
 	_, err := d.flate.Write(text)
 	if err == nil {
 		err = d.flate.Flush()
@@ -115,6 +120,7 @@ func compressedFrame(text []byte) []byte {
 	if err != nil || !whole || len(packed) >= len(text) {
 		return nil
 	}
+
 	frame := newFrame(packed)
 	frame[0] |= rsv1Bit
 	return frame
@@ -142,11 +148,14 @@ func appendInflated(dst, packed []byte, limit int) ([]byte, *realtime.CloseError
 	defer inflaters.Put(i)
 	i.in.Reset(append(packed, finished...))
 	defer i.in.Reset(nil)
+
 	if i.flate == nil {
 		i.flate = flate.NewReader(&i.in)
 	} else if err := i.flate.(flate.Resetter).Reset(&i.in, nil); err != nil {
 		return dst, errInvalidPacked
 	}
+
+	// One byte more than the limit shows that the message is too long.
 	i.out.Reset()
 	switch n, err := io.Copy(&i.out, io.LimitReader(i.flate, int64(limit)+1)); {
 	case err != nil:

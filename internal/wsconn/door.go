@@ -7,10 +7,12 @@ import (
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
-// door counts the sockets that are no customer's yet, or never will be. The upgrades and sockets
-// that are not authenticated have places, and each network a part of them. Those that were refused
-// have a queue of their own, so that their wait for the peer's close frame is in no customer's way.
-// Server.mu guards it.
+// door counts the sockets that are not authenticated, or never will be. Pending upgrades and
+// sockets
+// are bounded, in all and for each network. Refused sockets
+// have a queue of their own, so that their wait for the peer's close frame takes no pending
+// socket's
+// place. Server.mu guards it.
 type door struct {
 	pending  int
 	waiting  int                  // authenticated ones, for a turn of their user
@@ -63,7 +65,7 @@ func (s *Server) left(from netip.AddrPort) {
 func (s *Server) admitted(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.door.settle(c)
+	s.door.leavePending(c)
 }
 
 // mayWait reports whether one more may wait for a turn of its user. Some more at the same moment do no
@@ -77,7 +79,7 @@ func (s *Server) mayWait() bool {
 func (s *Server) waits(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.door.settle(c)
+	s.door.leavePending(c)
 	s.door.waiting++
 }
 
@@ -87,8 +89,9 @@ func (s *Server) waited() {
 	s.door.waiting--
 }
 
-// refuse closes a connection that becomes no session. It gives its place back and waits for its
-// peer's close frame among the refused, of whom the oldest is cut off when they are too many. When the
+// refuse closes a connection that becomes no session. It leaves the pending and waits for its
+// peer's close frame among the refused, of which the oldest is cut off when they are too many. When
+// the
 // server stops, that is the reason.
 func (s *Server) refuse(c *conn, e *realtime.CloseError) {
 	s.mu.Lock()
@@ -99,8 +102,9 @@ func (s *Server) refuse(c *conn, e *realtime.CloseError) {
 	s.mu.Unlock()
 	c.shut(end)
 
+	// The refused are bounded: one more cuts off the one that has waited longest.
 	s.mu.Lock()
-	s.door.settle(c)
+	s.door.leavePending(c)
 	var oldest *conn
 	if len(s.door.refused) >= s.opts.MaxRefused {
 		oldest = s.door.refused[0]
@@ -114,10 +118,10 @@ func (s *Server) refuse(c *conn, e *realtime.CloseError) {
 	}
 }
 
-// settle ends the time of a connection among the pending.
-func (d *door) settle(c *conn) {
-	if !c.settled {
-		c.settled = true
+// leavePending ends the time of a connection among the pending.
+func (d *door) leavePending(c *conn) {
+	if !c.notPending {
+		c.notPending = true
 		d.leave(c.from)
 	}
 }

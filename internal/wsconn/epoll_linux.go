@@ -15,15 +15,15 @@ const (
 	// maxShards bounds the shards; there are two for each core, so that one which waits for the
 	// kernel does not hold up the rest.
 	maxShards = 32
-	// eventBuffer is how many sockets one call asks about.
+	// eventBuffer is how many reports one call returns.
 	eventBuffer = 256
 	// inputBuffer is read into by all connections of a shard in turn.
 	inputBuffer = 16 << 10
-	// readsPerTurn bounds what one client may send before the others of its shard are heard.
+	// readsPerTurn bounds what one client may send before others of its shard are read.
 	readsPerTurn = 8
 	// batchesPerTurn does the same for what it is sent.
 	batchesPerTurn = 8
-	// writesPerYield keeps fan-out from holding a core: whoever waits for one gets it in between.
+	// writesPerYield keeps fan-out from holding a core: other goroutines get it in between.
 	writesPerYield = 16
 )
 
@@ -38,7 +38,7 @@ type poller struct {
 
 func newPoller() *poller { return new(poller) }
 
-// shard returns the next connection's. It is nil when there is none to be had.
+// shard returns the next connection's, nil when no epoll instance can be had.
 func (p *poller) shard() *shard {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +125,7 @@ func (s *shard) watch(p *polled, fd int32) error {
 }
 
 // forget is called before the descriptor is closed, which ends the reports. One that is under
-// way finds nobody, or the next owner of the number: therefore reports are hints, no more.
+// way finds no connection, or the next owner of the number: therefore reports are hints, no more.
 func (s *shard) forget(fd int32) {
 	s.mu.Lock()
 	delete(s.watched, fd)
@@ -146,6 +146,7 @@ func (s *shard) listen() {
 		if err != nil {
 			return // closed by stop
 		}
+
 		again := s.unread
 		s.unread = nil
 		for i := range s.events[:max(n, 0)] {
@@ -164,7 +165,7 @@ func (s *shard) report(e *unix.EpollEvent) {
 	if p == nil {
 		return
 	}
-	const broken = unix.EPOLLERR | unix.EPOLLHUP // a write tells how
+	const broken = unix.EPOLLERR | unix.EPOLLHUP // a write returns how
 	if e.Events&(unix.EPOLLOUT|broken) != 0 {
 		p.writable()
 	}

@@ -13,7 +13,7 @@ const (
 	drainBytes = 256 << 10
 )
 
-// batch is what one write carries, and the room to put it together.
+// batch is what one write carries, and the buffers to put it together.
 type batch struct {
 	frames [][]byte // taken from the session
 	joined []byte
@@ -69,7 +69,7 @@ func (c *conn) wake() {
 	c.link.schedule()
 }
 
-// flush does one write, of what there is. again tells that it has to be called again: it ends
+// flush does one write, of what there is. again reports that it has to be called again: it ends
 // the writing when nothing is left, and not before. Nothing else writes to the connection, so
 // frames cannot mix.
 func (c *conn) flush(b *batch) (again bool) {
@@ -98,6 +98,7 @@ func (c *conn) gather(b *batch) {
 		c.mu.Unlock()
 		return
 	}
+
 	if c.control != nil {
 		b.joined = append(b.joined, *c.control...)
 		c.control = nil
@@ -106,6 +107,8 @@ func (c *conn) gather(b *batch) {
 	if session != nil {
 		c.ready = false // before Take, so that a Ready after it is not missed
 	}
+
+	// Until it closes a session is drained; then only with drain, for a peer that still listens.
 	take := session != nil && (!ends || c.drain && !c.peerClosed && c.drained < drainBytes)
 	c.mu.Unlock()
 
@@ -113,6 +116,7 @@ func (c *conn) gather(b *batch) {
 		b.frames = session.Take(b.frames, batchBytes)
 	}
 	b.join()
+
 	switch {
 	case ends && b.count == 0:
 		b.goodbye = true
@@ -171,9 +175,9 @@ func (c *conn) rest() bool {
 	return true
 }
 
-// saidGoodbye follows the close frame. When the peer has closed too, the reader is told to
+// saidGoodbye follows the close frame. When the peer has closed too, the reader is made to
 // end; otherwise it waits for the peer, for a bounded time. After a breach of the protocol the
-// peer's close frame would not be understood: the end of our data tells it to hang up. Closing
+// peer's close frame would not be understood: the end of our data makes it hang up. Closing
 // at once instead would let the kernel take back the close frame while input is unread.
 func (c *conn) saidGoodbye() {
 	c.mu.Lock()
@@ -185,6 +189,7 @@ func (c *conn) saidGoodbye() {
 	}
 	c.link.hangUp(wait)
 	c.mu.Unlock()
+
 	if breach {
 		c.link.halfClose()
 	}

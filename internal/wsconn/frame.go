@@ -35,7 +35,7 @@ const (
 )
 
 // TextFrame is the frame that carries a text to clients: final, unmasked, header and payload
-// in one piece. All receivers of an event share it, so nobody may change it. compressed is for
+// in one piece. All receivers of an event share it, so it must not be changed. compressed is for
 // those that negotiated it; a text that would gain nothing stays as it is.
 func TextFrame(text []byte, compressed bool) []byte {
 	if compressed && len(text) >= minCompressed {
@@ -73,6 +73,8 @@ func closeFrame(code int, reason string) []byte {
 	if !validCode(code) {
 		code = codeInternal
 	}
+
+	// Cut between characters: a reason has to be valid UTF-8.
 	reason = strings.ToValidUTF8(reason, "?")
 	if len(reason) > maxReason {
 		end := maxReason
@@ -81,11 +83,12 @@ func closeFrame(code int, reason string) []byte {
 		}
 		reason = reason[:end]
 	}
+
 	body := binary.BigEndian.AppendUint16(make([]byte, 0, maxControl), uint16(code))
 	return appendFrame(nil, ws.OpClose, append(body, reason...))
 }
 
-// validCode tells whether a close frame may carry the code (RFC 6455 section 7.4 and the codes
+// validCode reports whether a close frame may carry the code (RFC 6455 section 7.4 and the codes
 // that IANA registered since).
 func validCode(code int) bool {
 	switch {

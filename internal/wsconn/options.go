@@ -8,7 +8,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/throttle"
 )
 
-// logInterval lies between two lines of a kind whose number callers decide.
+// logInterval lies between two lines of a kind whose number the callers decide.
 const logInterval = time.Second
 
 // Options of a Server. Hub and Authenticate are required; zero values of the rest mean the
@@ -88,27 +88,31 @@ func (o *Options) setDefaults() {
 	if o.Secure == nil {
 		o.Secure = func(r *http.Request) bool { return r.TLS != nil }
 	}
-	or(&o.PingInterval, 30*time.Second)
-	or(&o.MissedPings, 2)
-	or(&o.ProbeTimeout, 3*time.Second)
-	or(&o.WriteTimeout, 10*time.Second)
-	or(&o.CloseTimeout, 3*time.Second)
-	or(&o.AuthTimeout, 5*time.Second)
+
+	setDefault(&o.PingInterval, 30*time.Second)
+	setDefault(&o.MissedPings, 2)
+	setDefault(&o.ProbeTimeout, 3*time.Second)
+	setDefault(&o.WriteTimeout, 10*time.Second)
+	setDefault(&o.CloseTimeout, 3*time.Second)
+	setDefault(&o.AuthTimeout, 5*time.Second)
+
+	// Negative means no wait, and zero the default.
 	if o.ConnectWait == 0 {
 		o.ConnectWait = 5 * time.Second
 	}
 	o.ConnectWait = max(o.ConnectWait, 0)
-	or(&o.MaxWaiting, 1024)
-	or(&o.MaxPending, 1024)
-	or(&o.MaxPendingPerAddress, 512)
-	or(&o.MaxRefused, 256)
-	or(&o.ReadLimit, 4<<10)
-	or(&o.ClientFrames, 100)
-	or(&o.ClientBytes, 64<<10)
-	or(&o.SendBuffer, 128<<10)
+
+	setDefault(&o.MaxWaiting, 1024)
+	setDefault(&o.MaxPending, 1024)
+	setDefault(&o.MaxPendingPerAddress, 512)
+	setDefault(&o.MaxRefused, 256)
+	setDefault(&o.ReadLimit, 4<<10)
+	setDefault(&o.ClientFrames, 100)
+	setDefault(&o.ClientBytes, 64<<10)
+	setDefault(&o.SendBuffer, 128<<10)
 }
 
-func or[T int | time.Duration](value *T, standard T) {
+func setDefault[T int | time.Duration](value *T, standard T) {
 	if *value <= 0 {
 		*value = standard
 	}

@@ -30,7 +30,7 @@ type polled struct {
 	hungUp bool  // input ends now
 }
 
-// rebasable is a connection whose bytes may be moved by others: Rebase puts inner in the place
+// rebasable is a connection whose bytes can be moved from elsewhere: Rebase puts inner in the place
 // of the network's own connection and returns the TLS that reads and writes it, nil when the
 // connection is plaintext.
 type rebasable interface {
@@ -40,6 +40,7 @@ type rebasable interface {
 // adopt takes the socket out of a connection. It returns nil when that cannot be done, and the
 // connection is as it was.
 func (e *poller) adopt(s *Server, nc net.Conn, from netip.AddrPort) *conn {
+	// Only a plain TCP connection, or TLS over one, can be taken.
 	tcp, ok := innermost(nc).(*net.TCPConn)
 	if !ok {
 		return nil
@@ -48,6 +49,7 @@ func (e *poller) adopt(s *Server, nc net.Conn, from netip.AddrPort) *conn {
 	if nc != net.Conn(tcp) && wrapped == nil {
 		return nil
 	}
+
 	shard := e.shard()
 	if shard == nil {
 		return nil
@@ -56,6 +58,8 @@ func (e *poller) adopt(s *Server, nc net.Conn, from netip.AddrPort) *conn {
 	if err != nil {
 		return nil
 	}
+
+	// From here the socket belongs to the poller.
 	p := &polled{conn: conn{srv: s, reading: true, from: from}, shard: shard, fd: fd}
 	p.link = p
 	if wrapped != nil {
@@ -86,7 +90,7 @@ func duplicate(tcp *net.TCPConn) (int32, error) {
 func (p *polled) start(early []byte) {
 	goOn := p.received(early)
 	if goOn && p.secure != nil {
-		// TLS may hold what no event will tell of any more.
+		// TLS may hold what no event will announce any more.
 		var buf [readBuffer]byte
 		for more := true; more; {
 			more = p.readable(buf[:], true)
@@ -94,6 +98,7 @@ func (p *polled) start(early []byte) {
 	} else if !goOn {
 		p.end()
 	}
+
 	if p.over {
 		return
 	}
@@ -109,7 +114,7 @@ func (p *polled) end() {
 	p.finish()
 }
 
-// readable reads what there is, ends says that the input may have ended. more tells that it
+// readable reads what there is; ends means that the input may have ended. more reports that it
 // stopped before there was nothing left.
 func (p *polled) readable(buf []byte, ends bool) (more bool) {
 	for range readsPerTurn {
@@ -126,6 +131,7 @@ func (p *polled) readable(buf []byte, ends bool) (more bool) {
 			}
 			return false
 		}
+
 		n, err := p.read(buf)
 		switch {
 		case n == 0 && err == errAgain:
@@ -160,7 +166,7 @@ func (p *polled) read(buf []byte) (n int, err error) {
 	return readFD(p.fd, buf)
 }
 
-// syscall's calls, and not unix's, tell the race detector what a peer in the same process knows.
+// syscall's calls, and not unix's, show the race detector what a peer in the same process knows.
 
 func readFD(fd int32, buf []byte) (n int, err error) {
 	for {
@@ -254,7 +260,7 @@ func (p *polled) send(b *batch) (pending bool, err error) {
 	return pending, err
 }
 
-// push writes what the kernel takes of a part. pending tells that it did not take all: then the
+// push writes what the kernel takes of a part. pending reports that it did not take all: then the
 // writer is parked.
 func (p *polled) push(w *part) (pending bool, err error) {
 	for {
@@ -277,7 +283,7 @@ func (p *polled) try(w *part) (done bool, err error) {
 	return len(w.out) == 0, err
 }
 
-// park stops the writer until there is room; not when there was some meanwhile.
+// park stops the writer until the kernel takes more; not when it did meanwhile.
 func (p *polled) park() (parked bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

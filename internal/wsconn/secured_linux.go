@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// secured is what TLS has in the place of its network connection once the handshake is done. It
-// never waits: reads that find nothing fail for now, which TLS survives; what it writes is kept
+// secured is what TLS has instead of its network connection once the handshake is done. It
+// never waits: reads that find nothing fail temporarily, which TLS survives; what it writes is kept
 // until the kernel takes it.
 type secured struct {
 	p   *polled
@@ -18,7 +18,7 @@ type secured struct {
 	mu      sync.Mutex
 	records *[]byte // lent by the pool while there are some
 	taken   int     // bytes of them that the kernel has
-	sending bool    // by our writer: it bounds what it sends
+	sending bool    // by our writer, which bounds what it sends
 }
 
 var _ net.Conn = (*secured)(nil)
@@ -26,7 +26,7 @@ var _ net.Conn = (*secured)(nil)
 // maxAnswers bounds what a client makes TLS answer without reading the answers, in bytes.
 const maxAnswers = 4 << 10
 
-// recordBuffers have room for the records of one batch.
+// recordBuffers have capacity for the records of one batch.
 var recordBuffers = sync.Pool{New: func() any {
 	room := make([]byte, 0, batchBytes+batchBytes/8)
 	return &room
@@ -66,7 +66,7 @@ func (e *secured) setSending(on bool) {
 	e.mu.Unlock()
 }
 
-// drain writes the records that are left. done tells that none are.
+// drain writes the records that are left. done reports that none are.
 func (e *secured) drain() (done bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -83,7 +83,7 @@ func (e *secured) drain() (done bool, err error) {
 	return true, nil
 }
 
-// waiting reports whether there are records that nobody is about to write.
+// waiting reports whether there are records that no writer is about to write.
 func (e *secured) waiting() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -101,7 +101,7 @@ func (e *secured) answered() {
 	e.p.wake()
 }
 
-// goodbye says that nothing more comes, if the kernel takes that.
+// goodbye sends TLS's end of data, if the kernel takes it.
 func (e *secured) goodbye() {
 	if e.tls.CloseWrite() == nil {
 		_, _ = e.drain()

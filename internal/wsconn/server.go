@@ -21,15 +21,15 @@ type Hub interface {
 	Attach(ctx context.Context, g realtime.Grant, t realtime.Transport) (Session, error)
 }
 
-// Session is the queue of one socket in the hub. Its calls do not wait: others are served by the
-// same goroutines.
+// Session is the queue of one socket in the hub. Its calls do not block: the same
+// goroutines serve other sockets.
 type Session interface {
 	// Take appends whole frames to frames, in order, about maxBytes but at least one; none when
 	// there are none.
 	Take(frames [][]byte, maxBytes int) [][]byte
 	// Beat is called at each ping.
 	Beat()
-	// Probed tells whether the client showed a sign of life after realtime.Transport.Probe.
+	// Probed reports whether the client showed a sign of life after realtime.Transport.Probe.
 	Probed(alive bool)
 	// Received takes a text message of the client, which it may not keep.
 	Received(text []byte)
@@ -50,11 +50,11 @@ func (h hub) Attach(ctx context.Context, g realtime.Grant, t realtime.Transport)
 	return s, nil
 }
 
-// ScreenFunc tells by the query of a connect request alone why no client would send it, or
-// nothing. It is asked before the upgrade and keeps nothing.
+// ScreenFunc returns, by the query of a connect request alone, why no client would send it, or
+// nothing. It is called before the upgrade and keeps nothing.
 type ScreenFunc func(r *http.Request) (refusal string)
 
-// AuthenticateFunc checks a connect request and tells what it is entitled to, or the close
+// AuthenticateFunc checks a connect request and returns what it is entitled to, or the close
 // frame that refuses it. ctx ends when time is up or the server stops.
 type AuthenticateFunc func(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError)
 
@@ -67,7 +67,7 @@ type Server struct {
 	stopping context.Context // ends authentications
 	stop     context.CancelFunc
 
-	turns chan struct{} // a place for each connection that is being made
+	turns chan struct{} // one slot for each connection that is being made
 
 	framesWritten, bytesWritten atomic.Uint64
 
@@ -101,6 +101,7 @@ func New(opts Options) *Server {
 // ServeHTTP upgrades the request, authenticates it, and leaves the connection to its engine, so
 // that net/http's goroutine with its buffers and the request are freed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// What can be refused without a WebSocket is, so that it costs no more than a request.
 	key, refused := checkUpgrade(r)
 	if refused == nil {
 		refused = s.screen(r)
@@ -114,6 +115,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused.write(w)
 		return
 	}
+
 	extension := ""
 	if s.opts.Compression {
 		extension = acceptDeflate(r.Header["Sec-Websocket-Extensions"])
@@ -127,12 +129,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+
+	// The wheel bounds its life from now on, whatever happens.
 	c := s.open(nc, from)
 	c.deflated = extension != ""
 	s.wheel.add(c)
 	if e := s.accepted(); e != nil {
 		c.shut(*e)
 	}
+
+	// Input starts when the decision has been made, also one by a panic.
 	decided := false
 	defer func() {
 		if !decided { // authentication panicked
@@ -163,7 +169,7 @@ func (s *Server) reject(r *http.Request, e *httpError) {
 	s.logRefusal("websocket rejected", "cause", e.reason, "status", e.status, "reason", e.message, "remote", r.RemoteAddr)
 }
 
-// logRefusal writes a line whose number callers decide, strangers among them: one a second, with
+// logRefusal writes a line whose number the callers decide: one a second, with
 // the number of those left out.
 func (s *Server) logRefusal(message string, attributes ...any) {
 	if omitted, ok := s.refusals.Sample(); ok {

@@ -56,13 +56,14 @@ func (s *Server) wrote(frames, bytes int) {
 	s.bytesWritten.Add(uint64(bytes))
 }
 
-// gone counts out a connection whose goroutines have ended.
+// gone uncounts a connection whose goroutines have ended.
 func (s *Server) gone(c *conn) {
 	c.logEnd(s.opts.Log)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.door.settle(c)
+	s.door.leavePending(c)
 	s.door.forget(c)
+
 	label := Ended{c.end.cause, c.end.code}
 	if label.Cause == causeClient {
 		label.Code = 0

@@ -45,7 +45,7 @@ var (
 	errStopping    = &httpError{rejectedStopping, http.StatusServiceUnavailable, "the server is stopping, try again", retryAfter}
 )
 
-// checkUpgrade is section 4.2.1 of RFC 6455. Origin is not looked at: a connect request is
+// checkUpgrade is section 4.2.1 of RFC 6455. Origin is ignored: a connect request is
 // authorised by its signature, never by cookies that a browser would add. No subprotocol is ever
 // accepted.
 func checkUpgrade(r *http.Request) (key string, refused *httpError) {
@@ -61,6 +61,7 @@ func checkUpgrade(r *http.Request) (key string, refused *httpError) {
 	case !slices.Equal(r.Header["Sec-Websocket-Version"], []string{"13"}):
 		return "", &httpError{rejectedUpgrade, http.StatusUpgradeRequired, "Sec-WebSocket-Version must be 13", upgradeHeaders}
 	}
+
 	keys := r.Header["Sec-Websocket-Key"]
 	if len(keys) != 1 {
 		return "", &httpError{rejectedUpgrade, http.StatusBadRequest, "one Sec-WebSocket-Key is needed", nil}
@@ -96,22 +97,26 @@ func upgrade(w http.ResponseWriter, key, extension string, timeout time.Duration
 	if err != nil {
 		return nil, nil, fmt.Errorf("take over connection: %w", err)
 	}
+
 	if n := buffered.Reader.Buffered(); n > 0 {
 		peeked, _ := buffered.Reader.Peek(n) // cannot fail: they are buffered
 		early = slices.Clone(peeked)
 	}
+
 	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: " + acceptKey(key) + "\r\n"
 	if extension != "" {
 		answer += "Sec-WebSocket-Extensions: " + extension + "\r\n"
 	}
 	answer += "\r\n"
+
 	if err = nc.SetDeadline(time.Time{}); err == nil { // net/http's deadlines are not ours
 		err = nc.SetWriteDeadline(time.Now().Add(timeout))
 	}
 	if err == nil {
 		_, err = nc.Write([]byte(answer))
 	}
+
 	if err != nil {
 		nc.Close()
 		return nil, nil, fmt.Errorf("answer upgrade: %w", err)

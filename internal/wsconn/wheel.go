@@ -30,8 +30,9 @@ type wheel struct {
 	stop  chan struct{} // ends the goroutine that turns
 }
 
-// place is where a connection is, and why. Its slot is negative when it is in none.
-type place struct {
+// wheelEntry is a connection's position in the wheel, and what it is visited for. Its slot is
+// negative when it is in none.
+type wheelEntry struct {
 	slot   int32
 	index  int32
 	at     int64 // tick of the next visit
@@ -50,15 +51,15 @@ func (w *wheel) init(o *Options) {
 func (w *wheel) add(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c.place.pingAt = w.tick + 1 + rand.Int64N(w.lap)
-	w.put(c, c.place.pingAt)
+	c.entry.pingAt = w.tick + 1 + rand.Int64N(w.lap)
+	w.put(c, c.entry.pingAt)
 	if w.count++; w.count == 1 {
 		w.stop = make(chan struct{})
 		go w.turn(w.stop)
 	}
 }
 
-// untilEnd is the time from began to the end of credentials, which is told as a time of day. It is
+// untilEnd is the time from began to the end of credentials, which is given as a time of day. It is
 // not zero.
 func (w *wheel) untilEnd(expires time.Time) time.Duration {
 	now := w.clock()
@@ -95,12 +96,12 @@ func (w *wheel) plan(c *conn, expires time.Time) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.place.slot < 0 {
+	if c.entry.slot < 0 {
 		return // gone meanwhile
 	}
-	at := min(c.place.pingAt, w.tick+w.ticks(left))
-	if c.place.lateAt > 0 {
-		at = min(at, c.place.lateAt)
+	at := min(c.entry.pingAt, w.tick+w.ticks(left))
+	if c.entry.lateAt > 0 {
+		at = min(at, c.entry.lateAt)
 	}
 	w.move(c, max(at, w.tick+1))
 }
@@ -109,11 +110,11 @@ func (w *wheel) plan(c *conn, expires time.Time) {
 func (w *wheel) bound(c *conn, limit time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.place.lateAt = 0; limit == 0 || c.place.slot < 0 {
+	if c.entry.lateAt = 0; limit == 0 || c.entry.slot < 0 {
 		return
 	}
-	c.place.lateAt = w.tick + 1 + w.ticks(limit)
-	w.move(c, min(c.place.at, c.place.lateAt))
+	c.entry.lateAt = w.tick + 1 + w.ticks(limit)
+	w.move(c, min(c.entry.at, c.entry.lateAt))
 }
 
 // ticks rounds up.
@@ -126,25 +127,26 @@ func (w *wheel) move(c *conn, tick int64) {
 
 func (w *wheel) put(c *conn, tick int64) {
 	slot := &w.slots[tick%slotCount]
-	c.place.slot, c.place.index, c.place.at = int32(tick%slotCount), int32(len(*slot)), tick
+	c.entry.slot, c.entry.index, c.entry.at = int32(tick%slotCount), int32(len(*slot)), tick
 	*slot = append(*slot, c)
 }
 
 func (w *wheel) take(c *conn) {
-	slot := &w.slots[c.place.slot]
+	slot := &w.slots[c.entry.slot]
 	last := len(*slot) - 1
 	moved := (*slot)[last]
-	(*slot)[c.place.index], (*slot)[last] = moved, nil
-	moved.place.index = c.place.index
+	(*slot)[c.entry.index], (*slot)[last] = moved, nil
+	moved.entry.index = c.entry.index
 	if *slot = (*slot)[:last]; last == 0 {
 		*slot = nil
 	}
-	c.place.slot = -1
+	c.entry.slot = -1
 }
 
 func (w *wheel) turn(stop chan struct{}) {
 	ticker := time.NewTicker(w.period)
 	defer ticker.Stop()
+
 	var due []*conn
 	for {
 		select {
@@ -152,6 +154,7 @@ func (w *wheel) turn(stop chan struct{}) {
 			return
 		case <-ticker.C:
 		}
+
 		due = w.advance(due[:0])
 		now := w.clock()
 		for _, c := range due {
@@ -162,28 +165,28 @@ func (w *wheel) turn(stop chan struct{}) {
 	}
 }
 
-// advance turns by one tick and lists whom to visit.
+// advance turns by one tick and lists the connections to visit.
 func (w *wheel) advance(due []*conn) []*conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tick++
 	for _, c := range w.slots[w.tick%slotCount] {
-		if c.place.at <= w.tick {
+		if c.entry.at <= w.tick {
 			due = append(due, c)
 		}
 	}
 	return due
 }
 
-// reasons tells what the visit is for, and sets the next ping.
+// reasons returns what the visit is for, and sets the next ping.
 func (w *wheel) reasons(c *conn) (ping, late bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if late = c.place.lateAt > 0 && c.place.lateAt <= w.tick; late {
-		c.place.lateAt = 0
+	if late = c.entry.lateAt > 0 && c.entry.lateAt <= w.tick; late {
+		c.entry.lateAt = 0
 	}
-	if ping = c.place.pingAt <= w.tick; ping {
-		c.place.pingAt = w.tick + w.lap
+	if ping = c.entry.pingAt <= w.tick; ping {
+		c.entry.pingAt = w.tick + w.lap
 	}
 	return ping, late
 }
