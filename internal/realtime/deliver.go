@@ -6,141 +6,133 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// Deliver hands events, in the order of the log, to everybody whom they concern. It never
-// waits for a receiver.
-func (h *Hub) Deliver(events []*chime.Event) {
+// deliver hands events of the app instance, in the order of its log, to the sessions that they
+// concern. It never waits for a receiver. It belongs to one goroutine.
+func (r *roster) deliver(events []*chime.Event) {
 	for _, e := range events {
-		h.deliver(e)
+		r.handOut(e)
 	}
-	if len(events) > 0 {
-		h.reached(events[len(events)-1].Position)
-	}
+	r.reach(events[len(events)-1].Position)
 }
 
-func (h *Hub) deliver(e *chime.Event) {
-	if e.Removes() {
-		h.removals.Store(h.removals.Load().with(e))
+func (r *roster) handOut(e *chime.Event) {
+	if e.Removes() { // before any session can take the event
+		r.removals.Store(r.removals.Load().with(e))
 	}
-	h.mu.Lock()
-	h.position = e.Position
-	for m := range h.loading {
-		if m.app == e.App {
-			m.loading.pending = append(m.loading.pending, e)
-		}
+
+	// Who gets it is decided under the lock: of the members as they are after those who join have
+	// joined and before those who leave have left.
+	r.mu.Lock()
+	r.position = e.Position
+	for u := range r.loading {
+		u.loading.pending = append(u.loading.pending, e)
 	}
-	h.joined(e)
-	h.receivers = h.audience(h.receivers[:0], e)
+	r.joined(e)
+	r.receivers = r.audience(r.receivers[:0], e)
 	if extra := extraOf(e); extra != 0 {
-		h.receivers = listening(h.receivers, extra, e)
+		r.receivers = listening(r.receivers, extra, e)
 	}
-	h.left(e)
-	kicked := h.kicked(e)
-	h.stats.Delivered += uint64(len(h.receivers))
-	h.mu.Unlock()
+	r.left(e)
+	kicked := r.kicked(e)
+	r.mu.Unlock()
 
-	frames := frames{hub: h, event: e}
-	for _, s := range h.receivers {
+	// The queues have locks of their own.
+	r.env.delivered.Add(uint64(len(r.receivers)))
+	frames := frames{env: r.env, event: e}
+	for _, s := range r.receivers {
 		if !s.push(frames.as(s.form), e) {
-			h.endSlow(s)
+			s.endSlow()
 		}
 	}
-	clear(h.receivers) // keep no closed session alive
+	clear(r.receivers) // keep no closed session alive
 	for _, s := range kicked {
-		h.end(s, CloseForbidden, "the app instance user was deleted")
+		s.end(CloseForbidden, "the app instance user was deleted")
 	}
 }
 
-// audience collects the sessions that get the event.
-func (h *Hub) audience(to []*Session, e *chime.Event) []*Session {
+// audience collects the sessions that get the event. The caller holds mu.
+func (r *roster) audience(to []*Session, e *chime.Event) []*Session {
 	if e.MessageType == "" {
 		return to
 	}
 	if e.Only != nil {
-		return h.sessionsOf(to, e)
+		return r.sessionsOf(to, e)
 	}
-	online := h.rooms[e.Topic]
-	if online != nil {
-		for _, g := range online.online {
-			if g.follows(e) {
-				to = append(to, g.sessions...)
+	channel := r.channels[e.Topic]
+	if channel != nil {
+		for _, o := range channel.online {
+			if o.follows(e) {
+				to = append(to, o.sessions...)
 			}
 		}
 	}
 	for _, ref := range e.Also {
-		m := h.users[userKey{e.App, ref}]
-		if m != nil && m.follows(e) && (online == nil || m.seatIn(online) < 0) {
-			to = append(to, m.sessions...)
+		u := r.users[ref]
+		if u != nil && u.follows(e) && (channel == nil || u.seatIn(channel) < 0) {
+			to = append(to, u.sessions...)
 		}
 	}
 	return to
 }
 
 // sessionsOf collects the sessions of those whom alone the event is for, as far as they are members.
-func (h *Hub) sessionsOf(to []*Session, e *chime.Event) []*Session {
+func (r *roster) sessionsOf(to []*Session, e *chime.Event) []*Session {
 	for i, ref := range e.Only {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) && h.in(m, e) && !slices.Contains(e.Only[:i], ref) {
-			to = append(to, m.sessions...)
+		if u := r.users[ref]; u != nil && u.follows(e) && r.isIn(u, e.Topic) && !slices.Contains(e.Only[:i], ref) {
+			to = append(to, u.sessions...)
 		}
 	}
 	return to
 }
 
-// in reports whether the user is where the event is.
-func (h *Hub) in(m *member, e *chime.Event) bool {
-	return e.Channel == "" || m.seatIn(h.rooms[e.Topic]) >= 0
+// isIn reports whether the user is a member there. All are in their app instance.
+func (r *roster) isIn(u *onlineUser, topic chime.Topic) bool {
+	return topic.Channel == "" || u.seatIn(r.channels[topic]) >= 0
 }
 
-func (h *Hub) joined(e *chime.Event) {
+func (r *roster) joined(e *chime.Event) {
 	for _, ref := range e.Join {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) {
-			h.join(m, e.Topic)
+		if u := r.users[ref]; u != nil && u.follows(e) {
+			r.join(u, e.Topic)
 		}
 	}
 }
 
-func (h *Hub) left(e *chime.Event) {
-	key := e.Topic
+func (r *roster) left(e *chime.Event) {
 	for _, ref := range e.Leave {
-		if m := h.users[userKey{e.App, ref}]; m != nil && m.follows(e) {
-			h.part(m, key)
+		if u := r.users[ref]; u != nil && u.follows(e) {
+			r.part(u, e.Topic)
 		}
 	}
 	if e.Type == chime.EventDeleteChannel {
-		for r := h.rooms[key]; r != nil && len(r.online) > 0; {
-			h.part(r.online[len(r.online)-1].member, key)
+		for c := r.channels[e.Topic]; c != nil && len(c.online) > 0; {
+			r.part(c.online[len(c.online)-1].onlineUser, e.Topic)
 		}
 	}
 }
 
 // kicked lists the sessions of users who are gone with the event.
-func (h *Hub) kicked(e *chime.Event) []*Session {
+func (r *roster) kicked(e *chime.Event) []*Session {
 	switch e.Type {
 	case chime.EventDeleteUser:
-		if m := h.users[userKey{e.App, e.Subject}]; m != nil && (m.loading != nil || m.follows(e)) {
-			return slices.Clone(m.sessions)
+		if u := r.users[e.Subject]; u != nil && (u.loading != nil || u.follows(e)) {
+			return slices.Clone(u.sessions)
 		}
 	case chime.EventDeleteAppInstance:
-		var all []*Session
-		for key, m := range h.users {
-			if key.app == e.App {
-				all = append(all, m.sessions...)
-			}
-		}
-		return all
+		return slices.Clone(r.sessions)
 	}
 	return nil
 }
 
-// catchUp does for one member what deliver does for all, and answers the sessions that have no
-// room for the event.
-func (h *Hub) catchUp(m *member, e *chime.Event) (slow []*Session) {
-	key := e.Topic
-	if slices.Contains(e.Join, m.user) {
-		h.join(m, key)
+// catchUp does for one user what handOut does for all, and returns the sessions that have no
+// room for the event. The caller holds mu.
+func (r *roster) catchUp(u *onlineUser, e *chime.Event) (slow []*Session) {
+	if slices.Contains(e.Join, u.ref) {
+		r.join(u, e.Topic)
 	}
-	if concerns(e, m.user, h.in(m, e)) {
-		frames := frames{hub: h, event: e}
-		sessions := m.sessions
+	if concerns(e, u.ref, r.isIn(u, e.Topic)) {
+		frames := frames{env: r.env, event: e}
+		sessions := u.sessions
 		if extra := extraOf(e); extra != 0 {
 			sessions = listening(slices.Clone(sessions), extra, e)
 		}
@@ -150,8 +142,8 @@ func (h *Hub) catchUp(m *member, e *chime.Event) (slow []*Session) {
 			}
 		}
 	}
-	if e.Type == chime.EventDeleteChannel || slices.Contains(e.Leave, m.user) {
-		h.part(m, key)
+	if e.Type == chime.EventDeleteChannel || slices.Contains(e.Leave, u.ref) {
+		r.part(u, e.Topic)
 	}
 	return slow
 }

@@ -53,11 +53,7 @@ func TestEventsOfTheWholeChannel(t *testing.T) {
 	for _, s := range []*socket{ann, bob, cy} {
 		s.session.Detach()
 	}
-	w.hub.mu.Lock()
-	defer w.hub.mu.Unlock()
-	if len(w.hub.rooms) != 0 {
-		t.Errorf("the roster still has %v", w.hub.rooms)
-	}
+	w.expectNoRoster()
 }
 
 func TestMovedMember(t *testing.T) {
@@ -92,11 +88,7 @@ func TestDetachForgetsSubChannels(t *testing.T) {
 	w.commit(in("s1", join("c", "ann")), in("s2", join("c", "ann")), join("d", "ann"))
 	w.deliver()
 	w.attach("ann", "1").session.Detach()
-	w.hub.mu.Lock()
-	defer w.hub.mu.Unlock()
-	if len(w.hub.users)+len(w.hub.rooms) != 0 {
-		t.Errorf("the hub still knows %v", w.hub.rooms)
-	}
+	w.expectNoRoster()
 }
 
 // TestNoGapWhenMovedWhileAttaching attaches again and again while bob is moved to and fro and a

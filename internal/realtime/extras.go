@@ -51,20 +51,24 @@ func extraOf(e *chime.Event) Extras {
 // listening leaves those sessions that asked for the extra. Who types is not told so.
 func listening(to []*Session, extra Extras, e *chime.Event) []*Session {
 	return slices.DeleteFunc(to, func(s *Session) bool {
-		return s.extras&extra == 0 || extra == ExtraTyping && s.member.user == e.Subject
+		return s.extras&extra == 0 || extra == ExtraTyping && s.user.ref == e.Subject
 	})
 }
 
 // Listeners are the online members whom an event of the channel reaches and who asked for the extra.
 func (h *Hub) Listeners(e *chime.Event, extra Extras) (users []chime.Ref) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.listeners == 0 {
+	r := h.roster(e.App)
+	if r == nil {
 		return nil
 	}
-	for _, s := range listening(h.audience(nil, e), extra, e) {
-		if !slices.Contains(users, s.member.user) {
-			users = append(users, s.member.user)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listeners == 0 {
+		return nil
+	}
+	for _, s := range listening(r.audience(nil, e), extra, e) {
+		if !slices.Contains(users, s.user.ref) {
+			users = append(users, s.user.ref)
 		}
 	}
 	return users
@@ -72,11 +76,12 @@ func (h *Hub) Listeners(e *chime.Event, extra Extras) (users []chime.Ref) {
 
 // Listens reports whether a user is online and asked for the extra.
 func (h *Hub) Listens(app string, user chime.Ref, extra Extras) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.listeners == 0 {
+	r := h.roster(app)
+	if r == nil {
 		return false
 	}
-	m := h.users[userKey{app, user}]
-	return m != nil && slices.ContainsFunc(m.sessions, func(s *Session) bool { return s.extras&extra != 0 })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.users[user]
+	return u != nil && r.listeners > 0 && slices.ContainsFunc(u.sessions, func(s *Session) bool { return s.extras&extra != 0 })
 }

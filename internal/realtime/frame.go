@@ -25,20 +25,20 @@ type frame struct {
 
 // frames are those of one event. Each form is made once, when the first receiver needs it.
 type frames struct {
-	hub   *Hub
+	env   *environment
 	event *chime.Event
 	made  [formCount]*frame
 }
 
 func (f *frames) as(how form) *frame {
 	if f.made[how] == nil {
-		f.made[how] = f.hub.frame(f.event, how)
+		f.made[how] = f.env.frame(f.event, how)
 	}
 	return f.made[how]
 }
 
 // frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.
-func (h *Hub) frame(e *chime.Event, how form) *frame {
+func (env *environment) frame(e *chime.Event, how form) *frame {
 	text := make([]byte, 0, 200+len(e.Payload)+len(e.Payload)/8)
 	text = append(text, `{"Headers":{"x-amz-chime-event-type":"`...)
 	text = append(text, e.Type...)
@@ -57,7 +57,7 @@ func (h *Hub) frame(e *chime.Event, how form) *frame {
 		text = append(text, `,"Payload":`...)
 		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
 	}
-	f := &frame{bytes: h.opts.Frame(append(text, '}'), how&compressed != 0)}
+	f := &frame{bytes: env.Frame(append(text, '}'), how&compressed != 0)}
 	if e.TellsContent() {
 		f.event = e
 	}
@@ -66,5 +66,5 @@ func (h *Hub) frame(e *chime.Event, how form) *frame {
 
 // system makes a frame that is for one session alone.
 func (s *Session) system(kind string, payload []byte) *frame {
-	return s.hub.frame(&chime.Event{Type: kind, MessageType: chime.MessageTypeSystem, Payload: payload}, s.form)
+	return s.roster.env.frame(&chime.Event{Type: kind, MessageType: chime.MessageTypeSystem, Payload: payload}, s.form)
 }

@@ -52,7 +52,7 @@ func (s *Session) pullMore() {
 		s.pull = nil
 	default:
 		p.busy = true
-		s.hub.pullers.add(s)
+		s.roster.env.pullers.add(s)
 	}
 }
 
@@ -102,9 +102,9 @@ func (s *Session) fetch() {
 	}
 	if err != nil {
 		if !errors.Is(err, store.ErrUnavailable) { // else the node stops and says so itself
-			s.hub.opts.Log.Error("cannot read for a session", "error", err, "user", string(s.member.user))
+			s.roster.env.Log.Error("cannot read for a session", "error", err, "user", string(s.user.ref))
 		}
-		s.hub.end(s, CloseInternalError, "internal error")
+		s.end(CloseInternalError, "internal error")
 		return
 	}
 	s.mu.Lock()
@@ -127,7 +127,7 @@ func (s *Session) fetch() {
 
 // pullPiece reads what comes next, none when nothing is left.
 func (s *Session) pullPiece(p *pull) (piece []*frame, err error) {
-	p.read = s.hub.removals.Load().last
+	p.read = s.roster.removals.Load().last
 	for len(piece) == 0 && err == nil && (p.replay != nil || p.prefetch != nil) {
 		if p.replay != nil {
 			piece, err = s.replayMore(p)
@@ -156,7 +156,7 @@ type prefetch struct {
 
 // prefetchMore makes the next CHANNEL_DETAILS. What was delivered before is in it already.
 func (s *Session) prefetchMore(p *pull) (piece []*frame, err error) {
-	f, user, ctx, from := p.prefetch, s.member.userKey, context.Background(), s.hub.opts.Prefetch
+	f, user, ctx, from := p.prefetch, s.userKey(), context.Background(), s.roster.env.Prefetch
 	if !f.chosen {
 		if f.places, err = from.Channels(ctx, user.app, user.user, f.sort); err != nil {
 			return nil, err
@@ -178,12 +178,12 @@ func (s *Session) prefetchMore(p *pull) (piece []*frame, err error) {
 
 // details makes the CHANNEL_DETAILS of a channel, nil when the user is no member any more.
 func (s *Session) details(ctx context.Context, at chime.Place) (*frame, error) {
-	user := s.member.userKey
-	payload, ok, err := s.hub.opts.Prefetch.Details(ctx, user.app, user.user, at, s.extras&ExtraUnread != 0)
+	user := s.userKey()
+	payload, ok, err := s.roster.env.Prefetch.Details(ctx, user.app, user.user, at, s.extras&ExtraUnread != 0)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return s.hub.frame(&chime.Event{
+	return s.roster.env.frame(&chime.Event{
 		Type: chime.EventChannelDetails, MessageType: chime.MessageTypeSystem, Payload: payload,
 		Topic: chime.Topic{App: user.app, Channel: at.UID, Sub: at.Sub}, ChannelID: at.ChannelID,
 	}, s.form), nil

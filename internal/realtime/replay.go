@@ -37,11 +37,11 @@ func (e errNotResumed) Error() string { return "not resumed: " + e.reason }
 // replayMore makes the frames of the next piece. At the end the session goes live.
 func (s *Session) replayMore(p *pull) (piece []*frame, err error) {
 	var events []*chime.Event
-	err = s.hub.opts.Store.View(context.Background(), p.replay.user.app, func(r store.Reader) (err error) {
+	err = s.roster.env.Store.View(context.Background(), p.replay.user.app, func(r store.Reader) (err error) {
 		if events, err = p.replay.next(r); err != nil {
 			return err
 		}
-		return s.hub.complete(r, events)
+		return s.roster.env.complete(r, events)
 	})
 	var refused errNotResumed
 	if errors.As(err, &refused) {
@@ -51,7 +51,7 @@ func (s *Session) replayMore(p *pull) (piece []*frame, err error) {
 		return nil, err
 	}
 	for _, e := range events {
-		piece = append(piece, s.hub.frame(e, s.form))
+		piece = append(piece, s.roster.env.frame(e, s.form))
 	}
 	if p.replay.at >= p.replay.until {
 		piece = s.endReplay(p, piece, "")
@@ -63,15 +63,15 @@ func (s *Session) replayMore(p *pull) (piece []*frame, err error) {
 // which are in their place before the queue is let go. When the queue was dropped meanwhile, the
 // replay goes on, and the piece is given back.
 func (s *Session) endReplay(p *pull, piece []*frame, refusal string) []*frame {
-	h := s.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	r := s.roster
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.lagging { // the queue begins again here; what lies before is to be found in the log
 		p.lagging = false
-		p.replay.live = h.position
-		s.after = max(s.after, h.position)
+		p.replay.live = r.position
+		s.after = max(s.after, r.position)
 		p.replay.until = s.after
 		if refusal == "" {
 			return piece
@@ -129,10 +129,10 @@ func (p *replay) next(r store.Reader) (events []*chime.Event, err error) {
 }
 
 // complete gives the events that the log keeps without a payload the one that they have now.
-func (h *Hub) complete(r store.Reader, events []*chime.Event) (err error) {
+func (env *environment) complete(r store.Reader, events []*chime.Event) (err error) {
 	for _, e := range events {
 		if e.Payload == nil && e.TellsContent() {
-			if e.Payload, err = h.opts.Body(r, e); err != nil {
+			if e.Payload, err = env.Body(r, e); err != nil {
 				return err
 			}
 		}
@@ -174,7 +174,7 @@ func (p *replay) begin(r store.Reader) error {
 	if user.Order > p.from { // made again since, under the same id
 		return errNotResumed{notResumedOtherUser}
 	}
-	channels, err := readChannels(r, p.user)
+	channels, err := readChannels(r, p.user.app, p.user.user)
 	if err != nil {
 		return err
 	}

@@ -41,32 +41,32 @@ const (
 
 var tokenText = base64.RawURLEncoding.Strict()
 
-func (h *Hub) owner(user userKey) []byte {
-	sum := h.opts.Signer.MAC("resume owner", []byte(user.app+"\x00"+string(user.user)))
+func (env *environment) owner(user userKey) []byte {
+	sum := env.Signer.MAC("resume owner", []byte(user.app+"\x00"+string(user.user)))
 	return sum[:tokenOwner]
 }
 
 // sealToken makes the token of a user that says: it has everything up to the position.
-func (h *Hub) sealToken(user userKey, position uint64) string {
+func (env *environment) sealToken(user userKey, position uint64) string {
 	body := binary.BigEndian.AppendUint64([]byte{tokenVersion}, position)
-	body = append(body, h.owner(user)...)
-	sum := h.opts.Signer.MAC("resume", body)
+	body = append(body, env.owner(user)...)
+	sum := env.Signer.MAC("resume", body)
 	return tokenText.EncodeToString(append(body, sum[:tokenMAC]...))
 }
 
 // openToken reads what a client brings back: a token, and perhaps a dot and the position of the
 // last event that it has. A refusal is one of notResumed.
-func (h *Hub) openToken(user userKey, text string) (position uint64, refusal string) {
+func (env *environment) openToken(user userKey, text string) (position uint64, refusal string) {
 	token, seen, more := strings.Cut(text, ".")
 	raw, err := tokenText.DecodeString(token)
 	if err != nil || len(raw) != tokenBody+tokenMAC || raw[0] != tokenVersion {
 		return 0, notResumedInvalid
 	}
 	body, mac := raw[:tokenBody], raw[tokenBody:]
-	if sum := h.opts.Signer.MAC("resume", body); !hmac.Equal(mac, sum[:tokenMAC]) {
+	if sum := env.Signer.MAC("resume", body); !hmac.Equal(mac, sum[:tokenMAC]) {
 		return 0, notResumedInvalid
 	}
-	if !hmac.Equal(body[9:], h.owner(user)) {
+	if !hmac.Equal(body[9:], env.owner(user)) {
 		return 0, notResumedOtherUser
 	}
 	position = binary.BigEndian.Uint64(body[1:])
@@ -81,11 +81,11 @@ func (h *Hub) openToken(user userKey, text string) (position uint64, refusal str
 }
 
 // resume is what a session needs that asked for resume tokens.
-func (h *Hub) resume(user userKey, from string) *pull {
+func (env *environment) resume(user userKey, from string) *pull {
 	if from == "" {
 		return nil
 	}
-	position, refusal := h.openToken(user, from)
+	position, refusal := env.openToken(user, from)
 	return &pull{replay: &replay{user: user, from: position, refusal: refusal}}
 }
 
@@ -121,7 +121,7 @@ type tokenPayload struct {
 
 // tokenAt says that the client has everything up to the position.
 func (s *Session) tokenAt(position uint64) tokenPayload {
-	return tokenPayload{ResumeToken: s.hub.sealToken(s.member.userKey, position)}
+	return tokenPayload{ResumeToken: s.roster.env.sealToken(s.userKey(), position)}
 }
 
 // note makes a frame about resuming.
@@ -140,7 +140,7 @@ func (s *Session) notResumed(reason string, position uint64) *frame {
 // renewToken gives the client a newer token when the log has gone on, so that its token does not
 // grow older than the log while its channels are quiet.
 func (s *Session) renewToken() {
-	position := s.hub.settled.Load()
+	position := s.roster.settled.Load()
 	s.mu.Lock()
 	if s.closed || s.pull != nil || position <= s.token || position <= s.after {
 		s.mu.Unlock()

@@ -222,7 +222,7 @@ func TestLiveEventsWaitForTheReplay(t *testing.T) {
 	ann := w.away("ann")
 	w.commit(message("c", "missed"))
 	w.deliver()
-	w.hub.pullers.running = maxPullers // the test reads for the session
+	w.hub.env.pullers.running = maxPullers // the test reads for the session
 	ann.attach(w.hub)
 	ann.take(1)
 	if _, err := ann.session.replayMore(ann.session.pull); err != nil {
@@ -527,7 +527,7 @@ func TestResumeOnAnotherNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := *w
-	other.hub, other.cur = New(w.hub.opts), behind
+	other.hub, other.cur = New(w.hub.env.Options), behind
 	other.attach("ann", "another socket")
 
 	ann := newResumer(t, "ann")

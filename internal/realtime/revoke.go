@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -19,7 +20,7 @@ type Authority interface {
 }
 
 const (
-	// confirmBatch is how many sessions are looked up at once under the hub's mu.
+	// confirmBatch is how many sessions are looked up at once under the roster's mu.
 	confirmBatch = 256
 	// maxRest bounds the rest after a pass over all sessions. It is as long as the pass took, so
 	// that an account that changes all the time costs half a processor at most.
@@ -53,7 +54,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-h.changed:
 		case <-retry:
 		case <-unsteady.C:
-			if !h.isUnsteady() {
+			if !h.env.unsteady.Load() {
 				continue
 			}
 		}
@@ -74,80 +75,67 @@ func (h *Hub) Run(ctx context.Context) error {
 // attaches meanwhile is either in the pass, or was let in by the account that the pass began with,
 // or is confirmed by Attach.
 func (h *Hub) confirmAll(ctx context.Context) bool {
+	h.beginPass()
 	unsure, failure := 0, error(nil)
+	for _, r := range h.all(nil) {
+		n, err := r.confirmAll(ctx)
+		unsure += n
+		failure = cmp.Or(failure, err)
+	}
+	if failure != nil && ctx.Err() == nil {
+		h.env.Log.Error("cannot confirm sessions after a change of the account; trying again", "sessions", unsure, "error", failure)
+	}
+	return failure == nil
+}
+
+// beginPass notes the revision by which the pass decides, before it looks at the sessions.
+func (h *Hub) beginPass() {
+	if h.env.Authority != nil {
+		h.env.revision.Store(h.env.Authority.Revision())
+	}
+	h.env.unsteady.Store(false)
+}
+
+// confirmAll makes the pass over the sessions of one app instance. It returns how many got no answer,
+// and an error of one of them.
+func (r *roster) confirmAll(ctx context.Context) (unsure int, failure error) {
 	var batch [confirmBatch]*Session
-	for left := h.beginPass(); left > 0 && ctx.Err() == nil; {
+	left, _ := r.size()
+	for left > 0 && ctx.Err() == nil {
 		var n int
-		left, n = h.batch(left, batch[:])
+		left, n = r.batch(left, batch[:])
 		for _, s := range batch[:n] {
-			err := h.confirm(ctx, s)
+			err := s.confirm(ctx)
 			if refused, ok := errors.AsType[*CloseError](err); ok {
-				h.endAs(s, "no longer allowed", refused.Code, refused.Reason)
+				s.endAs("no longer allowed", refused.Code, refused.Reason)
 			} else if err != nil {
 				unsure, failure = unsure+1, err
 			}
 		}
 	}
-	if failure != nil && ctx.Err() == nil {
-		h.opts.Log.Error("cannot confirm sessions after a change of the account; trying again", "sessions", unsure, "error", failure)
-	}
-	return failure == nil
+	return unsure, failure
 }
 
-// beginPass notes the revision and counts the sessions.
-func (h *Hub) beginPass() int {
-	var revision uint64
-	if h.opts.Authority != nil {
-		revision = h.opts.Authority.Revision()
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.revision, h.unsteady = revision, false
-	return len(h.online)
-}
-
-// batch copies the sessions before place end, at most a batch of them, and says where they begin. A
-// pass goes from the end to the beginning: a session that takes the place of one that leaves comes
+// batch copies the sessions before index end, at most a batch of them, and returns where they begin. A
+// pass goes from the end to the beginning: a session that takes the index of one that leaves comes
 // from behind, so that none is missed.
-func (h *Hub) batch(end int, to []*Session) (begin, n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	end = min(end, len(h.online))
+func (r *roster) batch(end int, to []*Session) (begin, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	end = min(end, len(r.sessions))
 	begin = max(end-len(to), 0)
-	return begin, copy(to, h.online[begin:end])
+	return begin, copy(to, r.sessions[begin:end])
 }
 
-// confirm asks whether a session may stay.
-func (h *Hub) confirm(ctx context.Context, s *Session) error {
+// confirm asks whether the session may stay.
+func (s *Session) confirm(ctx context.Context) error {
 	if s.standing == nil || s.ended() {
 		return nil
 	}
-	steady, err := h.opts.Authority.Confirm(ctx, s.standing, s.member.app, s.member.user)
+	env := s.roster.env
+	steady, err := env.Authority.Confirm(ctx, s.standing, s.roster.app, s.user.ref)
 	if err == nil && !steady {
-		h.mu.Lock()
-		h.unsteady = true
-		h.mu.Unlock()
+		env.unsteady.Store(true)
 	}
 	return err
-}
-
-func (h *Hub) isUnsteady() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.unsteady
-}
-
-// list and unlist keep all sessions together; the caller holds mu. The last one takes the place of one
-// that leaves.
-func (h *Hub) list(s *Session) {
-	s.place = int32(len(h.online))
-	h.online = append(h.online, s)
-}
-
-func (h *Hub) unlist(s *Session) {
-	last := len(h.online) - 1
-	moved := h.online[last]
-	h.online[s.place], moved.place = moved, s.place
-	h.online[last] = nil
-	h.online = h.online[:last]
 }

@@ -188,7 +188,7 @@ func TestAPassMissesNoSession(t *testing.T) {
 		const many = 5 * confirmBatch
 		a := &authority{}
 		w, _ := guarded(t, a)
-		w.hub.opts.MaxSessionsPerUser = 2 * many
+		w.hub.env.MaxSessionsPerUser = 2 * many
 		sockets := map[string]*socket{}
 		for i := range many {
 			name := fmt.Sprint(i)

@@ -2,168 +2,245 @@ package realtime
 
 import (
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// The roster is who is online in which channels. It is flat: a room lists its members and a
-// member its rooms, and each entry knows the place of its counterpart, so that leaving takes no
-// search and an idle member no maps.
+// roster is who of one app instance is online and in which channels. Rosters have nothing in common
+// that is locked for long: what one delivers does not delay another.
+//
+// It is flat: a channel lists its online users and a user its channels, and each entry knows the
+// place of its counterpart, so that leaving takes no search and an idle user no maps.
+type roster struct {
+	app     string
+	env     *environment
+	emptied func(*roster) // called without mu when the last user has gone
 
-type userKey struct {
-	app  string
-	user chime.Ref
+	// settled is the position up to which every event is in all queues.
+	settled atomic.Uint64
+	// removals are what sessions compare their frames with. The deliverer alone changes them.
+	removals atomic.Pointer[removals]
+	retired  atomic.Bool // it takes no session any more; mu guards the change
+
+	mu        sync.Mutex
+	position  uint64 // of the last event whose receivers were found
+	users     map[chime.Ref]*onlineUser
+	channels  map[chime.Topic]*channelRoster
+	loading   map[*onlineUser]struct{}
+	sessions  []*Session    // all of them, each at its index
+	listeners int           // sessions that get an extra
+	waiting   []told        // events for one user each, until settled is where they belong
+	moved     chan struct{} // closed when settled grows; nil while no call of settle waits
+
+	receivers []*Session // the deliverer's: of the event at hand
 }
 
-// member is one online user.
-type member struct {
-	userKey
+// newRoster makes a roster that is to be delivered what the log has after a position.
+func newRoster(app string, env *environment, after uint64, emptied func(*roster)) *roster {
+	r := &roster{
+		app: app, env: env, emptied: emptied,
+		users: make(map[chime.Ref]*onlineUser), channels: make(map[chime.Topic]*channelRoster),
+		loading: make(map[*onlineUser]struct{}),
+	}
+	r.settled.Store(after)
+	r.removals.Store(new(removals))
+	return r
+}
+
+// onlineUser is a user with sessions.
+type onlineUser struct {
+	ref      chime.Ref
 	sessions []*Session
-	// rooms are the channels and sub-channels that the user is in. Who is in any sub-channel of a
+	// seats are the channels and sub-channels that the user is in. Who is in any sub-channel of a
 	// channel is in the whole channel too, once: its own events have no Sub.
-	rooms   []seat
+	seats   []seat
 	since   uint64   // position of the log that the memberships were read at
 	allowed Extras   // of the app instance
 	loading *loading // nil once the memberships are known
 }
 
-// loading is what a member has while its memberships are read.
+// loading is what a user has while its memberships are read.
 type loading struct {
 	done    chan struct{}  // closed at the end
 	failed  error          // why it failed, set before done
 	pending []*chime.Event // what came meanwhile
 }
 
-// room is a channel or sub-channel that somebody online is in.
-type room struct {
-	key    chime.Topic
-	online []guest
+// channelRoster is a channel or sub-channel with online members.
+type channelRoster struct {
+	topic  chime.Topic
+	online []occupant
 }
 
-// seat is the place of a member in a room.
+// seat is a channel of a user.
 type seat struct {
-	room *room
-	at   int32 // in room.online
+	channel *channelRoster
+	index   int32 // in channel.online
 }
 
-// guest is a member that is in a room.
-type guest struct {
-	*member
-	at int32 // in member.rooms
+// occupant is an online member of a channel.
+type occupant struct {
+	*onlineUser
+	index int32 // in onlineUser.seats
+}
+
+// unlock gives mu back and retires a roster without users.
+func (r *roster) unlock() {
+	retire := len(r.users) == 0 && len(r.sessions) == 0 && !r.retired.Load()
+	if retire {
+		r.retired.Store(true)
+		r.wake()
+	}
+	r.mu.Unlock()
+	if retire {
+		r.emptied(r)
+	}
+}
+
+// size counts sessions and users.
+func (r *roster) size() (sessions, users int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions), len(r.users)
+}
+
+// leave takes a session off the roster, and its user with the last one. It may be called more than
+// once.
+func (r *roster) leave(s *Session) {
+	r.mu.Lock()
+	defer r.unlock()
+	r.remove(s)
+}
+
+// remove does so for a caller that holds mu.
+func (r *roster) remove(s *Session) {
+	u := s.user
+	if i := slices.Index(u.sessions, s); i >= 0 {
+		u.sessions = slices.Delete(u.sessions, i, i+1)
+		r.unlist(s)
+		if u.loading == nil && s.extras != 0 {
+			r.listeners--
+		}
+	}
+	r.forget(u)
+}
+
+// forget takes a user without sessions off the roster.
+func (r *roster) forget(u *onlineUser) {
+	if len(u.sessions) > 0 || u.loading != nil || r.users[u.ref] != u {
+		return
+	}
+	for len(u.seats) > 0 {
+		r.unseat(u, len(u.seats)-1)
+	}
+	delete(r.users, u.ref)
+	if u.allowed != 0 {
+		r.env.Companion.Went(r.app, u.ref)
+		r.env.watchers.publish(SessionEvent{App: r.app, User: u.ref})
+	}
+}
+
+// list and unlist keep the sessions together; the caller holds mu. The last one takes the index of one
+// that leaves.
+func (r *roster) list(s *Session) {
+	s.index = int32(len(r.sessions))
+	r.sessions = append(r.sessions, s)
+}
+
+func (r *roster) unlist(s *Session) {
+	last := len(r.sessions) - 1
+	moved := r.sessions[last]
+	r.sessions[s.index], moved.index = moved, s.index
+	r.sessions[last] = nil
+	r.sessions = r.sessions[:last]
 }
 
 // follows reports whether the event comes after what the user's memberships were read at. One
 // that comes before is in them already, though it may be delivered later: to apply it would put
 // the user back into channels that it has left.
-func (m *member) follows(e *chime.Event) bool {
-	return m.loading == nil && (e.Position > m.since || e.Ephemeral && e.Position == m.since)
+func (u *onlineUser) follows(e *chime.Event) bool {
+	return u.loading == nil && (e.Position > u.since || e.Ephemeral && e.Position == u.since)
 }
 
-// seatIn is the index of the member's seat in a room, negative when it has none. It looks where
+// seatIn is the index of the user's seat in a channel, negative when it has none. It looks where
 // there is less to look through.
-func (m *member) seatIn(r *room) int {
-	if r != nil && len(r.online) < len(m.rooms) {
-		for _, g := range r.online {
-			if g.member == m {
-				return int(g.at)
+func (u *onlineUser) seatIn(c *channelRoster) int {
+	if c != nil && len(c.online) < len(u.seats) {
+		for _, o := range c.online {
+			if o.onlineUser == u {
+				return int(o.index)
 			}
 		}
 		return -1
 	}
-	return slices.IndexFunc(m.rooms, func(s seat) bool { return s.room == r })
+	return slices.IndexFunc(u.seats, func(s seat) bool { return s.channel == c })
 }
 
-func (h *Hub) join(m *member, key chime.Topic) {
-	h.enlist(m, key)
-	if key.Sub != "" {
-		h.enlist(m, key.Whole())
+// join makes a user a member of a channel or sub-channel.
+func (r *roster) join(u *onlineUser, topic chime.Topic) {
+	r.seat(u, topic)
+	if topic.Sub != "" {
+		r.seat(u, topic.Whole())
 	}
 }
 
-func (h *Hub) enlist(m *member, key chime.Topic) {
-	r := h.rooms[key]
-	if r == nil {
-		r = &room{key: key}
-		h.rooms[key] = r
-	} else if m.seatIn(r) >= 0 {
+func (r *roster) seat(u *onlineUser, topic chime.Topic) {
+	c := r.channels[topic]
+	if c == nil {
+		c = &channelRoster{topic: topic}
+		r.channels[topic] = c
+	} else if u.seatIn(c) >= 0 {
 		return
 	}
-	m.rooms = append(m.rooms, seat{r, int32(len(r.online))})
-	r.online = append(r.online, guest{m, int32(len(m.rooms) - 1)})
+	u.seats = append(u.seats, seat{c, int32(len(c.online))})
+	c.online = append(c.online, occupant{u, int32(len(u.seats) - 1)})
 }
 
 // part takes a user off a channel, all its sub-channels included, or off one sub-channel.
-func (h *Hub) part(m *member, key chime.Topic) {
-	h.strike(m, key)
-	whole := key.Whole()
+func (r *roster) part(u *onlineUser, topic chime.Topic) {
+	r.unseatFrom(u, topic)
+	whole := topic.Whole()
 	subs := 0
-	for i := len(m.rooms) - 1; i >= 0; i-- { // strike moves the last one
-		other := m.rooms[i].room.key
+	for i := len(u.seats) - 1; i >= 0; i-- { // unseating moves the last one
+		other := u.seats[i].channel.topic
 		if other.Sub == "" || other.Whole() != whole {
 			continue
 		}
-		if key.Sub == "" {
-			h.strike(m, other)
+		if topic.Sub == "" {
+			r.unseatFrom(u, other)
 		} else {
 			subs++
 		}
 	}
-	if key.Sub != "" && subs == 0 {
-		h.strike(m, whole)
+	if topic.Sub != "" && subs == 0 {
+		r.unseatFrom(u, whole)
 	}
 }
 
-func (h *Hub) strike(m *member, key chime.Topic) {
-	i := m.seatIn(h.rooms[key])
-	if i < 0 {
-		return
+func (r *roster) unseatFrom(u *onlineUser, topic chime.Topic) {
+	if i := u.seatIn(r.channels[topic]); i >= 0 {
+		r.unseat(u, i)
 	}
-	h.unseat(m, i)
 }
 
-// unseat ends the stay of a member in the room of its seat i.
-func (h *Hub) unseat(m *member, i int) {
-	r, at := m.rooms[i].room, m.rooms[i].at
-	last := len(r.online) - 1
-	r.online[at] = r.online[last]
-	r.online[at].rooms[r.online[at].at].at = at
-	r.online[last] = guest{}
-	if r.online = r.online[:last]; last == 0 {
-		delete(h.rooms, r.key)
+// unseat takes the seat i of a user away. The last entries of both lists take the free places.
+func (r *roster) unseat(u *onlineUser, i int) {
+	c, at := u.seats[i].channel, u.seats[i].index
+	last := len(c.online) - 1
+	c.online[at] = c.online[last]
+	c.online[at].seats[c.online[at].index].index = at
+	c.online[last] = occupant{}
+	if c.online = c.online[:last]; last == 0 {
+		delete(r.channels, c.topic)
 	}
-	final := len(m.rooms) - 1
+
+	final := len(u.seats) - 1
 	if i < final {
-		m.rooms[i] = m.rooms[final]
-		m.rooms[i].room.online[m.rooms[i].at].at = int32(i)
+		u.seats[i] = u.seats[final]
+		u.seats[i].channel.online[u.seats[i].index].index = int32(i)
 	}
-	m.rooms[final] = seat{}
-	m.rooms = m.rooms[:final]
-}
-
-// leave takes a session off its user, and the user off its channels with the last one.
-func (h *Hub) leave(s *Session) {
-	m := s.member
-	if i := slices.Index(m.sessions, s); i >= 0 {
-		m.sessions = slices.Delete(m.sessions, i, i+1)
-		h.unlist(s)
-		if m.loading == nil && s.extras != 0 {
-			h.listeners--
-		}
-	}
-	h.forget(m)
-}
-
-// forget takes a user without sessions off the roster.
-func (h *Hub) forget(m *member) {
-	if len(m.sessions) > 0 || m.loading != nil || h.users[m.userKey] != m {
-		return
-	}
-	for len(m.rooms) > 0 {
-		h.unseat(m, len(m.rooms)-1)
-	}
-	delete(h.users, m.userKey)
-	if m.allowed != 0 {
-		h.opts.Companion.Went(m.app, m.user)
-		h.publish(SessionEvent{App: m.app, User: m.user})
-	}
+	u.seats[final] = seat{}
+	u.seats = u.seats[:final]
 }

@@ -8,12 +8,12 @@ import (
 
 // Session is one attached socket. The hub fills its queue, the transport empties it.
 type Session struct {
-	hub       *Hub
+	roster    *roster
+	user      *onlineUser
 	transport Transport
-	member    *member
 	id        string
-	rival     *Session // the newer one of the same id that it is probed for; the hub's mu guards it
-	place     int32    // in hub.online, whose mu guards it
+	rival     *Session // the newer one of the same id that it is probed for; the roster's mu guards it
+	index     int32    // in roster.sessions; the roster's mu guards it
 	standing  any      // what the hub's authority knows its credentials by; nil: nothing can end them
 	client    Client   // nil when its texts have no meaning
 	form      form
@@ -31,19 +31,20 @@ type Session struct {
 	pull   *pull  // what is read for it besides the queue; nil when nothing is left
 }
 
-func (h *Hub) newSession(g Grant, t Transport) *Session {
-	s := &Session{hub: h, transport: t, id: g.SessionID, standing: g.Standing}
-	if g.Extras != 0 && h.opts.Companion != nil {
-		s.extras, s.wants, s.client = g.Extras, true, h.opts.Companion.Client(g)
+// newSession makes a session that is on no roster yet.
+func (env *environment) newSession(g Grant, t Transport) *Session {
+	s := &Session{transport: t, id: g.SessionID, standing: g.Standing}
+	if g.Extras != 0 && env.Companion != nil {
+		s.extras, s.wants, s.client = g.Extras, true, env.Companion.Client(g)
 	}
 	if g.Compressed {
 		s.form |= compressed
 	}
-	if g.Resume && h.opts.Signer != nil {
+	if g.Resume && env.Signer != nil {
 		s.form |= withPosition
-		s.pull = h.resume(userKey{g.App, g.User}, g.ResumeFrom)
+		s.pull = env.resume(userKey{g.App, g.User}, g.ResumeFrom)
 	}
-	if g.Prefetch && h.opts.Prefetch != nil {
+	if g.Prefetch && env.Prefetch != nil {
 		if s.pull == nil {
 			s.pull = new(pull)
 		}
@@ -52,8 +53,8 @@ func (h *Hub) newSession(g Grant, t Transport) *Session {
 	return s
 }
 
-// begin lets the session have what comes after a position of the log. The caller holds the hub's
-// mu.
+// begin lets the session have what comes after a position of the log. The caller holds the
+// roster's mu.
 func (s *Session) begin(position uint64) {
 	s.mu.Lock()
 	s.after = position
@@ -85,7 +86,7 @@ func (s *Session) push(f *frame, e *chime.Event) bool {
 // add is the end of push and gives mu back.
 func (s *Session) add(f *frame) bool {
 	holds := s.pull != nil && s.pull.holds
-	if s.bytes+len(f.bytes) > s.hub.opts.MaxQueueBytes && s.bytes > 0 {
+	if s.bytes+len(f.bytes) > s.roster.env.MaxQueueBytes && s.bytes > 0 {
 		if holds { // it waits for no reader, but for the log, which has the frames too
 			s.pull.lagging = true
 			s.queue, s.bytes = nil, 0
@@ -122,7 +123,7 @@ func (s *Session) tell() {
 func (s *Session) Take(frames [][]byte, maxBytes int) [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.hub.removals.Load(); r.last > s.looked && s.withdraw(r) {
+	if r := s.roster.removals.Load(); r.last > s.looked && s.withdraw(r) {
 		s.told = false
 		return frames
 	}
@@ -182,12 +183,24 @@ func (s *Session) Received(text []byte) {
 	}
 }
 
-// Detach takes the session off the hub. It may be called more than once.
+// Detach takes the session off the roster. It may be called more than once.
 func (s *Session) Detach() {
 	s.stop()
-	s.hub.mu.Lock()
-	s.hub.leave(s)
-	s.hub.mu.Unlock()
+	s.roster.leave(s)
+}
+
+// endSlow closes a session that would miss an event.
+func (s *Session) endSlow() { s.end(CloseInternalError, "slow consumer") }
+
+// end closes a session that the hub gave up. The caller does not hold the roster's mu.
+func (s *Session) end(code int, reason string) { s.endAs(reason, code, reason) }
+
+// endAs does so for a reason that is counted under a shorter name.
+func (s *Session) endAs(name string, code int, reason string) {
+	if s.stop() {
+		s.roster.env.closed.add(name)
+		s.transport.Close(code, reason)
+	}
 }
 
 // ended reports whether the session was closed.
@@ -205,3 +218,11 @@ func (s *Session) stop() bool {
 	s.closed, s.queue, s.bytes, s.pull = true, nil, 0, nil
 	return first
 }
+
+// userKey names a user across app instances.
+type userKey struct {
+	app  string
+	user chime.Ref
+}
+
+func (s *Session) userKey() userKey { return userKey{s.roster.app, s.user.ref} }

@@ -1,12 +1,14 @@
 package realtime
 
 import (
+	"context"
+
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
 // told is an event for one user that waits for the log.
 type told struct {
-	user  userKey
+	user  chime.Ref
 	extra Extras
 	event *chime.Event
 }
@@ -16,33 +18,46 @@ type told struct {
 // delivered before it, so that a count does not precede the message that it counts. A user who is
 // offline gets none, nor does one who is no member of the event's channel by then.
 func (h *Hub) Tell(app string, user chime.Ref, extra Extras, events ...*chime.Event) {
-	var slow []*Session
-	h.mu.Lock()
-	for _, e := range events {
-		e.Ephemeral = true
-		t := told{userKey{app, user}, extra, e}
-		if e.Position > h.settled.Load() {
-			h.waiting = append(h.waiting, t)
-		} else {
-			slow = append(slow, h.tell(t)...)
-		}
-	}
-	h.mu.Unlock()
-
-	for _, s := range slow {
-		h.endSlow(s)
+	if r := h.roster(app); r != nil {
+		r.tell(user, extra, events)
 	}
 }
 
-// tell puts an event into the queues of its user and returns the sessions without room for it. It
+func (r *roster) tell(user chime.Ref, extra Extras, events []*chime.Event) {
+	var slow []*Session
+	r.mu.Lock()
+	for _, e := range events {
+		e.Ephemeral = true
+		t := told{user, extra, e}
+		if r.isEarly(t) {
+			r.waiting = append(r.waiting, t)
+		} else {
+			slow = append(slow, r.put(t)...)
+		}
+	}
+	r.mu.Unlock()
+
+	for _, s := range slow {
+		s.endSlow()
+	}
+}
+
+// isEarly reports whether the user's sessions may not have all yet that the event follows. The caller
+// holds mu.
+func (r *roster) isEarly(t told) bool {
+	u := r.users[t.user]
+	return u != nil && u.loading == nil && t.event.Position > max(r.settled.Load(), u.since)
+}
+
+// put puts an event into the queues of its user and returns the sessions without room for it. It
 // does so under mu, which the caller holds: a member that leaves the channel gets nothing later.
-func (h *Hub) tell(t told) (slow []*Session) {
-	m := h.users[t.user]
-	if m == nil || m.loading != nil || !h.in(m, t.event) {
+func (r *roster) put(t told) (slow []*Session) {
+	u := r.users[t.user]
+	if u == nil || u.loading != nil || !r.isIn(u, t.event.Topic) {
 		return nil
 	}
-	frames := frames{hub: h, event: t.event}
-	for _, s := range m.sessions {
+	frames := frames{env: r.env, event: t.event}
+	for _, s := range u.sessions {
 		if s.extras&t.extra != 0 && !s.push(frames.as(s.form), t.event) {
 			slow = append(slow, s)
 		}
@@ -50,24 +65,63 @@ func (h *Hub) tell(t told) (slow []*Session) {
 	return slow
 }
 
-// reached notes that the queues have everything up to a position of the log, and tells what waited
-// for it.
-func (h *Hub) reached(position uint64) {
+// reach notes that the queues have everything up to a position of the log, and puts what waited for
+// it into them.
+func (r *roster) reach(position uint64) {
 	var slow []*Session
-	h.mu.Lock()
-	h.settled.Store(position)
-	waiting := h.waiting
-	h.waiting = nil
+	r.mu.Lock()
+	r.settled.Store(position)
+	r.wake()
+	waiting := r.waiting
+	r.waiting = nil
 	for _, t := range waiting {
-		if t.event.Position > position {
-			h.waiting = append(h.waiting, t)
+		if r.isEarly(t) {
+			r.waiting = append(r.waiting, t)
 		} else {
-			slow = append(slow, h.tell(t)...)
+			slow = append(slow, r.put(t)...)
 		}
 	}
-	h.mu.Unlock()
+	r.mu.Unlock()
 
 	for _, s := range slow {
-		h.endSlow(s)
+		s.endSlow()
 	}
+}
+
+// wake lets the calls of settle look again. The caller holds mu.
+func (r *roster) wake() {
+	if r.moved != nil {
+		close(r.moved)
+		r.moved = nil
+	}
+}
+
+// settle waits until the queues have everything up to a position of the log, the last user has gone,
+// or ctx ends, whose error it returns.
+func (r *roster) settle(ctx context.Context, position uint64) error {
+	for {
+		moved := r.whenMoved(position)
+		if moved == nil {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// whenMoved returns a channel that is closed when there is reason to look again, nil when the position
+// is reached.
+func (r *roster) whenMoved(position uint64) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.settled.Load() >= position || r.retired.Load() {
+		return nil
+	}
+	if r.moved == nil {
+		r.moved = make(chan struct{})
+	}
+	return r.moved
 }

@@ -7,9 +7,10 @@ import "fmt"
 // it is probed, and both live when it answers. The newer one waits for nothing. No clock of a client
 // is asked, and no socket that is alive ends because of another.
 
-// contest lists the sessions of the same sessionId that are not being probed yet. The caller holds mu.
-func (h *Hub) contest(m *member, s *Session) (older []*Session) {
-	for _, other := range m.sessions {
+// contest lists the sessions of the same sessionId that are not being probed yet. The caller holds the
+// roster's mu.
+func (u *onlineUser) contest(s *Session) (older []*Session) {
+	for _, other := range u.sessions {
 		if other.id == s.id && other.rival == nil {
 			older = append(older, other)
 		}
@@ -21,27 +22,31 @@ func (h *Hub) contest(m *member, s *Session) (older []*Session) {
 // one that it was probed for. While that is not known a user may have more sessions than the limit, at
 // most twice as many; a newer one that there is no room for ends then.
 func (s *Session) Probed(alive bool) {
-	h := s.hub
-	h.mu.Lock()
+	if gone, why := s.roster.decide(s, alive); gone != nil {
+		gone.end(why.Code, why.Reason)
+	}
+}
+
+// decide takes the session off the roster that has to make room, nil when both may stay.
+func (r *roster) decide(s *Session, alive bool) (gone *Session, why *CloseError) {
+	r.mu.Lock()
+	defer r.unlock()
 	rival := s.rival
 	s.rival = nil
 	if rival == nil || rival.ended() || s.ended() {
-		h.mu.Unlock()
-		return
+		return nil, nil
 	}
-	gone, why := s, &CloseError{CloseTryLater, "silent while a newer connection of the same sessionId came"}
+	gone, why = s, &CloseError{CloseTryLater, "silent while a newer connection of the same sessionId came"}
 	if alive {
-		gone, why = rival, h.tooMany()
-		if len(s.member.sessions) <= h.opts.MaxSessionsPerUser {
-			h.mu.Unlock()
-			return
+		gone, why = rival, r.env.tooMany()
+		if len(s.user.sessions) <= r.env.MaxSessionsPerUser {
+			return nil, nil
 		}
 	}
-	h.leave(gone) // at once, so that it is not counted while it closes
-	h.mu.Unlock()
-	h.end(gone, why.Code, why.Reason)
+	r.remove(gone) // at once, so that it is not counted while it closes
+	return gone, why
 }
 
-func (h *Hub) tooMany() *CloseError {
-	return &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", h.opts.MaxSessionsPerUser)}
+func (env *environment) tooMany() *CloseError {
+	return &CloseError{CloseForbidden, fmt.Sprintf("the user already has %d connections", env.MaxSessionsPerUser)}
 }

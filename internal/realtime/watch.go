@@ -29,13 +29,12 @@ type Watcher struct {
 // first session attaches.
 func (h *Hub) Watch() *Watcher {
 	w := new(Watcher)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.watchers = append(h.watchers, w)
+	h.env.watchers = append(h.env.watchers, w)
 	return w
 }
 
-// Take returns the events since the last call, in the order in which they happened.
+// Take returns the events since the last call. Those of one user are in the order in which they
+// happened.
 func (w *Watcher) Take() []SessionEvent {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -44,10 +43,13 @@ func (w *Watcher) Take() []SessionEvent {
 	return events
 }
 
-// publish puts an event into every watcher. The caller holds mu, so that the events of a user have
-// their order.
-func (h *Hub) publish(e SessionEvent) {
-	for _, w := range h.watchers {
+// watchers are all that there are. The list does not change once a session attaches.
+type watchers []*Watcher
+
+// publish puts an event into every watcher. The caller holds the roster's mu, so that the events of
+// a user have their order.
+func (all watchers) publish(e SessionEvent) {
+	for _, w := range all {
 		w.mu.Lock()
 		w.events = append(w.events, e)
 		w.mu.Unlock()

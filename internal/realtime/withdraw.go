@@ -64,7 +64,7 @@ func (s *Session) withdraw(r *removals) bool {
 
 // renew makes the frames again that withdraw found.
 func (s *Session) renew(p *pull) error {
-	known := s.hub.removals.Load() // before the store is read
+	known := s.roster.removals.Load() // before the store is read
 	s.mu.Lock()
 	stale := slices.DeleteFunc(slices.Concat(p.head, s.queue), func(f *frame) bool { return !known.concern(f, s.looked) })
 	s.mu.Unlock()
@@ -97,11 +97,11 @@ func (s *Session) remake(stale []*frame) (made map[*frame]*frame, err error) {
 		if e.Type == chime.EventChannelDetails {
 			made[f], err = s.details(context.Background(), chime.Place{ChannelID: e.ChannelID, UID: e.Channel, Sub: e.Sub})
 		} else {
-			err = s.hub.opts.Store.View(context.Background(), e.App, func(r store.Reader) (err error) {
-				e.Payload, err = s.hub.opts.Body(r, &e)
+			err = s.roster.env.Store.View(context.Background(), e.App, func(r store.Reader) (err error) {
+				e.Payload, err = s.roster.env.Body(r, &e)
 				return err
 			})
-			made[f] = s.hub.frame(&e, s.form)
+			made[f] = s.roster.env.frame(&e, s.form)
 		}
 		if err != nil {
 			return nil, err

@@ -1,0 +1,203 @@
+package realtime
+
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Attach makes a session of the grant's user on the transport. Its first frame is
+// SESSION_ESTABLISHED. An error is a *CloseError, or ctx's error.
+func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error) {
+	s := h.env.newSession(g, t)
+	var entry entry
+	for entered := false; !entered; { // a roster whose last user leaves right now takes no session
+		var err error
+		if entry, entered, err = h.open(g.App).enter(g, s); err != nil {
+			return nil, err
+		}
+	}
+	for _, older := range entry.older {
+		older.transport.Probe()
+	}
+	if entry.first {
+		s.roster.load(context.WithoutCancel(ctx), s.user) // others may wait for it too
+	}
+	if err := s.settle(ctx, entry); err != nil {
+		s.Detach()
+		return nil, err
+	}
+	return s, nil
+}
+
+// settle waits until the memberships of the session's user are known. A session that was let in by an
+// older account than the latest pass saw is confirmed by itself.
+func (s *Session) settle(ctx context.Context, entry entry) error {
+	if entry.loading != nil {
+		select {
+		case <-entry.loading.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := entry.loading.failed; err != nil {
+			return err
+		}
+	}
+	if entry.stale {
+		return s.confirm(ctx)
+	}
+	return nil
+}
+
+// entry is what a session finds when it enters the roster.
+type entry struct {
+	older   []*Session // of the same sessionId, that are to be probed
+	loading *loading   // nil when the user's memberships are known
+	first   bool       // the user was offline: its memberships have to be loaded
+	stale   bool       // the account has changed since the request was decided
+}
+
+// enter adds the session to its user. It reports false when the roster is retired.
+func (r *roster) enter(g Grant, s *Session) (found entry, entered bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.retired.Load() {
+		return entry{}, false, nil
+	}
+	u := r.users[g.User]
+	if u == nil {
+		found.first = true
+		u = &onlineUser{ref: g.User, loading: &loading{done: make(chan struct{})}}
+		r.users[g.User] = u
+		r.loading[u] = struct{}{}
+	}
+
+	// A newer session of an id may be there beyond the limit until the older one has answered.
+	found.older = u.contest(s)
+	limit := r.env.MaxSessionsPerUser
+	if n := len(u.sessions); n >= limit && (len(found.older) == 0 || n >= 2*limit) {
+		return entry{}, true, r.env.tooMany()
+	}
+	for _, older := range found.older {
+		older.rival = s
+	}
+	s.roster, s.user = r, u
+	u.sessions = append(u.sessions, s)
+	r.list(s)
+
+	// A pass over all sessions that began before has either seen the session or is seen here.
+	if g.Standing != nil && !g.Steady {
+		r.env.unsteady.Store(true)
+	}
+	found.stale = g.Revision < r.env.revision.Load()
+	if found.loading = u.loading; u.loading == nil {
+		r.begin(s, max(r.position, u.since))
+	}
+	return found, true, nil
+}
+
+// load reads the user's memberships and then lets it catch up with what happened meanwhile.
+func (r *roster) load(ctx context.Context, u *onlineUser) {
+	found, err := r.read(ctx, u.ref)
+	for _, s := range r.enrol(u, found, err) {
+		s.endSlow()
+	}
+}
+
+// enrol puts a user on the roster with what was found, and returns the sessions whose queues are
+// too short for what came meanwhile.
+func (r *roster) enrol(u *onlineUser, found record, err error) (slow []*Session) {
+	r.mu.Lock()
+	defer r.unlock()
+	delete(r.loading, u)
+	l := u.loading
+	defer close(l.done)
+	if err != nil {
+		l.failed = err
+		if r.users[u.ref] == u {
+			delete(r.users, u.ref)
+		}
+		return nil
+	}
+
+	u.loading, u.since, u.allowed = nil, found.position, found.extras
+	u.seats = make([]seat, 0, len(found.channels))
+	for _, topic := range found.channels {
+		r.join(u, topic)
+	}
+	for _, s := range u.sessions {
+		r.begin(s, found.position)
+	}
+
+	// What was delivered while the memberships were read, and came after that moment.
+	for _, e := range l.pending {
+		if u.follows(e) {
+			slow = append(slow, r.catchUp(u, e)...)
+		}
+	}
+	r.forget(u)
+	return slow
+}
+
+// begin lets a session of a user on the roster have what comes after a position of the log. The
+// caller holds mu.
+func (r *roster) begin(s *Session, position uint64) {
+	if s.extras &= s.user.allowed; s.extras != 0 {
+		r.listeners++
+	}
+	if s.extras&ExtraTyping == 0 {
+		s.client = nil
+	}
+	if s.user.allowed != 0 {
+		r.env.Companion.Came(r.app, s.user.ref, s.user.allowed, s.extras)
+		r.env.watchers.publish(SessionEvent{App: r.app, User: s.user.ref, Opened: true, Allowed: s.user.allowed, Wants: s.extras})
+	}
+	s.begin(position)
+}
+
+// record is what the store has of a user.
+type record struct {
+	position uint64 // of the log, that the rest belongs to
+	channels []chime.Topic
+	extras   Extras // of the app instance
+}
+
+// read finds what the store has of a user.
+func (r *roster) read(ctx context.Context, user chime.Ref) (found record, err error) {
+	err = r.env.Store.View(ctx, r.app, func(tx store.Reader) error {
+		// A deleted app instance keeps its users until they are removed in the background.
+		known, err := store.AppInstances.Has(tx, store.K(r.app))
+		if err == nil && known {
+			known, err = store.Users.Has(tx, store.K(r.app, user.ID()))
+		}
+		if err != nil {
+			return err
+		}
+		if !known || !user.IsUser() {
+			return &CloseError{CloseUnauthorized, "unknown app instance user"}
+		}
+
+		if found.position, err = tx.Position(); err != nil {
+			return err
+		}
+		if r.env.Companion != nil {
+			if found.extras, err = r.env.Companion.Allowed(tx, r.app); err != nil {
+				return err
+			}
+		}
+		found.channels, err = readChannels(tx, r.app, user)
+		return err
+	})
+	return found, err
+}
+
+// readChannels lists the channels and sub-channels that a user is a member of.
+func readChannels(r store.Reader, app string, user chime.Ref) (channels []chime.Topic, err error) {
+	err = store.MembershipsOf.Each(r, store.Prefix(store.K(app, string(user))),
+		func(_ store.Key, at chime.Place) (bool, error) {
+			channels = append(channels, chime.Topic{App: app, Channel: at.UID, Sub: at.Sub})
+			return true, nil
+		})
+	return channels, err
+}

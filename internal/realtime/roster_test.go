@@ -1,0 +1,150 @@
+package realtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// twoApps is a world in which user ann of app instance B is online too, in a channel of the same name.
+func twoApps(t *testing.T, change ...func(*Options)) (w *world, inA, inB *socket) {
+	w = newWorld(t, change...)
+	w.update(func(tx store.Tx) error {
+		if err := store.AppInstances.Put(tx, store.K("B"), chime.AppInstance{ID: "B"}); err != nil {
+			return err
+		}
+		return store.Users.Put(tx, store.K("B", "ann"), chime.User{ID: "ann"})
+	})
+	w.commit(join("c", "ann"), inApp("B", join("c", "ann")))
+	w.deliver()
+	inA, inB = w.attach("ann", "1"), new(socket)
+	var err error
+	if inB.session, err = w.hub.Attach(t.Context(), Grant{App: "B", User: "user/ann", SessionID: "1"}, inB); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(inB.session.Detach)
+	return w, inA, inB
+}
+
+func inApp(app string, e chime.Event) chime.Event {
+	e.App = app
+	return e
+}
+
+func TestAppInstancesAreApart(t *testing.T) {
+	w, inA, inB := twoApps(t)
+	w.commit(message("c", "of A"), inApp("B", message("c", "of B")), message("c", "of A again"))
+	w.expect(inA, "MSG of A", "MSG of A again")
+	w.expect(inB, "MSG of B")
+	w.commit(inApp("B", chime.Event{Type: chime.EventDeleteAppInstance}))
+	w.deliver()
+	if inA.closed != nil || inB.closed == nil {
+		t.Errorf("after the deletion of B: A closed with %v, B with %v", inA.closed, inB.closed)
+	}
+}
+
+// What holds up the delivery in one app instance holds up nothing in another.
+func TestAppInstancesDoNotWaitForEachOther(t *testing.T) {
+	stuck, release := make(chan struct{}), make(chan struct{})
+	w, inA, inB := twoApps(t, func(o *Options) {
+		o.Frame = func(text []byte, _ bool) []byte {
+			if bytes.Contains(text, []byte("slow")) {
+				close(stuck)
+				<-release
+			}
+			return text
+		}
+	})
+	event := func(app, text string, position uint64) []*chime.Event {
+		e := inApp(app, message("c", text))
+		e.Position = position
+		return []*chime.Event{&e}
+	}
+	done := make(chan struct{})
+	go func() {
+		w.hub.roster("A").deliver(event("A", "slow", 100))
+		close(done)
+	}()
+	<-stuck
+	w.hub.roster("B").deliver(event("B", "quick", 101))
+	if err := w.hub.Settle(t.Context(), "B", 101); err != nil {
+		t.Error(err)
+	}
+	if got := inB.read(t); !slices.Contains(got, "MSG quick") {
+		t.Errorf("B received %q", got)
+	}
+	close(release)
+	<-done
+	if got := inA.read(t); !slices.Contains(got, "MSG slow") {
+		t.Errorf("A received %q", got)
+	}
+}
+
+func TestSettleWaitsUntilEventsAreInTheQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.commit(join("c", "ann"))
+		w.deliver()
+		if err := w.hub.Settle(t.Context(), "A", 99); err != nil { // no user is online
+			t.Error(err)
+		}
+		ann := w.attach("ann", "1")
+		w.commit(message("c", "1"))
+		settled := make(chan error, 1)
+		settle := func(position uint64) { go func() { settled <- w.hub.Settle(t.Context(), "A", position) }() }
+		isWaiting := func() bool {
+			synctest.Wait()
+			return len(settled) == 0
+		}
+		settle(w.position())
+		if !isWaiting() {
+			t.Fatal("settled before the event was delivered")
+		}
+		w.deliver()
+		if err := <-settled; err != nil || !slices.Contains(ann.read(t), "MSG 1") {
+			t.Errorf("settled with %v, received %q", err, ann.read(t))
+		}
+
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if err := w.hub.Settle(gone, "A", w.position()+1); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller that has gone: %v", err)
+		}
+		settle(w.position() + 1)
+		if !isWaiting() {
+			t.Fatal("settled before the log is that long")
+		}
+		ann.session.Detach()
+		if err := <-settled; err != nil {
+			t.Errorf("without users: %v", err)
+		}
+	})
+}
+
+// TestAUserComesBackWhileTheRosterIsDropped lets the last user of an app instance leave and come
+// while another goroutine delivers: the new session gets what follows.
+func TestAUserComesBackWhileTheRosterIsDropped(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann"))
+	w.deliver()
+	for range 200 {
+		s := w.attach("ann", "1")
+		left := make(chan struct{})
+		go func() {
+			s.session.Detach()
+			close(left)
+		}()
+		next := w.attach("ann", "2")
+		w.commit(message("c", "live"))
+		w.expect(next, "MSG live")
+		<-left
+		next.session.Detach()
+	}
+	w.expectNoRoster()
+}
