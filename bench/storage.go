@@ -110,7 +110,7 @@ func runStore(job storeJob) (result storeResult, err error) {
 				}
 			}
 			_, err := tx.Append(chime.Event{
-				Type: chime.EventCreateMessage, Topic: chime.Topic{App: "app", Channel: fixed}, MessageType: "STANDARD", Payload: value[:payload],
+				Type: chime.EventUpdateChannel, Topic: chime.Topic{App: "app", Channel: fixed}, MessageType: "SYSTEM", Payload: value[:payload],
 			})
 			return err
 		})

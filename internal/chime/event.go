@@ -1,79 +1,6 @@
 package chime
 
-// Events that a WebSocket carries (spec 4.4).
-const (
-	EventSessionEstablished    = "SESSION_ESTABLISHED"
-	EventCreateMessage         = "CREATE_CHANNEL_MESSAGE"
-	EventUpdateMessage         = "UPDATE_CHANNEL_MESSAGE"
-	EventRedactMessage         = "REDACT_CHANNEL_MESSAGE"
-	EventDeleteMessage         = "DELETE_CHANNEL_MESSAGE"
-	EventPendingCreateMessage  = "PENDING_CREATE_CHANNEL_MESSAGE"
-	EventPendingUpdateMessage  = "PENDING_UPDATE_CHANNEL_MESSAGE"
-	EventFailedCreateMessage   = "FAILED_CREATE_CHANNEL_MESSAGE"
-	EventFailedUpdateMessage   = "FAILED_UPDATE_CHANNEL_MESSAGE"
-	EventDeniedCreateMessage   = "DENIED_CREATE_CHANNEL_MESSAGE"
-	EventDeniedUpdateMessage   = "DENIED_UPDATE_CHANNEL_MESSAGE"
-	EventUpdateChannel         = "UPDATE_CHANNEL"
-	EventDeleteChannel         = "DELETE_CHANNEL"
-	EventCreateMembership      = "CREATE_CHANNEL_MEMBERSHIP"
-	EventBatchCreateMembership = "BATCH_CREATE_CHANNEL_MEMBERSHIP"
-	EventUpdateMembership      = "UPDATE_CHANNEL_MEMBERSHIP"
-	EventDeleteMembership      = "DELETE_CHANNEL_MEMBERSHIP"
-	EventChannelDetails        = "CHANNEL_DETAILS"
-)
-
-// Events of Carillon's own. A WebSocket carries them only to clients that ask for them.
-const (
-	EventResumeToken       = "RESUME_TOKEN"
-	EventSessionResumed    = "SESSION_RESUMED"
-	EventSessionNotResumed = "SESSION_NOT_RESUMED"
-	EventChannelPresence   = "CHANNEL_PRESENCE"
-	EventTyping            = "TYPING"
-	EventUnreadCount       = "UNREAD_COUNT"
-)
-
-// Events of the log alone. They have no MessageType and reach no socket, though the deletion of
-// a user or an app instance closes the sockets of its Subject.
-const (
-	EventCreateAppInstance = "CREATE_APP_INSTANCE"
-	EventUpdateAppInstance = "UPDATE_APP_INSTANCE"
-	EventDeleteAppInstance = "DELETE_APP_INSTANCE"
-	EventCreateUser        = "CREATE_APP_INSTANCE_USER"
-	EventUpdateUser        = "UPDATE_APP_INSTANCE_USER"
-	EventDeleteUser        = "DELETE_APP_INSTANCE_USER"
-	EventCreateAdmin       = "CREATE_APP_INSTANCE_ADMIN"
-	EventDeleteAdmin       = "DELETE_APP_INSTANCE_ADMIN"
-	EventCreateChannel     = "CREATE_CHANNEL"
-	EventCreateModerator   = "CREATE_CHANNEL_MODERATOR"
-	EventDeleteModerator   = "DELETE_CHANNEL_MODERATOR"
-	EventUpdateReadMarker  = "UPDATE_CHANNEL_READ_MARKER"
-
-	EventCreateBot          = "CREATE_APP_INSTANCE_BOT"
-	EventUpdateBot          = "UPDATE_APP_INSTANCE_BOT"
-	EventDeleteBot          = "DELETE_APP_INSTANCE_BOT"
-	EventRegisterEndpoint   = "REGISTER_APP_INSTANCE_USER_ENDPOINT"
-	EventUpdateEndpoint     = "UPDATE_APP_INSTANCE_USER_ENDPOINT"
-	EventDeregisterEndpoint = "DEREGISTER_APP_INSTANCE_USER_ENDPOINT"
-	EventPutRetention       = "PUT_APP_INSTANCE_RETENTION_SETTINGS"
-	EventPutUserExpiration  = "PUT_APP_INSTANCE_USER_EXPIRATION_SETTINGS"
-	EventPutStreams         = "PUT_MESSAGING_STREAMING_CONFIGURATIONS"
-
-	EventCreateBan        = "CREATE_CHANNEL_BAN"
-	EventDeleteBan        = "DELETE_CHANNEL_BAN"
-	EventCreateSubChannel = "CREATE_SUB_CHANNEL"
-	EventDeleteSubChannel = "DELETE_SUB_CHANNEL"
-	EventLeaveSubChannel  = "LEAVE_SUB_CHANNEL"       // of a membership that balancing moves
-	EventEndMemberships   = "END_CHANNEL_MEMBERSHIPS" // of a channel that is deleted already
-	EventUpdateExpiration = "UPDATE_CHANNEL_EXPIRATION_SETTINGS"
-	EventPutPreferences   = "PUT_CHANNEL_MEMBERSHIP_PREFERENCES"
-	EventAssociateFlow    = "ASSOCIATE_CHANNEL_FLOW"
-	EventDisassociateFlow = "DISASSOCIATE_CHANNEL_FLOW"
-	EventCreateFlow       = "CREATE_CHANNEL_FLOW"
-	EventUpdateFlow       = "UPDATE_CHANNEL_FLOW"
-	EventDeleteFlow       = "DELETE_CHANNEL_FLOW"
-	EventUpdateAccount    = "UPDATE_ACCOUNT"    // any change of IAM: what is known of principals is old
-	EventPutPoolIdentity  = "PUT_POOL_IDENTITY" // of Cognito: made, or given a login
-)
+import "slices"
 
 // ReasonSubChannelDeleted is the one x-amz-chime-event-reason there is: balancing deleted a
 // sub-channel that the moderator was a member of.
@@ -82,9 +9,9 @@ const ReasonSubChannelDeleted = "subchannel_DELETED"
 // MessageTypeSystem is the x-amz-chime-message-type of every event that is not of a message.
 const MessageTypeSystem = "SYSTEM"
 
-// Event is one change in the order in which changes were committed. Who gets it on the
-// socket follows from Only, Also, Join and Leave alone, so that a reader of the log needs
-// nothing else.
+// Event is one change in the order in which changes were committed. Who is sent it follows from Only,
+// Also, Join and Leave, and what else it does from the row of its kind, so that a reader of the log
+// needs nothing more.
 type Event struct {
 	// Position is the event's place in the log. An ephemeral event has the position of the
 	// event before it.
@@ -93,7 +20,7 @@ type Event struct {
 	Ephemeral bool `cbor:"-"`
 
 	Time Millis `cbor:"1,keyasint"`
-	Type string `cbor:"2,keyasint"`
+	Type string `cbor:"2,keyasint"` // the name of its Kind
 	Topic
 	// MessageType is the header x-amz-chime-message-type: STANDARD, CONTROL or SYSTEM. Empty
 	// for events that no socket carries.
@@ -122,37 +49,34 @@ type Event struct {
 	Target Ref `cbor:"16,keyasint,omitempty"`
 }
 
+// Kind is the row of the event's name.
+func (e *Event) Kind() *EventKind { return EventKindOf(e.Type) }
+
 // TellsContent reports whether the event carries what the sender of a message wrote.
-func (e *Event) TellsContent() bool {
-	if e.MessageID == "" {
-		return e.Type == EventChannelDetails
-	}
-	return e.Type != EventRedactMessage && e.Type != EventDeleteMessage
-}
+func (e *Event) TellsContent() bool { return e.Kind().Content }
 
 // Removes reports whether the event takes content away that other events told of.
-func (e *Event) Removes() bool {
-	switch e.Type {
-	case EventRedactMessage, EventDeleteMessage, EventDeleteSubChannel, EventDeleteChannel, EventPutRetention, EventDeleteAppInstance:
-		return true
-	}
-	return false
-}
+func (e *Event) Removes() bool { return e.Kind().Removes != Nowhere }
 
 // Withdraws reports whether the event takes away, or may take away, what the other event carries.
 func (e *Event) Withdraws(other *Event) bool {
-	if other.App != e.App || !other.TellsContent() {
+	kind := e.Kind()
+	if kind.Removes == Nowhere || other.App != e.App || !other.TellsContent() || kind.Stored && other.Ephemeral {
 		return false
 	}
-	switch e.Type {
-	case EventRedactMessage, EventDeleteMessage:
+	switch kind.Removes {
+	case OfMessage: // an event without a message tells of several
 		return other.Channel == e.Channel && (other.MessageID == e.MessageID || other.MessageID == "")
-	case EventDeleteSubChannel: // by balancing: what is stored goes with it, and no other message does
-		return other.Channel == e.Channel && other.Sub == e.Sub && !other.Ephemeral
-	case EventDeleteChannel:
+	case OfSub:
+		return other.Topic == e.Topic
+	case OfChannel:
 		return other.Channel == e.Channel
-	case EventPutRetention: // which is about stored messages
-		return !other.Ephemeral
 	}
-	return e.Removes()
+	return true
+}
+
+// EndsMembership reports whether the user is no member of the channel, or of the sub-channel, after
+// the event.
+func (e *Event) EndsMembership(user Ref) bool {
+	return e.Kind().EndsMemberships || slices.Contains(e.Leave, user)
 }

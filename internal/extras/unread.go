@@ -131,29 +131,35 @@ func (u *tallies) again(dirty []membership) {
 	}
 }
 
-// followUnread notes whose counts an event may change: those of all whom a message reaches, that of
-// somebody who has read, that of a new member.
+// followUnread notes whose counts an event may change.
 func (s *Service) followUnread(e *chime.Event) {
-	switch e.Type {
-	case chime.EventCreateMessage, chime.EventRedactMessage, chime.EventDeleteMessage:
-		if e.Ephemeral || e.MessageType != string(messaging.ChannelMessageTypeStandard) {
-			return
-		}
-		for _, ref := range s.roster.Listeners(e, realtime.ExtraUnread) {
-			m := membership{person{e.App, ref}, e.Topic}
-			if e.Type == chime.EventCreateMessage {
-				s.unread.created(m, e)
-			} else {
-				s.unread.changed(m)
-			}
-		}
-	case chime.EventPutRetention:
+	kind := e.Kind()
+	if kind.Unread || kind.Recounts == chime.OfMessage {
+		s.followMessage(e)
+		return
+	}
+	switch kind.Recounts {
+	case chime.OfApp:
 		s.unread.changedAll(e.App)
-	case chime.EventUpdateReadMarker:
+	case chime.OfSubject:
 		s.changedFor(e.Topic, e.Subject)
-	default:
-		for _, ref := range e.Join {
-			s.changedFor(e.Topic, ref)
+	}
+	for _, ref := range e.Join {
+		s.changedFor(e.Topic, ref)
+	}
+}
+
+// followMessage does so for an event of a message: it may change the counts of all whom it reaches.
+func (s *Service) followMessage(e *chime.Event) {
+	if e.Ephemeral || e.MessageType != string(messaging.ChannelMessageTypeStandard) {
+		return
+	}
+	for _, ref := range s.roster.Listeners(e, realtime.ExtraUnread) {
+		m := membership{person{e.App, ref}, e.Topic}
+		if e.Kind().Unread {
+			s.unread.created(m, e)
+		} else {
+			s.unread.changed(m)
 		}
 	}
 }

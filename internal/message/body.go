@@ -25,7 +25,7 @@ func (s *Service) Body(r store.Reader, e *chime.Event) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if told := statusOf(e.Type); told != m.Status {
+	if told := e.Kind().Status; told != m.Status {
 		if m.Status, m.Detail = told, ""; told == messaging.ChannelMessageStatusFailed {
 			m.Detail = detailFailed
 		}
@@ -52,14 +52,14 @@ func isThere(r store.Reader, e *chime.Event) (bool, error) {
 func (s *Service) present(r store.Reader, v *channel.Visit, e *chime.Event) (chime.Message, error) {
 	gone := chime.Message{
 		ID: e.MessageID, Sender: e.Subject, Type: messaging.ChannelMessageType(e.MessageType), Target: e.Target, Sub: e.Sub,
-		Persistence: messaging.ChannelMessagePersistenceTypePersistent, Status: statusOf(e.Type),
+		Persistence: messaging.ChannelMessagePersistenceTypePersistent, Status: e.Kind().Status,
 		Created: cmp.Or(chime.MessageTime(e.MessageID), e.Time), Updated: e.Time, After: e.Position - 1,
 	}
 	if e.Ephemeral {
 		gone.After = e.Position
 		gone.Persistence = messaging.ChannelMessagePersistenceTypeNonPersistent
 	}
-	if e.Type == chime.EventUpdateMessage {
+	if e.Kind().Edits {
 		gone.Edited = e.Time
 	}
 	app, found, err := store.AppInstances.Get(r, store.K(e.App))
@@ -71,17 +71,4 @@ func (s *Service) present(r store.Reader, v *channel.Visit, e *chime.Event) (chi
 		return gone, err
 	}
 	return m, nil
-}
-
-// statusOf is the status of the message that an event of the type tells of.
-func statusOf(kind string) messaging.ChannelMessageStatus {
-	switch kind {
-	case chime.EventPendingCreateMessage, chime.EventPendingUpdateMessage:
-		return messaging.ChannelMessageStatusPending
-	case chime.EventFailedCreateMessage, chime.EventFailedUpdateMessage:
-		return messaging.ChannelMessageStatusFailed
-	case chime.EventDeniedCreateMessage, chime.EventDeniedUpdateMessage:
-		return messaging.ChannelMessageStatusDenied
-	}
-	return messaging.ChannelMessageStatusSent
 }

@@ -29,7 +29,7 @@ func (r *roster) handOut(e *chime.Event) {
 	}
 	r.joined(e)
 	r.receivers = r.audience(r.receivers[:0], e)
-	if extra := extraOf(e); extra != 0 {
+	if extra := e.Kind().Extra; extra != 0 {
 		r.receivers = listening(r.receivers, extra, e)
 	}
 	r.left(e)
@@ -104,7 +104,7 @@ func (r *roster) left(e *chime.Event) {
 			r.part(u, e.Topic)
 		}
 	}
-	if e.Type == chime.EventDeleteChannel {
+	if e.Kind().EndsMemberships {
 		for c := r.channels[e.Topic]; c != nil && len(c.online) > 0; {
 			r.part(c.online[len(c.online)-1].onlineUser, e.Topic)
 		}
@@ -113,12 +113,12 @@ func (r *roster) left(e *chime.Event) {
 
 // kicked lists the sessions of users who are gone with the event.
 func (r *roster) kicked(e *chime.Event) []*Session {
-	switch e.Type {
-	case chime.EventDeleteUser:
+	switch e.Kind().EndsSessions {
+	case chime.OfSubject:
 		if u := r.users[e.Subject]; u != nil && (u.loading != nil || u.follows(e)) {
 			return slices.Clone(u.sessions)
 		}
-	case chime.EventDeleteAppInstance:
+	case chime.OfApp:
 		return slices.Clone(r.sessions)
 	}
 	return nil
@@ -133,7 +133,7 @@ func (r *roster) catchUp(u *onlineUser, e *chime.Event) (slow []*Session) {
 	if concerns(e, u.ref, r.isIn(u, e.Topic)) {
 		frames := frames{env: r.env, event: e}
 		sessions := u.sessions
-		if extra := extraOf(e); extra != 0 {
+		if extra := e.Kind().Extra; extra != 0 {
 			sessions = listening(slices.Clone(sessions), extra, e)
 		}
 		for _, s := range sessions {
@@ -142,7 +142,7 @@ func (r *roster) catchUp(u *onlineUser, e *chime.Event) (slow []*Session) {
 			}
 		}
 	}
-	if e.Type == chime.EventDeleteChannel || slices.Contains(e.Leave, u.ref) {
+	if e.EndsMembership(u.ref) {
 		r.part(u, e.Topic)
 	}
 	return slow

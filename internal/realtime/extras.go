@@ -35,19 +35,6 @@ type Client interface {
 	Received(text []byte)
 }
 
-// extraOf is the extra that an event belongs to, zero for those of AWS.
-func extraOf(e *chime.Event) Extras {
-	switch e.Type {
-	case chime.EventChannelPresence:
-		return ExtraPresence
-	case chime.EventTyping:
-		return ExtraTyping
-	case chime.EventUnreadCount:
-		return ExtraUnread
-	}
-	return 0
-}
-
 // listening leaves those sessions that asked for the extra. Who types is not told so.
 func listening(to []*Session, extra Extras, e *chime.Event) []*Session {
 	return slices.DeleteFunc(to, func(s *Session) bool {

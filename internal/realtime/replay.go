@@ -281,7 +281,7 @@ func (p *replay) apply(e *chime.Event) bool {
 		p.places.join(key)
 	}
 	gets := concerns(e, p.user.user, e.Channel == "" || p.places[key] > 0)
-	if e.Type == chime.EventDeleteChannel || slices.Contains(e.Leave, p.user.user) {
+	if e.EndsMembership(p.user.user) {
 		p.places.part(key)
 	}
 	return gets

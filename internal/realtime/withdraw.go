@@ -94,7 +94,7 @@ func (s *Session) remake(stale []*frame) (made map[*frame]*frame, err error) {
 	made = make(map[*frame]*frame, len(stale))
 	for _, f := range stale {
 		e := *f.event
-		if e.Type == chime.EventChannelDetails {
+		if !e.Kind().IsMessage() { // CHANNEL_DETAILS
 			made[f], err = s.details(context.Background(), chime.Place{ChannelID: e.ChannelID, UID: e.Channel, Sub: e.Sub})
 		} else {
 			err = s.roster.env.Store.View(context.Background(), e.App, func(r store.Reader) (err error) {

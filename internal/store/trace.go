@@ -26,7 +26,7 @@ func traceKey(position uint64, app, uid, who string) Key {
 // some alone, all whom it names, and whoever reads an app instance of which it changes what every
 // channel shows.
 func putTraces(tx Tx, position uint64, e *chime.Event) error {
-	if changesAll(e.Type) {
+	if e.Kind().Stale {
 		if err := putTrace(tx, position, e.App, "", "", false); err != nil {
 			return err
 		}
@@ -44,15 +44,6 @@ func putTraces(tx Tx, position uint64, e *chime.Event) error {
 		}
 	}
 	return nil
-}
-
-// changesAll: who is shown under which name, and which messages can be seen.
-func changesAll(kind string) bool {
-	switch kind {
-	case chime.EventCreateUser, chime.EventUpdateUser, chime.EventCreateBot, chime.EventUpdateBot, chime.EventPutRetention:
-		return true
-	}
-	return false
 }
 
 func putTrace(tx Tx, position uint64, app, uid, who string, moves bool) error {

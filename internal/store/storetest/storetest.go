@@ -147,7 +147,7 @@ func scan(r store.Reader, table store.TableID, rng store.Range) (values []string
 }
 
 func event(name string) chime.Event {
-	return chime.Event{Time: 1, Type: chime.EventCreateMessage, Topic: chime.Topic{App: "app"}, Payload: []byte(name)}
+	return chime.Event{Time: 1, Type: chime.EventUpdateChannel, Topic: chime.Topic{App: "app"}, Payload: []byte(name)}
 }
 
 // appendEvents appends one event for each name in one transaction.

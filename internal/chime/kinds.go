@@ -1,0 +1,259 @@
+package chime
+
+import "github.com/carillon-chat/carillon/internal/api/messaging"
+
+// EventKind is one row of the table of kinds of events: all that there is to know of the events of a name.
+// A reader of events asks the row what an event means to it and never compares names, so a new kind is
+// a row and the code that produces its events.
+type EventKind struct {
+	// Name is the name in the log, in the header x-amz-chime-event-type and in streams.
+	Name string
+	// To is who is sent an event of the kind.
+	To Audience
+	// Extension is set for kinds that AWS does not have. Only clients that ask for them get them.
+	Extension bool
+	// Extra is the extra that the kind belongs to, zero for all others.
+	Extra Extras
+
+	// Status is the status that the message of an event has after it, empty for events that are not
+	// about a message.
+	Status messaging.ChannelMessageStatus
+	// Content is set when the payload has what the sender of a message wrote.
+	Content bool
+	// Edits is set when the message is an edited one from now on.
+	Edits bool
+
+	// Stream is the type of the streams that carry the kind, empty when none does.
+	Stream messaging.MessagingDataType
+	// StreamedAs is the name of the kind as which streams carry it, one event for each member, when
+	// that is another kind.
+	StreamedAs string
+
+	// Unread is set when a STANDARD message of the event adds one to the unread counts of those who
+	// are sent it, the sender excepted.
+	Unread bool
+	// Recounts is whose unread counts have to be read again.
+	Recounts Reach
+	// Stale is set when all that was prefetched in the app instance may be out of date: names, or
+	// which messages are shown.
+	Stale bool
+	// Removes is where content that was told before is no longer to be told. With Stored, messages
+	// that are not persistent stay.
+	Removes Reach
+	Stored  bool
+	// EndsMemberships is set when all memberships of the channel end.
+	EndsMemberships bool
+	// EndsSessions is whose sessions end.
+	EndsSessions Reach
+}
+
+// Audience is who is sent the events of a kind.
+type Audience uint8
+
+// The audiences that there are.
+const (
+	NoSocket  Audience = iota // the events are in the log alone
+	Members                   // members of the channel, as the event says by Only, Also, Join and Leave
+	OneSocket                 // one socket, about itself: the events are not in the log
+)
+
+// Reach is how far an event reaches in what it does.
+type Reach uint8
+
+// The reaches that there are.
+const (
+	Nowhere   Reach = iota
+	OfMessage       // the message that the event is about, or those who are sent it
+	OfSub           // the sub-channel
+	OfChannel       // the channel
+	OfSubject       // the subject of the event
+	OfApp           // the app instance
+)
+
+// IsMessage reports whether events of the kind are about a message. Their MessageType is the one of
+// the message.
+func (k *EventKind) IsMessage() bool { return k.Status != "" }
+
+// MessageType is the header x-amz-chime-message-type of the kind: SYSTEM, or empty when no socket
+// carries the kind or the message has a type of its own.
+func (k *EventKind) MessageType() string {
+	if k.To == NoSocket || k.IsMessage() {
+		return ""
+	}
+	return MessageTypeSystem
+}
+
+// EventKindOf is the row of a name. Of a name that it does not know it is a row that says nothing: such an
+// event does nothing but reach those whom it is for.
+func EventKindOf(name string) *EventKind {
+	if k := kindsByName[name]; k != nil {
+		return k
+	}
+	return &noKind
+}
+
+// EventKinds are all rows. The caller must not change them.
+func EventKinds() []EventKind { return kinds[:] }
+
+var noKind EventKind
+
+var kindsByName = func() map[string]*EventKind {
+	rows := make(map[string]*EventKind, len(kinds))
+	for i := range kinds {
+		rows[kinds[i].Name] = &kinds[i]
+	}
+	return rows
+}()
+
+// Names of the kinds that a WebSocket of AWS carries (spec 4.4).
+const (
+	EventSessionEstablished    = "SESSION_ESTABLISHED"
+	EventChannelDetails        = "CHANNEL_DETAILS"
+	EventCreateMessage         = "CREATE_CHANNEL_MESSAGE"
+	EventUpdateMessage         = "UPDATE_CHANNEL_MESSAGE"
+	EventRedactMessage         = "REDACT_CHANNEL_MESSAGE"
+	EventDeleteMessage         = "DELETE_CHANNEL_MESSAGE"
+	EventPendingCreateMessage  = "PENDING_CREATE_CHANNEL_MESSAGE"
+	EventPendingUpdateMessage  = "PENDING_UPDATE_CHANNEL_MESSAGE"
+	EventFailedCreateMessage   = "FAILED_CREATE_CHANNEL_MESSAGE"
+	EventFailedUpdateMessage   = "FAILED_UPDATE_CHANNEL_MESSAGE"
+	EventDeniedCreateMessage   = "DENIED_CREATE_CHANNEL_MESSAGE"
+	EventDeniedUpdateMessage   = "DENIED_UPDATE_CHANNEL_MESSAGE"
+	EventUpdateChannel         = "UPDATE_CHANNEL"
+	EventDeleteChannel         = "DELETE_CHANNEL"
+	EventCreateMembership      = "CREATE_CHANNEL_MEMBERSHIP"
+	EventBatchCreateMembership = "BATCH_CREATE_CHANNEL_MEMBERSHIP"
+	EventUpdateMembership      = "UPDATE_CHANNEL_MEMBERSHIP"
+	EventDeleteMembership      = "DELETE_CHANNEL_MEMBERSHIP"
+)
+
+// Names of the kinds that AWS does not have.
+const (
+	EventResumeToken       = "RESUME_TOKEN"
+	EventSessionResumed    = "SESSION_RESUMED"
+	EventSessionNotResumed = "SESSION_NOT_RESUMED"
+	EventChannelPresence   = "CHANNEL_PRESENCE"
+	EventTyping            = "TYPING"
+	EventUnreadCount       = "UNREAD_COUNT"
+)
+
+// Names of the kinds of the log alone.
+const (
+	EventUpdateAccount      = "UPDATE_ACCOUNT"    // any change of IAM
+	EventPutPoolIdentity    = "PUT_POOL_IDENTITY" // of Cognito: created, or given a login
+	EventCreateAppInstance  = "CREATE_APP_INSTANCE"
+	EventUpdateAppInstance  = "UPDATE_APP_INSTANCE"
+	EventDeleteAppInstance  = "DELETE_APP_INSTANCE"
+	EventPutRetention       = "PUT_APP_INSTANCE_RETENTION_SETTINGS"
+	EventPutStreams         = "PUT_MESSAGING_STREAMING_CONFIGURATIONS"
+	EventCreateUser         = "CREATE_APP_INSTANCE_USER"
+	EventUpdateUser         = "UPDATE_APP_INSTANCE_USER"
+	EventDeleteUser         = "DELETE_APP_INSTANCE_USER"
+	EventPutUserExpiration  = "PUT_APP_INSTANCE_USER_EXPIRATION_SETTINGS"
+	EventRegisterEndpoint   = "REGISTER_APP_INSTANCE_USER_ENDPOINT"
+	EventUpdateEndpoint     = "UPDATE_APP_INSTANCE_USER_ENDPOINT"
+	EventDeregisterEndpoint = "DEREGISTER_APP_INSTANCE_USER_ENDPOINT"
+	EventCreateBot          = "CREATE_APP_INSTANCE_BOT"
+	EventUpdateBot          = "UPDATE_APP_INSTANCE_BOT"
+	EventDeleteBot          = "DELETE_APP_INSTANCE_BOT"
+	EventCreateAdmin        = "CREATE_APP_INSTANCE_ADMIN"
+	EventDeleteAdmin        = "DELETE_APP_INSTANCE_ADMIN"
+	EventCreateFlow         = "CREATE_CHANNEL_FLOW"
+	EventUpdateFlow         = "UPDATE_CHANNEL_FLOW"
+	EventDeleteFlow         = "DELETE_CHANNEL_FLOW"
+
+	EventCreateChannel    = "CREATE_CHANNEL"
+	EventUpdateExpiration = "UPDATE_CHANNEL_EXPIRATION_SETTINGS"
+	EventCreateSubChannel = "CREATE_SUB_CHANNEL"
+	EventDeleteSubChannel = "DELETE_SUB_CHANNEL"
+	EventLeaveSubChannel  = "LEAVE_SUB_CHANNEL" // of a membership that balancing moves
+	EventCreateModerator  = "CREATE_CHANNEL_MODERATOR"
+	EventDeleteModerator  = "DELETE_CHANNEL_MODERATOR"
+	EventCreateBan        = "CREATE_CHANNEL_BAN"
+	EventDeleteBan        = "DELETE_CHANNEL_BAN"
+	EventUpdateReadMarker = "UPDATE_CHANNEL_READ_MARKER"
+	EventPutPreferences   = "PUT_CHANNEL_MEMBERSHIP_PREFERENCES"
+	EventAssociateFlow    = "ASSOCIATE_CHANNEL_FLOW"
+	EventDisassociateFlow = "DISASSOCIATE_CHANNEL_FLOW"
+	EventEndMemberships   = "END_CHANNEL_MEMBERSHIPS" // of a channel that is deleted already
+)
+
+const (
+	statusSent    = messaging.ChannelMessageStatusSent
+	statusPending = messaging.ChannelMessageStatusPending
+	statusFailed  = messaging.ChannelMessageStatusFailed
+	statusDenied  = messaging.ChannelMessageStatusDenied
+
+	streamOfMessages = messaging.MessagingDataTypeChannelMessage
+	streamOfChannels = messaging.MessagingDataTypeChannel
+)
+
+// kinds is the table.
+var kinds = [...]EventKind{
+	{Name: EventSessionEstablished, To: OneSocket},
+	{Name: EventSessionResumed, To: OneSocket, Extension: true},
+	{Name: EventSessionNotResumed, To: OneSocket, Extension: true},
+	{Name: EventResumeToken, To: OneSocket, Extension: true},
+	{Name: EventChannelDetails, To: OneSocket, Content: true},
+
+	{Name: EventCreateMessage, To: Members, Status: statusSent, Content: true, Stream: streamOfMessages, Unread: true},
+	{Name: EventUpdateMessage, To: Members, Status: statusSent, Content: true, Stream: streamOfMessages, Edits: true},
+	{Name: EventRedactMessage, To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
+	{Name: EventDeleteMessage, To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
+	{Name: EventPendingCreateMessage, To: Members, Status: statusPending, Content: true},
+	{Name: EventPendingUpdateMessage, To: Members, Status: statusPending, Content: true},
+	{Name: EventFailedCreateMessage, To: Members, Status: statusFailed, Content: true},
+	{Name: EventFailedUpdateMessage, To: Members, Status: statusFailed, Content: true},
+	{Name: EventDeniedCreateMessage, To: Members, Status: statusDenied, Content: true},
+	{Name: EventDeniedUpdateMessage, To: Members, Status: statusDenied, Content: true},
+
+	{Name: EventCreateChannel, Stream: streamOfChannels},
+	{Name: EventUpdateChannel, To: Members, Stream: streamOfChannels},
+	{Name: EventDeleteChannel, To: Members, Stream: streamOfChannels, Removes: OfChannel, EndsMemberships: true},
+	{Name: EventUpdateExpiration, Stream: streamOfChannels},
+	{Name: EventCreateSubChannel, Stream: streamOfChannels},
+	{Name: EventDeleteSubChannel, Stream: streamOfChannels, Removes: OfSub, Stored: true}, // by balancing
+	{Name: EventAssociateFlow},
+	{Name: EventDisassociateFlow},
+
+	{Name: EventCreateMembership, To: Members, Stream: streamOfChannels},
+	{Name: EventBatchCreateMembership, To: Members, Stream: streamOfChannels, StreamedAs: EventCreateMembership},
+	{Name: EventUpdateMembership, To: Members}, // balancing moved it, which no stream tells
+	{Name: EventDeleteMembership, To: Members, Stream: streamOfChannels},
+	{Name: EventLeaveSubChannel},
+	{Name: EventEndMemberships},
+	{Name: EventUpdateReadMarker, Recounts: OfSubject},
+	{Name: EventPutPreferences},
+	{Name: EventCreateModerator, Stream: streamOfChannels},
+	{Name: EventDeleteModerator, Stream: streamOfChannels},
+	{Name: EventCreateBan, Stream: streamOfChannels},
+	{Name: EventDeleteBan, Stream: streamOfChannels},
+
+	{Name: EventChannelPresence, To: Members, Extension: true, Extra: ExtraPresence},
+	{Name: EventTyping, To: Members, Extension: true, Extra: ExtraTyping},
+	{Name: EventUnreadCount, To: Members, Extension: true, Extra: ExtraUnread},
+
+	{Name: EventCreateAppInstance},
+	{Name: EventUpdateAppInstance},
+	{Name: EventDeleteAppInstance, Removes: OfApp, EndsSessions: OfApp},
+	{Name: EventPutRetention, Removes: OfApp, Stored: true, Recounts: OfApp, Stale: true},
+	{Name: EventPutStreams},
+	{Name: EventCreateUser, Stale: true},
+	{Name: EventUpdateUser, Stale: true},
+	{Name: EventDeleteUser, EndsSessions: OfSubject},
+	{Name: EventPutUserExpiration},
+	{Name: EventRegisterEndpoint},
+	{Name: EventUpdateEndpoint},
+	{Name: EventDeregisterEndpoint},
+	{Name: EventCreateBot, Stale: true},
+	{Name: EventUpdateBot, Stale: true},
+	{Name: EventDeleteBot},
+	{Name: EventCreateAdmin},
+	{Name: EventDeleteAdmin},
+	{Name: EventCreateFlow},
+	{Name: EventUpdateFlow},
+	{Name: EventDeleteFlow},
+
+	{Name: EventUpdateAccount},
+	{Name: EventPutPoolIdentity},
+}
