@@ -62,7 +62,7 @@ type Service struct {
 	chatPolicy []policy.Policy
 }
 
-// New makes a Service, or says what the options lack.
+// New returns a Service, or an error that names what the options lack.
 func New(o Options) (*Service, error) {
 	switch {
 	case o.RootAccessKeyID == "" || o.RootSecretAccessKey == "":
@@ -70,6 +70,7 @@ func New(o Options) (*Service, error) {
 	case o.Store == nil || o.Keyring == nil:
 		return nil, errors.New("access: options have no store or no keyring")
 	}
+
 	scopes := sigv4.Scopes(o.Site.Region, "chime", "sts", "iam", "cognito-identity")
 	if o.Site.Region != "us-east-1" { // IAM and the global STS endpoint sign for it everywhere
 		scopes = append(scopes, sigv4.Scopes("us-east-1", "iam", "sts")...)
@@ -78,23 +79,27 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	s := &Service{
 		store: o.Store, keyring: o.Keyring, site: o.Site, rootSecret: o.RootSecretAccessKey,
 		clock: o.Clock, now: o.Now, random: o.Random, verifier: verifier, explain: o.Explain,
 		known: newCache[known](knownSets), entities: newCache[entity](entitySets), granted: newCache[granted](grantedSets),
 	}
+
+	// Policies and principals that the settings decide, made once.
 	if s.chatPolicy, err = chatPolicy(o.Site); err != nil {
 		return nil, err
 	}
 	if s.rootMark, err = markOf(o.RootSecretAccessKey); err != nil {
 		return nil, err
 	}
+
 	s.root = s.rootPrincipal()
 	s.root.AccessKeyID = o.RootAccessKeyID
 	return s, nil
 }
 
-// markOf tells one root secret from another and gives nothing of it away.
+// markOf returns a mark that distinguishes root secrets and reveals nothing of them.
 func markOf(rootSecret string) (string, error) {
 	mark, err := hkdf.Key(sha256.New, []byte(rootSecret), nil, "carillon root sessions", 12)
 	if err != nil {
@@ -103,20 +108,23 @@ func markOf(rootSecret string) (string, error) {
 	return base64.RawStdEncoding.EncodeToString(mark), nil
 }
 
-// Forget drops what is known of principals, so that the next request of each sees the account as
-// it is now. Whoever changes users, keys, roles or policies calls it after the commit and before
+// Forget drops what is remembered of principals, so that the next request of each sees the account
+// as
+// it is now. A change of users, keys, roles or policies calls it after the commit and before
 // the answer.
 func (s *Service) Forget() { s.generation.Add(1) }
 
 // Screen refuses a request by what is known without its body: form, scope and clock of the
 // signature, what is signed, an access key that is not known, a session token that does not open
-// or has expired. A refusal is a *sigv4.Error whose Step tells these apart. What Screen accepts is
-// not verified: only Verify says who signed it.
+// or has expired. A refusal is a *sigv4.Error whose Step distinguishes these. What Screen accepts
+// is
+// not verified: only Verify proves its signer.
 func (s *Service) Screen(ctx context.Context, r *sigv4.Request) error {
 	return s.verifier.Screen(ctx, r, s)
 }
 
-// Verify finds who signed the request, and for which service. A refusal is a *sigv4.Error.
+// Verify finds the principal that signed the request, and for which service. A refusal is a
+// *sigv4.Error.
 func (s *Service) Verify(ctx context.Context, r *sigv4.Request) (p *Principal, service string, err error) {
 	result, err := s.verifier.Verify(ctx, r, s)
 	if err != nil {
@@ -130,10 +138,13 @@ func (s *Service) SecretKey(ctx context.Context, accessKeyID, sessionToken strin
 	if sessionToken == "" && subtle.ConstantTimeCompare([]byte(accessKeyID), []byte(s.root.AccessKeyID)) == 1 {
 		return s.rootSecret, s.root, nil
 	}
+
 	name, temporary := sessionToken, true
 	if sessionToken == "" {
 		name, temporary = accessKeyID, false
 	}
+
+	// Looked up once for each generation of the account.
 	hash, generation := s.known.hash(name), s.generation.Load()
 	k := s.known.find(hash, func(k *known) bool {
 		return k.generation == generation && k.temporary == temporary && k.name == name
@@ -149,10 +160,11 @@ func (s *Service) SecretKey(ctx context.Context, accessKeyID, sessionToken strin
 		if err != nil {
 			return "", nil, err
 		}
-		if k.principal.Kind != ChatSession { // which ends with its user, of whom Forget is not told
+		if k.principal.Kind != ChatSession { // which ends with its user, whose end calls no Forget
 			s.known.put(hash, k)
 		}
 	}
+
 	if k.principal.AccessKeyID != accessKeyID {
 		return "", nil, fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
 	}
@@ -171,6 +183,7 @@ func (s *Service) lookUpSession(ctx context.Context, k *known, accessKeyID strin
 	if c.AccessKeyID != accessKeyID {
 		return fmt.Errorf("%w: it belongs to another access key", sigv4.ErrInvalidToken)
 	}
+
 	if k.until = c.Until; s.isOver(c.Expires.Time(), c.Until) {
 		return sigv4.ErrExpiredToken
 	}
@@ -196,6 +209,7 @@ func (s *Service) lookUpKey(ctx context.Context, k *known) error {
 	if !found || !key.Active {
 		return sigv4.ErrUnknownKey
 	}
+
 	user, err := s.entity(ctx, k.generation, chime.EntityUser, key.User)
 	if err != nil {
 		return err
@@ -203,6 +217,7 @@ func (s *Service) lookUpKey(ctx context.Context, k *known) error {
 	if user == nil {
 		return sigv4.ErrUnknownKey
 	}
+
 	secret, err := s.keyring.Unseal(key.Secret, []byte(key.ID))
 	if err != nil {
 		return fmt.Errorf("secret of access key %s: %w", key.ID, err)

@@ -9,16 +9,17 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// tagActions are needed besides by operations of IAM that are given tags.
+// tagActions are also needed by operations of IAM that carry tags.
 var tagActions = map[string]string{
 	"CreateUser": "iam:TagUser", "CreateRole": "iam:TagRole", "CreatePolicy": "iam:TagPolicy",
 	"CreateOpenIDConnectProvider": "iam:TagOpenIDConnectProvider",
 }
 
-// accountNeed is what an operation of IAM needs permission for: its action on the user, role,
+// accountNeed returns the permission that an operation of IAM needs: its action on the user, role,
 // policy or provider that it names, on the caller's own user when it names none, and on * when
 // it lists or simulates.
 func (s *Service) accountNeed(ctx context.Context, p *Principal, op *api.Operation, req api.Request) (need, error) {
+	// Only a user or role needs a look into the store, for its path.
 	n := need{action: "iam:" + op.Name, arn: "*"}
 	var kind, name string
 	switch {
@@ -43,10 +44,12 @@ func (s *Service) accountNeed(ctx context.Context, p *Principal, op *api.Operati
 		}
 		return n, nil
 	}
+
 	if op.Name == "CreateUser" || op.Name == "CreateRole" {
 		n.arn = s.iamARN(kind + pathOf(req) + name)
 		return n, nil
 	}
+
 	var err error
 	n.arn, err = s.entityARN(ctx, kind, name)
 	return n, err
@@ -59,7 +62,7 @@ func pathOf(req api.Request) string {
 	return "/"
 }
 
-// entityARN is the ARN of a user or role, whose path only the store knows. One that does not
+// entityARN returns the ARN of a user or role, whose path only the store knows. One that does not
 // exist has the path /.
 func (s *Service) entityARN(ctx context.Context, kind, name string) (string, error) {
 	path := "/"

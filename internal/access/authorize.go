@@ -54,14 +54,17 @@ func accessDenied(format string, args ...any) *api.Error {
 // every resource that the request names, and whatever else the operation needs (spec 2.5). It
 // allocates nothing for what it has allowed before.
 func (s *Service) Authorize(ctx context.Context, p *Principal, op *api.Operation, req api.Request, from Source) error {
-	if done, err := p.settled(op); done {
+	if done, err := p.withoutPolicy(op); done {
 		return err
 	}
+
 	var room [4]need
 	needs, err := s.needs(ctx, room[:0], p, op, req)
 	if err != nil {
 		return err
 	}
+
+	// What was allowed before is allowed again; conditions are made only for what was not.
 	var c *Conditions
 	for i := range needs {
 		if s.allowed(p, &needs[i]) {
@@ -81,8 +84,8 @@ func (s *Service) Authorize(ctx context.Context, p *Principal, op *api.Operation
 	return nil
 }
 
-// settled answers what no policy decides.
-func (p *Principal) settled(op *api.Operation) (done bool, err error) {
+// withoutPolicy decides what no policy does; done reports whether it did.
+func (p *Principal) withoutPolicy(op *api.Operation) (done bool, err error) {
 	switch {
 	case op.SigningName == "sts" && op.Name == "GetCallerIdentity": // nothing can deny it
 		return true, nil
@@ -97,9 +100,10 @@ func (p *Principal) settled(op *api.Operation) (done bool, err error) {
 	return false, nil
 }
 
-// allowed reports whether the need is known to be allowed, whatever the request. Of a need that
-// has another resource to stand for its own that is never known: what was remembered of the one
-// says nothing of a deny on the other.
+// allowed reports whether the need is known to be allowed, whatever the request. That is never
+// known of a
+// need with an alternative resource: what was remembered of the one says nothing of a deny on the
+// other.
 func (s *Service) allowed(p *Principal, n *need) bool {
 	if p.all || n.or != "" {
 		return p.all
@@ -114,7 +118,7 @@ func (s *Service) grantHash(p *Principal, action, resource string) uint64 {
 	return (s.granted.hash(resource)^p.serial)*odd + s.granted.hash(action)
 }
 
-// decide asks for the need under each of its resources: one deny refuses, one allow suffices. A
+// decide evaluates the need under each of its resources: one deny refuses, one allow suffices. A
 // decision that is neither is about the first. Its error is a failure of the store.
 func (s *Service) decide(p *Principal, n *need, c *Conditions) (policy.Decision, error) {
 	d := c.ask(p, n.action, n.arn)

@@ -43,7 +43,8 @@ func (s *Service) IssueUserCredentials(ctx context.Context, app string, user chi
 	return s.issue(c, duration, Credentials{ARN: s.assumedARN(chatRole, user.ID()), ID: user.ID()})
 }
 
-// chatHolder names the app instance user that has the id now, by its place of creation; empty when
+// chatHolder identifies the app instance user that has the id now, by its order of creation; empty
+// when
 // there is none.
 func (s *Service) chatHolder(ctx context.Context, app, id string) (holder string, err error) {
 	err = s.store.View(ctx, app, func(r store.Reader) error {

@@ -16,15 +16,15 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Conditions gives condition keys and policy variables their values for the questions of one
-// request; it is an iam.Context. It belongs to one goroutine.
+// Conditions supplies the values of condition keys and policy variables for the questions of one
+// request; it is a policy.Context. It belongs to one goroutine.
 type Conditions struct {
 	// Extra are further values, by the names of their keys in lower case. They go first.
 	Extra map[string][]string
 
 	ctx      context.Context
 	s        *Service
-	p        *Principal // nil: nobody signed
+	p        *Principal // nil: the request is not signed
 	req      api.Request
 	from     Source
 	resource string // that the question is about
@@ -33,18 +33,18 @@ type Conditions struct {
 	failed   error // why something could not be read
 }
 
-// Conditions makes the condition values of a request. p is nil when nobody signed it, req when
+// Conditions makes the condition values of a request. p is nil when it is not signed, req when
 // there is none.
 func (s *Service) Conditions(ctx context.Context, p *Principal, req api.Request, from Source) *Conditions {
 	return &Conditions{ctx: ctx, s: s, p: p, req: req, from: from}
 }
 
-// Decide answers whether the policies of the one who signed allow the action on the resource.
+// Decide answers whether the policies of the signer allow the action on the resource.
 func (c *Conditions) Decide(action, resource string) policy.Decision {
 	return c.ask(c.p, action, resource)
 }
 
-// Err is why a value could not be read, so that no decision that asked for it counts.
+// Err is why a value could not be read, so that no decision that looked it up counts.
 func (c *Conditions) Err() error { return c.failed }
 
 // ask answers whether the principal may do the action on the resource.
@@ -74,7 +74,7 @@ func (c *Conditions) Lookup(key string) (found []string, ok, steady bool) {
 	return v, v != nil, true
 }
 
-// tag gives the value of a key such as aws:principaltag/team.
+// tag returns the value of a key such as aws:principaltag/team.
 func (c *Conditions) tag(prefix, name string) (found []string, ok, steady bool) {
 	var tags []chime.Tag
 	switch prefix {
@@ -95,6 +95,7 @@ func (c *Conditions) tag(prefix, name string) (found []string, ok, steady bool) 
 		}
 		return nil, false, false
 	}
+
 	v, ok := tagValue(tags, name)
 	if !ok {
 		return nil, false, steady
@@ -102,11 +103,13 @@ func (c *Conditions) tag(prefix, name string) (found []string, ok, steady bool) 
 	return []string{v}, true, steady
 }
 
-// ofRequest gives the keys that can differ between two requests of a principal. known tells that
+// ofRequest returns the values of keys that can differ between two requests of a principal. known
+// reports that
 // it is such a key; its values are nil when this request has none.
 func (c *Conditions) ofRequest(key string) (v values, known bool) {
 	switch key {
 	case "aws:currenttime":
+
 		return one(c.s.now().UTC().Format("2006-01-02T15:04:05Z")), true
 	case "aws:epochtime":
 		return one(strconv.FormatInt(c.s.now().Unix(), 10)), true
@@ -117,12 +120,14 @@ func (c *Conditions) ofRequest(key string) (v values, known bool) {
 			return one(ip.String()), true
 		}
 		return nil, true
+
 	case "aws:useragent":
 		return unlessEmpty(c.from.UserAgent), true
 	case "aws:tagkeys":
 		return requestTagKeys(c.req), true
 	case "sts:externalid":
 		return c.member("ExternalId"), true
+
 	case "sts:rolesessionname":
 		return c.member("RoleSessionName"), true
 	case "iam:policyarn":
@@ -140,7 +145,7 @@ func (c *Conditions) member(name string) values {
 	return unlessEmpty(c.req.Member(name))
 }
 
-// values gives the keys that say something about the principal.
+// values returns the values of keys about the principal.
 func (p *Principal) values(key string, site chime.Site) values {
 	switch key {
 	case "aws:principalarn":
@@ -155,8 +160,10 @@ func (p *Principal) values(key string, site chime.Site) values {
 		if p.Kind == User || p.Kind == UserSession {
 			return unlessEmpty(p.Name)
 		}
+
 	case "aws:requestedregion":
 		return one(site.Region)
+
 	case "aws:tokenissuetime":
 		if p.Temporary() {
 			return one(p.Issued.UTC().Format("2006-01-02T15:04:05Z"))
@@ -192,8 +199,8 @@ func unlessEmpty(value string) values {
 	return values{value}
 }
 
-// resourceTags reads the tags of the resource, when a policy asks for one. When they cannot be
-// read, failed says so, and no decision counts.
+// resourceTags reads the tags of the resource when a policy looks one up. When they cannot be
+// read, failed is set, and no decision counts.
 func (c *Conditions) resourceTags() []chime.Tag {
 	if c.tagged == c.resource {
 		return c.tags
@@ -219,6 +226,7 @@ func tagsOf(r store.Reader, site chime.Site, arn string) ([]chime.Tag, error) {
 	if !ok {
 		return nil, nil
 	}
+
 	kind, rest, _ := strings.Cut(path, "/")
 	key := store.K(strings.ToLower(rest[strings.LastIndexByte(rest, '/')+1:]))
 	switch kind {
@@ -247,6 +255,7 @@ func requestTags(req api.Request) []chime.Tag {
 		return chime.TagsOf(r.Tags)
 	case *messaging.TagResourceRequest:
 		return chime.TagsOf(r.Tags)
+
 	case *identity.CreateAppInstanceRequest:
 		return chime.TagsOf(r.Tags)
 	case *identity.CreateAppInstanceUserRequest:
@@ -255,6 +264,7 @@ func requestTags(req api.Request) []chime.Tag {
 		return chime.TagsOf(r.Tags)
 	case *identity.TagResourceRequest:
 		return chime.TagsOf(r.Tags)
+
 	case *iam.CreateUserRequest:
 		return optional(r.Tags)
 	case *iam.CreateRoleRequest:
@@ -271,6 +281,7 @@ func requestTags(req api.Request) []chime.Tag {
 		return optional(r.Tags)
 	case *iamtools.TagOpenIDConnectProviderRequest:
 		return optional(r.Tags)
+
 	case *sts.AssumeRoleRequest:
 		return optional(r.Tags)
 	}
@@ -293,6 +304,7 @@ func requestTagKeys(req api.Request) values {
 	case *iamtools.UntagOpenIDConnectProviderRequest:
 		return r.TagKeys
 	}
+
 	var keys values
 	for _, tag := range requestTags(req) {
 		keys = append(keys, tag.Key)

@@ -25,15 +25,16 @@ type Connection struct {
 	SessionID string
 	Expires   time.Time // of the credentials; zero: never
 	Query     url.Values
-	// Standing is what Reconnect decides by again, Revision and Steady say how long this decision holds.
+	// Standing is what Reconnect decides by again, Revision and Steady how long this decision
+	// holds.
 	Standing Standing
 	Revision uint64
 	Steady   bool // until the Revision changes
 }
 
 // Connect decides about a connect request by its presigned URL (spec 2.4). Its error is a
-// *sigv4.Error, a *DeniedError or another *api.Error, or a failure of the server. That the user
-// exists is not looked at.
+// *sigv4.Error, a *DeniedError or another *api.Error, or a failure of the server. It does not
+// check that the user exists.
 func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Source) (Connection, error) {
 	revision := s.Revision() // before anything is looked up
 	p, service, err := s.Verify(ctx, signed)
@@ -44,6 +45,8 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 		return Connection{}, &sigv4.Error{Code: sigv4.CodeInvalid, Status: 403, Step: sigv4.StepScope,
 			Message: "a WebSocket is signed for the service chime"}
 	}
+
+	// Exactly one value of each parameter, so that no reader can pick another.
 	_, rawQuery, _ := strings.Cut(signed.Target, "?")
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
@@ -54,6 +57,7 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 			return Connection{}, api.BadRequest(name, "is given twice")
 		}
 	}
+
 	c := Connection{Principal: p, UserARN: query.Get("userArn"), SessionID: query.Get("sessionId"), Expires: p.Expires, Query: query}
 	switch {
 	case c.UserARN == "":
@@ -63,11 +67,14 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 	case len(c.SessionID) > maxSessionID:
 		return Connection{}, api.BadRequest("sessionId", "is longer than %d bytes", maxSessionID)
 	}
+
 	user, err := s.site.ParseKind("userArn", c.UserARN, chime.KindUser)
 	if err != nil {
 		return Connection{}, err
 	}
 	c.App, c.User = user.App, user.Ref()
+
+	// The policies of the principal decide whether it may be this user.
 	if c.Steady, err = s.mayConnect(ctx, p, c.UserARN, from); err != nil {
 		return Connection{}, err
 	}

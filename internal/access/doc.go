@@ -12,13 +12,13 @@
 //   - A session lives no longer than its role or user: one that was deleted, or deleted and made
 //     again under the same name, ends it.
 //   - An open connection lives no longer either: it goes on while a request of its credentials would
-//     be let in. One function decides about both, and the hub asks it within a second of a change of
+//     be let in. One function decides about both, and the hub calls it within a second of a change of
 //     the account (Standing, Reconnect).
 //   - What the account holds is read once for each principal and then remembered, until Forget.
 //     The very next request after that sees the change.
 //   - A decision is remembered only when the same question always has the same answer for that
 //     principal. Whatever depends on the time, the address, tags of resources or the request
-//     itself is asked again each time.
+//     itself is decided again each time.
 //   - An operation that was allowed before is allowed again without an allocation or a lock.
 //   - A refusal names principal, action, resource, and the statement that denies, or that none
 //     allows.

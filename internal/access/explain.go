@@ -13,7 +13,7 @@ import (
 
 // Steps of a connect request after those of its signature, which sigv4 names.
 const (
-	StepRequest = "request" // what it asks for
+	StepRequest = "request" // the parameters of the query
 	StepIAM     = "iam"     // whether the principal may have it
 	StepUser    = "user"    // whether the user exists
 )
@@ -30,9 +30,9 @@ type Explanation struct {
 	CanonicalRequest string `json:",omitempty"`
 	StringToSign     string `json:",omitempty"`
 
-	// Principal is who signed, once that is known.
+	// Principal is the signer, once that is known.
 	Principal string `json:",omitempty"`
-	// What IAM was asked and what it said: allow, explicit deny or implicit deny.
+	// The question to IAM and its answer: allow, explicit deny or implicit deny.
 	Action   string `json:",omitempty"`
 	Resource string `json:",omitempty"`
 	Decision string `json:",omitempty"`
@@ -48,13 +48,16 @@ type Explanation struct {
 }
 
 // ExplainConnect decides about a connect request like Connect and the hub, opens nothing, and
-// tells what Connect's caller would learn from the answer, with the reasons. Its error is a failure
+// returns what Connect's caller would learn from the answer, with the reasons. Its error is a
+// failure
 // of the server.
 func (s *Service) ExplainConnect(ctx context.Context, signed *sigv4.Request, from Source) (Explanation, error) {
 	c, err := s.Connect(ctx, signed, from)
 	if err != nil {
 		return s.explainRefusal(err)
 	}
+
+	// The hub refuses users that do not exist.
 	var known bool
 	err = s.store.View(ctx, c.App, func(r store.Reader) (err error) {
 		known, err = store.AppInstances.Has(r, store.K(c.App))
@@ -66,6 +69,7 @@ func (s *Service) ExplainConnect(ctx context.Context, signed *sigv4.Request, fro
 	if err != nil {
 		return Explanation{}, err
 	}
+
 	e := Explanation{
 		Allowed: known, Message: "the request is in order: a session would begin", Principal: c.Principal.ARN,
 		Action: "chime:Connect", Resource: c.UserARN, Decision: "allow", UserARN: c.UserARN, SessionID: c.SessionID,
@@ -73,6 +77,7 @@ func (s *Service) ExplainConnect(ctx context.Context, signed *sigv4.Request, fro
 	if !known {
 		e.Step, e.Code, e.Message = StepUser, "ForbiddenException", "the app instance user does not exist"
 	}
+
 	if !c.Expires.IsZero() {
 		e.Expires = &c.Expires
 	}

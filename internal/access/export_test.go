@@ -9,7 +9,7 @@ import (
 // Asked is what Authorize asks IAM for a request, as "action on resource" or "action on resource
 // or resource".
 func (s *Service) Asked(ctx context.Context, p *Principal, op *api.Operation, req api.Request) ([]string, error) {
-	if done, err := p.settled(op); done {
+	if done, err := p.withoutPolicy(op); done {
 		return nil, err
 	}
 	list, err := s.needs(ctx, nil, p, op, req)

@@ -48,6 +48,7 @@ func (s *Service) entity(ctx context.Context, generation uint64, kind, name stri
 	}); e != nil {
 		return e, nil
 	}
+
 	e, found := &entity{generation: generation, kind: kind, asked: asked}, false
 	err := s.store.View(ctx, "", func(r store.Reader) error {
 		if kind == chime.EntityRole {
@@ -62,11 +63,12 @@ func (s *Service) entity(ctx context.Context, generation uint64, kind, name stri
 	if err != nil || !found {
 		return nil, err
 	}
+
 	s.entities.put(hash, e)
 	return e, nil
 }
 
-// granted says that a principal was allowed an action on a resource, whatever the request.
+// granted records that a principal was allowed an action on a resource, whatever the request.
 type granted struct {
 	principal        uint64 // serial
 	action, resource string

@@ -31,7 +31,7 @@ const (
 	ChatSession
 )
 
-// Principal is who signed a request. It is shared by all its requests and never changed.
+// Principal is the signer of a request. It is shared by all its requests and never changed.
 type Principal struct {
 	Kind Kind
 	ARN  string // arn:aws:iam::...:root, ...:user/PATH/NAME, arn:aws:sts::...:assumed-role/NAME/SESSION
@@ -40,7 +40,7 @@ type Principal struct {
 	Name        string
 	SessionName string // of a role session
 	AccessKeyID string
-	// Tags are what aws:PrincipalTag says: the tags of the user or role, and over them those
+	// Tags are the values of aws:PrincipalTag: the tags of the user or role, and over them those
 	// of the session.
 	Tags []chime.Tag
 	// Transitive are the keys of the session's tags that go on when it assumes another role.
@@ -67,8 +67,8 @@ func (p *Principal) IsRoot() bool { return p.all }
 // Temporary reports whether the principal has temporary credentials.
 func (p *Principal) Temporary() bool { return !p.Expires.IsZero() }
 
-// RoleARN is the ARN of a role session's role, and of any other principal its own: what
-// aws:PrincipalArn says.
+// RoleARN is the ARN of a role session's role, and of any other principal its own: the value of
+// aws:PrincipalArn.
 func (p *Principal) RoleARN() string { return p.policyARN }
 
 // caller is what requests of other services than chime carry in their context.
@@ -79,20 +79,21 @@ type caller struct {
 
 type callerKey struct{}
 
-// WithCaller gives the context who calls, nil for an operation without signature, and from
-// where.
+// WithCaller adds to the context the caller, nil for an operation without signature, and its
+// source.
 func WithCaller(ctx context.Context, p *Principal, from Source) context.Context {
 	return context.WithValue(ctx, callerKey{}, caller{p, from})
 }
 
-// PrincipalFrom is the principal whose request ctx belongs to. Only requests to IAM and STS have
-// one: those to the messaging and identity APIs are many, and their services ask for the bearer.
+// PrincipalFrom returns the principal whose request ctx belongs to. Only requests to IAM and STS
+// have
+// one: those to the messaging and identity APIs are many, and their services go by the bearer.
 func PrincipalFrom(ctx context.Context) (*Principal, bool) {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c.principal, c.principal != nil
 }
 
-// SourceFrom is where the request that ctx belongs to came from, as far as the context knows.
+// SourceFrom returns where the request that ctx belongs to came from, as far as the context knows.
 func SourceFrom(ctx context.Context) Source {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c.source
@@ -113,8 +114,10 @@ func (s *Service) userPrincipal(u *entity) *Principal {
 	}
 }
 
-// sessionPrincipal is who the claims of a session token speak of. A session ends with the user or
-// role that it was made for: another one of the same name has another id, and the root another
+// sessionPrincipal returns the principal that the claims of a session token name. A session ends
+// with the
+// user or role that it was made for: a later one of the same name has another id, and the root
+// another
 // mark with another secret.
 func (s *Service) sessionPrincipal(ctx context.Context, generation uint64, c claims) (p *Principal, err error) {
 	switch {
@@ -141,9 +144,10 @@ func (s *Service) sessionPrincipal(ctx context.Context, generation uint64, c cla
 	default:
 		return nil, fmt.Errorf("%w: it is of an unknown kind", sigv4.ErrInvalidToken)
 	}
+
 	p.Kind, p.AccessKeyID = c.Kind, c.AccessKeyID
 	p.Issued, p.Expires = c.Issued.Time(), c.Expires.Time()
-	return p, s.narrow(ctx, p, c.Policies, c.PolicyIDs)
+	return p, s.addSessionPolicies(ctx, p, c.Policies, c.PolicyIDs)
 }
 
 // holder is the user or role of a session.
@@ -164,10 +168,12 @@ func (s *Service) roleSession(role *entity, c claims) *Principal {
 	}
 }
 
-// narrow puts session policies over a principal, whose set has none yet: documents, and managed
-// policies by their ARNs as they are now. One that no longer exists allows nothing, and neither does
-// another one that was made under its name.
-func (s *Service) narrow(ctx context.Context, p *Principal, list, ids []string) error {
+// addSessionPolicies puts session policies over a principal, whose set has none yet: documents, and
+// managed
+// policies by their ARNs as they are now. One that no longer exists allows nothing, and neither
+// does
+// a later one of its name.
+func (s *Service) addSessionPolicies(ctx context.Context, p *Principal, list, ids []string) error {
 	for i, text := range list {
 		session, found := policy.Policy{Name: fmt.Sprintf("session policy %d", i+1)}, true
 		var err error
@@ -183,6 +189,7 @@ func (s *Service) narrow(ctx context.Context, p *Principal, list, ids []string) 
 		} else {
 			session.Document, err = policy.Parse([]byte(text))
 		}
+
 		if err != nil {
 			return fmt.Errorf("session policy %d: %w", i+1, err)
 		}

@@ -23,7 +23,7 @@ type part uint8
 const (
 	nothing     part = iota
 	anything         // *
-	bearer           // who acts: required wherever it is asked for
+	bearer           // the acting user or bot: required wherever it is part of a rule
 	channel          // ChannelArn
 	flow             // ChannelFlowArn
 	app              // AppInstanceArn
@@ -31,7 +31,7 @@ const (
 	user             // AppInstanceUserArn
 	bot              // AppInstanceBotArn
 	tagged           // ResourceARN
-	everyApp         // app instances that nobody names
+	everyApp         // app instances that the request does not name
 	everyUser        // users of the app instance, or the app instance
 	everyBot         // bots of the app instance, or the app instance
 	everyFlow        // flows of the app instance, or the app instance
@@ -45,7 +45,7 @@ type rule struct {
 	on     [3]part // all of them
 }
 
-// rules follow the table of spec 2.5, by operation. What calls need besides is in more.
+// rules follow the table of spec 2.5, by operation. What calls need beyond that is in more.
 var rules = makeRules()
 
 func makeRules() map[string]rule {
@@ -131,6 +131,7 @@ func (s *Service) chimeNeeds(list []need, op *api.Operation, req api.Request) ([
 		if at == nothing {
 			break
 		}
+
 		n := need{action: r.action}
 		n.arn, n.or = s.name(at, req)
 		if n.arn == "" {
@@ -144,7 +145,7 @@ func (s *Service) chimeNeeds(list []need, op *api.Operation, req api.Request) ([
 	return s.more(list, req), nil
 }
 
-// name gives the ARN of a part, and the one that may stand for it (spec 2.5).
+// name returns the ARN of a part, and one that may be allowed instead (spec 2.5).
 func (s *Service) name(at part, req api.Request) (arn, or string) {
 	switch at {
 	case anything:
@@ -168,6 +169,8 @@ func (s *Service) name(at part, req api.Request) (arn, or string) {
 	case everyApp:
 		return s.site.AppInstanceARN("*"), ""
 	}
+
+	// Parts of an app instance, some of which it may be allowed for as a whole.
 	in := req.Member("AppInstanceArn")
 	switch at {
 	case everyUser:
@@ -188,6 +191,7 @@ func (s *Service) name(at part, req api.Request) (arn, or string) {
 }
 
 // more appends the further actions of compound calls (spec 2.5).
+
 func (s *Service) more(list []need, req api.Request) []need {
 	also := func(given bool, action string, parts ...part) {
 		for _, at := range parts {
@@ -197,6 +201,7 @@ func (s *Service) more(list []need, req api.Request) []need {
 			}
 		}
 	}
+
 	const tag = "chime:TagResource"
 	switch r := req.(type) {
 	case *messaging.CreateChannelRequest:
@@ -211,6 +216,7 @@ func (s *Service) more(list []need, req api.Request) []need {
 			list = append(list, need{action: "kinesis:DescribeStream", arn: stream.ResourceARN},
 				need{action: "kinesis:PutRecord", arn: stream.ResourceARN})
 		}
+
 	case *identity.CreateAppInstanceRequest:
 		also(len(r.Tags) > 0, tag, everyApp)
 	case *identity.CreateAppInstanceUserRequest:

@@ -22,13 +22,14 @@ import (
 // MaxToken is how many characters a session token may have: it travels in URLs.
 const MaxToken = 4096
 
-// claims are what a session token says. They are sealed: nobody without the key can read or
-// make them, so no table of sessions is needed.
+// claims are the contents of a session token. They are sealed: without the key they can neither be
+// read
+// nor made, so no table of sessions is needed.
 type claims struct {
 	AccessKeyID string              `cbor:"1,keyasint"`
 	Kind        Kind                `cbor:"2,keyasint"`
 	Name        string              `cbor:"3,keyasint,omitempty"` // of the role or user; of a chat session, the user's ARN
-	ID          string              `cbor:"4,keyasint,omitempty"` // of the role or user; the mark of the root secret; of a chat session, the user's place of creation
+	ID          string              `cbor:"4,keyasint,omitempty"` // of the role or user; the mark of the root secret; of a chat session, the user's order of creation
 	SessionName string              `cbor:"5,keyasint,omitempty"`
 	Issued      chime.Millis        `cbor:"6,keyasint"`
 	Expires     chime.Millis        `cbor:"7,keyasint"`
@@ -42,8 +43,9 @@ type claims struct {
 	Until int64 `cbor:"14,keyasint,omitempty"`
 }
 
-// SessionRequest says whose temporary credentials Issue makes, and what they carry. The caller
-// has made sure that they may be given.
+// SessionRequest names the principal that Issue makes temporary credentials for, and what they
+// carry.
+// The caller has made sure that they may be given.
 type SessionRequest struct {
 	// Role is assumed by a role session. Its name and id suffice.
 	Role *chime.Role
@@ -58,7 +60,7 @@ type SessionRequest struct {
 	// Policies are the session policies. They only narrow.
 	Policies []SessionPolicy
 
-	// Provider is what aws:FederatedProvider says: the ARN of an OIDC provider, or
+	// Provider is the value of aws:FederatedProvider: the ARN of an OIDC provider, or
 	// cognito-identity.amazonaws.com.
 	Provider string
 	// Claims are the values of condition keys that a federated login has, by their names in
@@ -82,12 +84,12 @@ type Credentials struct {
 
 	ARN string // of the principal that they make: arn:aws:sts::...:assumed-role/NAME/SESSION
 	ID  string // AROA...:SESSION
-	// Packed is how much of the room for policies and tags is used, in percent, at least 1 when
+	// Packed is how much of the space for policies and tags is used, in percent, at least 1 when
 	// there are any.
 	Packed int
 }
 
-// PackedTooLargeError says that policies and tags need more room than a session token has.
+// PackedTooLargeError reports that policies and tags need more space than a session token has.
 type PackedTooLargeError struct {
 	Percent int // of the room
 }
@@ -96,7 +98,7 @@ func (e *PackedTooLargeError) Error() string {
 	return fmt.Sprintf("the session policies and tags use %d%% of the room of a session token", e.Percent)
 }
 
-// Issue makes temporary credentials. It answers a *PackedTooLargeError when policies and tags do
+// Issue makes temporary credentials. It returns a *PackedTooLargeError when policies and tags do
 // not fit into a session token.
 func (s *Service) Issue(_ context.Context, r SessionRequest) (Credentials, error) {
 	c := claims{
@@ -106,6 +108,8 @@ func (s *Service) Issue(_ context.Context, r SessionRequest) (Credentials, error
 	for _, policy := range r.Policies {
 		c.Policies, c.PolicyIDs = append(c.Policies, cmp.Or(policy.ARN, policy.Document)), append(c.PolicyIDs, policy.ID)
 	}
+
+	// The token names its holder by name and id, so that it ends with the holder.
 	result := Credentials{ARN: s.root.ARN, ID: s.root.ID}
 	switch {
 	case r.Role != nil:
@@ -126,9 +130,12 @@ func (s *Service) issue(c claims, duration time.Duration, result Credentials) (C
 	if c.AccessKeyID, err = s.newAccessKeyID(); err != nil {
 		return Credentials{}, err
 	}
+
 	now := s.now()
 	c.Issued, c.Expires = chime.At(now), chime.At(now.Add(duration).Truncate(time.Second))
 	c.Until = (s.clock.Now() + duration).Milliseconds()
+
+	// What a token without policies and tags needs is not counted against them.
 	bare := c
 	bare.Tags, bare.Transitive, bare.Policies, bare.PolicyIDs = nil, nil, nil, nil
 	least, err := s.sealToken(bare)
@@ -138,6 +145,7 @@ func (s *Service) issue(c claims, duration time.Duration, result Credentials) (C
 	if result.SessionToken, err = s.sealToken(c); err != nil {
 		return Credentials{}, err
 	}
+
 	if used := len(result.SessionToken) - len(least); used > 0 {
 		room := max(MaxToken-len(least), 1)
 		result.Packed = max(used*100/room, 1)
@@ -145,6 +153,7 @@ func (s *Service) issue(c claims, duration time.Duration, result Credentials) (C
 	if len(result.SessionToken) > MaxToken {
 		return Credentials{}, &PackedTooLargeError{max(result.Packed, 101)}
 	}
+
 	result.AccessKeyID, result.SecretAccessKey = c.AccessKeyID, s.keyring.Secret(c.AccessKeyID)
 	result.Expiration = c.Expires.Time()
 	return result, nil
@@ -179,6 +188,7 @@ func (s *Service) sealToken(c claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("session token: %w", err)
 	}
+
 	packed := bytes.NewBuffer([]byte{deflatedClaims})
 	w, err := flate.NewWriter(packed, flate.BestCompression)
 	if err != nil {
@@ -190,13 +200,14 @@ func (s *Service) sealToken(c claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("session token: %w", err)
 	}
+
 	if packed.Len() > len(text) {
 		return s.keyring.SealToken(append([]byte{plainClaims}, text...))
 	}
 	return s.keyring.SealToken(packed.Bytes())
 }
 
-// openToken reads the claims of a session token; one that this service did not make is
+// openToken reads the claims of a session token; for one that this service did not make it returns
 // sigv4.ErrInvalidToken.
 func (s *Service) openToken(token string) (c claims, err error) {
 	if len(token) > MaxToken {
@@ -209,6 +220,8 @@ func (s *Service) openToken(token string) (c claims, err error) {
 	if err != nil {
 		return c, err
 	}
+
+	// The first byte names the form; the limit holds while the claims are inflated.
 	if len(text) > 0 && text[0] == deflatedClaims {
 		unpacked, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(text[1:])), maxClaims))
 		if err != nil {
@@ -219,6 +232,7 @@ func (s *Service) openToken(token string) (c claims, err error) {
 	if len(text) == 0 || text[0] != plainClaims {
 		return c, fmt.Errorf("%w: it has an unknown form", sigv4.ErrInvalidToken)
 	}
+
 	if err := cbor.Unmarshal(text[1:], &c); err != nil {
 		return c, fmt.Errorf("%w: %w", sigv4.ErrInvalidToken, err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // Standing is what an open connection goes on by: the credentials that signed its request and where
 // the request came from, enough to decide again. It holds no secret. Connections with the same
-// credentials from the same place share one, and comparing two is comparing two words. The zero
+// credentials from the same address share one, and comparing two is comparing two words. The zero
 // Standing may do nothing.
 type Standing struct{ of unique.Handle[standing] }
 
@@ -31,7 +31,8 @@ func NewStanding(accessKeyID, token string, from Source) Standing {
 	return Standing{unique.Make(standing{accessKeyID, token, from.IP(), from.Secure, from.UserAgent})}
 }
 
-// resolve finds the principal of the standing as the account is now, by the way of every request.
+// resolve finds the principal of the standing as the account is now, in the same way as every
+// request.
 // A refusal is a *sigv4.Error.
 func (s *Service) resolve(ctx context.Context, st Standing) (*Principal, Source, error) {
 	if st == (Standing{}) {
@@ -42,6 +43,7 @@ func (s *Service) resolve(ctx context.Context, st Standing) (*Principal, Source,
 	if of.ip.IsValid() {
 		from.Remote = netip.AddrPortFrom(of.ip, 0).String()
 	}
+
 	_, found, err := s.SecretKey(ctx, of.accessKeyID, of.token)
 	if err != nil {
 		if refusal := sigv4.KeyRefusal(err); refusal != nil {
@@ -52,11 +54,13 @@ func (s *Service) resolve(ctx context.Context, st Standing) (*Principal, Source,
 	return found.(*Principal), from, nil
 }
 
-// Revision counts what Forget was told: a decision of an older revision may not hold any more.
+// Revision counts the calls of Forget: a decision of an older revision may not hold any more.
 func (s *Service) Revision() uint64 { return s.generation.Load() }
 
-// Reconnect decides again about a connection of the app instance user as Connect did, by the account
-// as it is now. Steady tells that the answer changes with the account alone. Credentials that have
+// Reconnect decides again about a connection of the app instance user as Connect did, by the
+// account
+// as it is now. Steady reports that the answer changes with the account alone. Credentials that
+// have
 // only expired are not refused: the connection's owner ends it at that time. Its error is a
 // *sigv4.Error or a *DeniedError, or a failure of the server.
 func (s *Service) Reconnect(ctx context.Context, st Standing, app string, user chime.Ref) (steady bool, err error) {

@@ -1,14 +1,14 @@
 // Package cognito answers the calls of Cognito identity that browser apps make: GetId,
-// GetCredentialsForIdentity and GetOpenIdToken. Nobody signs them. It promises:
+// GetCredentialsForIdentity and GetOpenIdToken. They are not signed. It promises:
 //
-//   - A pool is what roles say it is: it exists while a role's trust policy lets
+//   - Roles define the pools: a pool exists while a role's trust policy lets
 //     cognito-identity.amazonaws.com assume it by sts:AssumeRoleWithWebIdentity under the condition
 //     that cognito-identity.amazonaws.com:aud is the pool's id, spelled out. The role of a caller is
 //     the one that trusts the caller's identity, pool and amr: "authenticated" with a login,
-//     "unauthenticated" without. There is nothing else to configure.
+//     "unauthenticated" without. There is no other setting.
 //   - A login is an ID token of an issuer that IAM knows as an OIDC provider, under the provider's
 //     name. One login of a pool always has the same identity.
-//   - An identity with logins is given to nobody who does not prove one of them. One without may be
+//   - An identity with logins is given only to callers that prove one of them. One without may be
 //     given a login that has no identity yet, and is then such an identity.
 //   - Nothing is stored for a pool that does not exist, and identities without a login are made at a
 //     bounded rate.
@@ -62,10 +62,10 @@ func New(o Options) *Service {
 	return &Service{options: o, guests: bucket{rate: float64(o.GuestRate), now: o.Now}}
 }
 
-// Forget drops what is known of roles. Whoever changes roles calls it after the commit.
+// Forget drops what is remembered of roles. A change of roles calls it after the commit.
 func (s *Service) Forget() { s.generation.Add(1) }
 
-// GetId gives the identity of somebody in a pool: that of the logins, or a new one.
+// GetId returns the identity of a caller in a pool: that of the logins, or a new one.
 func (s *Service) GetId(ctx context.Context, r *wire.GetIdInput) (*wire.GetIdResponse, error) {
 	roles, err := s.pool(ctx, r.IdentityPoolID)
 	if err != nil {
@@ -74,10 +74,12 @@ func (s *Service) GetId(ctx context.Context, r *wire.GetIdInput) (*wire.GetIdRes
 	if len(roles) == 0 || r.AccountID != nil && *r.AccountID != s.options.Site.Account {
 		return nil, wire.ResourceNotFoundException.Errorf("IdentityPool '%s' not found.", r.IdentityPoolID)
 	}
+
 	logins, err := s.prove(ctx, r.Logins)
 	if err != nil {
 		return nil, err
 	}
+
 	id, err := s.newID()
 	if err != nil {
 		return nil, err
@@ -86,6 +88,7 @@ func (s *Service) GetId(ctx context.Context, r *wire.GetIdInput) (*wire.GetIdRes
 	if _, err := s.fitting(ctx, roles, caller{id, r.IdentityPoolID, logins}); err != nil {
 		return nil, err
 	}
+
 	if len(logins) == 0 && !s.guests.take() {
 		return nil, wire.TooManyRequestsException.Errorf("Too many identities are asked for without a login; try again later.")
 	}
@@ -95,12 +98,13 @@ func (s *Service) GetId(ctx context.Context, r *wire.GetIdInput) (*wire.GetIdRes
 	return &wire.GetIdResponse{IdentityID: id}, nil
 }
 
-// GetCredentialsForIdentity gives an identity a session of its role.
+// GetCredentialsForIdentity returns a session of its role to an identity.
 func (s *Service) GetCredentialsForIdentity(ctx context.Context, r *wire.GetCredentialsForIdentityInput) (*wire.GetCredentialsForIdentityResponse, error) {
 	who, err := s.admit(ctx, r.IdentityID, r.Logins)
 	if err != nil {
 		return nil, err
 	}
+
 	roles, err := s.pool(ctx, who.pool)
 	if err != nil {
 		return nil, err
@@ -109,6 +113,7 @@ func (s *Service) GetCredentialsForIdentity(ctx context.Context, r *wire.GetCred
 	if err != nil {
 		return nil, err
 	}
+
 	issued, err := s.options.STS.AssumeByLogin(ctx, role, who.login(), sessionName)
 	if err != nil {
 		return nil, withinModel(err)

@@ -16,7 +16,7 @@ func (s *Service) newID() (string, error) {
 	return s.options.Site.Region + ":" + id, err
 }
 
-// findOrMake gives the identity of the logins in the pool, which may be the fresh one, and
+// findOrMake returns the identity of the logins in the pool, which may be the fresh one, and
 // records every login.
 func (s *Service) findOrMake(ctx context.Context, pool, fresh string, logins []*oidc.Identity) (id string, err error) {
 	if len(logins) > 0 { // most calls find what is there
@@ -29,6 +29,8 @@ func (s *Service) findOrMake(ctx context.Context, pool, fresh string, logins []*
 			return id, err
 		}
 	}
+
+	// Looked for again in the transaction, since another call may have made it.
 	err = s.options.Store.Update(ctx, "", func(tx store.Tx) error {
 		var known int
 		if id, known, err = s.identityOf(tx, pool, logins); err != nil {
@@ -37,6 +39,7 @@ func (s *Service) findOrMake(ctx context.Context, pool, fresh string, logins []*
 		if id != "" && known == len(logins) {
 			return nil
 		}
+
 		record := chime.PoolIdentity{Pool: pool, Created: chime.At(s.options.Now())}
 		if id == "" {
 			id = fresh
@@ -83,8 +86,9 @@ func (s *Service) put(tx store.Tx, id string, record chime.PoolIdentity, logins 
 	return err
 }
 
-// admit lets somebody act as an identity, and gives the identity logins that it did not have.
+// admit lets a caller act as an identity, and gives the identity logins that it did not have.
 func (s *Service) admit(ctx context.Context, id string, tokens map[string]string) (caller, error) {
+	// The caller has to name an identity that exists.
 	var record chime.PoolIdentity
 	find := func(r store.Reader) (err error) {
 		var found bool
@@ -97,6 +101,8 @@ func (s *Service) admit(ctx context.Context, id string, tokens map[string]string
 	if err := s.options.Store.View(ctx, "", find); err != nil {
 		return caller{}, err
 	}
+
+	// Without logins only an identity without logins can be taken on.
 	logins, err := s.prove(ctx, tokens)
 	if err != nil {
 		return caller{}, err
@@ -108,6 +114,8 @@ func (s *Service) admit(ctx context.Context, id string, tokens map[string]string
 		}
 		return who, nil
 	}
+
+	// With logins, one of them has to be the identity's already, or all of them new.
 	var known int
 	check := func(r store.Reader) (err error) {
 		if err = find(r); err == nil {
@@ -126,6 +134,7 @@ func (s *Service) admit(ctx context.Context, id string, tokens map[string]string
 	if err != nil {
 		return caller{}, err
 	}
+
 	return who, s.options.Store.Update(ctx, "", func(tx store.Tx) error {
 		if err := check(tx); err != nil || known == len(logins) {
 			return err

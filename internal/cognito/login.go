@@ -42,7 +42,7 @@ func isRefusal(err error) bool {
 	return is
 }
 
-// methods are what the amr of the identity says: how it was authenticated, and by whom.
+// methods are the values of the identity's amr: how it was authenticated, and by which issuer.
 func (c caller) methods() []string {
 	if len(c.logins) == 0 {
 		return []string{"unauthenticated"}

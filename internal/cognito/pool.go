@@ -19,11 +19,12 @@ type pools struct {
 	roles      map[string][]chime.Role
 }
 
-// pool gives the roles that name the pool; none means that there is no such pool.
+// pool returns the roles that name the pool; none means that there is no such pool.
 func (s *Service) pool(ctx context.Context, id string) ([]chime.Role, error) {
 	if known := s.known.Load(); known != nil && known.generation == s.generation.Load() {
 		return known.roles[id], nil
 	}
+
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	// What was read before a Forget is stored as old.
@@ -31,6 +32,7 @@ func (s *Service) pool(ctx context.Context, id string) ([]chime.Role, error) {
 	if known := s.known.Load(); known != nil && known.generation == read.generation {
 		return known.roles[id], nil
 	}
+
 	err := s.options.Store.View(ctx, "", func(r store.Reader) error {
 		return store.Roles.Each(r, store.Range{}, func(_ store.Key, role chime.Role) (bool, error) {
 			for _, pool := range poolsOf(role.Trust) {
@@ -42,18 +44,21 @@ func (s *Service) pool(ctx context.Context, id string) ([]chime.Role, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	s.known.Store(read)
 	return read.roles[id], nil
 }
 
 const audience = sts.Cognito + ":aud"
 
-// poolsOf are the pools that a trust policy names. Which callers it accepts is asked later, of the
+// poolsOf returns the pools that a trust policy names. Which callers it accepts is decided later,
+// by the
 // policy as a whole.
 func poolsOf(trust string) (list []string) {
 	if !strings.Contains(trust, sts.Cognito) {
 		return nil
 	}
+
 	document, err := policy.ParseTrust([]byte(trust))
 	if err != nil {
 		return nil
@@ -62,6 +67,7 @@ func poolsOf(trust string) (list []string) {
 		if statement.Effect != policy.Allow || statement.Principals == nil || !slices.Contains(statement.Principals.Federated, sts.Cognito) {
 			continue
 		}
+
 		for _, c := range statement.Conditions {
 			if !strings.EqualFold(c.Key, audience) || !strings.HasSuffix(strings.ToLower(c.Operator), "stringequals") {
 				continue
@@ -76,7 +82,7 @@ func poolsOf(trust string) (list []string) {
 	return list
 }
 
-// fitting are the roles that trust the caller. A caller whom none trusts is refused.
+// fitting returns the roles that trust the caller. A caller without any is refused.
 func (s *Service) fitting(ctx context.Context, roles []chime.Role, who caller) (list []chime.Role, err error) {
 	login := who.login()
 	for _, role := range roles {
@@ -84,6 +90,7 @@ func (s *Service) fitting(ctx context.Context, roles []chime.Role, who caller) (
 			list = append(list, role)
 		}
 	}
+
 	switch {
 	case len(list) > 0:
 		return list, nil
@@ -93,12 +100,13 @@ func (s *Service) fitting(ctx context.Context, roles []chime.Role, who caller) (
 	return nil, wire.NotAuthorizedException.Errorf("No role of the identity pool trusts this login.")
 }
 
-// choose gives the one role that trusts the caller, or that which the caller picks of several.
+// choose returns the one role that trusts the caller, or the caller's choice of several.
 func (s *Service) choose(ctx context.Context, roles []chime.Role, who caller, custom *string) (chime.Role, error) {
 	fitting, err := s.fitting(ctx, roles, who)
 	if err != nil {
 		return chime.Role{}, err
 	}
+
 	var names []string
 	for _, role := range fitting {
 		arn := grants.RoleARN(s.options.Site, role)
@@ -107,6 +115,7 @@ func (s *Service) choose(ctx context.Context, roles []chime.Role, who caller, cu
 		}
 		names = append(names, arn)
 	}
+
 	switch {
 	case custom != nil:
 		return chime.Role{}, wire.NotAuthorizedException.Errorf("The role of CustomRoleArn does not trust this identity.")

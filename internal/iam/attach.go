@@ -22,6 +22,7 @@ func (s *Service) AttachRolePolicy(ctx context.Context, r *wire.AttachRolePolicy
 	return nil, s.attach(ctx, chime.EntityRole, r.RoleName, r.PolicyARN, "PoliciesPerRole")
 }
 
+// attach attaches a policy to an entity; attaching it again changes nothing.
 func (s *Service) attach(ctx context.Context, kind, name, arn, quotaName string) error {
 	return s.change(ctx, func(tx store.Tx) error {
 		e, err := getEntity(tx, kind, name)
@@ -32,10 +33,12 @@ func (s *Service) attach(ctx context.Context, kind, name, arn, quotaName string)
 		if err != nil {
 			return err
 		}
+
 		already, err := store.Attachments.Has(tx, ownKey(e).Str(m.ARN))
 		if err != nil || already {
 			return err
 		}
+
 		n, err := countAll(tx, store.Attachments, ownKey(e))
 		if err != nil {
 			return err
@@ -43,6 +46,7 @@ func (s *Service) attach(ctx context.Context, kind, name, arn, quotaName string)
 		if n >= maxAttached {
 			return quota(quotaName, maxAttached)
 		}
+
 		if err := store.Attachments.Put(tx, ownKey(e).Str(m.ARN), m.ARN); err != nil {
 			return err
 		}
@@ -60,6 +64,7 @@ func (s *Service) DetachRolePolicy(ctx context.Context, r *wire.DetachRolePolicy
 	return nil, s.detach(ctx, chime.EntityRole, r.RoleName, r.PolicyARN)
 }
 
+// detach detaches a policy from an entity.
 func (s *Service) detach(ctx context.Context, kind, name, arn string) error {
 	if !isPolicyARN(arn) {
 		return invalid("PolicyArn", "%s is not the ARN of a policy", arn)
@@ -69,6 +74,7 @@ func (s *Service) detach(ctx context.Context, kind, name, arn string) error {
 		if err != nil {
 			return err
 		}
+
 		attached, err := store.Attachments.Has(tx, ownKey(e).Str(arn))
 		if err != nil {
 			return err
@@ -76,6 +82,7 @@ func (s *Service) detach(ctx context.Context, kind, name, arn string) error {
 		if !attached {
 			return wire.NoSuchEntityException.Errorf("Policy %s was not found.", arn)
 		}
+
 		if err := store.Attachments.Delete(tx, ownKey(e).Str(arn)); err != nil {
 			return err
 		}
@@ -85,7 +92,7 @@ func (s *Service) detach(ctx context.Context, kind, name, arn string) error {
 
 // ListAttachedUserPolicies lists the managed policies of a user.
 func (s *Service) ListAttachedUserPolicies(ctx context.Context, r *wire.ListAttachedUserPoliciesRequest) (*wire.ListAttachedUserPoliciesResponse, error) {
-	p, err := s.listAttached(ctx, chime.EntityUser, r.UserName, or(r.PathPrefix, "/"), r.Marker, r.MaxItems)
+	p, err := s.listAttached(ctx, chime.EntityUser, r.UserName, valueOr(r.PathPrefix, "/"), r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -94,23 +101,26 @@ func (s *Service) ListAttachedUserPolicies(ctx context.Context, r *wire.ListAtta
 
 // ListAttachedRolePolicies lists the managed policies of a role.
 func (s *Service) ListAttachedRolePolicies(ctx context.Context, r *wire.ListAttachedRolePoliciesRequest) (*wire.ListAttachedRolePoliciesResponse, error) {
-	p, err := s.listAttached(ctx, chime.EntityRole, r.RoleName, or(r.PathPrefix, "/"), r.Marker, r.MaxItems)
+	p, err := s.listAttached(ctx, chime.EntityRole, r.RoleName, valueOr(r.PathPrefix, "/"), r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
 	return &wire.ListAttachedRolePoliciesResponse{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
+// listAttached lists the policies of an entity below a path.
 func (s *Service) listAttached(ctx context.Context, kind, name, prefix string, marker *string, maxItems *int) (*page[wire.AttachedPolicy], error) {
 	p, err := newPage[wire.AttachedPolicy]("attached policies "+kind+" "+strings.ToLower(name)+" "+prefix, marker, maxItems)
 	if err != nil {
 		return nil, err
 	}
+
 	err = s.store.View(ctx, "", func(r store.Reader) error {
 		e, err := getEntity(r, kind, name)
 		if err != nil {
 			return err
 		}
+
 		var all []wire.AttachedPolicy
 		err = store.Attachments.Each(r, store.Prefix(ownKey(e)), func(_ store.Key, arn string) (bool, error) {
 			m, found, err := grants.LoadManaged(r, s.site, arn)
@@ -119,6 +129,7 @@ func (s *Service) listAttached(ctx context.Context, kind, name, prefix string, m
 			}
 			return err == nil, err
 		})
+
 		p.addAll(all, func(a wire.AttachedPolicy) string { return strings.ToLower(a.PolicyName) + " " + a.PolicyARN })
 		return err
 	})

@@ -27,7 +27,7 @@ func size(document string) (n int) {
 	return n
 }
 
-// checkPolicy refuses a document that the engine does not understand whole.
+// checkPolicy refuses a document that the engine does not understand entirely.
 func checkPolicy(document string) error {
 	_, err := policy.Parse([]byte(document))
 	return malformed(err)
@@ -68,7 +68,7 @@ func fault(err error) string {
 	return text
 }
 
-// escaped is a document as answers carry it: percent-encoded as RFC 3986 says.
+// escaped returns a document as answers carry it: percent-encoded as in RFC 3986.
 func escaped(document string) string {
 	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
 }

@@ -19,6 +19,7 @@ func (s *Service) PutRolePolicy(ctx context.Context, r *wire.PutRolePolicyReques
 	return nil, s.putInline(ctx, chime.EntityRole, r.RoleName, r.PolicyName, r.PolicyDocument, maxRoleInline)
 }
 
+// putInline writes an inline policy of an entity, whose documents together have a limit.
 func (s *Service) putInline(ctx context.Context, kind, name, policy, document string, most int) error {
 	if size(document) > most {
 		return tooMuchInline(kind, name, most)
@@ -26,11 +27,13 @@ func (s *Service) putInline(ctx context.Context, kind, name, policy, document st
 	if err := checkPolicy(document); err != nil {
 		return err
 	}
+
 	return s.change(ctx, func(tx store.Tx) error {
 		e, err := getEntity(tx, kind, name)
 		if err != nil {
 			return err
 		}
+
 		total := size(document)
 		err = store.InlinePolicies.Each(tx, store.Prefix(ownKey(e)), func(_ store.Key, p chime.InlinePolicy) (bool, error) {
 			if p.Name != policy {
@@ -41,6 +44,7 @@ func (s *Service) putInline(ctx context.Context, kind, name, policy, document st
 		if err != nil {
 			return err
 		}
+
 		if total > most {
 			return tooMuchInline(kind, e.Name, most)
 		}

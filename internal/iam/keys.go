@@ -17,17 +17,20 @@ const (
 	secretBytes = 30 // 40 characters
 )
 
-// CreateAccessKey makes a key for a user, or for the caller. The answer alone holds its secret.
+// CreateAccessKey makes a key for a user, or for the caller. Only its answer holds the secret.
 func (s *Service) CreateAccessKey(ctx context.Context, r *wire.CreateAccessKeyRequest) (*wire.CreateAccessKeyResponse, error) {
 	name, err := s.userOrCaller(ctx, r.UserName)
 	if err != nil {
 		return nil, err
 	}
+
 	key := chime.AccessKey{Active: true, Created: s.now()}
 	var secret string
 	if key.ID, secret, key.Secret, err = s.newKey(); err != nil {
 		return nil, err
 	}
+
+	// The limit is checked in the transaction that uses it up.
 	err = s.change(ctx, func(tx store.Tx) error {
 		u, err := getUser(tx, name)
 		if err != nil {
@@ -46,6 +49,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, r *wire.CreateAccessKeyRe
 		}
 		return store.AccessKeys.Put(tx, store.K(key.ID), key)
 	})
+
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +82,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, r *wire.ListAccessKeysRequ
 	if err != nil {
 		return nil, err
 	}
+
 	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		if _, err := getUser(reader, name); err != nil {
 			return err

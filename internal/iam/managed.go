@@ -13,6 +13,7 @@ import (
 
 // CreatePolicy makes a managed policy with one version.
 func (s *Service) CreatePolicy(ctx context.Context, r *wire.CreatePolicyRequest) (*wire.CreatePolicyResponse, error) {
+	// What can be refused without a transaction is.
 	if err := checkManaged(r.PolicyDocument); err != nil {
 		return nil, err
 	}
@@ -24,12 +25,15 @@ func (s *Service) CreatePolicy(ctx context.Context, r *wire.CreatePolicyRequest)
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	p := chime.ManagedPolicy{
-		Name: r.PolicyName, ID: id, Path: or(r.Path, "/"), Description: or(r.Description, ""), Default: 1, Latest: 1,
+		Name: r.PolicyName, ID: id, Path: valueOr(r.Path, "/"), Description: valueOr(r.Description, ""), Default: 1, Latest: 1,
 		Versions: []chime.PolicyVersion{{Number: 1, Document: r.PolicyDocument, Created: now}},
 		Created:  now, Updated: now, Tags: tags,
 	}
+
+	// The name and the quota are taken together with the policy.
 	err = s.change(ctx, func(tx store.Tx) error {
 		taken, err := store.Policies.Has(tx, nameKey(p.Name))
 		if err != nil {
@@ -43,6 +47,7 @@ func (s *Service) CreatePolicy(ctx context.Context, r *wire.CreatePolicyRequest)
 		}
 		return store.Policies.Put(tx, nameKey(p.Name), p)
 	})
+
 	if err != nil {
 		return nil, err
 	}
@@ -74,15 +79,17 @@ func (s *Service) GetPolicy(ctx context.Context, r *wire.GetPolicyRequest) (*wir
 	return &wire.GetPolicyResponse{Policy: &answer}, nil
 }
 
-// ListPolicies lists those built in first, then the account's own, without descriptions and tags,
+// ListPolicies lists the built-in policies first, then the account's own, without descriptions and
+// tags,
 // as AWS does.
 func (s *Service) ListPolicies(ctx context.Context, r *wire.ListPoliciesRequest) (*wire.ListPoliciesResponse, error) {
-	l := policyList{prefix: or(r.PathPrefix, "/"), attached: r.OnlyAttached, usage: r.PolicyUsageFilter}
+	l := policyList{prefix: valueOr(r.PathPrefix, "/"), attached: r.OnlyAttached, usage: r.PolicyUsageFilter}
 	scope := strings.Join([]string{"ListPolicies", string(r.Scope), strconv.FormatBool(r.OnlyAttached), string(r.PolicyUsageFilter), l.prefix}, " ")
 	var err error
 	if l.page, err = newPage[wire.Policy](scope, r.Marker, r.MaxItems); err != nil {
 		return nil, err
 	}
+
 	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		if r.Scope != wire.PolicyScopeTypeLocal {
 			for _, m := range grants.BuiltIn() {
@@ -91,6 +98,7 @@ func (s *Service) ListPolicies(ctx context.Context, r *wire.ListPoliciesRequest)
 				}
 			}
 		}
+
 		if r.Scope == wire.PolicyScopeTypeAws {
 			return nil
 		}
@@ -104,7 +112,7 @@ func (s *Service) ListPolicies(ctx context.Context, r *wire.ListPoliciesRequest)
 	return &wire.ListPoliciesResponse{Policies: l.page.items, IsTruncated: l.page.truncated, Marker: l.page.marker()}, nil
 }
 
-// The list's keys say first to which part of it a policy belongs.
+// The keys of the list begin with the part of it that a policy belongs to.
 const (
 	builtInPart = "1"
 	ownPart     = "2"
@@ -150,6 +158,7 @@ func (s *Service) DeletePolicy(ctx context.Context, r *wire.DeletePolicyRequest)
 		if err != nil {
 			return err
 		}
+
 		used, err := hasAny(tx, store.AttachmentsOf, store.K(m.ARN))
 		if err != nil {
 			return err
@@ -157,9 +166,11 @@ func (s *Service) DeletePolicy(ctx context.Context, r *wire.DeletePolicyRequest)
 		if used {
 			return wire.DeleteConflictException.Errorf("Cannot delete a policy attached to entities, or limiting them.")
 		}
+
 		if len(m.Versions) > 1 {
 			return wire.DeleteConflictException.Errorf("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
 		}
+
 		if err := count(tx, countPolicies, -1, 0); err != nil {
 			return err
 		}
@@ -211,7 +222,7 @@ func usageOf(r store.Reader, arn string) (u usage, err error) {
 	return u, nil
 }
 
-// wirePolicy is what lists say.
+// wirePolicy returns a policy as lists show it.
 func wirePolicy(m grants.Managed, u usage) wire.Policy {
 	return wire.Policy{
 		PolicyName: m.Name, PolicyID: m.ID, ARN: m.ARN, Path: m.Path, DefaultVersionID: versionID(m.Default),

@@ -10,7 +10,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// defaultPage is how many items a page has when the caller does not say.
+// defaultPage is how many items a page has when the request names no number.
 const defaultPage = 100
 
 const scopeHashLen = 8
@@ -29,7 +29,7 @@ type page[T any] struct {
 // newPage reads MaxItems and Marker of a request. The scope is the operation and the parameters
 // that shape its list; a marker is good for that list alone.
 func newPage[T any](scope string, marker *string, maxItems *int) (*page[T], error) {
-	p := &page[T]{scope: scope, limit: or(maxItems, defaultPage)}
+	p := &page[T]{scope: scope, limit: valueOr(maxItems, defaultPage)}
 	if marker == nil {
 		return p, nil
 	}
@@ -58,7 +58,7 @@ func (p *page[T]) from(prefix store.Key) store.Range {
 	return r
 }
 
-// add takes the next item if the page is about it, and reports whether there is room for more.
+// add takes the next item if it belongs to the page, and reports whether there is space for more.
 func (p *page[T]) add(key string, item T) (more bool) {
 	if p.after != "" && key <= p.after {
 		return true
@@ -71,7 +71,7 @@ func (p *page[T]) add(key string, item T) (more bool) {
 	return true
 }
 
-// marker asks for the page after this one; empty when this is the last.
+// marker names the page after this one; empty when this is the last.
 func (p *page[T]) marker() string {
 	if !p.truncated {
 		return ""
@@ -92,7 +92,7 @@ func (p *page[T]) addAll(items []T, key func(T) string) {
 // maxShort keeps markers below the 320 characters that a request may give.
 const maxShort = 160
 
-// short is a key that fits into a marker and sorts as the whole one does, but for those whose
+// short returns a key that fits into a marker and sorts as the whole key does, but for those whose
 // beginnings are equal.
 func short(key string) string {
 	if len(key) <= maxShort {

@@ -19,8 +19,9 @@ const (
 )
 
 // CreateOpenIDConnectProvider registers an issuer whose tokens roles may trust. Its certificate is
-// checked when it is asked for its keys, whatever the thumbprints say.
+// checked when its keys are fetched, whatever the thumbprints are.
 func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *wire.CreateOpenIDConnectProviderRequest) (*wire.CreateOpenIDConnectProviderResponse, error) {
+	// What can be refused without a transaction is.
 	issuer, err := issuerOf(r.URL)
 	if err != nil {
 		return nil, err
@@ -35,9 +36,12 @@ func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *wire.Creat
 	if err := checkThumbprints(r.ThumbprintList); err != nil {
 		return nil, err
 	}
+
 	p := chime.OIDCProvider{
 		URL: issuer, ClientIDs: distinct(r.ClientIDList), Thumbprints: distinct(r.ThumbprintList), Created: s.now(), Tags: tags,
 	}
+
+	// The issuer and the quota are taken together.
 	err = s.change(ctx, func(tx store.Tx) error {
 		taken, err := store.OIDCProviders.Has(tx, store.K(p.URL))
 		if err != nil {
@@ -51,6 +55,7 @@ func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *wire.Creat
 		}
 		return store.OIDCProviders.Put(tx, store.K(p.URL), p)
 	})
+
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +165,8 @@ func (s *Service) ListOpenIDConnectProviders(ctx context.Context, _ *wire.ListOp
 	return &wire.ListOpenIDConnectProvidersResponse{OpenIDConnectProviderList: list}, nil
 }
 
-// DeleteOpenIDConnectProvider deletes a provider; its tokens are refused from then on. One that
-// does not exist is no error, as AWS documents.
+// DeleteOpenIDConnectProvider deletes a provider; its tokens are refused from then on. For one that
+// does not exist it returns nil, as AWS documents.
 func (s *Service) DeleteOpenIDConnectProvider(ctx context.Context, r *wire.DeleteOpenIDConnectProviderRequest) (*wire.DeleteOpenIDConnectProviderResponse, error) {
 	issuer, err := s.parseProvider(r.OpenIDConnectProviderARN)
 	if err != nil {

@@ -14,6 +14,7 @@ const defaultMaxSession = 3600 // seconds
 
 // CreateRole makes a role, which can do nothing so far.
 func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*wire.CreateRoleResponse, error) {
+	// What can be refused without a transaction is.
 	if err := checkTrust(r.AssumeRolePolicyDocument); err != nil {
 		return nil, err
 	}
@@ -25,10 +26,13 @@ func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*w
 	if err != nil {
 		return nil, err
 	}
+
 	role := chime.Role{
-		Name: r.RoleName, ID: id, Path: or(r.Path, "/"), Description: or(r.Description, ""),
-		MaxSession: or(r.MaxSessionDuration, defaultMaxSession), Created: s.now(), Boundary: or(r.PermissionsBoundary, ""), Tags: tags,
+		Name: r.RoleName, ID: id, Path: valueOr(r.Path, "/"), Description: valueOr(r.Description, ""),
+		MaxSession: valueOr(r.MaxSessionDuration, defaultMaxSession), Created: s.now(), Boundary: valueOr(r.PermissionsBoundary, ""), Tags: tags,
 	}
+
+	// The name, the quota and the users that the trust policy names are read as of one moment.
 	err = s.change(ctx, func(tx store.Tx) error {
 		taken, err := store.Roles.Has(tx, nameKey(role.Name))
 		if err != nil {
@@ -48,6 +52,7 @@ func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*w
 		}
 		return store.Roles.Put(tx, nameKey(role.Name), role)
 	})
+
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +79,12 @@ func (s *Service) GetRole(ctx context.Context, r *wire.GetRoleRequest) (*wire.Ge
 
 // ListRoles lists without tags and boundaries, as AWS does.
 func (s *Service) ListRoles(ctx context.Context, r *wire.ListRolesRequest) (*wire.ListRolesResponse, error) {
-	prefix := or(r.PathPrefix, "/")
+	prefix := valueOr(r.PathPrefix, "/")
 	p, err := newPage[wire.Role]("ListRoles "+prefix, r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
+
 	err = s.store.View(ctx, "", func(reader store.Reader) error {
 		return store.Roles.Each(reader, p.from(store.K()), func(_ store.Key, role chime.Role) (bool, error) {
 			if !strings.HasPrefix(role.Path, prefix) {
@@ -97,8 +103,8 @@ func (s *Service) ListRoles(ctx context.Context, r *wire.ListRolesRequest) (*wir
 // UpdateRole changes what is given and leaves the rest.
 func (s *Service) UpdateRole(ctx context.Context, r *wire.UpdateRoleRequest) (*wire.UpdateRoleResponse, error) {
 	return nil, s.changeRole(ctx, r.RoleName, func(role *chime.Role) error {
-		role.Description = or(r.Description, role.Description)
-		role.MaxSession = or(r.MaxSessionDuration, role.MaxSession)
+		role.Description = valueOr(r.Description, role.Description)
+		role.MaxSession = valueOr(r.MaxSessionDuration, role.MaxSession)
 		return nil
 	})
 }
@@ -123,6 +129,7 @@ func (s *Service) DeleteRole(ctx context.Context, r *wire.DeleteRoleRequest) (*w
 		if err := requireBare(tx, roleEntity(role)); err != nil {
 			return err
 		}
+
 		if err := unlimit(tx, roleEntity(role), role.Boundary); err != nil {
 			return err
 		}
@@ -133,7 +140,7 @@ func (s *Service) DeleteRole(ctx context.Context, r *wire.DeleteRoleRequest) (*w
 	})
 }
 
-// ListInstanceProfilesForRole answers that there are none: tools ask before they delete a role.
+// ListInstanceProfilesForRole answers that there are none: tools call it before they delete a role.
 func (s *Service) ListInstanceProfilesForRole(ctx context.Context, r *wire.ListInstanceProfilesForRoleRequest) (*wire.ListInstanceProfilesForRoleResponse, error) {
 	if _, err := newPage[wire.InstanceProfile]("ListInstanceProfilesForRole", r.Marker, r.MaxItems); err != nil {
 		return nil, err
@@ -179,7 +186,7 @@ func roleEntity(role chime.Role) chime.Entity {
 	return chime.Entity{Kind: chime.EntityRole, Name: role.Name, ID: role.ID}
 }
 
-// role is what lists say, with the trust policy as it is shown.
+// role returns a role as lists show it, with the trust policy as it is shown.
 func (s *Service) role(r chime.Role, trust string) wire.Role {
 	return wire.Role{
 		Path: r.Path, RoleName: r.Name, RoleID: r.ID, ARN: grants.RoleARN(s.site, r), CreateDate: r.Created.Time(),

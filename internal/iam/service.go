@@ -1,16 +1,17 @@
-// Package iam is IAM's own API, as far as it is needed to decide who may call what: users with
+// Package iam is IAM's own API, as far as authorisation needs it: users with
 // access keys, roles, inline and managed policies, OIDC providers, and the simulation of decisions.
 // It promises:
 //
 //   - Each change is one transaction with an event in the log; Changed is called before the answer,
-//     so the next call of anybody is decided by the new state.
-//   - A document that is not understood whole is never stored.
-//   - Nothing goes silently: what has keys or policies, or is attached, is not deleted.
+//     so the very next call is decided by the new state.
+//   - A document that is not understood entirely is never stored.
+//   - Nothing is deleted silently: what has keys or policies, or is attached, is refused.
 //   - Ids are never used again, and what outlives a user or role is bound to its id: trust policies, sessions.
+//     A later holder of the name does not get it.
 //     The next one of the name is another.
 //   - The secret of an access key is shown once and kept sealed; no call gives it back.
 //
-// Names are told apart without regard to case and shown as they were given, but for names of inline
+// Names are compared without regard to case and shown as they were given, but for names of inline
 // policies, where case counts. Lists are in the order of their names and page exactly.
 //
 // The gate authorises iam:<operation> on the ARN of what the request names or makes: user/, role/,
@@ -40,9 +41,9 @@ type Options struct {
 	Site    chime.Site
 	Keyring *keyring.Keyring
 	Limits  Limits
-	// Caller tells who makes the call; nil means nobody that the account knows.
+	// Caller returns the caller of ctx; nil means one that the account does not know.
 	Caller func(context.Context) Caller
-	// Changed is called after every change, before the call is answered; nil is nobody to tell.
+	// Changed, if set, is called after every change, before the call is answered.
 	Changed func()
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -50,9 +51,9 @@ type Options struct {
 	Random io.Reader
 }
 
-// Caller is who makes a call, for operations that may leave the user out.
+// Caller is the caller of an operation that may leave the user out.
 type Caller struct {
-	User string // name of an IAM user; empty for everybody else
+	User string // name of an IAM user; empty for every other principal
 	Root bool   // the account itself
 }
 
@@ -105,8 +106,8 @@ func New(o Options) *Service {
 
 func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 
-// change runs f as one transaction with its event. Whoever remembers what was is told, also when
-// it is not known whether the transaction was kept.
+// change runs f as one transaction with its event. Changed is called also when it is not known
+// whether the transaction was committed.
 func (s *Service) change(ctx context.Context, f func(store.Tx) error) error {
 	err := s.store.Update(ctx, "", func(tx store.Tx) error {
 		if err := f(tx); err != nil {
@@ -167,7 +168,7 @@ func quota(what string, limit int) error {
 	return wire.LimitExceededException.Errorf("Cannot exceed quota for %s: %d", what, limit)
 }
 
-// notFound and exists speak as AWS does: tools show it to people who search for it.
+// notFound and exists have AWS's wording: tools show it, and it is searched for.
 func notFound(kind, name string) error {
 	return wire.NoSuchEntityException.Errorf("The %s with name %s cannot be found.", kind, name)
 }
@@ -176,8 +177,8 @@ func exists(kind, name string) error {
 	return wire.EntityAlreadyExistsException.Errorf("%s with name %s already exists.", kind, name)
 }
 
-// or is the value of an optional member, or what it means when it is absent.
-func or[T any](value *T, absent T) T {
+// valueOr returns the value of an optional member, or absent.
+func valueOr[T any](value *T, absent T) T {
 	if value == nil {
 		return absent
 	}

@@ -27,7 +27,7 @@ func (s *Service) SimulateCustomPolicy(_ context.Context, r *wire.SimulateCustom
 }
 
 // SimulatePrincipalPolicy decides by what limits a user or role now, and the documents of the
-// request on top. A boundary in the request takes the place of the principal's own.
+// request on top. A boundary in the request replaces the principal's own.
 func (s *Service) SimulatePrincipalPolicy(ctx context.Context, r *wire.SimulatePrincipalPolicyRequest) (*wire.SimulatePolicyResponse, error) {
 	sim := s.newSimulation()
 	err := s.store.View(ctx, "", func(reader store.Reader) error { return s.loadPrincipal(reader, sim, r.PolicySourceARN) })
@@ -79,6 +79,8 @@ func (s *Service) loadPrincipal(r store.Reader, sim *simulation, arn string) err
 	if !ok || kind != chime.EntityUser && kind != chime.EntityRole {
 		return invalid("PolicySourceArn", "%s is not the ARN of a user or role of this account", arn)
 	}
+
+	// Names ignore case and ARNs do not, so the entity's own ARN is compared at the end.
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	var found string // its own ARN
 	if kind == chime.EntityUser {
@@ -97,16 +99,18 @@ func (s *Service) loadPrincipal(r store.Reader, sim *simulation, arn string) err
 		found, sim.set = role.ARN, role.Set
 		sim.principal("AssumedRole", role.ARN, role.Tags)
 	}
+
 	if found != arn {
 		return wire.NoSuchEntityException.Errorf("The entity %s does not exist.", arn)
 	}
+
 	sim.values["aws:principalaccount"] = []string{s.site.Account}
 	sim.name(sim.set.Identity, kind, name)
 	sim.name(sim.set.Boundary, kind, name)
 	return nil
 }
 
-// principal notes what conditions may ask about the principal.
+// principal sets the condition keys about the principal.
 func (sim *simulation) principal(kind, arn string, tags []chime.Tag) {
 	sim.values["aws:principaltype"], sim.values["aws:principalarn"] = []string{kind}, []string{arn}
 	for _, tag := range tags {
@@ -136,7 +140,7 @@ func (sim *simulation) addInput(documents []string) error {
 	return err
 }
 
-// parse reads the documents of a member and calls them member.1, member.2.
+// parse reads the documents of a member and names them member.1, member.2.
 func (sim *simulation) parse(member string, documents []string) ([]policy.Policy, error) {
 	var list []policy.Policy
 	for i, text := range documents {
@@ -151,7 +155,7 @@ func (sim *simulation) parse(member string, documents []string) ([]policy.Policy
 	return list, nil
 }
 
-// asked is what both operations are asked.
+// asked is the input that both operations share.
 type asked struct {
 	operation              string
 	actions, resources     []string
@@ -170,12 +174,15 @@ func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
 	if len(a.resources) == 0 {
 		a.resources = []string{"*"}
 	}
+
 	scope := strings.Join([]string{a.operation, strings.Join(a.actions, ","), strings.Join(a.resources, ",")}, "\n")
 	p, err := newPage[wire.EvaluationResult](scope, a.marker, a.maxItems)
 	if err != nil {
 		return nil, err
 	}
-	place := func(i int) string { return fmt.Sprintf("%019d", i) }
+	orderKey := func(i int) string { return fmt.Sprintf("%019d", i) }
+
+	// A marker is the number of the last pair that was decided.
 	begin, end := 0, len(a.actions)*len(a.resources)
 	if p.after != "" {
 		last, err := strconv.Atoi(p.after)
@@ -184,6 +191,8 @@ func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
 		}
 		begin = last + 1
 	}
+
+	// A page ends early when its work would exceed maxSteps.
 	cost, spent := sim.cost(), 0
 	for i := begin; i < end; i++ {
 		q := policy.Question{Action: a.actions[i/len(a.resources)], Resource: a.resources[i%len(a.resources)], Context: sim.values}
@@ -194,10 +203,11 @@ func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
 			p.truncated = true
 			break
 		}
-		if !p.add(place(i), sim.decide(q)) {
+		if !p.add(orderKey(i), sim.decide(q)) {
 			break
 		}
 	}
+
 	return &wire.SimulatePolicyResponse{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
@@ -205,7 +215,7 @@ func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
 // have of policies fits in for more than one pair at any length of names.
 const maxSteps = 1 << 28
 
-// cost tells how many steps a question may take at most.
+// cost returns a function of how many steps a question may take at most.
 func (sim *simulation) cost() func(policy.Question) int {
 	bytes, conditions := sim.set.Size()
 	longest := 0
@@ -220,16 +230,18 @@ func (sim *simulation) cost() func(policy.Question) int {
 	}
 }
 
-// take checks and takes over what the request adds.
+// take checks and applies what the request adds.
 func (sim *simulation) take(a asked) error {
 	if a.resourcePolicy != nil {
 		return invalid("ResourcePolicy", "the resources of this service have no policies of their own")
 	}
+
 	for _, action := range a.actions {
 		if !strings.Contains(action, ":") {
 			return invalid("ActionNames", "%q is not of the form service:action", action)
 		}
 	}
+
 	if len(a.boundary) > 0 {
 		list, err := sim.parse("PermissionsBoundaryPolicyInputList", a.boundary)
 		if err != nil {
@@ -237,6 +249,7 @@ func (sim *simulation) take(a asked) error {
 		}
 		sim.set.Boundary, sim.set.HasBoundary = list, true
 	}
+
 	if a.caller != nil {
 		sim.values["aws:principalarn"] = []string{*a.caller}
 	}
@@ -255,12 +268,15 @@ func (sim *simulation) decide(q policy.Question) wire.EvaluationResult {
 		EvalActionName: q.Action, EvalResourceName: q.Resource, MissingContextValues: d.Missing,
 		EvalDecision: wire.PolicyEvaluationDecisionTypeImplicitDeny,
 	}
+
 	switch {
 	case d.Allowed:
 		result.EvalDecision = wire.PolicyEvaluationDecisionTypeAllowed
 	case d.Explicit:
 		result.EvalDecision = wire.PolicyEvaluationDecisionTypeExplicitDeny
 	}
+
+	// Clients find the statement by its position in the document.
 	if by := d.Statement; by != nil {
 		from := sim.sources[d.Policy]
 		result.MatchedStatements = []wire.Statement{{
@@ -269,6 +285,7 @@ func (sim *simulation) decide(q policy.Question) wire.EvaluationResult {
 			EndPosition:   &wire.Position{Line: by.End.Line, Column: by.End.Column},
 		}}
 	}
+
 	if sim.set.HasBoundary {
 		boundary := policy.Set{Identity: sim.set.Boundary}
 		result.PermissionsBoundaryDecisionDetail = &wire.PermissionsBoundaryDecisionDetail{

@@ -72,7 +72,7 @@ func newTags[T tag](tags []T) ([]chime.Tag, error) {
 		if indexTag(kept, tag.Key) >= 0 {
 			return nil, invalid("Tags", "a Key is given twice; their case does not count")
 		}
-		kept = append(kept, chime.Tag{Key: tag.Key, Value: or(tag.Value, "")})
+		kept = append(kept, chime.Tag{Key: tag.Key, Value: valueOr(tag.Value, "")})
 	}
 	return kept, nil
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// What Terraform calls besides, to change or delete what it made.
+// What Terraform calls in addition, to change or delete what it made.
 
 var _ iamtools.Handler = (*Service)(nil)
 
-// ListGroupsForUser answers that there are none: Terraform asks before it deletes a user.
+// ListGroupsForUser answers that there are none: Terraform calls it before it deletes a user.
 func (s *Service) ListGroupsForUser(ctx context.Context, r *iamtools.ListGroupsForUserRequest) (*iamtools.ListGroupsForUserResponse, error) {
 	if _, err := newPage[iamtools.Group]("ListGroupsForUser", r.Marker, r.MaxItems); err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (s *Service) UpdateRoleDescription(ctx context.Context, r *iamtools.UpdateR
 	var changed chime.Role
 	var trust string
 	err := s.changeRoleIn(ctx, r.RoleName, func(tx store.Tx, role *chime.Role) (err error) {
-		role.Description = or(r.Description, "")
+		role.Description = valueOr(r.Description, "")
 		changed = *role
 		trust, err = s.shownTrust(tx, changed)
 		return err
@@ -43,6 +43,7 @@ func (s *Service) UpdateRoleDescription(ctx context.Context, r *iamtools.UpdateR
 	if err != nil {
 		return nil, err
 	}
+
 	return &iamtools.UpdateRoleDescriptionResponse{Role: &iamtools.Role{
 		Path: changed.Path, RoleName: changed.Name, RoleID: changed.ID, ARN: grants.RoleARN(s.site, changed),
 		CreateDate: changed.Created.Time(), AssumeRolePolicyDocument: escaped(trust),
@@ -160,8 +161,9 @@ func (s *Service) AddClientIDToOpenIDConnectProvider(ctx context.Context, r *iam
 	})
 }
 
-// RemoveClientIDFromOpenIDConnectProvider refuses a provider's tokens for a client from then on; one
-// that is not there is no error.
+// RemoveClientIDFromOpenIDConnectProvider refuses a provider's tokens for a client from then on;
+// for one
+// that is not listed it returns nil.
 func (s *Service) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, r *iamtools.RemoveClientIDFromOpenIDConnectProviderRequest) (*iamtools.RemoveClientIDFromOpenIDConnectProviderResponse, error) {
 	return nil, s.changeProvider(ctx, r.OpenIDConnectProviderARN, func(p *chime.OIDCProvider) error {
 		p.ClientIDs = slices.DeleteFunc(p.ClientIDs, func(id string) bool { return id == r.ClientID })

@@ -43,6 +43,7 @@ func (s *Service) bind(r store.Reader, document string) (trusted []chime.Trusted
 			if arn == "*" || policy.IsAccount(arn) || slices.ContainsFunc(trusted, func(t chime.Trusted) bool { return t.ARN == arn }) {
 				continue
 			}
+
 			id, err := s.idOf(r, arn)
 			switch {
 			case err != nil:
@@ -57,7 +58,8 @@ func (s *Service) bind(r store.Reader, document string) (trusted []chime.Trusted
 	return trusted, unknown, nil
 }
 
-// idOf is the unique id of the user or role with the ARN, empty when there is none. A session of a role
+// idOf returns the unique id of the user or role with the ARN, empty when there is none. A session
+// of a role
 // has the role's and its own name: AROA...:web.
 func (s *Service) idOf(r store.Reader, arn string) (id string, err error) {
 	if path, ok := strings.CutPrefix(arn, "arn:aws:sts::"+s.site.Account+":assumed-role/"); ok {
@@ -68,6 +70,7 @@ func (s *Service) idOf(r store.Reader, arn string) (id string, err error) {
 		}
 		return role.ID + ":" + session, nil
 	}
+
 	name := arn[strings.LastIndexByte(arn, '/')+1:]
 	user, _, err := store.AccountUsers.Get(r, nameKey(name))
 	if err != nil || grants.UserARN(s.site, user) == arn {
@@ -104,6 +107,8 @@ func (s *Service) shownTrust(r store.Reader, role chime.Role) (string, error) {
 // then such a role trusts no caller by name.
 func (s *Service) Resume(ctx context.Context) error {
 	var unbound []chime.Role
+
+	// Found again in the transaction, since roles may change in between.
 	find := func(r store.Reader) error {
 		unbound = nil
 		return store.Roles.Each(r, store.Prefix(store.K()), func(_ store.Key, role chime.Role) (bool, error) {
@@ -113,6 +118,7 @@ func (s *Service) Resume(ctx context.Context) error {
 			return true, nil
 		})
 	}
+
 	if err := s.store.View(ctx, "", find); err != nil || len(unbound) == 0 {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// CreateUser makes a user, who can do nothing so far.
+// CreateUser makes a user, which can do nothing so far.
 func (s *Service) CreateUser(ctx context.Context, r *wire.CreateUserRequest) (*wire.CreateUserResponse, error) {
 	tags, err := newTags(r.Tags)
 	if err != nil {
@@ -21,9 +21,12 @@ func (s *Service) CreateUser(ctx context.Context, r *wire.CreateUserRequest) (*w
 	if err != nil {
 		return nil, err
 	}
+
 	u := chime.AccountUser{
-		Name: r.UserName, ID: id, Path: or(r.Path, "/"), Created: s.now(), Boundary: or(r.PermissionsBoundary, ""), Tags: tags,
+		Name: r.UserName, ID: id, Path: valueOr(r.Path, "/"), Created: s.now(), Boundary: valueOr(r.PermissionsBoundary, ""), Tags: tags,
 	}
+
+	// The name and the quota are taken together with the user.
 	err = s.change(ctx, func(tx store.Tx) error {
 		taken, err := store.AccountUsers.Has(tx, nameKey(u.Name))
 		if err != nil {
@@ -40,13 +43,14 @@ func (s *Service) CreateUser(ctx context.Context, r *wire.CreateUserRequest) (*w
 		}
 		return store.AccountUsers.Put(tx, nameKey(u.Name), u)
 	})
+
 	if err != nil {
 		return nil, err
 	}
 	return &wire.CreateUserResponse{User: s.wholeUser(u)}, nil
 }
 
-// GetUser answers one user: the caller, when the request names nobody.
+// GetUser answers one user: the caller, when the request names none.
 func (s *Service) GetUser(ctx context.Context, r *wire.GetUserRequest) (*wire.GetUserResponse, error) {
 	if r.UserName == nil && s.caller(ctx).Root {
 		return &wire.GetUserResponse{User: s.root()}, nil
@@ -76,7 +80,7 @@ func (s *Service) root() *wire.User {
 
 // ListUsers lists without tags and boundaries, as AWS does.
 func (s *Service) ListUsers(ctx context.Context, r *wire.ListUsersRequest) (*wire.ListUsersResponse, error) {
-	prefix := or(r.PathPrefix, "/")
+	prefix := valueOr(r.PathPrefix, "/")
 	p, err := newPage[wire.User]("ListUsers "+prefix, r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
@@ -92,13 +96,14 @@ func (s *Service) ListUsers(ctx context.Context, r *wire.ListUsersRequest) (*wir
 	return &wire.ListUsersResponse{Users: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
-// DeleteUser deletes a user who has no keys and policies any more.
+// DeleteUser deletes a user without keys and policies.
 func (s *Service) DeleteUser(ctx context.Context, r *wire.DeleteUserRequest) (*wire.DeleteUserResponse, error) {
 	return nil, s.change(ctx, func(tx store.Tx) error {
 		u, err := getUser(tx, r.UserName)
 		if err != nil {
 			return err
 		}
+
 		keys, err := hasAny(tx, store.AccessKeysOf, nameKey(u.Name))
 		if err != nil {
 			return err
@@ -106,6 +111,7 @@ func (s *Service) DeleteUser(ctx context.Context, r *wire.DeleteUserRequest) (*w
 		if keys {
 			return wire.DeleteConflictException.Errorf("Cannot delete entity, must delete access keys first.")
 		}
+
 		if err := requireBare(tx, userEntity(u)); err != nil {
 			return err
 		}
@@ -141,7 +147,7 @@ func (s *Service) changeUser(ctx context.Context, name string, f func(store.Tx, 
 	})
 }
 
-// userOrCaller is the user whom a request names or who makes it.
+// userOrCaller returns the user that a request names, or else its caller.
 func (s *Service) userOrCaller(ctx context.Context, name *string) (string, error) {
 	if name != nil {
 		return *name, nil
@@ -156,7 +162,7 @@ func userEntity(u chime.AccountUser) chime.Entity {
 	return chime.Entity{Kind: chime.EntityUser, Name: u.Name, ID: u.ID}
 }
 
-// user is what lists say.
+// user returns a user as lists show it.
 func (s *Service) user(u chime.AccountUser) wire.User {
 	return wire.User{
 		Path: u.Path, UserName: u.Name, UserID: u.ID, ARN: grants.UserARN(s.site, u), CreateDate: u.Created.Time(),

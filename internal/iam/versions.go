@@ -17,11 +17,12 @@ const maxVersions = 5 // of one policy
 // versionID is how the API calls a version: v3.
 func versionID(number int) string { return "v" + strconv.Itoa(number) }
 
-// CreatePolicyVersion adds a text to a policy, and puts it into force if asked to.
+// CreatePolicyVersion adds a text to a policy, and puts it into force if the request says so.
 func (s *Service) CreatePolicyVersion(ctx context.Context, r *wire.CreatePolicyVersionRequest) (*wire.CreatePolicyVersionResponse, error) {
 	if err := checkManaged(r.PolicyDocument); err != nil {
 		return nil, err
 	}
+
 	var made chime.PolicyVersion
 	err := s.changeManaged(ctx, r.PolicyARN, func(p *chime.ManagedPolicy) error {
 		if len(p.Versions) >= maxVersions {
@@ -35,6 +36,7 @@ func (s *Service) CreatePolicyVersion(ctx context.Context, r *wire.CreatePolicyV
 		}
 		return nil
 	})
+
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +88,8 @@ func (s *Service) ListPolicyVersions(ctx context.Context, r *wire.ListPolicyVers
 	return &wire.ListPolicyVersionsResponse{Versions: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
-// SetDefaultPolicyVersion puts a version into force, for everybody that the policy is attached to.
+// SetDefaultPolicyVersion puts a version into force, for every entity that the policy is attached
+// to.
 func (s *Service) SetDefaultPolicyVersion(ctx context.Context, r *wire.SetDefaultPolicyVersionRequest) (*wire.SetDefaultPolicyVersionResponse, error) {
 	return nil, s.changeManaged(ctx, r.PolicyARN, func(p *chime.ManagedPolicy) error {
 		i, err := indexVersion(p, r.VersionID)
@@ -123,7 +126,7 @@ func indexVersion(p *chime.ManagedPolicy, id string) (int, error) {
 	return i, nil
 }
 
-// wireVersion is what lists say.
+// wireVersion returns a version as lists show it.
 func wireVersion(v chime.PolicyVersion, inForce bool) wire.PolicyVersion {
 	return wire.PolicyVersion{VersionID: versionID(v.Number), IsDefaultVersion: inForce, CreateDate: v.Created.Optional()}
 }

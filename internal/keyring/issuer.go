@@ -12,17 +12,20 @@ import (
 
 const issuerBits = 2048
 
-// IssuerKey is the RSA key that signs the JWTs of Cognito identities. It is made when it is first
-// asked for, and every node has the same one.
+// IssuerKey returns the RSA key that signs the JWTs of Cognito identities. It is made at the first
+// call, and every node has the same one.
 func (k *Keyring) IssuerKey(ctx context.Context) (*rsa.PrivateKey, error) {
 	if key := k.issuer.Load(); key != nil {
 		return key, nil
 	}
+
+	// The lock serves callers that come while the key is read or made.
 	k.loading.Lock()
 	defer k.loading.Unlock()
 	if key := k.issuer.Load(); key != nil {
 		return key, nil
 	}
+
 	text, err := k.storedIssuer(ctx)
 	if err == nil && text == nil {
 		text, err = k.makeIssuer(ctx)
@@ -30,6 +33,7 @@ func (k *Keyring) IssuerKey(ctx context.Context) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: issuer: %w", err)
 	}
+
 	parsed, err := x509.ParsePKCS8PrivateKey(text)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: issuer: %w", err)

@@ -1,9 +1,9 @@
 // Package keyring keeps the keys that seal what is kept or handed out. It promises:
 //
 //   - The keys are random. They are in the store, each sealed with AES-256-GCM under a key that is
-//     derived from the root secret, so whoever has the data folder alone can open nothing.
+//     derived from the root secret, so the data folder alone opens nothing.
 //   - The root secret can change: with the former one at hand, Open seals the stored keys anew.
-//   - Session tokens need no table. Their key changes now and then, and a former one is kept for
+//   - Session tokens need no table. Their key changes periodically, and a former one is kept for
 //     longer than any token made with it lives.
 //   - Nodes on one store agree: a key made by one is found by the others.
 //   - Sealing and opening touch no disk and take no lock, but for a token whose key is not known.
@@ -38,7 +38,7 @@ const Keep = 48 * time.Hour
 // minRotate keeps the keys that are in use at a time fewer than the numbers of a byte.
 const minRotate = time.Hour
 
-// ErrRootSecret: the stored keys were sealed under another root secret.
+// ErrRootSecret reports that the stored keys were sealed under another root secret.
 var ErrRootSecret = errors.New("the root secret access key is not the one that the stored keys are sealed under; " +
 	"if it was changed, set root-secret-access-key-previous to the former one as well")
 
@@ -50,7 +50,8 @@ type Options struct {
 	// Previous is the root secret before it was changed; empty when it was not. One that is no
 	// longer needed does no harm.
 	Previous string
-	// Clock tells how old keys are. Without one, and of keys from before it was kept, the time of
+	// Clock measures how old keys are. Without one, and for keys from before it was kept, the time
+	// of
 	// day does.
 	Clock *store.Clock
 	// Now is the time of day; nil means time.Now.
@@ -79,7 +80,7 @@ type Keyring struct {
 	tried   time.Time  // when an unknown key was last looked for
 }
 
-// Open reads the keys, and makes those that are not there. It answers ErrRootSecret when neither
+// Open reads the keys, and makes those that are missing. It returns ErrRootSecret when neither
 // root secret opens them.
 func Open(ctx context.Context, o Options) (*Keyring, error) {
 	if o.Now == nil {
@@ -94,6 +95,7 @@ func Open(ctx context.Context, o Options) (*Keyring, error) {
 	if o.Rotate < minRotate {
 		return nil, fmt.Errorf("keyring: keys must be used for %v at least", minRotate)
 	}
+
 	wrap, err := wrapping(o.RootSecret)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
@@ -104,6 +106,8 @@ func Open(ctx context.Context, o Options) (*Keyring, error) {
 			return nil, fmt.Errorf("keyring: %w", err)
 		}
 	}
+
+	// A store that holds no keys yet gets them here.
 	all, err := k.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
@@ -111,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Keyring, error) {
 	return k, k.use(all)
 }
 
-// open reads the keys, and writes only what has to be: keys that are not there, and those that the
+// open reads the keys, and writes only what has to be: missing keys, and those that the
 // former root secret sealed. Those can wait for Rotate while the store refuses changes.
 func (k *Keyring) open(ctx context.Context) (all []entry, err error) {
 	stale := false
@@ -122,6 +126,8 @@ func (k *Keyring) open(ctx context.Context) (all []entry, err error) {
 	if err != nil || !stale && !incomplete(all) {
 		return all, err
 	}
+
+	// Read again in the transaction, since another node may have written them.
 	var written []entry
 	err = k.store.Update(ctx, "", func(tx store.Tx) (err error) {
 		if written, stale, err = k.read(tx); err != nil {
@@ -135,6 +141,7 @@ func (k *Keyring) open(ctx context.Context) (all []entry, err error) {
 		written, err = k.complete(tx, written)
 		return err
 	})
+
 	if err != nil && !incomplete(all) && (errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable)) {
 		return all, nil
 	}
@@ -201,6 +208,7 @@ func (k *Keyring) Rotate(ctx context.Context) error {
 		all, stale, err = k.read(r)
 		return err
 	})
+
 	if err == nil && (stale || k.due(all)) {
 		err = k.store.Update(ctx, "", func(tx store.Tx) (err error) {
 			if all, stale, err = k.read(tx); err != nil {
@@ -215,6 +223,7 @@ func (k *Keyring) Rotate(ctx context.Context) error {
 			return err
 		})
 	}
+
 	if err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
@@ -243,12 +252,14 @@ func (k *Keyring) renew(tx store.Tx, all []entry) ([]entry, error) {
 			number = 0 // another node was faster
 		}
 	}
+
 	for _, old := range k.spent(all) {
 		if err := store.Keyring.Delete(tx, store.K(useSession).Num(old)); err != nil {
 			return nil, err
 		}
 		all = without(all, useSession, old)
 	}
+
 	if number == 0 {
 		return all, nil
 	}
@@ -306,7 +317,7 @@ func (k *Keyring) MAC(use string, data []byte) [sha256.Size]byte {
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 
-// keys are those in use. They are replaced as a whole and never changed.
+// keys are those in use. They are replaced together and never changed.
 type keys struct {
 	vault    cipher.AEAD
 	secret   []byte
@@ -321,6 +332,7 @@ type sessionKey struct {
 // use puts the keys into force.
 func (k *Keyring) use(all []entry) error {
 	next := new(keys)
+
 	for _, e := range all {
 		var err error
 		switch e.use {
@@ -337,6 +349,7 @@ func (k *Keyring) use(all []entry) error {
 			return fmt.Errorf("keyring: %w", err)
 		}
 	}
+
 	if next.vault == nil || next.secret == nil || next.sessions == nil {
 		return fmt.Errorf("keyring: %w: a key is missing", store.ErrCorrupt)
 	}

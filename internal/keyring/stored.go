@@ -15,10 +15,10 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// What keys are for. The names are stored.
+// The purposes of keys. The names are stored.
 const (
 	useVault   = "vault"   // seals secrets at rest
-	useSession = "session" // seals session tokens; a new one now and then
+	useSession = "session" // seals session tokens; replaced periodically
 	useSecret  = "secret"  // makes the secrets of temporary access keys
 	useIssuer  = "issuer"  // signs the JWTs of Cognito identities
 )
@@ -44,6 +44,7 @@ func read(r store.Reader, wrap cipher.AEAD) (all []entry, err error) {
 		if len(columns) != 2 {
 			return false, fmt.Errorf("%w: a key of the keyring", store.ErrCorrupt)
 		}
+
 		e := entry{created: record.Created, since: time.Duration(record.Since) * time.Millisecond}
 		e.use, _ = columns[0].(string)
 		e.number, _ = columns[1].(uint64)
@@ -56,14 +57,14 @@ func read(r store.Reader, wrap cipher.AEAD) (all []entry, err error) {
 	return all, err
 }
 
-// put seals and writes a key. It is bound to its place in the table.
+// put seals and writes a key. It is bound to its key in the table.
 func (k *Keyring) put(tx store.Tx, e entry) error {
-	place := store.K(e.use).Num(e.number)
-	sealed, err := seal(k.wrap, k.random, nil, e.key, place)
+	key := store.K(e.use).Num(e.number)
+	sealed, err := seal(k.wrap, k.random, nil, e.key, key)
 	if err != nil {
 		return err
 	}
-	return store.Keyring.Put(tx, place, chime.SealedKey{Sealed: sealed, Created: e.created, Since: e.since.Milliseconds()})
+	return store.Keyring.Put(tx, key, chime.SealedKey{Sealed: sealed, Created: e.created, Since: e.since.Milliseconds()})
 }
 
 // last is the entry of the use with the highest number, nil when there is none.

@@ -13,7 +13,7 @@ import (
 // MaxToken is the length in characters above which a token is refused unread.
 const MaxToken = 8192
 
-// ErrToken: a token was not made by this keyring, or so long ago that its key is gone.
+// ErrToken reports that a token was not made by this keyring, or so long ago that its key is gone.
 var ErrToken = errors.New("the session token was not issued by this service")
 
 // tokens are the alphabet of tokens; one token has one spelling.
@@ -37,7 +37,8 @@ func (k *Keyring) SealToken(plain []byte) (string, error) {
 	return tokens.EncodeToString(token), nil
 }
 
-// OpenToken gives back what SealToken sealed. It answers ErrToken for what this keyring did not
+// OpenToken returns what SealToken sealed. It returns ErrToken for a token that this keyring did
+// not
 // seal.
 func (k *Keyring) OpenToken(token string) ([]byte, error) {
 	if len(token) > MaxToken {
@@ -47,6 +48,7 @@ func (k *Keyring) OpenToken(token string) ([]byte, error) {
 	if err != nil || len(raw) == 0 {
 		return nil, ErrToken
 	}
+
 	key := k.keys.Load().session(raw[0])
 	if key == nil {
 		if key, err = k.findSession(raw[0]); err != nil {
@@ -70,19 +72,21 @@ func (k *keys) session(number byte) *sessionKey {
 	return nil
 }
 
-// findSession looks into the store for a key that another node may have made. Strangers can ask
-// for it, so it happens once in a while only.
+// findSession looks into the store for a key that another node may have made. Any client can cause
+// that, so it happens at most once in reloadPause.
 func (k *Keyring) findSession(number byte) (*sessionKey, error) {
 	k.loading.Lock()
 	defer k.loading.Unlock()
 	if key := k.keys.Load().session(number); key != nil {
 		return key, nil // found while this call waited
 	}
+
 	now := k.now()
 	if now.Sub(k.tried) < reloadPause {
 		return nil, ErrToken
 	}
 	k.tried = now
+
 	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
 	defer cancel()
 	var all []entry
@@ -96,6 +100,7 @@ func (k *Keyring) findSession(number byte) (*sessionKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
+
 	if key := k.keys.Load().session(number); key != nil {
 		return key, nil
 	}

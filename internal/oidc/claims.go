@@ -13,7 +13,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// claims are what a token says, as far as it matters here. Names that differ in case are other
+// claims are the contents of a token, as far as they matter here. Names that differ in case are
+// other
 // names, and a name that comes twice makes the token unreadable.
 type claims struct {
 	Issuer          string   `json:"iss"`
@@ -27,7 +28,7 @@ type claims struct {
 	Tags            tags     `json:"https://aws.amazon.com/tags"`
 }
 
-// tags are the session tags that an issuer asks for.
+// tags are the session tags that an issuer requests.
 type tags struct {
 	Principal  map[string]words `json:"principal_tags"`
 	Transitive []string         `json:"transitive_tag_keys"`
@@ -65,7 +66,7 @@ const leeway = 5 * time.Minute
 
 const maxSubject = 255 // characters
 
-// check says what is wrong with the claims at a moment, apart from issuer and audience.
+// check returns what is wrong with the claims at a moment, apart from issuer and audience.
 func (c *claims) check(now time.Time) error {
 	switch {
 	case c.Expires == nil || c.IssuedAt == nil:
@@ -82,7 +83,8 @@ func (c *claims) check(now time.Time) error {
 	return nil
 }
 
-// audience is whom the token is for, if that is one of the clients. As for AWS, the authorized
+// audience returns the client that the token is for, if it is one of the clients. As for AWS, the
+// authorized
 // party goes before the audience when a token has both.
 func (c *claims) audience(clients []string) (string, error) {
 	if c.AuthorizedParty != "" {

@@ -20,7 +20,7 @@ const (
 	maxBody      = 1 << 20 // bytes of one answer of an issuer
 )
 
-// ClientOptions say what the client that asks issuers may reach.
+// ClientOptions limit what the client that fetches from issuers may reach.
 type ClientOptions struct {
 	// AllowHTTP also lets it speak plain HTTP, to loopback hosts only.
 	AllowHTTP bool
@@ -37,12 +37,15 @@ func NewClient(o ClientOptions) *http.Client {
 	if o.Timeout == 0 {
 		o.Timeout = fetchTimeout
 	}
+
+	// The address is checked when it is connected to, after the name was resolved.
 	dialer := &net.Dialer{
 		Timeout: o.Timeout,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 			return o.checkAddress(address)
 		},
 	}
+
 	return &http.Client{
 		Timeout:       o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -70,6 +73,7 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	default:
 		return nil, fmt.Errorf("the scheme %q is not allowed", r.URL.Scheme)
 	}
+
 	resp, err := g.next.RoundTrip(r)
 	if err != nil {
 		return nil, err

@@ -47,20 +47,22 @@ type fetched struct {
 // removed.
 const maxIssuers = 1000
 
-// keysOf gives the keys of an issuer, with the wanted one among them if the issuer has it. Its
+// keysOf returns the keys of an issuer, with the wanted one among them if the issuer has it. Its
 // error means that the issuer did not answer as it should.
 func (s *issuers) keysOf(ctx context.Context, issuer string, wanted func(keys) bool) (keys, error) {
 	have, age := s.latest(issuer)
 	if age < FetchPause || have.err == nil && age < KeysLifetime && wanted(have.keys) {
 		return have.keys, have.err
 	}
+
 	flight := s.flights.DoChan(issuer, func() (any, error) {
 		if have, age := s.latest(issuer); age < FetchPause { // another flight ended meanwhile
 			return have, nil
 		}
-		// The fetch serves all who wait for it, so it outlives the one who began it.
+		// The fetch serves every caller that waits for it, so it outlives the one that began it.
 		return s.fetch(context.WithoutCancel(ctx), issuer), nil
 	})
+
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -93,6 +95,7 @@ func (s *issuers) fetch(ctx context.Context, issuer string) fetched {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "an OpenID Connect issuer does not answer as it should",
 			slog.String("issuer", issuer), slog.Any("cause", got.err))
 	}
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxIssuers {
@@ -108,12 +111,15 @@ func (s *issuers) ask(ctx context.Context, issuer string) (keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
+
+	// go-oidc would cache the keys by rules of its own, so they are fetched here.
 	var document struct {
 		JWKS string `json:"jwks_uri"`
 	}
 	if err := provider.Claims(&document); err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
+
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, document.JWKS, nil)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
@@ -123,6 +129,7 @@ func (s *issuers) ask(ctx context.Context, issuer string) (keys, error) {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
 	defer resp.Body.Close()
+
 	text, err := io.ReadAll(resp.Body) // the client bounds it
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)

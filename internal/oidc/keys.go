@@ -12,7 +12,7 @@ import (
 )
 
 // algorithms are those that a token may be signed with: none of them has a secret that the
-// verifier knows too.
+// verifier shares.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512,
 }
@@ -37,16 +37,18 @@ func parseKeys(text []byte) (keys, error) {
 	if len(set.Keys) > maxKeys {
 		return nil, fmt.Errorf("keys: the issuer has %d, more than %d", len(set.Keys), maxKeys)
 	}
+
 	var list keys
 	for _, raw := range set.Keys {
 		var key jose.JSONWebKey
 		if err := json.Unmarshal(raw, &key); err != nil {
-			continue // of a type that is not known here, which is no fault
+			continue // of a type that is not known here
 		}
 		if slices.ContainsFunc(algorithms, func(a jose.SignatureAlgorithm) bool { return fits(key, string(a)) }) {
 			list = append(list, key)
 		}
 	}
+
 	if len(list) == 0 {
 		return nil, errors.New("keys: the issuer has none that verifies a signature")
 	}

@@ -19,7 +19,7 @@ type Own struct {
 	Key func(context.Context) (*rsa.PrivateKey, error)
 }
 
-// Claims are what a token of the service says.
+// Claims are the contents of a token of the service.
 type Claims struct {
 	Issuer   string   `json:"iss"`
 	Subject  string   `json:"sub"`
@@ -35,12 +35,14 @@ func (o *Own) Token(ctx context.Context, subject, audience string, methods []str
 	if err != nil {
 		return "", fmt.Errorf("issuer key: %w", err)
 	}
+
 	payload, err := json.Marshal(Claims{
 		Issuer: o.URL, Subject: subject, Audience: audience, Methods: methods, IssuedAt: now.Unix(), Expires: now.Add(life).Unix(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("token: %w", err)
 	}
+
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: keyID(&key.PublicKey)}},
 		(&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {

@@ -27,7 +27,7 @@ var (
 	ErrCommunication = errors.New("the issuer did not answer as it should")
 )
 
-// Refusal says why a token is refused; it tells nothing that the token does not.
+// Refusal is why a token is refused; it reveals nothing that the token does not.
 type Refusal struct {
 	Kind    error // one of the kinds above
 	Message string
@@ -43,14 +43,14 @@ func refuse(kind error, format string, args ...any) error {
 	return &Refusal{kind, fmt.Sprintf(format, args...)}
 }
 
-// Identity is somebody whom an issuer vouches for.
+// Identity is an identity that an issuer vouches for.
 type Identity struct {
 	Provider string   // URL of the issuer without the scheme
 	Subject  string   // 1 to 255 characters
 	Audience string   // the client id that the token is for
 	Claimed  []string // every audience that the token names
 	Methods  []string // amr
-	// Tags and TransitiveTags are what the issuer wants a session to be tagged with.
+	// Tags and TransitiveTags are the session tags that the issuer requests.
 	Tags           []chime.Tag
 	TransitiveTags []string
 	Expires        time.Time
@@ -60,14 +60,14 @@ type Identity struct {
 type Options struct {
 	Store store.Store
 	Now   func() time.Time
-	// Client asks issuers; NewClient makes one.
+	// Client fetches from issuers; NewClient makes one.
 	Client *http.Client
 	// AllowHTTP accepts issuers whose URL begins with http:// when their host is a loopback one.
 	// IAM knows such a provider by the same URL with https://.
 	AllowHTTP bool
 	// Own is the service's own issuer; its tokens need no registration and have any audience.
 	Own *Own
-	Log *slog.Logger // told of issuers that fail; nil discards
+	Log *slog.Logger // logs issuers that fail; nil discards
 }
 
 // Verifier verifies tokens. It is safe for concurrent use.
@@ -84,7 +84,7 @@ func New(o Options) *Verifier {
 	return &Verifier{options: o, issuers: issuers{client: o.Client, now: o.Now, log: o.Log}}
 }
 
-// Verify gives the identity that the token proves.
+// Verify returns the identity that the token proves.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) {
 	signed, err := parse(token)
 	if err != nil {
@@ -94,6 +94,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) 
 	if err != nil {
 		return nil, refuse(ErrInvalid, "the claims of the token cannot be read")
 	}
+
+	// The issuer that the token names decides only by whose key it is verified.
 	var payload []byte
 	var clients []string
 	own := v.options.Own != nil && unproven.Issuer == v.options.Own.URL
@@ -105,6 +107,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) 
 	if err != nil {
 		return nil, err
 	}
+
 	proven, err := parseClaims(payload)
 	if err != nil || proven.Issuer != unproven.Issuer {
 		return nil, refuse(ErrInvalid, "the claims of the token cannot be read")
@@ -134,7 +137,7 @@ func (c *claims) identity(clients []string, now time.Time) (*Identity, error) {
 }
 
 // parse takes a token apart: the compact form alone, so nothing is in a header that is not
-// signed, and no token within a token.
+// signed, and no token is nested.
 func parse(token string) (*jose.JSONWebSignature, error) {
 	if len(token) > MaxToken {
 		return nil, refuse(ErrInvalid, "the token has more than %d characters", MaxToken)
@@ -146,6 +149,7 @@ func parse(token string) (*jose.JSONWebSignature, error) {
 	if err != nil || len(signed.Signatures) != 1 {
 		return nil, refuse(ErrInvalid, "the token is no signed JSON Web Token")
 	}
+
 	extra := signed.Signatures[0].Protected.ExtraHeaders
 	for _, name := range []jose.HeaderKey{"crit", "b64", jose.HeaderContentType} {
 		if _, has := extra[name]; has {
@@ -155,17 +159,19 @@ func parse(token string) (*jose.JSONWebSignature, error) {
 	return signed, nil
 }
 
-// clientsOf gives the client ids of a registered issuer.
+// clientsOf returns the client ids of a registered issuer.
 func (v *Verifier) clientsOf(ctx context.Context, issuer string) ([]string, error) {
 	refused := refuse(ErrInvalid, "no OpenID Connect provider is registered for the issuer of the token")
 	u, err := url.Parse(issuer)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, refused
 	}
+
 	plain := v.options.AllowHTTP && isLoopback(u.Hostname()) && strings.HasPrefix(issuer, "http://")
 	if !plain && !strings.HasPrefix(issuer, "https://") {
 		return nil, refused
 	}
+
 	var provider chime.OIDCProvider
 	var found bool
 	err = v.options.Store.View(ctx, "", func(r store.Reader) (err error) {

@@ -12,18 +12,22 @@ import (
 	"github.com/carillon-chat/carillon/internal/policy"
 )
 
-// AssumeRole gives the caller a session of a role that trusts it.
+// AssumeRole returns the caller a session of a role that trusts it.
 func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*wire.AssumeRoleResponse, error) {
 	p, ok := access.PrincipalFrom(ctx)
 	if !ok {
-		return nil, errNobody
+		return nil, errNoCaller
 	}
+
+	// What the request may not contain.
 	if err := noMFA(r.SerialNumber, r.TokenCode); err != nil {
 		return nil, err
 	}
 	if len(r.ProvidedContexts) > 0 {
 		return nil, invalid("ProvidedContexts", "is not supported")
 	}
+
+	// What the session would carry.
 	tags, transitive, err := chained(p, r)
 	if err != nil {
 		return nil, err
@@ -32,6 +36,8 @@ func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*w
 	if err != nil {
 		return nil, err
 	}
+
+	// Whether the role trusts the caller, with that.
 	a := assumption{
 		service: s, role: role, arn: r.RoleARN, action: "sts:AssumeRole", by: policy.Principal{AWS: append(ownNames(p, role), s.site.Account)},
 		conditions: s.access.Conditions(ctx, p, r, access.SourceFrom(ctx)),
@@ -44,6 +50,8 @@ func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*w
 	if err := a.admit(p, found, len(tags) > 0, r.SourceIdentity != nil); err != nil {
 		return nil, err
 	}
+
+	// The session itself, within the limits of the role and of a chain of roles.
 	if a.request, err = s.session(ctx, role, r.RoleSessionName, r.DurationSeconds, r.Policy, r.PolicyARNs); err != nil {
 		return nil, err
 	}
@@ -54,6 +62,7 @@ func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*w
 	if source != "" {
 		a.request.Claims = map[string][]string{keySource: {source}}
 	}
+
 	issued, err := a.issue(ctx)
 	if err != nil {
 		return nil, err
@@ -64,7 +73,7 @@ func (s *Service) AssumeRole(ctx context.Context, r *wire.AssumeRoleRequest) (*w
 	}, nil
 }
 
-// admit refuses a caller whom the role does not trust. A role that is not found trusts nobody.
+// admit refuses a caller that the role does not trust. A role that is not found trusts none.
 func (a *assumption) admit(p *access.Principal, found, tagged, named bool) error {
 	own := a.conditions.Decide(a.action, a.arn)
 	reason := "because no role trust policy allows the " + a.action + " action"
@@ -72,6 +81,7 @@ func (a *assumption) admit(p *access.Principal, found, tagged, named bool) error
 		a.byName = ownNames(p, a.role)
 		reason = own.Reason()
 	}
+
 	trusted := found && a.trusted(tagged, named)
 	if err := a.conditions.Err(); err != nil || trusted {
 		return err
@@ -79,8 +89,10 @@ func (a *assumption) admit(p *access.Principal, found, tagged, named bool) error
 	return accessDenied("User: %s is not authorized to perform: %s on resource: %s %s", p.ARN, a.action, a.arn, reason)
 }
 
-// ownNames are those by which the trust policy of the role calls the principal itself: the ARNs that
-// meant it when the policy was set. Its account, which stands for all whose own policies allow it, is
+// ownNames are those by which the trust policy of the role names the principal itself: the ARNs
+// that
+// meant it when the policy was set. Its account, which stands for every caller whose own policies
+// allow it, is
 // not among them. The first is in no policy, but is a name that "*" fits.
 func ownNames(p *access.Principal, role chime.Role) []string {
 	names := []string{"id:" + p.ID}
@@ -115,21 +127,25 @@ func (a *assumption) keys(name string, values []string) {
 	}
 }
 
-// trusted asks the role's trust policy for the action, and for what comes with it. A policy that
-// is not understood trusts nobody.
+// trusted evaluates the role's trust policy for the action, and for what comes with it. A policy
+// that
+// is not understood trusts no caller.
 func (a *assumption) trusted(tagged, named bool) bool {
 	trust, err := policy.ParseTrust([]byte(a.role.Trust))
 	if err != nil {
 		return false
 	}
+
 	for _, tag := range a.role.Tags {
 		a.keys("aws:resourcetag/"+lower(tag.Key), []string{tag.Value})
 		a.keys("iam:resourcetag/"+lower(tag.Key), []string{tag.Value})
 	}
+
 	ask := func(action string, by policy.Principal) bool {
 		return trust.Trusts(policy.Question{Action: action, Resource: a.arn, Context: a.conditions, Principal: by}).Allowed
 	}
 	allows := func(action string) bool { return ask(action, a.by) }
+
 	if a.byName != nil && !ask(a.action, policy.Principal{AWS: a.byName}) {
 		return false
 	}
@@ -166,9 +182,11 @@ func (s *Service) sessionPolicies(ctx context.Context, document *string, managed
 		}
 		list = append(list, access.SessionPolicy{Document: *document})
 	}
+
 	if len(managed) > maxSessionPolicies {
 		return nil, invalid("PolicyArns", "has more than %d elements", maxSessionPolicies)
 	}
+
 	for i, m := range managed {
 		member := fmt.Sprintf("PolicyArns[%d].arn", i)
 		if m.ARN == nil {
@@ -189,7 +207,8 @@ func (s *Service) sessionPolicies(ctx context.Context, document *string, managed
 // keySource is the condition key of the name that a session keeps from role to role.
 const keySource = "aws:sourceidentity"
 
-// sourceIdentity is the name that the session gets: the one asked for, or the one that the caller
+// sourceIdentity returns the name that the session gets: the requested one, or the one that the
+// caller
 // has, which cannot be replaced.
 func (a *assumption) sourceIdentity(asked *string) (string, error) {
 	has, _, _ := a.conditions.Lookup(keySource)

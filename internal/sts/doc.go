@@ -1,8 +1,8 @@
-// Package sts gives out temporary credentials: AssumeRole, AssumeRoleWithWebIdentity and
-// GetSessionToken, and says who somebody is: GetCallerIdentity. It promises:
+// Package sts issues temporary credentials: AssumeRole, AssumeRoleWithWebIdentity and
+// GetSessionToken, and names their holder: GetCallerIdentity. It promises:
 //
 //   - A role is assumed only when its trust policy allows the caller to. One that trusts the whole
-//     account leaves it to the caller's own policies; one that names the caller needs nothing more,
+//     account leaves it to the caller's own policies; one that names the caller needs no more,
 //     unless a permissions boundary or session policies limit the caller. A deny wins anywhere. What
 //     a web identity proves is all that its caller needs.
 //   - A role that does not exist is answered like one that does not trust the caller.

@@ -11,23 +11,23 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-var errNobody = errors.New("sts: a call without a principal")
+var errNoCaller = errors.New("sts: a call without a principal")
 
-// GetCallerIdentity says who signed. No policy can refuse it.
+// GetCallerIdentity names the signer. No policy can refuse it.
 func (s *Service) GetCallerIdentity(ctx context.Context, _ *wire.GetCallerIdentityRequest) (*wire.GetCallerIdentityResponse, error) {
 	p, ok := access.PrincipalFrom(ctx)
 	if !ok {
-		return nil, errNobody
+		return nil, errNoCaller
 	}
 	return &wire.GetCallerIdentityResponse{UserID: p.ID, Account: s.site.Account, ARN: p.ARN}, nil
 }
 
-// GetSessionToken gives a user, or the root, temporary credentials of its own. The transport
-// refused callers who have temporary ones already.
+// GetSessionToken returns a user, or the root, temporary credentials of its own. The transport
+// refused callers that have temporary ones already.
 func (s *Service) GetSessionToken(ctx context.Context, r *wire.GetSessionTokenRequest) (*wire.GetSessionTokenResponse, error) {
 	p, ok := access.PrincipalFrom(ctx)
 	if !ok {
-		return nil, errNobody
+		return nil, errNoCaller
 	}
 	if p.Temporary() {
 		return nil, accessDenied("Cannot call GetSessionToken with session credentials")
@@ -35,6 +35,7 @@ func (s *Service) GetSessionToken(ctx context.Context, r *wire.GetSessionTokenRe
 	if err := noMFA(r.SerialNumber, r.TokenCode); err != nil {
 		return nil, err
 	}
+
 	request := access.SessionRequest{Duration: defaultUser}
 	if r.DurationSeconds != nil {
 		request.Duration = time.Duration(*r.DurationSeconds) * time.Second
@@ -44,6 +45,7 @@ func (s *Service) GetSessionToken(ctx context.Context, r *wire.GetSessionTokenRe
 	} else if err := s.user(ctx, p, &request); err != nil {
 		return nil, err
 	}
+
 	issued, err := s.access.Issue(ctx, request)
 	if err != nil {
 		return nil, err

@@ -14,14 +14,16 @@ const maxSessionTags = 50
 
 func lower(s string) string { return strings.ToLower(s) }
 
-// chained gives the tags of the session that the caller asks for, and the keys of those that are
-// transitive: its own transitive ones, which cannot be replaced, and those of the request.
+// chained returns the tags that the session will have, and the keys of those that are
+// transitive: the caller's own transitive ones, which cannot be replaced, and those of the request.
 func chained(p *access.Principal, r *wire.AssumeRoleRequest) (tags []chime.Tag, transitive []string, err error) {
+	// What the calling session passes on comes first, so that the request cannot replace it.
 	for _, tag := range p.SessionTags {
 		if holds(p.Transitive, tag.Key) {
 			tags, transitive = append(tags, tag), append(transitive, tag.Key)
 		}
 	}
+
 	inherited := slices.Clone(transitive)
 	for _, tag := range r.Tags {
 		if holds(inherited, tag.Key) {
@@ -29,6 +31,7 @@ func chained(p *access.Principal, r *wire.AssumeRoleRequest) (tags []chime.Tag, 
 		}
 		tags = append(tags, chime.Tag{Key: tag.Key, Value: *tag.Value})
 	}
+
 	for _, key := range r.TransitiveTagKeys {
 		if !slices.ContainsFunc(r.Tags, func(t wire.Tag) bool { return strings.EqualFold(t.Key, key) }) {
 			return nil, nil, invalid("TransitiveTagKeys", "names %s, which is not among the tags", key)
@@ -37,6 +40,7 @@ func chained(p *access.Principal, r *wire.AssumeRoleRequest) (tags []chime.Tag, 
 			transitive = append(transitive, key)
 		}
 	}
+
 	if err := checkTags(tags); err != nil {
 		return nil, nil, err
 	}

@@ -23,12 +23,15 @@ const (
 
 const webIdentityAction = "sts:AssumeRoleWithWebIdentity"
 
-// AssumeRoleWithWebIdentity gives whoever has a token of an issuer that a role trusts a session of
-// that role. Nobody signs it.
+// AssumeRoleWithWebIdentity returns a session of a role to a caller with a token of an issuer that
+// the
+// role trusts. The request is not signed.
 func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, r *wire.AssumeRoleWithWebIdentityRequest) (*wire.AssumeRoleWithWebIdentityResponse, error) {
 	if r.ProviderID != nil {
 		return nil, invalid("ProviderId", "is for OAuth 2.0 access tokens, which are not supported")
 	}
+
+	// The token proves the identity of the caller; the role's trust policy decides whether that is enough.
 	who, err := s.verifier.Verify(ctx, r.WebIdentityToken)
 	if err != nil {
 		return nil, refused(err)
@@ -46,9 +49,11 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, r *wire.AssumeR
 	if !trusted {
 		return nil, accessDenied("Not authorized to perform %s", webIdentityAction)
 	}
+
 	if a.request, err = s.session(ctx, role, r.RoleSessionName, r.DurationSeconds, r.Policy, r.PolicyARNs); err != nil {
 		return nil, err
 	}
+
 	issued, err := a.login(ctx, login)
 	if err != nil {
 		return nil, err
@@ -59,7 +64,7 @@ func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, r *wire.AssumeR
 	}, nil
 }
 
-// refused turns the refusal of a token into the answer. Anything else is a failure of the server.
+// refused turns the refusal of a token into the answer. Any other error is a failure of the server.
 func refused(err error) error {
 	kinds := []struct {
 		kind   error
@@ -78,22 +83,23 @@ func refused(err error) error {
 	return err
 }
 
-// Login is somebody whom an issuer vouches for, as trust policies and conditions see it.
+// Login is an identity that an issuer vouches for, as trust policies and conditions see it.
 type Login struct {
 	Principal string // in trust policies: the ARN of an OIDC provider, or Cognito
 	// Claims are the condition keys of the login, in lower case: "example.com:sub".
 	Claims map[string][]string
-	// Tags and Transitive are the session tags that the issuer asks for.
+	// Tags and Transitive are the session tags that the issuer requests.
 	Tags       []chime.Tag
 	Transitive []string
 }
 
-// login is what a verified token says in the language of policies.
+// login puts the claims of a verified token into the language of policies.
 func (s *Service) login(who *oidc.Identity) Login {
 	login := Login{Principal: grants.ProviderARN(s.site, who.Provider), Tags: who.Tags}
 	if who.Provider == Cognito {
 		login.Principal = Cognito
 	}
+
 	prefix := lower(who.Provider) + ":"
 	login.Claims = map[string][]string{prefix + "sub": {who.Subject}, prefix + "aud": {who.Audience}}
 	if len(who.Methods) > 0 {
@@ -102,6 +108,7 @@ func (s *Service) login(who *oidc.Identity) Login {
 	if len(who.Claimed) > 0 {
 		login.Claims[prefix+"oaud"] = who.Claimed
 	}
+
 	for _, tag := range who.Tags {
 		if holds(who.TransitiveTags, tag.Key) {
 			login.Transitive = append(login.Transitive, tag.Key)
@@ -111,16 +118,18 @@ func (s *Service) login(who *oidc.Identity) Login {
 }
 
 // federated prepares the question whether a role trusts a login. req is nil when the login comes
-// by another API.
+// through another API.
 func (s *Service) federated(ctx context.Context, role chime.Role, login Login, req api.Request) *assumption {
 	a := &assumption{
 		service: s, role: role, arn: grants.RoleARN(s.site, role), action: webIdentityAction,
 		by: policy.Principal{Federated: login.Principal}, conditions: s.access.Conditions(ctx, nil, req, access.SourceFrom(ctx)),
 	}
+
 	a.keys("aws:federatedprovider", []string{login.Principal})
 	for key, values := range login.Claims {
 		a.keys(key, values)
 	}
+
 	var keys []string
 	for _, tag := range login.Tags {
 		a.keys("aws:requesttag/"+lower(tag.Key), []string{tag.Value})
@@ -152,7 +161,7 @@ func (s *Service) Trusts(ctx context.Context, role chime.Role, login Login) bool
 	return a.trusted(len(login.Tags) > 0, false) && a.conditions.Err() == nil
 }
 
-// AssumeByLogin gives a login a session of a role. The caller has asked Trusts.
+// AssumeByLogin returns a session of a role for a login. The caller has called Trusts.
 func (s *Service) AssumeByLogin(ctx context.Context, role chime.Role, login Login, sessionName string) (access.Credentials, error) {
 	a := s.federated(ctx, role, login, nil)
 	a.request = access.SessionRequest{Role: &role, SessionName: sessionName, Duration: defaultRole}

@@ -30,10 +30,12 @@ type rule struct {
 
 func actions(list string) []rule { return []rule{{allow: list}} }
 
-// awsPolicies are those that public templates and samples attach, with AWS's names and paths. Of services
+// awsPolicies are those that public templates and samples attach, with AWS's names and paths. Of
+// services
 // that are here (chime, iam, sts, kinesis as far as streams are checked) they allow what they allow
-// on AWS, but for passing roles and roles linked to services, which do not exist here. What they allow
-// of other services is shortened: nothing here asks for it.
+// on AWS, but for passing roles and roles linked to services, which do not exist here. What they
+// allow
+// of other services is shortened: no operation here needs it.
 var awsPolicies = []struct {
 	path, name, description string
 	rules                   []rule
@@ -118,10 +120,12 @@ func documentOf(rules []rule) string {
 		NotAction []string `json:",omitempty"`
 		Resource  string
 	}
+
 	document := struct {
 		Version   string
 		Statement []statement
 	}{Version: "2012-10-17"}
+
 	for _, r := range rules {
 		st := statement{Effect: "Allow", NotAction: strings.Fields(r.except), Resource: "*"}
 		if list := strings.Fields(r.allow); len(list) == 1 {
@@ -134,6 +138,7 @@ func documentOf(rules []rule) string {
 		}
 		document.Statement = append(document.Statement, st)
 	}
+
 	text, _ := json.Marshal(document) // of texts alone, it cannot fail
 	return string(text)
 }

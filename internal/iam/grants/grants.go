@@ -1,6 +1,5 @@
 // Package grants reads the users and roles of the account together with everything that limits
 // them, inside a transaction of the caller. It promises:
-//
 //   - What it answers is what is stored at that moment; it keeps nothing.
 //   - A document or boundary that is stored and cannot be read never counts as a permission.
 package grants
@@ -29,7 +28,7 @@ type Role struct {
 	Set policy.Set
 }
 
-// LoadUser reads a user, whatever the case of its name; found tells whether there is one.
+// LoadUser reads a user, whatever the case of its name; found reports whether there is one.
 func LoadUser(r store.Reader, site chime.Site, name string) (user User, found bool, err error) {
 	u, found, err := store.AccountUsers.Get(r, store.K(strings.ToLower(name)))
 	if err != nil || !found {
@@ -42,7 +41,7 @@ func LoadUser(r store.Reader, site chime.Site, name string) (user User, found bo
 	return User{AccountUser: u, ARN: UserARN(site, u), Set: set}, true, nil
 }
 
-// LoadRole reads a role, whatever the case of its name; found tells whether there is one.
+// LoadRole reads a role, whatever the case of its name; found reports whether there is one.
 func LoadRole(r store.Reader, site chime.Site, name string) (role Role, found bool, err error) {
 	rec, found, err := store.Roles.Get(r, store.K(strings.ToLower(name)))
 	if err != nil || !found {
@@ -72,6 +71,7 @@ func load(r store.Reader, site chime.Site, kind, name, boundary string) (set pol
 	if err != nil {
 		return policy.Set{}, err
 	}
+
 	err = store.Attachments.Each(r, store.Prefix(key), func(_ store.Key, arn string) (bool, error) {
 		p, _, err := Document(r, site, arn)
 		if err == nil {
@@ -79,9 +79,12 @@ func load(r store.Reader, site chime.Site, kind, name, boundary string) (set pol
 		}
 		return err == nil, err
 	})
+
 	if err != nil || boundary == "" {
 		return set, err
 	}
+
+	// A boundary that cannot be found limits to nothing.
 	set.HasBoundary = true
 	p, found, err := Document(r, site, boundary)
 	if found {

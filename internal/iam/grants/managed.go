@@ -25,7 +25,7 @@ func (m *Managed) Version(number int) (chime.PolicyVersion, bool) {
 	return chime.PolicyVersion{}, false
 }
 
-// LoadManaged reads the policy with exactly the ARN; found tells whether there is one.
+// LoadManaged reads the policy with exactly the ARN; found reports whether there is one.
 func LoadManaged(r store.Reader, site chime.Site, arn string) (m Managed, found bool, err error) {
 	if strings.HasPrefix(arn, builtInARN) {
 		i := slices.IndexFunc(builtIn, func(m Managed) bool { return m.ARN == arn })
