@@ -352,4 +352,7 @@ type Task struct {
 	Ref  Ref    `cbor:"3,keyasint,omitempty"`
 	// Order limits the work to what was there when it began.
 	Order uint64 `cbor:"4,keyasint"`
+	// Created is when it began, zero in records from before that was kept; Lease says who does it.
+	Created Millis `cbor:"5,keyasint,omitempty"`
+	Lease   Lease  `cbor:"6,keyasint,omitempty"`
 }

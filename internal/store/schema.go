@@ -60,6 +60,9 @@ var (
 	FlowChannels = Table[chime.Place]{ID: 36, Name: "channels with a flow"}  // app, flow id, order, uid
 	Streams      = Table[[]chime.Stream]{ID: 37, Name: "streaming settings"} // app
 
+	Followings  = Table[chime.Following]{ID: 40, Name: "positions of followers"} // app, follower
+	DeadLetters = Table[chime.DeadLetter]{ID: 41, Name: "dead letters"}          // app, follower, position
+
 	Removals = Table[uint64]{ID: 46, Name: "removals to erase"} // app[, uid] -> position of the log at the latest of them
 	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"}  // ms of store time -> position of the latest event then
 )
@@ -111,4 +114,5 @@ var UnderAppInstance = [...]TableID{
 	Bots.ID, BotsInOrder.ID, Endpoints.ID, EndpointsInOrder.ID, EndpointOf.ID,
 	Bans.ID, BansInOrder.ID, BansOf.ID, SubChannels.ID, SubChannelsInOrder.ID,
 	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID,
+	Followings.ID, DeadLetters.ID,
 }

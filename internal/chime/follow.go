@@ -1,0 +1,31 @@
+package chime
+
+// The records of what works off the log and the tasks. They follow the rules of record.go.
+
+// Lease says which node does a piece of work. A node that takes it raises Fence, and every later write
+// of a former holder is refused by that number. Renewals changes while the holder is alive, so that
+// nodes need not compare clocks.
+type Lease struct {
+	Holder   string `cbor:"1,keyasint,omitempty"` // name of the node, empty while the lease is free
+	Fence    uint64 `cbor:"2,keyasint"`
+	Renewals uint64 `cbor:"3,keyasint"`
+}
+
+// Following is how far a follower has come in the log of an app instance.
+type Following struct {
+	Position uint64 `cbor:"1,keyasint"` // of the latest event that needs no more work
+	Lease    Lease  `cbor:"2,keyasint"`
+	Lost     uint64 `cbor:"3,keyasint,omitempty"` // events that were trimmed before they were handled
+}
+
+// DeadLetter is an event that a follower could not handle. It names the event and holds nothing of its
+// content.
+type DeadLetter struct {
+	Follower  string `cbor:"1,keyasint"`
+	Position  uint64 `cbor:"2,keyasint"`
+	Kind      string `cbor:"3,keyasint"`
+	Topic     Topic  `cbor:"4,keyasint"`
+	Attempts  int    `cbor:"5,keyasint"`
+	LastError string `cbor:"6,keyasint"`
+	Time      Millis `cbor:"7,keyasint"` // of the latest attempt
+}

@@ -1,0 +1,44 @@
+package follow
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"time"
+)
+
+// Backoff says how long to wait before something is tried again.
+type Backoff struct {
+	First  time.Duration // before the second attempt
+	Most   time.Duration // the waits double up to this
+	Random io.Reader     // spreads them, so that nodes do not retry together
+}
+
+// Wait is how long to wait after so many failures in a row: between half and all of the doubled First.
+func (b Backoff) Wait(failures int) time.Duration {
+	wait := b.First
+	for range failures - 1 {
+		if wait >= b.Most {
+			break
+		}
+		wait *= 2
+	}
+	wait = min(wait, b.Most)
+
+	var random [2]byte
+	if _, err := io.ReadFull(b.Random, random[:]); err != nil {
+		return wait // without jitter rather than not at all
+	}
+	part := time.Duration(binary.BigEndian.Uint16(random[:]))
+	return wait/2 + wait/2*part/(1<<16)
+}
+
+// sleep waits until ctx ends or the time is over.
+func sleep(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,171 @@
+package follow
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// batch is a part of the log: the events in it that the follower wants, and where it ends.
+type batch struct {
+	events []*chime.Event
+	end    uint64
+}
+
+// cut takes a batch from the beginning of events, of which there is at least one.
+func (w *worker) cut(events []*chime.Event) (b batch, rest []*chime.Event) {
+	for i, e := range events {
+		wanted := w.own(e) && (w.Wants == nil || w.Wants(e))
+		if wanted && len(b.events) == w.BatchEvents {
+			return b, events[i:]
+		}
+		if b.end = e.Position; wanted {
+			b.events = append(b.events, e)
+		}
+	}
+	return b, nil
+}
+
+// deliver has the follower handle a batch: what fails is tried again, in smaller parts and with growing
+// waits, until it is handled or one event is given up. Positions are written as parts are done.
+func (w *worker) deliver(ctx context.Context, b batch) error {
+	ctx, stop, err := w.claim.keep(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	left, size := b.events, len(b.events)
+	failures, alone := 0, 0 // in a row: of parts that begin with left[0], and of left[0] by itself
+	for len(left) > 0 {
+		n, failed := w.attempt(ctx, left[:min(size, len(left))], failures > 0)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		end := b.end
+		if n < len(left) {
+			end = left[n-1].Position
+		}
+
+		// After a success go on with larger parts.
+		if failed == nil {
+			if err := w.claim.save(ctx, end); err != nil {
+				return err
+			}
+			w.reached.Store(end)
+			left, size, failures, alone = left[n:], 2*size, 0, 0
+			continue
+		}
+
+		// After a failure try the same again once, and then a smaller part, down to one event.
+		failures++
+		if n == 1 {
+			alone++
+		}
+		w.failed(left[0], failures, failed)
+		if w.MaxAttempts > 0 && alone >= w.MaxAttempts {
+			if err := w.bury(ctx, left[0], end, alone, failed); err != nil {
+				return err
+			}
+			w.reached.Store(end)
+			left, failures, alone = left[1:], 0, 0
+			continue
+		}
+		if failures > 1 {
+			size = max(1, n/2)
+		}
+		sleep(ctx, w.o.Backoff.Wait(failures))
+	}
+	return nil
+}
+
+// attempt calls Handle once, for as many of the events as its bound of bytes has room for, and reports
+// for how many. again says that they were tried before.
+func (w *worker) attempt(ctx context.Context, events []*chime.Event, again bool) (n int, err error) {
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	if events, err = w.complete(ctx, events, again); err != nil {
+		return len(events), err
+	}
+	for bytes := 0; n < len(events); n++ {
+		if bytes += len(events[n].Payload); n > 0 && bytes > w.BatchBytes {
+			break
+		}
+	}
+	if err = w.handle(ctx, events[:n]); err == nil {
+		w.setFailure(nil)
+	}
+	return n, err
+}
+
+// handle turns a panic of the follower into an error, so that it takes nothing else with it.
+func (w *worker) handle(ctx context.Context, events []*chime.Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return w.Handle(ctx, w.app, events)
+}
+
+// complete gives events their payloads that have none of their own, and makes those of messages anew
+// when time has passed since they were read: content may have been removed meanwhile.
+func (w *worker) complete(ctx context.Context, events []*chime.Event, again bool) ([]*chime.Event, error) {
+	incomplete := func(e *chime.Event) bool { return e.TellsContent() && (again || e.Payload == nil) }
+	var own []*chime.Event
+	for i, e := range events {
+		if incomplete(e) && own == nil && w.o.Body != nil {
+			own = append(make([]*chime.Event, 0, len(events)), events[:i]...)
+		}
+		if own != nil {
+			own = append(own, e)
+		}
+	}
+	if own == nil {
+		return events, nil
+	}
+	err := w.o.Store.View(ctx, w.app, func(r store.Reader) (err error) {
+		for i, e := range own {
+			if !incomplete(e) {
+				continue
+			}
+			changed := *e // events are shared
+			if changed.Payload, err = w.o.Body(r, e); err != nil {
+				return err
+			}
+			own[i] = &changed
+		}
+		return nil
+	})
+	return own, err
+}
+
+// failed notes a failed attempt. The first of a row is logged.
+func (w *worker) failed(first *chime.Event, attempts int, err error) {
+	w.counts.retries.Add(1)
+	w.setFailure(&Failure{Position: first.Position, Attempts: attempts, Error: brief(err)})
+	if attempts == 1 {
+		w.log.Warn("follower: failed, will retry", "position", first.Position, "error", err)
+	}
+}
+
+func (w *worker) setFailure(f *Failure) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failure = f
+}
+
+// maxError bounds what is kept of an error's text, in bytes.
+const maxError = 512
+
+func brief(err error) string {
+	text := err.Error()
+	return strings.ToValidUTF8(text[:min(len(text), maxError)], "")
+}

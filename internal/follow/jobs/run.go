@@ -1,0 +1,190 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Run does tasks that are left from a former run, failed, or were left by other nodes, until ctx ends,
+// which is no error.
+func (q *Queue) Run(ctx context.Context) error {
+	var working sync.WaitGroup
+	defer working.Wait()
+	for _, e := range q.ensured {
+		working.Go(func() { q.insist(ctx, e) })
+	}
+
+	slots := make(chan struct{}, q.o.AtOnce)
+	for former := true; ctx.Err() == nil; former = false {
+		ready, next, err := q.ready(ctx, former)
+		if err != nil && ctx.Err() == nil {
+			q.o.Log.Error("jobs: cannot look for tasks, will retry", "error", err, "after", q.o.Interval)
+		}
+		for _, task := range ready {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return nil
+			}
+			working.Go(func() {
+				_ = q.doLeft(ctx, task) // it was logged, and is tried again
+				<-slots
+				q.wakeUp()
+			})
+		}
+		q.wait(ctx, next)
+	}
+	return nil
+}
+
+// insist does ensured work until it succeeds.
+func (q *Queue) insist(ctx context.Context, e ensured) {
+	for failures := 1; ctx.Err() == nil; failures++ {
+		err := e.work(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		wait := q.o.Backoff.Wait(failures)
+		q.o.Log.Warn("jobs: work failed, will retry", "work", e.name, "attempts", failures, "error", err, "after", wait)
+		sleep(ctx, wait)
+	}
+}
+
+// sleep waits until ctx ends or the time is over.
+func sleep(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// wait waits until there may be something to do: at the time, at the next look, or when woken.
+func (q *Queue) wait(ctx context.Context, next time.Time) {
+	wait := q.o.Interval
+	if !next.IsZero() {
+		wait = min(wait, max(0, time.Until(next)))
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-q.wake:
+	case <-timer.C:
+	}
+}
+
+// TryAll tries every task that was left to this node once, whatever its wait. Tests use it in the place
+// of Run.
+func (q *Queue) TryAll(ctx context.Context) error {
+	ready, _, err := q.ready(ctx, true)
+	failed := []error{err}
+	for _, task := range ready {
+		if err := q.doLeft(ctx, task); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", task.Kind, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// ready lists the tasks that this node may do now, and when the first of the others has its turn.
+// former adds those that a former process of this node left, and has no task wait.
+func (q *Queue) ready(ctx context.Context, former bool) (ready []chime.Task, next time.Time, err error) {
+	listed, err := q.list(ctx)
+	if err != nil {
+		return nil, next, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.forget(listed)
+
+	var whole string // app instance whose own task comes before those under it
+	for _, task := range listed {
+		if q.kinds[task.Kind] == nil || task.App == whole {
+			continue
+		}
+		if task.Ref == "" {
+			whole = task.App
+		}
+		s := q.state(idOf(task))
+		mine := task.Lease.Holder == "" || task.Lease.Holder == q.o.Node && (former || s.failures > 0)
+		switch {
+		case s.running > 0:
+		case !mine && !s.watch.Expired(task.Lease, q.o.Lease): // of another node, or of a caller that is about to begin
+			next = earlier(next, time.Now().Add(q.o.Lease/4))
+		case !former && time.Now().Before(s.next):
+			next = earlier(next, s.next)
+		default:
+			ready = append(ready, task)
+		}
+	}
+	return ready, next, nil
+}
+
+func (q *Queue) list(ctx context.Context) (tasks []chime.Task, err error) {
+	err = q.o.Store.View(ctx, "", func(r store.Reader) error {
+		tasks = nil
+		return store.Tasks.Each(r, store.Range{}, func(_ store.Key, task chime.Task) (bool, error) {
+			tasks = append(tasks, task)
+			return true, nil
+		})
+	})
+	return tasks, err
+}
+
+// forget drops what is known of tasks that are gone. The caller holds q.mu.
+func (q *Queue) forget(there []chime.Task) {
+	left := make(map[id]bool, len(there))
+	for _, task := range there {
+		left[idOf(task)] = true
+	}
+	for i, s := range q.tasks {
+		if s.running == 0 && !left[i] {
+			delete(q.tasks, i)
+		}
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// doLeft takes the lease of a task, unless it changed since it was listed, and does it.
+func (q *Queue) doLeft(ctx context.Context, listed chime.Task) error {
+	task, taken, err := q.take(ctx, listed)
+	if err != nil {
+		q.began(listed)
+		q.ended(ctx, listed, err)
+		return err
+	}
+	if !taken {
+		return nil
+	}
+	return q.Do(ctx, task)
+}
+
+func (q *Queue) take(ctx context.Context, listed chime.Task) (task chime.Task, taken bool, err error) {
+	err = q.o.Store.Update(ctx, listed.App, func(tx store.Tx) error {
+		current, found, err := Find(tx, listed.App, listed.Ref)
+		if err != nil {
+			return err
+		}
+		if taken = found && current == listed; !taken {
+			return nil
+		}
+		task = current
+		task.Lease = chime.Lease{Holder: q.o.Node, Fence: current.Lease.Fence + 1}
+		return store.Tasks.Put(tx, idOf(task).key(), task)
+	})
+	return task, taken, err
+}

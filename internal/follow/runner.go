@@ -1,0 +1,228 @@
+package follow
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Options of a Runner. Store, Node, Log and Random are required.
+type Options struct {
+	Store store.Store
+	// Node names this node among those that use the store. A node that starts again takes at once what
+	// was left under its name, so no two that run have the same.
+	Node string
+	Log  *slog.Logger
+	// Random spreads waits and is safe for concurrent use.
+	Random io.Reader
+	// Now tells the times in dead letters and ages of events; nil means time.Now. Leases do not use it.
+	Now func() time.Time
+	// Body makes the payload of an event of a message, of which the log keeps none; nil leaves them out.
+	Body func(store.Reader, *chime.Event) ([]byte, error)
+	// Lease is how long a node may be silent until others take over what it has; zero means DefaultLease.
+	Lease time.Duration
+	// Backoff says how long to wait between attempts; zero means from one second up to one minute.
+	Backoff Backoff
+}
+
+// DefaultLease is longer than a slow disk or a pause of the process takes.
+const DefaultLease = 15 * time.Second
+
+// Runner works for followers in all app instances of a store.
+type Runner struct {
+	o         Options
+	followers []*Follower
+	counts    map[string]*counts // by follower
+	work      sync.WaitGroup
+
+	mu   sync.Mutex
+	apps map[string]*appWork // by app instance
+}
+
+// appWork is the work in one app instance.
+type appWork struct {
+	workers map[string]*worker // by follower
+	stop    context.CancelFunc
+}
+
+// New makes a Runner for the followers.
+func New(o Options, followers ...Follower) (*Runner, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Lease = cmp.Or(o.Lease, DefaultLease)
+	o.Backoff.First = cmp.Or(o.Backoff.First, time.Second)
+	o.Backoff.Most = cmp.Or(o.Backoff.Most, time.Minute)
+	o.Backoff.Random = o.Random
+	r := &Runner{o: o, counts: map[string]*counts{}, apps: map[string]*appWork{}}
+	for _, f := range followers {
+		if err := f.complete(); err != nil {
+			return nil, err
+		}
+		if r.counts[f.Name] != nil {
+			return nil, fmt.Errorf("follow: there are two followers %q", f.Name)
+		}
+		r.counts[f.Name] = new(counts)
+		r.followers = append(r.followers, &f)
+	}
+	return r, nil
+}
+
+// Run works until ctx ends, which is no error. What the store refuses is tried again.
+func (r *Runner) Run(ctx context.Context) error {
+	defer r.work.Wait()
+	if len(r.followers) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	for failures := 1; ctx.Err() == nil; failures++ {
+		err := r.discover(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		wait := r.o.Backoff.Wait(failures)
+		r.o.Log.Error("followers: cannot follow the account's log, will retry", "error", err, "after", wait)
+		sleep(ctx, wait)
+	}
+	return nil
+}
+
+// discover begins to work in each app instance that there is, and in those that come later.
+func (r *Runner) discover(ctx context.Context) error {
+	var position uint64
+	var there []string
+	err := r.o.Store.View(ctx, "", func(rd store.Reader) (err error) {
+		if position, err = rd.Position(); err != nil {
+			return err
+		}
+		there = nil
+		return store.AppInstances.Each(rd, store.Range{}, func(_ store.Key, app chime.AppInstance) (bool, error) {
+			there = append(there, app.ID)
+			return true, nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	r.keepOnly(there)
+	for _, app := range there {
+		r.begin(ctx, app, false)
+	}
+
+	cursor, err := r.o.Store.Follow("", position)
+	if err != nil {
+		return err
+	}
+	defer cursor.Close()
+	for {
+		events, err := cursor.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := r.update(ctx, events); err != nil {
+			return err
+		}
+	}
+}
+
+// update begins and ends work in the app instances that the account's log tells of.
+func (r *Runner) update(ctx context.Context, events []*chime.Event) error {
+	exists := map[string]bool{}
+	for _, e := range events {
+		if e.App != "" && e.Channel == "" {
+			exists[e.App] = false
+		}
+	}
+	if len(exists) == 0 {
+		return nil
+	}
+	err := r.o.Store.View(ctx, "", func(rd store.Reader) (err error) {
+		for app := range exists {
+			if exists[app], err = store.AppInstances.Has(rd, store.K(app)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for app, there := range exists {
+		if there {
+			r.begin(ctx, app, true)
+		} else {
+			r.end(app)
+		}
+	}
+	return nil
+}
+
+// begin starts a worker for each follower, unless there are some. created says that all events of the app
+// instance came after the followers began.
+func (r *Runner) begin(ctx context.Context, app string, created bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.apps[app] != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(ctx)
+	a := &appWork{workers: map[string]*worker{}, stop: stop}
+	for _, f := range r.followers {
+		w := newWorker(&r.o, f, app, r.counts[f.Name])
+		if created {
+			w.claim.start = Beginning
+		}
+		a.workers[f.Name] = w
+		r.work.Go(func() { w.run(ctx) })
+	}
+	r.apps[app] = a
+}
+
+// end stops the workers of an app instance that is deleted.
+func (r *Runner) end(app string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a := r.apps[app]; a != nil {
+		a.stop()
+		delete(r.apps, app)
+	}
+}
+
+// keepOnly ends the work in app instances that are not among those.
+func (r *Runner) keepOnly(apps []string) {
+	there := make(map[string]bool, len(apps))
+	for _, app := range apps {
+		there[app] = true
+	}
+	r.mu.Lock()
+	var gone []string
+	for app := range r.apps {
+		if !there[app] {
+			gone = append(gone, app)
+		}
+	}
+	r.mu.Unlock()
+	for _, app := range gone {
+		r.end(app)
+	}
+}
+
+// worker finds the one of the follower in the app instance.
+func (r *Runner) worker(app, follower string) (*worker, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.counts[follower] == nil {
+		return nil, fmt.Errorf("follower %q: %w", follower, ErrNotFound)
+	}
+	if a := r.apps[app]; a != nil {
+		return a.workers[follower], nil
+	}
+	return nil, fmt.Errorf("app instance %q: %w", app, ErrNotFound)
+}

@@ -1,0 +1,124 @@
+package follow
+
+import (
+	"context"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// Status is how a follower stands, in all app instances together.
+type Status struct {
+	Follower     string
+	AppInstances int    // in which it has begun
+	Behind       uint64 // events of the log that are not handled yet
+	// Oldest is the age of the oldest of them, zero when there are none; Worst is the app instance that
+	// it belongs to.
+	Oldest      time.Duration
+	Worst       string
+	DeadLetters uint64
+	Lost        uint64 // events that were trimmed before they were handled
+	LostHere    uint64 // of those, since this node started
+	Retries     uint64 // failed attempts, since this node started
+	// Failing is what keeps the follower from going on, by app instance, on this node.
+	Failing map[string]Failure
+}
+
+// Status tells how each follower stands, in the order of their registration.
+func (r *Runner) Status(ctx context.Context) ([]Status, error) {
+	list := make([]Status, len(r.followers))
+	for i, f := range r.followers {
+		list[i] = Status{
+			Follower: f.Name, Retries: r.counts[f.Name].retries.Load(), LostHere: r.counts[f.Name].lost.Load(),
+			Failing: map[string]Failure{},
+		}
+	}
+	for app, a := range r.present() {
+		err := r.o.Store.View(ctx, app, func(rd store.Reader) error {
+			for i, f := range r.followers {
+				s := list[i]
+				if err := r.add(rd, &s, a.workers[f.Name]); err != nil {
+					return err
+				}
+				list[i] = s
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// present is the work in each app instance.
+func (r *Runner) present() map[string]*appWork {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	apps := make(map[string]*appWork, len(r.apps))
+	for app, a := range r.apps {
+		apps[app] = a
+	}
+	return apps
+}
+
+// add adds how the follower stands in one app instance.
+func (r *Runner) add(rd store.Reader, s *Status, w *worker) error {
+	record, found, err := store.Followings.Get(rd, w.claim.key())
+	if err != nil || !found {
+		return err
+	}
+	letters, _, err := store.Counts.Get(rd, lettersCount(w.app, w.Name))
+	if err != nil {
+		return err
+	}
+	end, err := rd.Position()
+	if err != nil {
+		return err
+	}
+	s.AppInstances++
+	s.DeadLetters += letters
+	s.Lost += record.Lost
+	if failure := w.failing(); failure != nil {
+		s.Failing[w.app] = *failure
+	}
+
+	// The position of a holder is written a little later than it is reached.
+	position := record.Position
+	if record.Lease.Holder == r.o.Node {
+		position = max(position, w.reached.Load())
+	}
+	if end <= position {
+		return nil
+	}
+	s.Behind += end - position
+	first, err := store.ReadEvents(rd, position, 1)
+	if err != nil || len(first) == 0 {
+		return err
+	}
+	if age := r.o.Now().Sub(first[0].Time.Time()); age >= s.Oldest {
+		s.Oldest, s.Worst = age, w.app
+	}
+	return nil
+}
+
+func (w *worker) failing() *Failure {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failure
+}
+
+// Floor is the position up to which all followers are done in an app instance. found is false when none
+// has begun there.
+func (r *Runner) Floor(rd store.Reader, app string) (position uint64, found bool, err error) {
+	for _, f := range r.followers {
+		record, begun, err := store.Followings.Get(rd, store.K(app, f.Name))
+		if err != nil {
+			return 0, false, err
+		}
+		if begun && (!found || record.Position < position) {
+			position, found = record.Position, true
+		}
+	}
+	return position, found, nil
+}

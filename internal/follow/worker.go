@@ -1,0 +1,267 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// counts are what a node counts of one follower, over all app instances.
+type counts struct {
+	retries, lost atomic.Uint64
+}
+
+// worker works for one follower in one app instance.
+type worker struct {
+	*Follower
+	o      *Options
+	app    string
+	claim  claim
+	counts *counts
+	log    *slog.Logger
+	turn   chan struct{} // holds one token: for a call of Handle
+
+	reached atomic.Uint64 // position up to which nothing is left to do, while the lease is held
+	unsaved time.Time     // since when reached is ahead of what is written
+
+	mu      sync.Mutex
+	failure *Failure // of the latest attempt, nil when it succeeded
+}
+
+// Failure is what keeps a follower from going on in an app instance.
+type Failure struct {
+	Position uint64 // of the first event that was tried
+	Attempts int    // in a row
+	Error    string
+}
+
+func newWorker(o *Options, f *Follower, app string, c *counts) *worker {
+	return &worker{
+		Follower: f, o: o, app: app, counts: c, turn: make(chan struct{}, 1),
+		claim: claim{store: o.Store, app: app, follower: f.Name, node: o.Node, term: o.Lease, start: f.Start},
+		log:   o.Log.With("follower", f.Name, "app_instance", app),
+	}
+}
+
+// run works until ctx ends or the app instance is deleted.
+func (w *worker) run(ctx context.Context) {
+	for failures := 0; ctx.Err() == nil; {
+		err := w.hold(ctx)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, errDeleted):
+			return
+		case errors.Is(err, ErrFenced) || errors.Is(err, errLapsed):
+			w.log.Warn("follower: lost the lease", "error", err)
+			failures = 0
+		default: // of the store
+			failures++
+			wait := w.o.Backoff.Wait(failures)
+			w.log.Error("follower: cannot work, will retry", "error", err, "after", wait)
+			sleep(ctx, wait)
+		}
+	}
+}
+
+// hold takes the lease and works until it is lost.
+func (w *worker) hold(ctx context.Context) error {
+	if err := w.acquire(ctx); err != nil {
+		return err
+	}
+	err := w.work(ctx)
+
+	// On a stop the last position is written and the lease given back, so that another node goes on
+	// at once.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Lease/3)
+	defer cancel()
+	if w.ahead() {
+		_ = w.claim.save(last, w.reached.Load()) // else the events are handled again
+	}
+	_ = w.claim.drop(last) // else others wait until it runs out
+	return err
+}
+
+// acquire waits until this node has the lease. A lease of another node is taken only when that node
+// leaves events unhandled without renewing it.
+func (w *worker) acquire(ctx context.Context) error {
+	for watch := new(Watch); ; {
+		record, found, err := w.claim.read(ctx)
+		if err != nil {
+			return err
+		}
+		holder := record.Lease.Holder
+		if !found || holder == "" || holder == w.o.Node || watch.Expired(record.Lease, w.o.Lease) {
+			if taken, err := w.claim.take(ctx, record, found); taken || err != nil {
+				w.reached.Store(w.claim.saved())
+				return err
+			}
+			continue
+		}
+
+		idle, err := w.waitForEvents(ctx, record.Position)
+		if err != nil {
+			return err
+		}
+		if idle { // the holder had nothing to do meanwhile
+			watch = new(Watch)
+			continue
+		}
+		sleep(ctx, w.o.Lease/4)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// waitForEvents waits until the app instance's log goes on after the position, and reports whether it
+// had to wait.
+func (w *worker) waitForEvents(ctx context.Context, after uint64) (idle bool, err error) {
+	cursor, err := w.o.Store.Follow(w.app, after)
+	if errors.Is(err, store.ErrTrimmed) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer cursor.Close()
+	for {
+		now, cancel := context.WithCancel(ctx)
+		if !idle {
+			cancel() // what is there is returned all the same
+		}
+		events, err := cursor.Next(now)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return idle, ctx.Err()
+		case errors.Is(err, store.ErrTrimmed):
+			return idle, nil
+		case errors.Is(err, context.Canceled):
+			idle = true
+		case err != nil:
+			return idle, err
+		}
+		for _, e := range events {
+			if w.own(e) {
+				return idle, nil
+			}
+		}
+	}
+}
+
+// own reports whether the event belongs to the app instance's log.
+func (w *worker) own(e *chime.Event) bool { return e.App == w.app && !e.Ephemeral }
+
+// work hands events to the follower until the lease is lost.
+func (w *worker) work(ctx context.Context) error {
+	for {
+		cursor, err := w.o.Store.Follow(w.app, w.reached.Load())
+		if err == nil {
+			err = w.read(ctx, cursor)
+			cursor.Close()
+		}
+		if errors.Is(err, store.ErrTrimmed) {
+			err = w.skipTrimmed(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// maxAge is how long an event that was read may wait for its turn: what it says may be removed meanwhile.
+const maxAge = time.Second
+
+// read works with one cursor, until it is time for another or the lease is lost.
+func (w *worker) read(ctx context.Context, cursor store.Cursor) error {
+	for {
+		events, err := w.next(ctx, cursor)
+		if err != nil {
+			return err
+		}
+		for came := time.Now(); len(events) > 0; {
+			var b batch
+			if b, events = w.cut(events); len(b.events) > 0 {
+				if err := w.deliver(ctx, b); err != nil {
+					return err
+				}
+			}
+			w.reach(b.end)
+			if len(events) > 0 && time.Since(came) > maxAge {
+				return nil // the rest is read again
+			}
+		}
+		if w.ahead() && time.Since(w.unsaved) >= w.o.Lease/3 {
+			if err := w.claim.save(ctx, w.reached.Load()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// reach notes that nothing is left to do up to the position.
+func (w *worker) reach(position uint64) {
+	if !w.ahead() {
+		w.unsaved = time.Now()
+	}
+	w.reached.Store(position)
+}
+
+// ahead reports whether the position has to be written.
+func (w *worker) ahead() bool { return w.reached.Load() > w.claim.saved() }
+
+// next waits for events, or until the position has to be written.
+func (w *worker) next(ctx context.Context, cursor store.Cursor) ([]*chime.Event, error) {
+	bounded, cancel := ctx, context.CancelFunc(func() {})
+	if w.ahead() {
+		bounded, cancel = context.WithDeadline(ctx, w.unsaved.Add(w.o.Lease/3))
+	}
+	defer cancel()
+	events, err := cursor.Next(bounded)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		return nil, nil
+	}
+	return events, err
+}
+
+// skipTrimmed goes on at the log's beginning when events after the position were trimmed.
+func (w *worker) skipTrimmed(ctx context.Context) error {
+	var lost uint64
+	reached := w.reached.Load()
+	err := w.claim.change(ctx, func(tx store.Tx, record *chime.Following) error {
+		before, err := beforeFirst(tx)
+		if err != nil {
+			return err
+		}
+		record.Position = max(before, reached)
+		lost = record.Position - reached
+		record.Lost += lost
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.log.Error("follower: events were trimmed from the log before they were handled, going on at its beginning",
+		"after", reached, "lost", lost)
+	w.counts.lost.Add(lost)
+	w.reached.Store(w.claim.saved())
+	return nil
+}
+
+// beforeFirst is the position before the first event that the log still has, or the log's end when it
+// has none.
+func beforeFirst(r store.Reader) (uint64, error) {
+	first, err := store.ReadEvents(r, 0, 1)
+	if err != nil {
+		return 0, err
+	}
+	if len(first) == 0 {
+		return r.Position()
+	}
+	return first[0].Position - 1, nil
+}
