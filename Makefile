@@ -21,6 +21,7 @@ lint:
 	@test -z "$$(gofmt -l cmd client internal bench conformance e2e endurance)" || { gofmt -l cmd client internal bench conformance e2e endurance; exit 1; }
 	go vet ./... $(CLIENT)
 	go run $(STATICCHECK) ./... $(CLIENT)
+	.ci/deadcode
 
 generate:
 	go run ./internal/api/gen

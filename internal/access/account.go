@@ -15,12 +15,18 @@ var tagActions = map[string]string{
 	"CreateOpenIDConnectProvider": "iam:TagOpenIDConnectProvider",
 }
 
+// accountWide are the operations of IAM that are about no user, role, policy or provider, but about
+// the account: they need permission on *.
+var accountWide = map[string]bool{
+	"ListOpenIDConnectProviders": true, "ListPolicies": true, "ListRoles": true, "ListUsers": true, "SimulateCustomPolicy": true,
+}
+
 // accountNeed returns the permission that an operation of IAM needs: its action on the user, role,
-// policy or provider that it names, on the caller's own user when it names none, and on * when
-// it lists or simulates.
+// policy or provider that it names, on the caller's own user when it may leave that out, and on *
+// when it is in accountWide. Another one that names nothing is refused.
 func (s *Service) accountNeed(ctx context.Context, p *Principal, op *api.Operation, req api.Request) (need, error) {
 	// Only a user or role needs a look into the store, for its path.
-	n := need{action: "iam:" + op.Name, arn: "*"}
+	n := need{action: "iam:" + op.Name}
 	var kind, name string
 	switch {
 	case req.Member("RoleName") != "":
@@ -36,11 +42,17 @@ func (s *Service) accountNeed(ctx context.Context, p *Principal, op *api.Operati
 	case op.Name == "CreateOpenIDConnectProvider":
 		n.arn = s.iamARN("oidc-provider/" + strings.TrimPrefix(req.Member("Url"), "https://"))
 		return n, nil
+	case accountWide[op.Name]:
+		n.arn = "*"
+		return n, nil
 	default:
 		for _, member := range [...]string{"PolicyArn", "OpenIDConnectProviderArn", "PolicySourceArn"} {
 			if arn := req.Member(member); arn != "" {
 				n.arn = arn
 			}
+		}
+		if n.arn == "" {
+			return n, noRule(op)
 		}
 		return n, nil
 	}

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/identity"
@@ -96,7 +97,7 @@ func makeRules() map[string]rule {
 }
 
 // needs appends everything that a call needs permission for, at least one thing. Its error is an
-// *api.Error, or a failure of the store.
+// *api.Error, a failure of the store, or that of an operation without a rule.
 func (s *Service) needs(ctx context.Context, list []need, p *Principal, op *api.Operation, req api.Request) ([]need, error) {
 	switch op.SigningName {
 	case "chime":
@@ -119,13 +120,19 @@ func (s *Service) needs(ctx context.Context, list []need, p *Principal, op *api.
 			return list, nil
 		}
 	}
-	return append(list, need{action: op.SigningName + ":" + op.Name, arn: "*"}), nil
+	return nil, noRule(op)
+}
+
+// noRule refuses an operation that nothing here knows: without a rule there is no permission that
+// could allow it.
+func noRule(op *api.Operation) error {
+	return fmt.Errorf("access: no rule says what %s of %s needs", op.Name, op.SigningName)
 }
 
 func (s *Service) chimeNeeds(list []need, op *api.Operation, req api.Request) ([]need, error) {
 	r, known := rules[op.Name]
 	if !known {
-		return append(list, need{action: "chime:" + op.Name, arn: "*"}), nil
+		return nil, noRule(op)
 	}
 	for _, at := range r.on {
 		if at == nothing {
@@ -141,6 +148,9 @@ func (s *Service) chimeNeeds(list []need, op *api.Operation, req api.Request) ([
 			continue
 		}
 		list = append(list, n)
+	}
+	if len(list) == 0 { // its rule is about members that it does not have
+		return nil, noRule(op)
 	}
 	return s.more(list, req), nil
 }

@@ -70,6 +70,8 @@ func members(w *servicetest.World, by string, kind messaging.ChannelMembershipTy
 
 func TestCreateChannelRefusals(t *testing.T) {
 	w := servicetest.New(t, "ann")
+	limits := channel.Limits{SubChannelsPerChannel: 1000, MembersPerSubChannel: 10_000}
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: limits})
 	w.AddChannel("ann", "taken")
 	id := func(s string) *string { return &s }
 	for name, tc := range map[string]struct {
@@ -322,7 +324,7 @@ func TestAHiddenMemberOfABatchLearnsOfItselfAlone(t *testing.T) {
 
 func TestABatchPassesOverWhoHasTooManyMemberships(t *testing.T) {
 	w := servicetest.New(t, "ann", "bob", "cy", "dee")
-	few := channel.DefaultLimits()
+	few := channel.Limits{}
 	few.MembershipsPerUser = 2
 	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: few})
 	w.AddChannel("bob", "b1")

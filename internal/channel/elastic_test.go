@@ -84,7 +84,7 @@ func TestElasticChannelBegins(t *testing.T) {
 
 func TestElasticChannelsHaveALimit(t *testing.T) {
 	w := servicetest.New(t, "ann")
-	one := channel.DefaultLimits()
+	one := channel.Limits{}
 	one.ElasticChannelsPerApp = 1
 	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: one})
 	w.AddChannel("ann", "c", servicetest.Elastic(2, 2, 1))

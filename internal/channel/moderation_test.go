@@ -124,7 +124,7 @@ func TestModeratorsComeAndGo(t *testing.T) {
 
 func TestModeratorsHaveALimit(t *testing.T) {
 	w := servicetest.New(t, "ann", "bob", "cy", "dee")
-	few := channel.DefaultLimits()
+	few := channel.Limits{}
 	few.ModeratorsPerChannel = 2
 	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: few})
 	w.AddChannel("ann", "c")

@@ -24,15 +24,6 @@ type Limits struct {
 	MembersPerSubChannel  int // that an elastic channel may ask for
 }
 
-// DefaultLimits are ten times those of AWS.
-func DefaultLimits() Limits {
-	return Limits{
-		ChannelsPerApp: 100_000_000, MembersPerChannel: 100_000,
-		MembershipsPerUser: 200_000, ModeratorsPerChannel: 10_000,
-		ElasticChannelsPerApp: 10, SubChannelsPerChannel: 1000, MembersPerSubChannel: 10_000,
-	}
-}
-
 // Options of a Service.
 type Options struct {
 	Store  store.Store

@@ -16,9 +16,6 @@ type Limits struct {
 	ProcessorsPerFlow int // the API takes three at most, whatever the limit
 }
 
-// DefaultLimits are ten times those of AWS.
-func DefaultLimits() Limits { return Limits{FlowsPerApp: 1000, ProcessorsPerFlow: 10} }
-
 // Options of a Service.
 type Options struct {
 	Store  store.Store

@@ -61,11 +61,6 @@ type Limits struct {
 	Endpoints    int // of one user
 }
 
-// DefaultLimits are ten times what AWS grants at first.
-func DefaultLimits() Limits {
-	return Limits{AppInstances: 1000, Users: 1_000_000, Admins: 1000, Endpoints: 100}
-}
-
 // Service answers the operations of the identity API. It is safe for concurrent use.
 type Service struct {
 	store  store.Store

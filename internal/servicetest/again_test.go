@@ -101,11 +101,11 @@ func TestAMemberIsAddedAgain(t *testing.T) {
 // TestAddingAHiddenMemberTellsNothing: a caller who may not see hidden members gets the answer that it
 // gets for a user who is no member, and nothing changes.
 func TestAddingAHiddenMemberTellsNothing(t *testing.T) {
-	full := channel.DefaultLimits()
+	full := channel.Limits{}
 	full.MembersPerChannel = 3
-	busy := channel.DefaultLimits()
+	busy := channel.Limits{}
 	busy.MembershipsPerUser = 1
-	for name, limits := range map[string]channel.Limits{"room for all": channel.DefaultLimits(), "a full channel": full, "users with as many as they may have": busy} {
+	for name, limits := range map[string]channel.Limits{"room for all": channel.Limits{}, "a full channel": full, "users with as many as they may have": busy} {
 		t.Run(name, func(t *testing.T) {
 			w := servicetest.New(t, "owner", "ann", "spy", "other")
 			w.AddChannel("owner", "c", func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users("ann") })

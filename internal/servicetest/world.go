@@ -80,13 +80,13 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	}
 	random := rand.New(rand.NewSource(1))
 	w.Random = random
-	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: channel.DefaultLimits()})
+	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
 	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
-	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: flow.DefaultLimits()})
+	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
 	w.Exports = stream.New(st, w.Site, w.Clock)
 	w.API = messagingAPI{channels: w.Channels, messages: w.Messages, flows: w.Flows, exports: w.Exports}
 	w.Identity = identity.New(identity.Options{
-		Store: st, Site: w.Site, Now: w.Clock, Random: random, Limits: identity.DefaultLimits(), Users: w.Channels,
+		Store: st, Site: w.Site, Now: w.Clock, Random: random, Users: w.Channels,
 	})
 	created, err := w.Identity.CreateAppInstance(context.Background(), &identityapi.CreateAppInstanceRequest{Name: "test", ClientRequestToken: w.Token()})
 	if err != nil {

@@ -49,17 +49,6 @@ const (
 	closed        // nothing is written any more; the reader may wait for the peer's close
 )
 
-// pongBudget is how many pings are answered at once between two visits of the sweeper. Past it
-// only the newest is answered, at the next visit (RFC 6455 section 5.5.3 allows that).
-const pongBudget = 64
-
-// Signs of life: the peer sent something since the last ping, and since the last probe.
-const (
-	sincePing uint32 = 1 << iota
-	sinceProbe
-	sinceBoth = sincePing | sinceProbe
-)
-
 // conn is one socket as the protocol sees it: the realtime.Transport of its session. Its link
 // moves the bytes.
 type conn struct {
@@ -141,30 +130,6 @@ func (c *conn) Ready() {
 // Close implements realtime.Transport.
 func (c *conn) Close(code int, reason string) {
 	c.shut(ending{causeHub, code, reason})
-}
-
-// Probe implements realtime.Transport. Probes are rare, so each has a timer.
-func (c *conn) Probe() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.phase == open {
-		c.heard.And(^sinceProbe)
-		c.say(ws.OpPing, nil)
-		time.AfterFunc(c.srv.opts.ProbeTimeout, c.probed)
-	}
-}
-
-func (c *conn) probed() {
-	c.mu.Lock()
-	session, gone := c.session, c.phase != open
-	c.mu.Unlock()
-	switch {
-	case gone:
-	case session == nil: // it is not read from before the hub is done with it
-		time.AfterFunc(c.srv.opts.ProbeTimeout, c.probed)
-	default:
-		session.Probed(c.heard.Load()&sinceProbe != 0)
-	}
 }
 
 // attach gives the connection its session.
@@ -289,24 +254,6 @@ func (c *conn) decode(d *decoder, p []byte) (goOn bool) {
 	return true
 }
 
-// pinged answers a ping.
-func (c *conn) pinged(payload []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.phase != open {
-		return
-	}
-	if c.pongs >= pongBudget {
-		if c.latePong == nil {
-			c.latePong = new([]byte)
-		}
-		*c.latePong = appendFrame((*c.latePong)[:0], ws.OpPong, payload)
-		return
-	}
-	c.pongs++
-	c.say(ws.OpPong, payload)
-}
-
 // say queues a control frame. The caller holds mu.
 func (c *conn) say(op ws.OpCode, payload []byte) {
 	if c.control == nil {
@@ -329,57 +276,6 @@ func (c *conn) closedByPeer(body []byte) (goOn bool) {
 		c.shut(ending{cause: causeClient, code: code})
 	}
 	return !over
-}
-
-// visit is called by the sweeper: it ends what has expired or is late and, when due, pings a
-// session. It
-// returns when the credentials expire.
-func (c *conn) visit(now time.Time, due, late bool) (expires time.Time) {
-	if late {
-		c.late()
-	}
-
-	c.mu.Lock()
-	if c.expires != 0 {
-		expires = c.srv.wheel.began.Add(time.Duration(c.expires) * time.Microsecond)
-	}
-	dead := false
-	var beats Session
-	if due && c.phase == open && c.session != nil {
-		dead, beats = !c.ping(), c.session
-	}
-	c.mu.Unlock()
-
-	if beats != nil && !dead {
-		beats.Beat() // not under mu: it may call Ready
-	}
-
-	switch {
-	case dead:
-		c.giveUp(causePingTimeout)
-	case !expires.IsZero() && !now.Before(expires):
-		c.shut(ending{causeExpired, codeGoingAway, "credentials expired"})
-	}
-	return expires
-}
-
-// ping sends a ping and an overdue pong. It reports false when too many pings stayed without
-// any sign of life. Anything that the peer sends is one, not only a pong.
-func (c *conn) ping() bool {
-	if c.heard.And(^sincePing)&sincePing != 0 {
-		c.missed = 0
-	}
-	if int(c.missed) >= c.srv.opts.MissedPings {
-		return false
-	}
-	c.missed++
-	c.pongs = 0
-	c.say(ws.OpPing, nil)
-	if c.latePong != nil {
-		*c.control = append(*c.control, *c.latePong...)
-		c.latePong = nil
-	}
-	return true
 }
 
 // finish is the end of the reader.
