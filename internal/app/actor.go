@@ -37,6 +37,7 @@ func run(ctx context.Context, actors []actor, log *slog.Logger) error {
 	for i, a := range actors {
 		group[i] = start(ctx, a, first)
 	}
+
 	var errs []error
 	select {
 	case <-ctx.Done():
@@ -47,6 +48,8 @@ func run(ctx context.Context, actors []actor, log *slog.Logger) error {
 		}
 		log.Error("stopping, because a part failed", "part", r.name, "error", r.err)
 	}
+
+	// In reverse order, so that no part misses one that it uses.
 	for _, r := range slices.Backward(group) {
 		if err := r.end(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", r.name, err))

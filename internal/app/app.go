@@ -27,7 +27,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store/pebble"
 )
 
-// Deps is what a node takes from outside besides its settings. Zero values mean no log, the
+// Deps is what a node takes from outside in addition to its settings. Zero values mean no log, the
 // machine's clock and crypto/rand.
 type Deps struct {
 	Log     *slog.Logger
@@ -36,7 +36,7 @@ type Deps struct {
 	Version string    // of the program, for metrics
 	// Wait waits for a time, or until ctx ends; nil uses a timer.
 	Wait func(ctx context.Context, d time.Duration)
-	// Decorate puts something between the services and the engine; nil puts nothing there.
+	// Decorate returns what stands between the services and the engine; nil changes nothing.
 	Decorate func(store.Store) store.Store
 }
 
@@ -70,7 +70,7 @@ type App struct {
 	serving   atomic.Bool
 }
 
-// New builds a node up to the point where it only has to be run. The ports are taken, but
+// New builds a node that is ready to run. The ports are taken, but
 // clients wait until Run.
 func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 	if deps.Log == nil {
@@ -85,8 +85,11 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 	if deps.Random == nil {
 		deps.Random = rand.Reader
 	}
+
 	a := &App{cfg: cfg, loaded: cfg, deps: deps, registry: ops.NewRegistry(deps.Version), ready: make(chan struct{})}
 	a.files = descriptors.Divide(descriptors.Limit())
+
+	// What an earlier step has opened is closed when a later one fails.
 	for _, step := range []func(context.Context) error{
 		a.openPorts, a.openStore, a.openCertificate, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
 	} {
@@ -153,11 +156,13 @@ func (a *App) EraseRemoved(ctx context.Context) error { return a.services.cleane
 // opened notes what is to be closed, after all that is opened later.
 func (a *App) opened(closer func() error) { a.closers = append(a.closers, closer) }
 
+// openStore opens the data folder and the engine in it.
 func (a *App) openStore(ctx context.Context) (err error) {
 	if a.data, err = datadir.Open(a.cfg.Data, a.cfg.Fresh); err != nil {
 		return err
 	}
 	a.opened(a.data.Close)
+
 	if err := a.keepSite(ctx); err != nil {
 		return err
 	}
@@ -166,15 +171,18 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+
 	a.opened(a.engine.Close)
 	if a.store = a.engine; a.deps.Decorate != nil {
 		a.store = a.deps.Decorate(a.engine)
 	}
+
 	a.readiness.Add("store", func(ctx context.Context) error { return a.engine.Stats().Refusal })
 	a.registry.MustRegister(sampler(a.sampleStore))
 	return nil
 }
 
+// openPorts takes the ports, so that a taken one is reported before anything else happens.
 func (a *App) openPorts(ctx context.Context) (err error) {
 	if a.publicListener, err = a.listen(ctx, "listen", a.cfg.Listen); err != nil {
 		return err
@@ -184,6 +192,7 @@ func (a *App) openPorts(ctx context.Context) (err error) {
 			return err
 		}
 	}
+
 	a.publicHost = a.cfg.PublicHost
 	if a.publicHost == "" {
 		_, port, err := net.SplitHostPort(a.Addr())

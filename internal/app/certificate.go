@@ -14,13 +14,13 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/localca"
 )
 
-// The certificate is looked at now and then, and its end announced in time.
+// The certificate is checked periodically, and its end announced in time.
 const (
 	certificateCheck = 24 * time.Hour
 	expiresSoon      = 14 * 24 * time.Hour
 )
 
-// openCertificate is the setting's certificate, or one of the local CA.
+// openCertificate opens the setting's certificate, or one of the local CA.
 func (a *App) openCertificate(context.Context) (err error) {
 	if a.cfg.TLSCert != "" {
 		if a.ownCertificate, err = certfile.Open(a.cfg.TLSCert, a.cfg.TLSKey, a.deps.Log); err != nil {
@@ -37,6 +37,7 @@ func (a *App) openCertificate(context.Context) (err error) {
 		}
 		a.getCertificate = a.authority.GetCertificate
 	}
+
 	a.actors = append(a.actors, actor{name: "certificate check", run: a.checkCertificates, patience: stopPatience})
 	a.registry.MustRegister(sampler(a.sampleCertificate))
 	return nil
@@ -90,6 +91,7 @@ func certificateWarnings(pair *tls.Certificate, publicHost string, now time.Time
 	case left < expiresSoon:
 		warnings = append(warnings, fmt.Sprintf("it expires in %d days", int(left.Hours()/24)))
 	}
+
 	host, _, err := net.SplitHostPort(publicHost)
 	if err != nil {
 		host = strings.Trim(publicHost, "[]")
@@ -100,7 +102,7 @@ func certificateWarnings(pair *tls.Certificate, publicHost string, now time.Time
 	return warnings
 }
 
-// certifiedHosts are the names, besides those of the machine itself, that clients use.
+// certifiedHosts are the names that clients use, apart from those of the machine itself.
 func (a *App) certifiedHosts() []string {
 	var hosts []string
 	for _, address := range []string{a.publicHost, a.Addr()} {

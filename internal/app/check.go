@@ -13,10 +13,13 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 )
 
-// Check tells what would keep New from building a node with the settings: ports that are taken, a data
-// folder that cannot be used, a certificate that cannot be read. warnings are what would not. It takes
+// Check reports what would keep New from building a node with the settings: ports that are taken, a
+// data
+// folder that cannot be used, a certificate that cannot be read. warnings are what would not. It
+// takes
 // nothing and changes nothing. Whether the root secret opens the stored keys only a start shows.
 func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []error, warnings []string) {
+	// Each check goes on after a fault, so that all are reported together.
 	probe := &App{cfg: cfg, deps: Deps{Log: slog.New(slog.DiscardHandler)}}
 	for _, port := range [][2]string{{"listen", cfg.Listen}, {"ops-listen", cfg.OpsListen}} {
 		if port[1] == "" {
@@ -29,11 +32,13 @@ func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []erro
 	if err := probe.Close(); err != nil {
 		faults = append(faults, err)
 	}
+
 	if err := datadir.Check(cfg.Data); err != nil {
 		faults = append(faults, err)
 	} else if err := datadir.CheckSite(cfg.Data, datadir.Site{Region: cfg.Region, Account: cfg.Account}); err != nil && !cfg.Fresh {
 		faults = append(faults, err)
 	}
+
 	if cfg.TLSCert == "" {
 		return faults, warnings
 	}
@@ -41,6 +46,8 @@ func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []erro
 	if err != nil {
 		return append(faults, err), warnings
 	}
+
+	// A certificate that clients refuse keeps no node from starting.
 	var pair *tls.Certificate
 	if pair, err = own.GetCertificate(nil); err != nil {
 		return append(faults, err), warnings
@@ -51,7 +58,8 @@ func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []erro
 	return faults, warnings
 }
 
-// keepSite refuses data of another region or account. Data that does not tell adopts the present ones.
+// keepSite refuses data of another region or account. Data that has none recorded adopts the
+// present ones.
 func (a *App) keepSite(context.Context) error {
 	site := datadir.Site{Region: a.cfg.Region, Account: a.cfg.Account}
 	if !a.cfg.Fresh {

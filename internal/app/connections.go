@@ -19,10 +19,13 @@ const refusalTimeout = 100 * time.Millisecond
 // tooMany is answered to a connection that is one too many, before anything is read of it.
 const tooMany = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\ntoo many connections\n"
 
-// connections are those of the public port, no more than a bound. When it is reached the one on which
-// nothing has been asked for the longest time makes room: first a client's that has sent nothing at
-// all, then one that is kept alive between requests, which every client opens again by itself. Requests
-// under way and WebSockets are never ended for others; when there is nothing else the new
+// connections are those of the public port, no more than a bound. When it is reached, the
+// connection that
+// has been without a request for the longest time makes room: first a client's that has sent
+// nothing at
+// all, then one that is kept alive between requests, which every client opens again by itself.
+// Requests
+// under way and WebSockets are never ended for new ones; when only those are left the new
 // connection is refused.
 type connections struct {
 	most    int        // zero is no bound
@@ -33,12 +36,13 @@ type connections struct {
 	mu               sync.Mutex
 	open             int                        // connections that the server knows
 	fresh, idle      list.List                  // of net.Conn, the oldest first
-	place            map[net.Conn]*list.Element // in one of both
+	element          map[net.Conn]*list.Element // its element of fresh or idle
 	leaving          map[net.Conn]struct{}      // evicted, and not counted in open any more
 	evicted, refused uint64
 }
 
-// mostConnections is the bound of the setting, or what the process's limit of files has room for beside
+// mostConnections is the bound of the setting, or what the process's limit of files allows apart
+// from
 // the store.
 func mostConnections(setting int, files descriptors.Share) int {
 	if setting > 0 || files.Connections == 0 {
@@ -55,12 +59,12 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		c.open++
-		c.place[conn] = c.fresh.PushBack(conn)
+		c.element[conn] = c.fresh.PushBack(conn)
 	case http.StateIdle:
 		if _, evicted := c.leaving[conn]; evicted {
 			return
 		}
-		c.place[conn] = c.idle.PushBack(conn)
+		c.element[conn] = c.idle.PushBack(conn)
 	case http.StateHijacked, http.StateClosed:
 		if _, counted := c.leaving[conn]; counted {
 			delete(c.leaving, conn)
@@ -72,10 +76,10 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 
 // forget takes a connection off the lists. The caller holds mu.
 func (c *connections) forget(conn net.Conn) {
-	if at := c.place[conn]; at != nil {
+	if at := c.element[conn]; at != nil {
 		c.fresh.Remove(at)
 		c.idle.Remove(at)
-		delete(c.place, conn)
+		delete(c.element, conn)
 	}
 }
 
@@ -84,12 +88,15 @@ func (c *connections) admit() bool {
 	if c.most == 0 {
 		return true
 	}
+
 	sockets := c.sockets()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open+sockets < c.most {
 		return true
 	}
+
+	// The oldest one without a request goes: first one that never had any.
 	oldest := c.fresh.Front()
 	if oldest == nil {
 		oldest = c.idle.Front()
@@ -98,16 +105,17 @@ func (c *connections) admit() bool {
 		c.refused++
 		return false
 	}
+
 	conn := oldest.Value.(net.Conn)
 	c.forget(conn)
 	c.leaving[conn] = struct{}{}
 	c.open--
 	c.evicted++
-	go conn.Close() // of TLS it writes a goodbye
+	go conn.Close() // TLS writes its end of data
 	return true
 }
 
-// closeFresh ends the connections on which nothing has been asked: http.Server would wait seconds for
+// closeFresh ends the connections that never had a request: http.Server would wait seconds for
 // those that browsers open in advance.
 func (c *connections) closeFresh() {
 	c.mu.Lock()

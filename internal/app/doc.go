@@ -5,9 +5,9 @@
 // It promises:
 //
 //   - New fails, and leaves nothing behind, when the node could not serve: a port is taken, the
-//     data folder belongs to somebody else, a certificate cannot be read.
+//     data folder is in use or not Carillon's, a certificate cannot be read.
 //   - Run returns when its context ends or a part fails. Either way the parts stop in the
 //     reverse order of their start, each bounded in time: nothing is accepted any more, sockets
-//     are told, requests under way are answered, and the store is closed last.
+//     get a close frame, requests under way are answered, and the store is closed last.
 //   - Nothing is global: several nodes run in one process, as tests do.
 package app

@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// isInUse reports whether a port could not be taken because somebody has it.
+// isInUse reports whether a port could not be taken because another socket has it.
 func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

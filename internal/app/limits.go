@@ -28,7 +28,7 @@ func flowLimits(l config.Limits) flow.Limits {
 	return flow.Limits{FlowsPerApp: l.Flows, ProcessorsPerFlow: l.Processors}
 }
 
-// buildLimiter makes the keeper of the rates, nil when all are off.
+// buildLimiter returns the limiter of the rates, nil when all are off.
 func (a *App) buildLimiter() (*throttle.Limiter, error) {
 	site := chime.Site{Region: a.cfg.Region, Account: a.cfg.Account}
 	return throttle.New(throttle.Options{
@@ -36,7 +36,7 @@ func (a *App) buildLimiter() (*throttle.Limiter, error) {
 		Elastic: func(ctx context.Context, channelARN string) bool {
 			res, err := site.ParseKind("ChannelArn", channelARN, chime.KindChannel)
 			if err != nil {
-				return false // the service will say so
+				return false // the service will refuse it
 			}
 			var elastic bool
 			err = a.store.View(ctx, res.App, func(r store.Reader) error {

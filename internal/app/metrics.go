@@ -30,8 +30,9 @@ func (a *App) countRequests() func(operation string, status int, took time.Durat
 	}
 }
 
-// countRefusals makes the metric of requests that were refused for who sent them, and what feeds it
-// for each transport. Steps and codes are small closed sets.
+// countRefusals returns, for each transport, the counter of requests that were refused because of
+// their
+// caller. Steps and codes are small closed sets.
 func (a *App) countRefusals() func(transport string) func(step, code string) {
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_auth_refusals_total",
@@ -54,13 +55,13 @@ func (a *App) keepFiles(port net.Listener) net.Listener {
 	return &descriptors.Listener{Listener: port, Most: a.files.Connections, Refused: refused.Inc}
 }
 
-// sampler is a collector that reads a part's counters whenever metrics are asked for.
+// sampler is a collector that reads a part's counters whenever metrics are collected.
 type sampler func(gauge, counter sample)
 
 // sample reports one value; labels are names and values in turn.
 type sample func(name, help string, value float64, labels ...string)
 
-// Describe tells nothing, so the registry checks the metrics when they are collected.
+// Describe sends nothing, so the registry checks the metrics when they are collected.
 func (sampler) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.

@@ -21,11 +21,12 @@ func (a *App) buildOps(context.Context) error {
 		a.deps.Log.Warn("the operations port is open to other machines and asks for no password: metrics, profiles and the command line can be read",
 			"address", a.OpsAddr(), "setting", "ops-listen")
 	}
+
 	server := &http.Server{
 		Handler: guardOps(ops.OpsHandler(a.registry, &a.readiness), local), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
 	}
-	// First to start and last to stop, so that it tells of the stop.
+	// First to start and last to stop, so that it reports the stop.
 	a.actors = append([]actor{{
 		name: "operations port", patience: stopPatience,
 		run: func(context.Context) error { return serve(server, a.opsListener) },

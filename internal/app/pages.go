@@ -13,18 +13,19 @@ import (
 	"github.com/carillon-chat/carillon/internal/ops"
 )
 
-// logInterval lies between two log lines whose number strangers decide.
+// logInterval lies between two log lines of a kind whose number the clients decide.
 const logInterval = time.Second
 
-// help names the way out to those who may change settings.
+// help names the setting that would allow the page.
 var help = map[browser.Reason]string{
 	browser.ForeignHost:   "public-host adds a name; with keys of one's own, or random-keys, every name is answered",
 	browser.ForeignOrigin: "allowed-origins names the origins that may",
 	browser.ForeignSite:   "allowed-origins names the origins that may",
 }
 
-// guardPages refuses what web pages that are not allowed make browsers send, before anything else
-// looks at it.
+// guardPages refuses what web pages that are not allowed make browsers send, before any other
+// handler
+// sees it.
 func (a *App) guardPages(next http.Handler) http.Handler {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_page_refusals_total",
@@ -32,17 +33,19 @@ func (a *App) guardPages(next http.Handler) http.Handler {
 	}, []string{"reason"})
 	a.registry.MustRegister(refused)
 	lines := ops.NewSampler(logInterval, a.deps.Now)
+
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := a.pages.Check(r)
 		if err == nil {
 			next.ServeHTTP(w, r)
 			return
 		}
+
 		var refusal *browser.Refusal
 		errors.As(err, &refusal)
 		refusal.Answer.Message += "; " + help[refusal.Reason]
 		refused.WithLabelValues(string(refusal.Reason)).Inc()
-		if omitted, ok := lines.Sample(); ok { // the page's developer sees nothing but a failure
+		if omitted, ok := lines.Sample(); ok { // the page's developer sees only a failure
 			a.deps.Log.Warn("refused a web page", slog.String("why", refusal.Answer.Message), slog.Uint64("omitted", omitted))
 		}
 		writeRefusal(w, r, refusal)

@@ -34,7 +34,9 @@ const (
 	stopPatience = 5 * time.Second
 )
 
+// buildPublic builds the public port: sockets, REST and pages behind the guards of the connection.
 func (a *App) buildPublic(ctx context.Context) error {
+	// The transport of sockets counts its own connections.
 	refused := a.countRefusals()
 	guard := &wsconn.Guard{Gate: a.services.access, Secure: isSecure, Now: a.deps.Now, Refused: refused("websocket")}
 	sockets := wsconn.New(wsconn.Options{
@@ -46,6 +48,8 @@ func (a *App) buildPublic(ctx context.Context) error {
 		ClientFrames: a.cfg.WSClientFrames, ClientBytes: int(a.cfg.WSClientBytes),
 	})
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
+
+	// Requests pass the guard of pages, the router, and the proxies that are believed.
 	a.pages = browser.New(browser.Options{
 		Origins: a.cfg.AllowedOrigins, Loopback: a.cfg.HasDevKeys(), Hosts: []string{a.publicHost, a.Addr()}, Links: true,
 	})
@@ -61,10 +65,12 @@ func (a *App) buildPublic(ctx context.Context) error {
 		Networks: networks, Header: a.cfg.ProxyHeader, Protocol: a.cfg.ProxyProtocol, Timeout: headerTimeout,
 		Now: a.deps.Now, Log: a.deps.Log,
 	})
+
+	// Connections are bounded before anything is read from them.
 	conns := &connections{
 		most: mostConnections(a.cfg.MaxConnections, a.files), sockets: func() int { return sockets.Stats().Open },
 		lines: ops.NewSampler(logInterval, a.deps.Now), log: a.deps.Log,
-		place: map[net.Conn]*list.Element{}, leaving: map[net.Conn]struct{}{},
+		element: map[net.Conn]*list.Element{}, leaving: map[net.Conn]struct{}{},
 	}
 	a.registry.MustRegister(sampler(conns.sample))
 	front := &publicPort{sockets: sockets, conns: conns, server: &http.Server{
@@ -75,6 +81,8 @@ func (a *App) buildPublic(ctx context.Context) error {
 	front.server.ConnState = conns.track
 	front.server.ConnContext = withConn
 	listener := bothtls.NewListener(proxies.Listener(bounded{a.keepFiles(a.publicListener), conns}), a.tlsConfig())
+
+	// Readiness goes first at a stop, so that load balancers send no new clients.
 	a.readiness.Add("public port", func(context.Context) error {
 		if !a.serving.Load() {
 			return errors.New("starting or stopping")
@@ -85,7 +93,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		name: "public port", patience: a.cfg.ShutdownDelay + a.cfg.DrainTimeout,
 		run: func(context.Context) error { return serve(front.server, listener) },
 		stop: func(ctx context.Context) error {
-			a.serving.Store(false) // load balancers learn it, and everything is served as before
+			a.serving.Store(false) // load balancers see it, and everything is served as before
 			a.deps.Wait(ctx, a.cfg.ShutdownDelay)
 			return front.stop(ctx)
 		},
@@ -103,10 +111,11 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// connKey leads from a request to its connection: net/http knows TLS only where it made it itself.
+// connKey leads from a request to its connection: net/http knows of TLS only where it made it
+// itself.
 type connKey struct{}
 
-// link is a connection with what tells whether the client uses TLS, kept here because a WebSocket's
+// link is a connection with what knows whether the client uses TLS, kept here because a WebSocket's
 // engine takes the connection to pieces.
 type link struct {
 	both  *bothtls.Conn
@@ -144,9 +153,12 @@ func (a *App) router(sockets http.Handler, refused func(step, code string)) (htt
 		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(), Bodies: bodies, Presigned: a.cfg.PresignedREST,
 		PageKey: &pageKey, Refused: refused, AccessLog: a.cfg.AccessLog,
 	})
+
 	if err != nil {
 		return nil, err
 	}
+
+	// The console gets seeded data only in dev mode.
 	options := console.Options{
 		PublicHost: a.publicHost, Hosts: a.ownHosts(), Explainer: a.services.access, Secure: isSecure, Log: a.deps.Log,
 		Version: a.deps.Version,
@@ -159,6 +171,7 @@ func (a *App) router(sockets http.Handler, refused func(step, code string)) (htt
 	if err != nil {
 		return nil, err
 	}
+
 	return endChunked(a.guardPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.EscapedPath(); {
 		case console.IsVisit(r):
@@ -185,7 +198,7 @@ func endChunked(next http.Handler) http.Handler {
 	})
 }
 
-// ownHosts are the host[:port] that a browser may know this port by.
+// ownHosts are the host[:port] that a browser may use for this port.
 func (a *App) ownHosts() []string {
 	host, port, _ := net.SplitHostPort(a.Addr()) // an address of the network's own has both
 	hosts := []string{a.publicHost}
@@ -204,22 +217,22 @@ type publicPort struct {
 	conns   *connections
 }
 
-// stop accepts nothing more, tells every socket that the server restarts, and waits for the
+// stop accepts nothing more, closes every socket with a restart's code, and waits for the
 // requests under way; when ctx ends it cuts off what is left.
 func (p *publicPort) stop(ctx context.Context) error {
-	told := make(chan error, 1)
+	closed := make(chan error, 1)
 	p.server.RegisterOnShutdown(func() { // runs once the listener is closed
 		p.conns.closeFresh()
-		told <- p.sockets.Shutdown(ctx, realtime.CloseRestart, "the server restarts")
+		closed <- p.sockets.Shutdown(ctx, realtime.CloseRestart, "the server restarts")
 	})
 	err := p.server.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, p.server.Close())
 	}
-	return errors.Join(err, <-told)
+	return errors.Join(err, <-closed)
 }
 
-// serve runs a server until it is shut down, which is no error.
+// serve runs a server until it is shut down, for which it returns nil.
 func serve(server *http.Server, listener net.Listener) error {
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -10,10 +10,12 @@ import (
 var reloadable = []string{"tls-cert", "tls-key", "allowed-origins", "log-level"}
 
 // Reload puts those of the settings in force that can change while the node runs, and reads the
-// certificate's files again. It names the settings that changed and need a restart. When there is an
-// error nothing has changed. It is not to be called twice at a time.
+// certificate's files again. It names the settings that changed and need a restart. When there is
+// an
+// error nothing has changed. It must not be called concurrently.
 func (a *App) Reload(cfg config.Config) (restart []string, err error) {
 	restart = slices.DeleteFunc(config.Changed(&a.loaded, &cfg), func(key string) bool { return slices.Contains(reloadable, key) })
+
 	switch own := a.ownCertificate != nil; {
 	case own && cfg.TLSCert != "":
 		if err := a.ownCertificate.Reload(cfg.TLSCert, cfg.TLSKey); err != nil {
@@ -23,6 +25,7 @@ func (a *App) Reload(cfg config.Config) (restart []string, err error) {
 	case own != (cfg.TLSCert != ""):
 		restart = append(restart, "tls-cert") // between a certificate of one's own and the local CA
 	}
+
 	a.pages.Allow(cfg.AllowedOrigins)
 	return restart, nil
 }

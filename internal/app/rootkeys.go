@@ -8,12 +8,13 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 )
 
-// chooseKeys puts the data folder's own root keys in the place of the published ones when they are
-// asked for, and makes them at the first time.
+// chooseKeys replaces the published root keys by the data folder's own when the settings say so,
+// and makes them at the first time.
 func (a *App) chooseKeys(context.Context) error {
 	if a.cfg.Mode != config.Dev {
 		return nil
 	}
+
 	keys, err := a.data.RootKeys()
 	switch {
 	case a.cfg.HasDevKeys() && a.cfg.Fresh:
@@ -25,9 +26,11 @@ func (a *App) chooseKeys(context.Context) error {
 	case errors.Is(err, datadir.ErrNoRootKeys):
 		keys, err = a.data.MakeRootKeys(a.deps.Random)
 	}
+
 	if err != nil {
 		return err
 	}
+
 	a.cfg.RootAccessKeyID, a.cfg.RootSecretAccessKey = keys.AccessKeyID, config.NewSecret(keys.SecretAccessKey)
 	if a.cfg.RootSecretAccessKeyPrevious.IsZero() { // the folder may have been used with the published keys
 		a.cfg.RootSecretAccessKeyPrevious = config.NewSecret(config.DevSecretAccessKey)

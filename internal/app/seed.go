@@ -23,7 +23,8 @@ const (
 	seedRole        = "dev"
 )
 
-// seedTrust lets whoever the account allows assume the role of dev mode; seedPolicy is what the
+// seedTrust lets every principal that the account allows assume the role of dev mode; seedPolicy is
+// what the
 // role may do.
 const (
 	seedTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},` +
@@ -41,8 +42,8 @@ type Seeded struct {
 	RoleARN        string
 }
 
-// seed provides the app instance, users, channel and role of dev mode through the services. What is
-// there already is left as it is, also when somebody changed it.
+// seed provides the app instance, users, channel and role of dev mode through the services. What
+// exists already is left as it is, also when it was changed.
 func (a *App) seed(ctx context.Context) error {
 	if a.cfg.Mode != config.Dev {
 		return nil
@@ -74,6 +75,7 @@ func (d *Seeded) app(ctx context.Context, s *services) error {
 		}
 		request.NextToken = &page.NextToken
 	}
+
 	made, err := s.identity.CreateAppInstance(ctx, &identityapi.CreateAppInstanceRequest{Name: seedApp})
 	if err != nil {
 		return err
@@ -87,6 +89,7 @@ func (d *Seeded) users(ctx context.Context, s *services) error {
 	if err != nil {
 		return err
 	}
+
 	for _, user := range seedUsers {
 		arn := s.site.RefARN(app.App, chime.UserRef(user.id))
 		d.UserARNs = append(d.UserARNs, arn)
@@ -94,6 +97,7 @@ func (d *Seeded) users(ctx context.Context, s *services) error {
 		if err == nil {
 			continue
 		}
+
 		_, err = s.identity.CreateAppInstanceUser(ctx, &identityapi.CreateAppInstanceUserRequest{
 			AppInstanceARN: d.AppInstanceARN, AppInstanceUserID: user.id, Name: user.name,
 		})
@@ -109,12 +113,14 @@ func (d *Seeded) channel(ctx context.Context, s *services) error {
 	if err != nil {
 		return err
 	}
+
 	id := seedChannel
 	d.ChannelARN = s.site.ChannelARN(app.App, id)
 	_, err = s.channels.DescribeChannel(ctx, &messaging.DescribeChannelRequest{ChannelARN: d.ChannelARN, ChimeBearer: d.UserARNs[0]})
 	if err == nil {
 		return nil
 	}
+
 	_, err = s.channels.CreateChannel(ctx, &messaging.CreateChannelRequest{
 		AppInstanceARN: d.AppInstanceARN, ChannelID: &id, Name: seedChannelName,
 		Mode: messaging.ChannelModeUnrestricted, Privacy: messaging.ChannelPrivacyPublic,
@@ -149,7 +155,7 @@ func isConflict(err error) bool {
 	return errors.As(err, &answer) && (answer.Type == api.ConflictException.Type || answer.Type == iam.EntityAlreadyExistsException.Type)
 }
 
-// devConsole tells the chat page about the seeded app instance.
+// devConsole gives the chat page access to the seeded app instance.
 type devConsole struct {
 	*services
 	appARN string
@@ -182,6 +188,7 @@ func (c devConsole) IssueCredentials(ctx context.Context, userID string, duratio
 	if err != nil {
 		return console.Credentials{}, err
 	}
+
 	ref := chime.UserRef(userID)
 	described, err := c.identity.DescribeAppInstanceUser(ctx, &identityapi.DescribeAppInstanceUserRequest{
 		AppInstanceUserARN: c.site.RefARN(app.App, ref),
@@ -189,10 +196,12 @@ func (c devConsole) IssueCredentials(ctx context.Context, userID string, duratio
 	if err != nil {
 		return console.Credentials{}, err
 	}
+
 	issued, err := c.access.IssueUserCredentials(ctx, app.App, ref, duration)
 	if err != nil {
 		return console.Credentials{}, err
 	}
+
 	user := described.AppInstanceUser
 	return console.Credentials{
 		User:        console.User{ID: userID, Name: user.Name, ARN: user.AppInstanceUserARN},

@@ -61,6 +61,7 @@ type services struct {
 }
 
 func (a *App) buildServices(ctx context.Context) (err error) {
+	// What several services share.
 	cfg, now, random := a.cfg, a.deps.Now, a.deps.Random
 	site := chime.Site{Region: cfg.Region, Account: cfg.Account}
 	clock, err := store.OpenClock(ctx, a.store)
@@ -69,6 +70,8 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 	tokens := idempotency.Tokens{Window: cfg.TokenWindow, Clock: clock}
 	s := &services{site: site}
+
+	// Keys and the gate come first: the other services act for callers that it let in.
 	s.keyring, err = keyring.Open(ctx, keyring.Options{
 		Store: a.store, RootSecret: cfg.RootSecretAccessKey.Reveal(), Previous: cfg.RootSecretAccessKeyPrevious.Reveal(),
 		Clock: clock, Now: now, Random: random,
@@ -91,6 +94,8 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.federate(a); err != nil {
 		return err
 	}
+
+	// The services of the product.
 	s.channels = channel.New(channel.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), Tokens: tokens,
 	})
@@ -107,6 +112,8 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Limits: identityLimits(cfg.Limits), Users: s.channels,
 	})
 	s.tags = identity.NewMessagingTags(a.store, site)
+
+	// What goes to sockets: the hub delivers, and reads what the services above have.
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
 	counter := unread.NewCounter(s.channels, s.messages)
 	s.details = prefetch.New(a.store, s.channels, s.messages, counter)
@@ -120,11 +127,15 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
 	s.extras.Use(s.hub)
+
 	if s.limiter, err = a.buildLimiter(); err != nil {
 		return err
 	}
+
 	a.services = s
 	a.registry.MustRegister(sampler(a.sampleHub))
+
+	// What a former run left undone waits while the disk is full; everything else works.
 	cleaning := retention.Options{
 		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
 		Eraser: a.engine, EraseWithin: cfg.EraseWithin,
@@ -144,7 +155,7 @@ func (s *services) resume(ctx context.Context) error {
 	return errors.Join(s.account.Resume(ctx), s.identity.Resume(ctx), s.channels.Resume(ctx))
 }
 
-// accountCaller is who calls IAM, as far as IAM knows such people.
+// accountCaller returns the caller of IAM, as far as it is a user or the root.
 func accountCaller(ctx context.Context) iam.Caller {
 	p, ok := access.PrincipalFrom(ctx)
 	switch {
@@ -175,11 +186,11 @@ func (s *services) federate(a *App) error {
 	return nil
 }
 
-// forget makes everybody who remembers something of the account read it again.
+// forget makes every cache of the account read it again.
 func (s *services) forget() {
 	s.access.Forget()
 	s.cognito.Forget()
-	s.hub.AccountChanged() // last: it asks access
+	s.hub.AccountChanged() // last: it calls access
 }
 
 // addBackground adds the actors that work on the log.

@@ -7,7 +7,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 )
 
-// removing are the operations that are answered when nothing hands out any more what they removed:
+// removing are the operations that are answered when nothing delivers any more what they removed:
 // not before the hub knows of the removal.
 var removing = []string{
 	"RedactChannelMessage", "DeleteChannelMessage", "DeleteChannel", "PutAppInstanceRetentionSettings", "DeleteAppInstance",

@@ -38,7 +38,7 @@ func knownActions() []string {
 	return slices.Compact(actions)
 }
 
-// unknownActions is an error when one of the actions is none that the server knows.
+// unknownActions returns an error when the server knows none of the names of one of the actions.
 func unknownActions(asked []string) error {
 	known := knownActions()
 	var faults []error

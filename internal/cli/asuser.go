@@ -33,6 +33,8 @@ func (p Program) open(ctx context.Context, a *asUser) (server, *client.Client, e
 	if err != nil {
 		return s, nil, err
 	}
+
+	// An id alone is completed by the app instance.
 	if !strings.HasPrefix(a.user, "arn:") {
 		c, err := s.client("")
 		if err != nil {
@@ -45,6 +47,7 @@ func (p Program) open(ctx context.Context, a *asUser) (server, *client.Client, e
 		}
 		a.user = app + "/user/" + a.user
 	}
+
 	c, err := s.client(a.user)
 	return s, c, err
 }

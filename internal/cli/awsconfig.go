@@ -23,13 +23,14 @@ func (p Program) lookup(name string) (value string) {
 }
 
 // overAWS completes a layer with what AWS's own tools would take from the environment. Its profile
-// is read only for keys that nothing above it has.
+// is read only for keys that no layer above it has.
 func (p Program) overAWS(l layer) (layer, error) {
 	variables := layer{
 		endpoint: firstOf(p.lookup, "AWS_ENDPOINT_URL_CHIME_SDK_MESSAGING", "AWS_ENDPOINT_URL"),
 		region:   firstOf(p.lookup, "AWS_REGION", "AWS_DEFAULT_REGION"),
 		caCert:   p.lookup("AWS_CA_BUNDLE"),
 	}
+
 	if id := p.lookup("AWS_ACCESS_KEY_ID"); id != "" {
 		variables.source = "the key of AWS_ACCESS_KEY_ID"
 		variables.keys = client.Credentials{
@@ -39,6 +40,7 @@ func (p Program) overAWS(l layer) (layer, error) {
 			return l, errors.New("AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not; --dev takes the keys of carillon dev")
 		}
 	}
+
 	if l = l.over(variables); l.keys.AccessKeyID != "" || p.lookup("AWS_PROFILE") == "" {
 		return l, nil
 	}
@@ -57,6 +59,7 @@ func (p Program) awsProfile(name string) (layer, error) {
 		if path == "" {
 			path = filepath.Join(home, ".aws", file.usual)
 		}
+
 		sections := []string{file.section}
 		if name == "default" {
 			sections = append(sections, name)
@@ -65,10 +68,12 @@ func (p Program) awsProfile(name string) (layer, error) {
 			return layer{}, fmt.Errorf("profile %q: %w", name, err)
 		}
 	}
+
 	if values["aws_access_key_id"] == "" || values["aws_secret_access_key"] == "" {
 		return layer{}, fmt.Errorf("profile %q has no aws_access_key_id and aws_secret_access_key; "+
 			"`aws configure export-credentials --format env` makes keys of other profiles, --dev takes those of carillon dev", name)
 	}
+
 	return layer{
 		endpoint: values["endpoint_url"], region: values["region"], caCert: values["ca_bundle"], source: fmt.Sprintf("the profile %q", name),
 		keys: client.Credentials{
@@ -85,6 +90,7 @@ func readSection(path string, sections []string, values map[string]string) error
 		return err
 	}
 	defer file.Close()
+
 	in := false
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
@@ -97,6 +103,7 @@ func readSection(path string, sections []string, values map[string]string) error
 			}
 			continue
 		}
+
 		key, value, found := strings.Cut(line, "=")
 		if !in || !found || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") || strings.HasPrefix(lines.Text(), " ") {
 			continue

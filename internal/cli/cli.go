@@ -1,5 +1,5 @@
-// Package cli is the command line: it reads settings, starts the node and tells people what
-// they need to know. Run is the whole program; it leaves nothing behind when it returns.
+// Package cli is the command line: it reads settings, starts the node and prints what its users
+// need to know. Run is the whole program; it leaves nothing behind when it returns.
 package cli
 
 import (
@@ -24,7 +24,7 @@ const (
 	exitUsage = 2
 )
 
-// Program is what a run of the command line has to do with the world outside.
+// Program is a run of the command line with its connections to the world outside.
 type Program struct {
 	Args    []string // without the program's name
 	Environ []string // "NAME=value"
@@ -32,17 +32,18 @@ type Program struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string
-	// Hangups begins to catch the wish of the operator that settings are read again (SIGHUP), until
-	// stop; nil catches none. Only a node asks for them: other commands end by the signal.
+	// Hangups begins to catch the operator's signal to read the settings again (SIGHUP), until
+	// stop; nil catches none. Only a node calls it: other commands end by the signal.
 	Hangups func() (hangups <-chan os.Signal, stop func())
-	// Decorate is what a node has between its services and its engine; nil is nothing.
+	// Decorate returns what stands between the services of a node and its engine; nil changes
+	// nothing.
 	Decorate func(store.Store) store.Store
 }
 
 // usageError is a fault in how the program was called.
 type usageError struct{ error }
 
-// Run does what the arguments ask for until it is done or ctx ends, and returns the exit code:
+// Run runs the command of the arguments until it is done or ctx ends, and returns the exit code:
 // 0 after a clean stop, 1 after an error, 2 when the program was called wrongly.
 func Run(ctx context.Context, p Program) int {
 	root := &cobra.Command{
@@ -55,12 +56,14 @@ func Run(ctx context.Context, p Program) int {
 		Args:              noCommand,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+
 	root.SetArgs(append([]string{}, p.Args...)) // nil would stand for the arguments of the process
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(p.dev(), p.serve(), p.config(), p.env(), p.policy(), p.tail(), p.send(), p.version())
 	err := root.ExecuteContext(ctx)
+
 	if err == nil {
 		return exitClean
 	}
@@ -128,12 +131,14 @@ func (p Program) serve() *cobra.Command {
 // settings gives the command a flag for each setting, and returns how to read them all.
 func (p Program) settings(c *cobra.Command, mode config.Mode) func() (config.Config, error) {
 	file := c.Flags().String("config", "", "Path of a YAML file with settings.")
+
 	values := map[string]string{}
 	for _, s := range config.Settings(mode) {
 		if !s.NoFlag {
 			c.Flags().Var(&flag{setting: s, values: values}, s.Key, s.Doc)
 		}
 	}
+
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if v, ok := f.Value.(*flag); ok && v.setting.Type == "switch" {
 			f.NoOptDefVal = "true"
@@ -141,6 +146,7 @@ func (p Program) settings(c *cobra.Command, mode config.Mode) func() (config.Con
 			f.Hidden = true // config docs has them
 		}
 	})
+
 	return func() (config.Config, error) {
 		return config.Load(mode, config.Sources{File: *file, Environ: p.Environ, Flags: maps.Clone(values)})
 	}
@@ -164,6 +170,7 @@ func (f *flag) String() string {
 func (p Program) config() *cobra.Command {
 	group := &cobra.Command{Use: "config", Short: "Show, check and explain settings", Args: noCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+
 	show := &cobra.Command{Use: "show", Short: "Print the settings that serve would use, without secrets", Args: noArguments}
 	read := p.settings(show, config.Serve)
 	show.RunE = func(*cobra.Command, []string) error {
@@ -173,6 +180,7 @@ func (p Program) config() *cobra.Command {
 		}
 		return cfg.WriteYAML(p.Stdout)
 	}
+
 	check := &cobra.Command{Use: "check", Short: "Check what serve would fail on: settings, files, ports, the data folder", Args: noArguments}
 	readToo := p.settings(check, config.Serve)
 	check.RunE = func(c *cobra.Command, _ []string) error {
@@ -182,6 +190,7 @@ func (p Program) config() *cobra.Command {
 		}
 		return p.check(c.Context(), cfg)
 	}
+
 	docs := &cobra.Command{Use: "docs", Short: "Print what every setting means", Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return config.WriteDocs(p.Stdout) }}
 	group.AddCommand(show, check, docs)

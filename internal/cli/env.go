@@ -22,7 +22,7 @@ var (
 	devChannel = "general"
 )
 
-// wantedEnv is what env is asked for.
+// wantedEnv is the input of env.
 type wantedEnv struct {
 	at                          whereabouts
 	appInstance, shell, profile string
@@ -46,6 +46,7 @@ The server and the keys are those of the settings (CARILLON_..., --config) or of
   carillon env --shell fish | source
   carillon env --profile carillon >> ~/.aws/config && aws --profile carillon chime-sdk-identity list-app-instances`,
 	}
+
 	var w wantedEnv
 	f := c.Flags()
 	f.StringVar(&w.shell, "shell", "posix", "Whose syntax to print: "+strings.Join(slices.Sorted(maps.Keys(shells)), ", ")+".")
@@ -57,11 +58,14 @@ The server and the keys are those of the settings (CARILLON_..., --config) or of
 	f.StringVar(&w.at.caCert, "ca-cert", "", "PEM file with the authority of an https server.")
 	f.StringVar(&w.at.file, "config", "", "Path of a YAML file with settings.")
 	f.BoolVar(&w.at.dev, "dev", false, "Take the server and the keys of carillon dev, whatever else is set.")
+
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		shell, known := shells[w.shell]
 		if !known {
 			return usageError{fmt.Errorf("--shell %q is none of %s", w.shell, strings.Join(slices.Sorted(maps.Keys(shells)), ", "))}
 		}
+
+		// To take variables back needs no server: their names are enough.
 		write := shell.set
 		var list []variable
 		var err error
@@ -75,11 +79,13 @@ The server and the keys are those of the settings (CARILLON_..., --config) or of
 		if err != nil || list == nil {
 			return err
 		}
+
 		if !w.unset && !w.namesOnly { // of another key, it would make this one invalid
 			if _, err := fmt.Fprintln(p.Stdout, shell.unset(variable{name: "AWS_SESSION_TOKEN"})); err != nil {
 				return err
 			}
 		}
+
 		for _, v := range list {
 			if _, err := fmt.Fprintln(p.Stdout, write(v)); err != nil {
 				return err
@@ -97,7 +103,7 @@ func (w wantedEnv) all(s layer, named []variable) []variable {
 	return append(awsVariables(s), named...)
 }
 
-// ask asks the server for what there is to name. It prints a profile itself.
+// ask fetches from the server what there is to name. It prints a profile itself.
 func (p Program) ask(ctx context.Context, w wantedEnv) ([]variable, error) {
 	// The environment must not answer: it may hold the variables of another account, or older ones.
 	quiet := p
@@ -106,11 +112,13 @@ func (p Program) ask(ctx context.Context, w wantedEnv) ([]variable, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	c, err := s.client("")
 	if err != nil {
 		return nil, err
 	}
 	defer c.CloseIdleConnections()
+
 	at, err := c.GetMessagingSessionEndpoint(ctx, nil)
 	if err != nil {
 		return nil, s.explain(err)
@@ -119,16 +127,19 @@ func (p Program) ask(ctx context.Context, w wantedEnv) ([]variable, error) {
 		scheme, _, _ := strings.Cut(s.endpoint, ":")
 		s.endpoint = scheme + "://" + at.Endpoint.URL
 	}
+
 	authority := s.authority()
 	if w.profile != "" {
 		s.caCert = authority
 		_, err := io.WriteString(p.Stdout, profileOf(w.profile, s.layer))
 		return nil, err
 	}
+
 	named, err := s.named(ctx, c, w.appInstance)
 	if err != nil {
 		return nil, err
 	}
+
 	list := w.all(s.layer, named)
 	if authority != "" && !w.namesOnly {
 		list = append(list, variable{"NODE_EXTRA_CA_CERTS", authority})
@@ -151,7 +162,8 @@ func (s server) authority() string {
 	return file
 }
 
-// named are the names of the app instance, and of those users and the channel of carillon dev that
+// named returns the names of the app instance, and of those users and the channel of carillon dev
+// that
 // it has. A server without any app instance has none.
 func (s server) named(ctx context.Context, c *client.Client, wanted string) ([]variable, error) {
 	app, err := s.appInstance(ctx, c, wanted)
@@ -160,6 +172,8 @@ func (s server) named(ctx context.Context, c *client.Client, wanted string) ([]v
 	} else if err != nil {
 		return nil, err
 	}
+
+	// Only what carillon dev has made, and still has, gets a name.
 	var users []string
 	for _, id := range devUsers {
 		user := app + "/user/" + id
@@ -170,9 +184,11 @@ func (s server) named(ctx context.Context, c *client.Client, wanted string) ([]v
 			users = append(users, user)
 		}
 	}
+
 	if len(users) == 0 {
 		return names(app, nil, ""), nil
 	}
+
 	channel := app + "/channel/" + devChannel
 	_, err = c.DescribeChannel(ctx, &client.DescribeChannelRequest{ChannelARN: channel, ChimeBearer: users[0]})
 	there, err := exists(err)
@@ -182,7 +198,7 @@ func (s server) named(ctx context.Context, c *client.Client, wanted string) ([]v
 	return names(app, users, channel), err
 }
 
-// exists tells a refusal because something does not exist from other errors.
+// exists distinguishes a refusal because something does not exist from other errors.
 func exists(err error) (bool, error) {
 	var refused *client.Error
 	if errors.As(err, &refused) && (refused.Code == "NotFoundException" || refused.Code == "ForbiddenException") {

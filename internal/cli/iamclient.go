@@ -18,7 +18,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
-// iamClient calls IAM's API of a server. It knows the few operations that simulate needs.
+// iamClient calls IAM's API of a server. It has the few operations that simulate needs.
 type iamClient struct {
 	server server
 	signer sigv4.Signer
@@ -46,6 +46,7 @@ func newIAMClient(s server) *iamClient {
 func (c *iamClient) call(ctx context.Context, action string, members url.Values, answer any) error {
 	members.Set("Action", action)
 	members.Set("Version", "2010-05-08")
+
 	body := []byte(members.Encode())
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.server.endpoint+"/", bytes.NewReader(body))
 	if err != nil {
@@ -55,6 +56,7 @@ func (c *iamClient) call(ctx context.Context, action string, members url.Values,
 	if err := c.signer.Sign(req, sha256.Sum256(body), time.Now()); err != nil {
 		return err
 	}
+
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("the server cannot be reached: %w", c.server.explain(err))
@@ -64,6 +66,8 @@ func (c *iamClient) call(ctx context.Context, action string, members url.Values,
 	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
+
+	// A refusal is a document of the query protocol, unless a proxy answered.
 	if resp.StatusCode != http.StatusOK {
 		var refused struct {
 			Code    string `xml:"Error>Code"`
@@ -74,6 +78,7 @@ func (c *iamClient) call(ctx context.Context, action string, members url.Values,
 		}
 		return fmt.Errorf("%s: %w", action, c.server.explain(&client.Error{Code: refused.Code, Message: refused.Message, Status: resp.StatusCode}))
 	}
+
 	if err := xml.Unmarshal(text, answer); err != nil {
 		return fmt.Errorf("%s: the answer cannot be read: %w", action, err)
 	}
@@ -117,7 +122,7 @@ type evaluation struct {
 	} `xml:"PermissionsBoundaryDecisionDetail"`
 }
 
-// simulate asks for every pair of an action and a resource.
+// simulate calls the server for every pair of an action and a resource.
 func (c *iamClient) simulate(ctx context.Context, who entity, q question) (answers []outcome, err error) {
 	members := url.Values{"PolicySourceArn": {who.arn}}
 	list(members, "ActionNames", q.actions)
@@ -128,6 +133,7 @@ func (c *iamClient) simulate(ctx context.Context, who entity, q question) (answe
 		members.Set(name+".ContextKeyType", "string")
 		list(members, name+".ContextKeyValues", e.values)
 	}
+
 	for {
 		var page struct {
 			Results   []evaluation `xml:"SimulatePrincipalPolicyResult>EvaluationResults>member"`
@@ -157,7 +163,7 @@ func list(members url.Values, name string, values []string) {
 	}
 }
 
-// outcome adds the text of the statement that decided: the answer has only its place.
+// outcome adds the text of the statement that decided: the answer has only its position.
 func (c *iamClient) outcome(ctx context.Context, who entity, r evaluation) (outcome, error) {
 	o := outcome{action: r.Action, resource: r.Resource, decision: r.Decision, missing: r.Missing}
 	if len(r.Statement) == 0 {
@@ -166,6 +172,7 @@ func (c *iamClient) outcome(ctx context.Context, who entity, r evaluation) (outc
 		}
 		return o, nil
 	}
+
 	by := r.Statement[0]
 	text, name, err := c.document(ctx, who, by.Policy, by.Kind)
 	if err != nil {
@@ -176,6 +183,8 @@ func (c *iamClient) outcome(ctx context.Context, who entity, r evaluation) (outc
 	if err != nil {
 		return o, fmt.Errorf("%s: %w", name, err)
 	}
+
+	// The answer names the statement by where it begins.
 	for i := range d.Statements {
 		if s := &d.Statements[i]; s.Start == by.Start {
 			o.index, o.statement = i+1, s.JSON()
@@ -185,13 +194,14 @@ func (c *iamClient) outcome(ctx context.Context, who entity, r evaluation) (outc
 	return o, fmt.Errorf("%s was changed meanwhile: ask again", name)
 }
 
-// document fetches the text of a policy. An inline one is called role_NAME_POLICY.
+// document fetches the text of a policy. An inline one is named role_NAME_POLICY.
 func (c *iamClient) document(ctx context.Context, who entity, id, kind string) (text, name string, err error) {
 	if policy, inline := strings.CutPrefix(id, who.kind+"_"+who.name+"_"); inline && kind == who.kind {
 		action, member := "GetRolePolicy", "RoleName"
 		if who.kind == "user" {
 			action, member = "GetUserPolicy", "UserName"
 		}
+
 		var answer struct {
 			Role string `xml:"GetRolePolicyResult>PolicyDocument"`
 			User string `xml:"GetUserPolicyResult>PolicyDocument"`
@@ -210,6 +220,7 @@ func (c *iamClient) document(ctx context.Context, who entity, id, kind string) (
 		}
 		text, name = version.Document, id
 	}
+
 	if err == nil {
 		text, err = url.PathUnescape(text)
 	}

@@ -23,15 +23,18 @@ func (p Program) node(use string, mode config.Mode, short, long string) *cobra.C
 	return c
 }
 
-// run runs a node until ctx ends. From the start on, a hangup is a wish to read the settings again and
+// run runs a node until ctx ends. From the start on, a hangup makes it read the settings again and
 // ends nothing.
 func (p Program) run(ctx context.Context, settings func() (config.Config, error)) error {
 	hangups, release := p.hangups()
 	defer release()
+
 	cfg, err := settings()
 	if err != nil {
 		return err
 	}
+
+	// The level is a variable, so that reload can change it.
 	level := new(slog.LevelVar)
 	if err := setLevel(level, cfg.LogLevel); err != nil {
 		return err
@@ -40,13 +43,15 @@ func (p Program) run(ctx context.Context, settings func() (config.Config, error)
 	if err != nil {
 		return err
 	}
+
 	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version, Decorate: p.Decorate})
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil // told to stop while it was starting
+		return nil // stopped while it was starting
 	}
 	if err != nil {
 		return err
 	}
+
 	running := make(chan error, 1)
 	go func() { running <- node.Run(ctx) }()
 	select {
@@ -54,9 +59,12 @@ func (p Program) run(ctx context.Context, settings func() (config.Config, error)
 		return err
 	case <-node.Ready():
 	}
+
+	// A client that reads the welcome can connect at once.
 	if err := p.welcome(cfg, node, log); err != nil {
 		log.Warn("could not print the welcome", "error", err)
 	}
+
 	for {
 		select {
 		case err := <-running:
@@ -74,7 +82,7 @@ func (p Program) hangups() (hangups <-chan os.Signal, stop func()) {
 	return p.Hangups()
 }
 
-// reload puts settings in force that may change while the node runs. When anything about them is wrong
+// reload puts settings in force that may change while the node runs. When one of them is invalid
 // all stay as they are.
 func reload(node *app.App, settings func() (config.Config, error), level *slog.LevelVar, log *slog.Logger) {
 	cfg, err := settings()
@@ -85,10 +93,12 @@ func reload(node *app.App, settings func() (config.Config, error), level *slog.L
 	if err == nil {
 		err = setLevel(level, cfg.LogLevel)
 	}
+
 	if err != nil {
 		log.Error("the settings were not read again; those in force stay", "error", err)
 		return
 	}
+
 	if len(restart) > 0 {
 		log.Warn("some settings changed that take effect at the next start", "settings", restart)
 	}
@@ -103,7 +113,7 @@ func setLevel(level *slog.LevelVar, text string) error {
 	return err
 }
 
-// check tells what would keep a node with the settings from starting.
+// check reports what would keep a node with the settings from starting.
 func (p Program) check(ctx context.Context, cfg config.Config) error {
 	faults, warnings := app.Check(ctx, cfg, time.Now())
 	for _, warning := range warnings {

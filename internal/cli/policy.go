@@ -20,7 +20,7 @@ func (p Program) policy() *cobra.Command {
 	return group
 }
 
-// question is what simulate is asked.
+// question is the input of simulate.
 type question struct {
 	as                 string
 	actions, resources []string
@@ -66,6 +66,7 @@ is none of those that a server asks about: it is decided all the same, but no ca
     --resource arn:aws:chime:us-east-1:000000000000:app-instance/A/user/ann --context aws:PrincipalTag/UserUUID=ann
   carillon policy simulate --policy chat.json --action chime:Connect --resource '*'`,
 	}
+
 	var q question
 	var pairs, files []string
 	var at whereabouts
@@ -76,10 +77,13 @@ is none of those that a server asks about: it is decided all the same, but no ca
 	f.StringArrayVar(&pairs, "context", nil, "Value of a condition key, as key=value. May be repeated, also for one key.")
 	f.StringArrayVar(&files, "policy", nil, "File with a policy document that decides instead of the server. May be repeated.")
 	at.flags(c)
+
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if err := q.check(pairs, len(files) > 0); err != nil {
 			return usageError{err}
 		}
+
+		// Files decide without a server.
 		var answers []outcome
 		if len(files) > 0 {
 			answers, err = simulateFiles(q, files)
@@ -92,6 +96,7 @@ is none of those that a server asks about: it is decided all the same, but no ca
 		if err != nil {
 			return err
 		}
+
 		denied := printOutcomes(p.Stdout, answers)
 		if err := unknownActions(q.actions); err != nil {
 			return usageError{errors.Join(err, denied)}
@@ -101,7 +106,7 @@ is none of those that a server asks about: it is decided all the same, but no ca
 	return c
 }
 
-// check completes the question, or says how the command was called wrongly.
+// check completes the question, or returns how the command was called wrongly.
 func (q *question) check(pairs []string, local bool) error {
 	switch {
 	case len(q.actions) == 0:
@@ -109,11 +114,14 @@ func (q *question) check(pairs []string, local bool) error {
 	case q.as == "" && !local:
 		return errors.New("--as is missing; only with --policy it may be")
 	}
+
 	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
 			return fmt.Errorf("--context %q is not of the form key=value", pair)
 		}
+
+		// A key that is given again gets several values.
 		i := 0
 		for i < len(q.context) && !strings.EqualFold(q.context[i].key, key) {
 			i++
@@ -152,6 +160,7 @@ func simulateFiles(q question, files []string) (answers []outcome, err error) {
 		}
 		set.Identity = append(set.Identity, policy.Policy{Name: name, Document: d})
 	}
+
 	for _, action := range q.actions {
 		for _, resource := range q.resources {
 			d := set.Decide(policy.Question{Action: action, Resource: resource, Context: &q})
@@ -162,6 +171,7 @@ func simulateFiles(q question, files []string) (answers []outcome, err error) {
 			case d.Explicit:
 				o.decision = decisionExplicit
 			}
+
 			if d.Statement != nil {
 				o.policy, o.index, o.statement = d.Policy, d.Index+1, d.Statement.JSON()
 			}
@@ -171,10 +181,11 @@ func simulateFiles(q question, files []string) (answers []outcome, err error) {
 	return answers, nil
 }
 
-// printOutcomes prints the answers, and is an error when one is a denial.
+// printOutcomes prints the answers, and returns an error when one is a denial.
 func printOutcomes(w io.Writer, answers []outcome) error {
 	var b strings.Builder
 	denied := 0
+
 	for i, o := range answers {
 		if i > 0 {
 			b.WriteString("\n")
@@ -183,6 +194,7 @@ func printOutcomes(w io.Writer, answers []outcome) error {
 		if !o.allowed() {
 			word, denied = "denied", denied+1
 		}
+
 		fmt.Fprintf(&b, "%s: %s on %s\n", word, o.action, o.resource)
 		switch {
 		case o.policy != "":
@@ -197,6 +209,7 @@ func printOutcomes(w io.Writer, answers []outcome) error {
 			fmt.Fprintf(&b, "  asked for, and not given with --context: %s\n", strings.Join(o.missing, ", "))
 		}
 	}
+
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return err
 	}
@@ -206,7 +219,7 @@ func printOutcomes(w io.Writer, answers []outcome) error {
 	return nil
 }
 
-// simulateStored asks the server what it has stored for the principal.
+// simulateStored calls the server, which has the policies of the principal.
 func simulateStored(ctx context.Context, s server, q question) ([]outcome, error) {
 	if q.as == "arn:aws:iam::"+s.settings.Account+":root" {
 		return nil, errors.New("the root of the account may do everything; no policy decides about it")

@@ -11,12 +11,12 @@ import (
 	"github.com/carillon-chat/carillon/client"
 )
 
-// printer writes events for people: one line each, in color where that is wanted. What users have
-// written cannot move the cursor or change the terminal.
+// printer writes events for reading: one line each, in color where that is wanted. Text from users
+// cannot move the cursor or change the terminal.
 type printer struct {
 	events, notes    io.Writer
 	color, noteColor bool
-	online           map[string]map[string]bool // what presence has said of users, by channel
+	online           map[string]map[string]bool // what presence events have shown of users, by channel
 
 	mu sync.Mutex // notes come from the session as well
 }
@@ -38,11 +38,11 @@ func paint(on bool, color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
-// note says something about the connection.
+// note prints a line about the connection.
 func (l *printer) note(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// The note is for a person; when it cannot be written there is nobody.
+	// A note that cannot be written has no reader.
 	_, _ = fmt.Fprintln(l.notes, paint(l.noteColor, dim, "* "+client.Printable(fmt.Sprintf(format, args...))))
 }
 
@@ -60,7 +60,7 @@ func (l *printer) event(e client.Event) error {
 	return err
 }
 
-// at is when the event happened, as far as it says so.
+// at is when the event happened, or now when the event has no time.
 func at(e client.Event) time.Time {
 	when := client.Time{}
 	switch d := e.Data.(type) {
@@ -77,7 +77,7 @@ func at(e client.Event) time.Time {
 	return when.Time
 }
 
-// what says what happened; nothing for what note has said.
+// what describes the event; empty for what note has printed.
 func (l *printer) what(e client.Event) string {
 	switch d := e.Data.(type) {
 	case *client.ChannelMessage:
@@ -104,6 +104,7 @@ func (l *printer) what(e client.Event) string {
 	case *client.Resumed, *client.NotResumed:
 		return ""
 	}
+
 	if e.Type == client.EventSessionEstablished {
 		return ""
 	}
@@ -140,26 +141,29 @@ func (l *printer) membership(typ string, m *client.ChannelMembership) string {
 	return l.mark(yellow, "moved to sub-channel ") + client.Printable(m.SubChannelID) + ": " + l.name(m.Member)
 }
 
-// presence says who came online and who went. Nothing is said of what an earlier event has said.
+// presence describes which users came online and which went. What an earlier event has shown is
+// left out.
 func (l *printer) presence(p *client.Presence) string {
-	place := p.ChannelARN + p.SubChannelID
-	told, again := l.online[place]
+	key := p.ChannelARN + p.SubChannelID
+	shown, again := l.online[key]
 	if l.online == nil {
 		l.online = make(map[string]map[string]bool)
 	}
-	if told == nil {
-		told = make(map[string]bool)
-		l.online[place] = told
+	if shown == nil {
+		shown = make(map[string]bool)
+		l.online[key] = shown
 	}
+
 	change := func(users []string, online bool) (changed []string) {
 		for _, user := range users {
-			if was, known := told[user]; !known || was != online {
+			if was, known := shown[user]; !known || was != online {
 				changed = append(changed, user)
 			}
-			told[user] = online
+			shown[user] = online
 		}
 		return changed
 	}
+
 	came, went := change(p.Online, true), change(p.Offline, false)
 	if again && len(came)+len(went) == 0 {
 		return ""

@@ -30,10 +30,12 @@ message is what standard input holds.
 			return nil
 		},
 	}
+
 	var as asUser
 	var channel string
 	as.flags(c)
 	c.Flags().StringVar(&channel, "channel", "", "ARN or id of the channel.")
+
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if channel == "" {
 			return usageError{errors.New("--channel is missing")}
@@ -47,6 +49,7 @@ message is what standard input holds.
 			return err
 		}
 		defer caller.CloseIdleConnections()
+
 		sent, err := caller.SendChannelMessage(c.Context(), &client.SendChannelMessageRequest{
 			ChannelARN: channelARN(as.user, channel), Content: text,
 			Type: client.ChannelMessageTypeStandard, Persistence: client.ChannelMessagePersistenceTypePersistent,

@@ -43,15 +43,15 @@ func (w *whereabouts) flags(c *cobra.Command) {
 	f.BoolVar(&w.dev, "dev", false, "Take the server and the keys of carillon dev, whatever else is set.")
 }
 
-// layer is what one source says about the server to call, and about the keys. What it does not say
+// layer is what one source has about the server to call, and about the keys. What it does not have
 // is empty.
 type layer struct {
 	endpoint, region, caCert string
 	keys                     client.Credentials
-	source                   string // of the keys, for a person
+	source                   string // of the keys, for messages
 }
 
-// over completes the layer with what is said below it.
+// over completes the layer with the layer below it.
 func (l layer) over(below layer) layer {
 	if l.keys.AccessKeyID == "" {
 		l.keys, l.source = below.keys, below.source
@@ -62,7 +62,7 @@ func (l layer) over(below layer) layer {
 	return l
 }
 
-// server is the server that a command calls, and as whom.
+// server is the server that a command calls, and the keys that it calls with.
 type server struct {
 	layer    // complete; its endpoint is a URL without a path
 	settings config.Config
@@ -75,6 +75,8 @@ func (p Program) find(w whereabouts) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
+
+	// Each layer only fills in what those above it lack.
 	s := server{layer: layer{endpoint: w.endpoint, caCert: w.caCert}, settings: settings}
 	if w.profile != "" {
 		named, err := p.awsProfile(w.profile)
@@ -83,6 +85,7 @@ func (p Program) find(w whereabouts) (server, error) {
 		}
 		s.layer = s.over(named)
 	}
+
 	own, fallback, err := layersOf(settings)
 	if err != nil && s.endpoint == "" {
 		return server{}, err
@@ -93,11 +96,12 @@ func (p Program) find(w whereabouts) (server, error) {
 			return server{}, err
 		}
 	}
+
 	s.layer = s.over(fallback)
 	return s, s.complete()
 }
 
-// settingsOfServer reads the settings that the server was started with. Without keys of one's own
+// settingsOfServer reads the settings that the server was started with. Without root keys in them
 // they are those of dev mode.
 func (p Program) settingsOfServer(file string, dev bool) (config.Config, error) {
 	if dev {
@@ -112,9 +116,12 @@ func layersOf(cfg config.Config) (own, fallback layer, err error) {
 	if err != nil {
 		return own, fallback, err
 	}
+
 	keys := func(c config.Config) client.Credentials {
 		return client.Credentials{AccessKeyID: c.RootAccessKeyID, SecretAccessKey: c.RootSecretAccessKey.Reveal()}
 	}
+
+	// With --random-keys the data folder has keys of its own.
 	fallback = layer{region: usual.Region, keys: keys(usual), source: devKeys}
 	made, err := datadir.ReadRootKeys(cfg.Data)
 	switch {
@@ -123,9 +130,12 @@ func layersOf(cfg config.Config) (own, fallback layer, err error) {
 	case !errors.Is(err, datadir.ErrNoRootKeys):
 		return own, fallback, err
 	}
+
 	if fallback.endpoint, err = listening(usual.Listen); err != nil {
 		return own, fallback, err
 	}
+
+	// What differs from dev mode was set by the user.
 	if !cfg.HasDevKeys() && !cfg.RandomKeys {
 		own.keys, own.source = keys(cfg), "the root key of the settings"
 	}
@@ -157,9 +167,11 @@ func (s *server) complete() error {
 		return usageError{fmt.Errorf("--endpoint %q is no http or https URL", s.endpoint)}
 	}
 	s.endpoint = at.Scheme + "://" + at.Host
+
 	if s.caCert == "" || at.Scheme == "http" {
 		return nil
 	}
+
 	pem, err := os.ReadFile(s.caCert)
 	if err != nil {
 		return fmt.Errorf("the authority of the server: %w", err)
@@ -209,6 +221,8 @@ func (s server) appInstance(ctx context.Context, c *client.Client, wanted string
 	if strings.HasPrefix(wanted, "arn:") {
 		return wanted, nil
 	}
+
+	// All of them are listed, since a name may fit several.
 	var all []client.AppInstanceSummary
 	for request := new(client.ListAppInstancesRequest); ; {
 		page, err := c.ListAppInstances(ctx, request)
@@ -220,6 +234,7 @@ func (s server) appInstance(ctx context.Context, c *client.Client, wanted string
 			break
 		}
 	}
+
 	var found, names []string
 	for _, app := range all {
 		names = append(names, app.Name+" ("+last(app.AppInstanceARN)+")")
@@ -228,6 +243,8 @@ func (s server) appInstance(ctx context.Context, c *client.Client, wanted string
 			found = append(found, app.AppInstanceARN)
 		}
 	}
+
+	// The error lists what could have been chosen.
 	switch {
 	case len(found) == 1:
 		return found[0], nil

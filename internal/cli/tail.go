@@ -17,10 +17,10 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 )
 
-// extras are those that a session can ask for.
+// extras are those that a session can have.
 var extras = []client.Extra{client.ExtraPresence, client.ExtraTyping, client.ExtraUnread}
 
-// tailed is what tail is asked for.
+// tailed is the input of tail.
 type tailed struct {
 	as       asUser
 	channels []string // ARNs; none for all
@@ -39,6 +39,7 @@ again, and what happened meanwhile is printed then; what cannot be had any more 
 		Example: `  carillon tail --user alice
   carillon tail --user alice --channel general --json | jq .Payload.Content`,
 	}
+
 	var q tailed
 	q.as.flags(c)
 	f := c.Flags()
@@ -46,6 +47,7 @@ again, and what happened meanwhile is printed then; what cannot be had any more 
 	f.StringSliceVar(&q.extras, "extras", nil, "Events besides those of AWS: presence, typing, unread. The app instance must have them switched on.")
 	f.BoolVar(&q.json, "json", false, "Print each event as a line of JSON.")
 	f.StringVar(&q.color, "color", "auto", "auto, always or never. auto has colors in a terminal, unless NO_COLOR is set.")
+
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if !slices.Contains([]string{"auto", "always", "never"}, q.color) {
 			return usageError{fmt.Errorf("--color %q is none of auto, always, never", q.color)}
@@ -53,6 +55,7 @@ again, and what happened meanwhile is printed then; what cannot be had any more 
 		if unknown := lacking(q.extras, extras); len(unknown) > 0 {
 			return usageError{fmt.Errorf("--extras %q is none of presence, typing, unread%s", unknown[0], config.Suggestion(unknown[0], []string{"presence", "typing", "unread"}))}
 		}
+
 		at, caller, err := p.open(c.Context(), &q.as)
 		if err != nil {
 			return err
@@ -75,22 +78,25 @@ func (p Program) follow(ctx context.Context, at server, c *client.Client, q tail
 			lines.note("%v; connecting again in %s", at.explain(err), wait.Round(100*time.Millisecond))
 		},
 	}
+
 	for _, name := range q.extras {
 		cfg.Extras = append(cfg.Extras, client.Extra(name))
 	}
+
 	session, err := c.Connect(ctx, cfg)
 	if err == nil {
 		defer session.Close()
 		lines.memberships(ctx, c, q)
 		err = lines.all(ctx, session, q)
 	}
+
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil // Ctrl-C
 	}
 	return at.explain(err)
 }
 
-// memberships says of which channels nothing will come, as long as that is so.
+// memberships notes from which channels nothing will come, as long as that is so.
 func (l *printer) memberships(ctx context.Context, c *client.Client, q tailed) {
 	for _, channel := range q.channels {
 		_, err := c.DescribeChannelMembershipForAppInstanceUser(ctx, &client.DescribeChannelMembershipForAppInstanceUserRequest{
@@ -130,7 +136,7 @@ func (l *printer) all(ctx context.Context, session *client.Session, q tailed) er
 	return nil
 }
 
-// session says what happens to the session, which is no part of the output.
+// session notes what happens to the session, which is no part of the output.
 func (l *printer) session(e client.Event, q tailed) {
 	switch d := e.Data.(type) {
 	case *client.Established:
@@ -165,6 +171,7 @@ func (l *printer) object(e client.Event) error {
 	if e.Payload == "" {
 		payload = nil
 	}
+
 	line, err := json.Marshal(struct {
 		Type        string
 		MessageType string          `json:",omitempty"`

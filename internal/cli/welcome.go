@@ -11,8 +11,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 )
 
-// welcome tells a person, once the node is ready, how to use it. Where the log is JSON a program
-// reads it, to whom one line of the log says the same.
+// welcome prints, once the node is ready, how to use it. Where the log is JSON a program
+// reads it, and one line of the log has the same contents.
 func (p Program) welcome(cfg config.Config, node *app.App, log *slog.Logger) error {
 	if cfg.LogFormat == "json" {
 		logReady(node, log)
@@ -46,12 +46,14 @@ func logReady(node *app.App, log *slog.Logger) {
 	log.Info("ready", facts...)
 }
 
+// describeDev describes what dev mode has made, and the variables that lead to it.
 func describeDev(b *strings.Builder, cfg config.Config, base string, node *app.App) {
 	seeded := node.Seeded()
 	fmt.Fprintf(b, "\nChat page:    %s/chat/\n", base)
 	if !cfg.OnLoopback() {
 		b.WriteString("Warning: whoever reaches the chat page can act as any of the users.\n")
 	}
+
 	fmt.Fprintf(b, "App instance: %s\n", seeded.AppInstanceARN)
 	for i, arn := range seeded.UserARNs {
 		label := ""
@@ -61,6 +63,8 @@ func describeDev(b *strings.Builder, cfg config.Config, base string, node *app.A
 		fmt.Fprintf(b, "%-13s %s\n", label, arn)
 	}
 	fmt.Fprintf(b, "Channel:      %s\n", seeded.ChannelARN)
+
+	// The same lines as those of env, so that they can be copied instead.
 	b.WriteString(`
 For a shell with the AWS CLI (2.13, 1.29 or newer) and SDKs, eval "$(carillon env)" does this:
 
@@ -72,6 +76,7 @@ For a shell with the AWS CLI (2.13, 1.29 or newer) and SDKs, eval "$(carillon en
 		s.keys.AccessKeyID = cfg.RootAccessKeyID
 	}
 	variables := append(awsVariables(s), names(seeded.AppInstanceARN, seeded.UserARNs, seeded.ChannelARN)...)
+
 	for _, v := range variables {
 		line := shells["posix"].set(v)
 		if v.name == "AWS_SECRET_ACCESS_KEY" && own {
@@ -79,6 +84,8 @@ For a shell with the AWS CLI (2.13, 1.29 or newer) and SDKs, eval "$(carillon en
 		}
 		b.WriteString("  " + line + "\n")
 	}
+
+	// A reader has to know which keys are safe to use elsewhere.
 	switch {
 	case cfg.HasDevKeys():
 		b.WriteString("\nThese are the published default keys of carillon dev: never use them for anything else.\n")
@@ -87,7 +94,7 @@ For a shell with the AWS CLI (2.13, 1.29 or newer) and SDKs, eval "$(carillon en
 	}
 }
 
-// describeTrust says how programs learn to trust the local CA. Browsers do not need it for the
+// describeTrust describes how programs learn to trust the local CA. Browsers do not need it for the
 // chat page over http.
 func describeTrust(b *strings.Builder, file string) {
 	if absolute, err := filepath.Abs(file); err == nil {

@@ -23,11 +23,11 @@ type Options struct {
 	Explainer Explainer
 	// Secure reports whether a request came over TLS.
 	Secure func(*http.Request) bool
-	// Dev is what dev mode has to tell the page; nil outside dev mode.
+	// Dev is what dev mode gives the page; nil outside dev mode.
 	Dev *Dev
 	// Version of the program, which the front page shows outside dev mode.
 	Version string
-	// Log takes the failures that an answer does not tell.
+	// Log takes the failures that an answer does not reveal.
 	Log *slog.Logger
 }
 

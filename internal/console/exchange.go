@@ -18,14 +18,14 @@ import (
 // maxBody is the limit of a request in bytes: a user id has at most 64 characters.
 const maxBody = 4 << 10
 
-// How long credentials may be asked for, in seconds. AWS gives none for less than 900, which is
-// long for whoever wants to see whether an application renews them.
+// The lifetimes that credentials can have, in seconds. AWS's shortest is 900, which is
+// long for a test of whether an application renews them.
 const (
 	minSeconds = 5
 	maxSeconds = 3600
 )
 
-// Dev is what the page is told in dev mode.
+// Dev is the data of the page in dev mode.
 type Dev struct {
 	Region         string
 	AppInstanceARN string
@@ -33,7 +33,7 @@ type Dev struct {
 	Issuer         Issuer
 }
 
-// Directory knows who may sign in.
+// Directory lists the users that can sign in.
 type Directory interface {
 	// ListUsers names the users of the app instance.
 	ListUsers(ctx context.Context) ([]User, error)
@@ -114,12 +114,14 @@ func (e exchange) sameSite(r *http.Request) error {
 	if !slices.Contains(e.Hosts, host) {
 		return api.Forbidden("Host is not a name of this server; --public-host adds one")
 	}
+
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || strings.ToLower(u.Host) != host {
 			return api.Forbidden("Origin is another site")
 		}
 	}
+
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none": // none: typed by a person
 		return nil
@@ -140,10 +142,11 @@ func (e exchange) chat(ctx context.Context) (any, error) {
 }
 
 func (e exchange) credentials(r *http.Request) (any, error) {
-	// Forms of other sites can send three media types without asking; this is none of them.
+	// Forms of other sites can send three media types without a preflight; this is none of them.
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, api.BadRequest("Content-Type", "must be application/json")
 	}
+
 	request := struct {
 		UserId          string
 		DurationSeconds int
@@ -152,16 +155,19 @@ func (e exchange) credentials(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, api.BadRequest("", "the request cannot be read or has more than %d bytes", maxBody)
 	}
+
 	if json.Unmarshal(body, &request) != nil || request.UserId == "" {
 		return nil, api.BadRequest("UserId", "is required: {\"UserId\":\"alice\"}")
 	}
 	if request.DurationSeconds < minSeconds || request.DurationSeconds > maxSeconds {
 		return nil, api.BadRequest("DurationSeconds", "must be %d to %d", minSeconds, maxSeconds)
 	}
+
 	c, err := e.Dev.Issuer.IssueCredentials(r.Context(), request.UserId, time.Duration(request.DurationSeconds)*time.Second)
 	if err != nil {
 		return nil, err
 	}
+
 	return credentialsReply{
 		ChimeAppInstanceUserArn: c.User.ARN, ChimeUserId: c.User.ID, ChimeDisplayName: c.User.Name,
 		ChimeCredentials: keysReply{

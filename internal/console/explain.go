@@ -12,15 +12,15 @@ import (
 
 const explainPath = JSONPath + "explain/connect"
 
-// Explainer knows what becomes of a connect request. access.Service is one.
+// Explainer explains connect requests. access.Service is one.
 type Explainer interface {
 	// ExplainConnect's error is a failure of the server.
 	ExplainConnect(ctx context.Context, r *sigv4.Request, from access.Source) (access.Explanation, error)
 }
 
 // explanation answers GET /_carillon/explain/connect with the query of a presigned URL: what
-// GET /connect with that query would be answered, and why. A close reason has room for 123 bytes;
-// this has more words, and no more secrets: who asks could open the socket as well, so it stands
+// GET /connect with that query would be answered, and why. A close reason has space for 123 bytes;
+// this has more words, and no more secrets: its caller could open the socket as well, so it exists
 // outside dev mode too. The Host is the one that was signed, so any is answered.
 type explanation struct{ Options }
 

@@ -6,13 +6,15 @@ import (
 	"strings"
 )
 
-// IsVisit reports whether the request is a person's, who opened the server's address in a browser.
+// IsVisit reports whether the request is that of a browser in which the server's address was
+// opened.
 func IsVisit(r *http.Request) bool {
 	return r.URL.Path == "/" && r.URL.RawQuery == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
 		r.Header.Get("Authorization") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// front answers visits: it leads to the chat page where that works, and tells what is here elsewhere.
+// front answers visits: it redirects to the chat page where that works, and elsewhere describes the
+// server.
 type front struct{ Options }
 
 func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {

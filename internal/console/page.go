@@ -43,7 +43,7 @@ type page struct {
 
 type file struct {
 	content     []byte
-	compressed  func() []byte // the content in gzip, made when it is first asked for; nil when that is no gain
+	compressed  func() []byte // the content in gzip, made at its first use; nil when that is no gain
 	contentType string
 	cache       string
 	etag        string // of the plain content, without its closing quote
@@ -59,11 +59,14 @@ func newPage(publicHost string) (*page, error) {
 		if err != nil {
 			return err
 		}
+
 		f := file{content: content, compressed: sync.OnceValue(func() []byte { return compressed(content) }),
 			contentType: types[path.Ext(name)], cache: revalidate}
 		if f.contentType == "" {
 			return fmt.Errorf("%s has a kind of file that the console does not know", name)
 		}
+
+		// Names under assets/ change with the content, so browsers may keep them.
 		sum := sha256.Sum256(content)
 		f.etag = `"` + hex.EncodeToString(sum[:16])
 		name = strings.TrimPrefix(name, "dist/")
@@ -76,6 +79,7 @@ func newPage(publicHost string) (*page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("chat page: %w", err)
 	}
+
 	p.files[""] = p.files["index.html"]
 	return p, nil
 }
@@ -95,6 +99,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	secure(h)
 	h.Set("Content-Security-Policy", p.policy)
+
 	name, below := strings.CutPrefix(r.URL.Path, PagePath)
 	f, found := p.files[name]
 	switch {
@@ -109,6 +114,8 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Type", f.contentType)
 		h.Set("Cache-Control", f.cache)
 		h.Set("Vary", "Accept-Encoding")
+
+		// The two forms are different representations, so their etags differ.
 		content, etag := f.content, f.etag+`"`
 		if acceptsGzip(r) {
 			if small := f.compressed(); small != nil {
@@ -116,6 +123,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				h.Set("Content-Encoding", "gzip")
 			}
 		}
+
 		h.Set("ETag", etag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}

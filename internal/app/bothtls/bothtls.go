@@ -2,8 +2,8 @@
 //
 //   - The first byte of a connection decides: 0x16 begins a TLS handshake, and no HTTP request
 //     begins with it.
-//   - The decision is made at the connection's first Read or Write, in the goroutine of whoever
-//     calls it. Accept never waits for a client, so a silent one delays nobody.
+//   - The decision is made at the connection's first Read or Write, in the goroutine of its
+//     caller. Accept never waits for a client, so a silent one delays no other.
 //   - Deadlines set before the decision bound it and the handshake: http.Server's
 //     ReadHeaderTimeout does. A client that does not read its half of the handshake is cut off
 //     after HandshakeTimeout.
@@ -62,10 +62,10 @@ type Conn struct {
 }
 
 // NetConn is the network's own connection. When TLS returns nil and something was read, it may
-// be used in the place of Conn.
+// be used instead of Conn.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
 
-// Rebase puts inner in the place of the network's own connection, below TLS, and returns the TLS
+// Rebase replaces the network's own connection, below TLS, by inner, and returns the TLS
 // that reads and writes it from now on, nil when the connection is plaintext. Something must have
 // been read, and nothing may be under way. The caller closes the network's connection.
 func (c *Conn) Rebase(inner net.Conn) *tls.Conn {
@@ -105,7 +105,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// CloseWrite tells the client that nothing more comes, so that an answer sent just before is not
+// CloseWrite ends our direction, so that an answer sent just before is not
 // lost with a reset.
 func (c *Conn) CloseWrite() error {
 	if secure := c.secure.Load(); secure != nil {
@@ -131,14 +131,17 @@ func (c *Conn) peek() {
 	if _, c.err = io.ReadFull(c.Conn, first[:]); c.err != nil {
 		return
 	}
+
 	if first[0] != tlsRecord {
 		c.first = first[0]
 		c.pending.Store(true)
 		return
 	}
+
 	c.inner = &replayed{Conn: c.Conn, first: first[0]}
 	secure := tls.Server(c.inner, c.config)
 	c.secure.Store(secure)
+
 	if c.err = c.SetWriteDeadline(time.Now().Add(HandshakeTimeout)); c.err != nil {
 		return
 	}

@@ -8,7 +8,7 @@
 //     and requests without a preflight included. The server's own pages are always allowed.
 //   - With host names given, a request whose Host is none of them is refused: a page that points its
 //     own name at this machine (DNS rebinding) gets no further.
-//   - A request without these headers, as programs send it, is not looked at any further.
+//   - A request without these headers, as programs send it, passes.
 package browser
 
 import (
@@ -99,6 +99,7 @@ func (g *Guard) Check(r *http.Request) error {
 	if g.names != nil && !g.isOwn(r.Host) {
 		return refuse(ForeignHost, "the Host "+strconv.Quote(r.Host)+" is no name of this server, which answers to localhost alone")
 	}
+
 	origin, sent := r.Header["Origin"]
 	if !sent {
 		if r.Header.Get("Sec-Fetch-Site") == "cross-site" && !(g.links && isLink(r)) && !g.Allows(anyOrigin) {
@@ -106,6 +107,7 @@ func (g *Guard) Check(r *http.Request) error {
 		}
 		return nil
 	}
+
 	if len(origin) != 1 {
 		return refuse(ForeignOrigin, "the header Origin is there more than once")
 	}

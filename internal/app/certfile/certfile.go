@@ -3,7 +3,7 @@
 //   - A change of the files is followed while the program runs, within CheckInterval or at once by
 //     Reload.
 //   - Files that cannot be read, or do not fit together, change nothing: the pair in force stays until
-//     the files are in order, as between the writing of the one and the other.
+//     the files are valid, as between the writing of the two.
 package certfile
 
 import (
@@ -36,8 +36,8 @@ func Open(certFile, keyFile string, log *slog.Logger) (*Pair, error) {
 	return p, p.Reload(certFile, keyFile)
 }
 
-// Reload reads the files, which may be others than before, and puts them in force. When they are not in
-// order nothing changes.
+// Reload reads the files, which may be others than before, and puts them in force. When they are
+// invalid nothing changes.
 func (p *Pair) Reload(certFile, keyFile string) error {
 	cert, key, err := read(certFile, keyFile)
 	if err != nil {
@@ -78,6 +78,7 @@ func (p *Pair) Run(ctx context.Context) error {
 func (p *Pair) follow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+
 	cert, key, err := read(p.certFile, p.keyFile)
 	if err == nil && bytes.Equal(cert, p.cert) && bytes.Equal(key, p.key) {
 		return
@@ -85,15 +86,18 @@ func (p *Pair) follow() {
 	if err != nil && p.cert == nil {
 		return // they could not be read before either
 	}
+
 	p.cert, p.key = cert, key
 	var pair *tls.Certificate
 	if err == nil {
 		pair, err = parse(p.certFile, p.keyFile, cert, key)
 	}
+
 	if err != nil {
 		p.log.Error("the certificate's files changed and are not in order; the former certificate stays in use", "error", err)
 		return
 	}
+
 	p.inForce = pair
 	p.log.Info("the certificate was replaced", "file", p.certFile, "expires", pair.Leaf.NotAfter.UTC())
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Check tells why Open would refuse the folder, and leaves it as it is.
+// Check returns why Open would refuse the folder, and leaves it as it is.
 func Check(path string) error {
 	if err := check(path); err != nil {
 		return fmt.Errorf("data folder %s: %w", path, err)
@@ -18,7 +18,9 @@ func Check(path string) error {
 	return nil
 }
 
+// check finds what Open would: a folder that can be made, or one that is ours, free and writable.
 func check(path string) error {
+	// A folder that does not exist can be made where its parent can be written.
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		parent := filepath.Dir(filepath.Clean(path))
@@ -32,10 +34,12 @@ func check(path string) error {
 	} else if err != nil {
 		return err
 	}
+
 	ours, err := isOurs(path)
 	if err != nil {
 		return err
 	}
+
 	if ours {
 		held, err := vfs.Default.Lock(filepath.Join(path, lock))
 		var file *fs.PathError

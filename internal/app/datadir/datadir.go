@@ -1,10 +1,10 @@
 // Package datadir is the folder that holds everything a node keeps. It promises:
 //
-//   - A folder is taken only when it is Carillon's own, empty, or absent. A marker file tells, so
-//     a mistyped path never gets files strewn among somebody's documents.
-//   - One process has the folder at a time; a crash gives it free.
-//   - Fresh removes the stored data and nothing else: not the certificates, not files that
-//     somebody else put there.
+//   - A folder is taken only when it is Carillon's own, empty, or absent. A marker file decides, so
+//     a mistyped path never gets files strewn among other documents.
+//   - One process has the folder at a time; a crash releases it.
+//   - Fresh removes the stored data and no more: not the certificates, not files that
+//     were put there by hand.
 package datadir
 
 import (
@@ -99,7 +99,7 @@ func (d *Dir) clear(fresh bool) error {
 	return os.RemoveAll(gone)
 }
 
-// claim marks an empty folder as ours, and refuses one that is somebody else's.
+// claim marks an empty folder as ours, and refuses one that holds other files.
 func (d *Dir) claim() error {
 	ours, err := isOurs(d.path)
 	if err != nil || ours {
@@ -114,6 +114,7 @@ func isOurs(path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+
 	empty := true
 	for _, entry := range entries {
 		if entry.Name() == marker && entry.Type().IsRegular() {
@@ -123,6 +124,7 @@ func isOurs(path string) (bool, error) {
 			empty = false
 		}
 	}
+
 	if !empty {
 		return false, ErrNotOurs
 	}

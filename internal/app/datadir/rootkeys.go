@@ -22,7 +22,7 @@ type RootKeys struct {
 
 const rootKeys = "root-keys.json"
 
-// ErrNoRootKeys: the folder has no root keys of its own.
+// ErrNoRootKeys reports that the folder has no root keys of its own.
 var ErrNoRootKeys = errors.New("the data folder has no root keys of its own")
 
 // RootKeys reads the folder's root keys. Its error is ErrNoRootKeys when there are none.
@@ -76,6 +76,7 @@ func writeSynced(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
+
 	_, err = file.Write(text)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err

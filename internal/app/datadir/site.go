@@ -17,8 +17,9 @@ type Site struct {
 
 const siteFile = "site.json"
 
-// CheckSite refuses a region or account that is not the stored data's: every ARN would be another one.
-// A folder that does not tell its site fits every one.
+// CheckSite refuses a region or account that is not the stored data's: every ARN would be another
+// one.
+// A folder without a recorded site fits every one.
 func CheckSite(path string, site Site) error {
 	var kept Site
 	text, err := os.ReadFile(filepath.Join(path, siteFile))
@@ -27,6 +28,7 @@ func CheckSite(path string, site Site) error {
 	} else if err != nil {
 		return err
 	}
+
 	if err := json.Unmarshal(text, &kept); err != nil {
 		return fmt.Errorf("%s: %w", siteFile, err)
 	}

@@ -1,5 +1,6 @@
-// Package descriptors keeps file descriptors back from those who connect. The files of the store and
-// the connections of clients are drawn from one limit of the process: without this, a client that opens
+// Package descriptors keeps file descriptors back from clients. The files of the store and
+// the connections of clients are drawn from one limit of the process: without this, a client that
+// opens
 // enough connections takes from the store what it needs to write.
 package descriptors
 
@@ -34,12 +35,12 @@ func Divide(limit int) Share {
 }
 
 // Listener closes connections that would take what is kept back. Descriptors are the lowest numbers
-// that are free, so the number of a new one tells how many are in use at least: there is nothing to
-// count.
+// that are free, so the number of a new one shows how many are in use at least, and no count is
+// needed.
 type Listener struct {
 	net.Listener
 	Most    int    // Share.Connections
-	Refused func() // is told of each connection that is closed; it may not be nil
+	Refused func() // is called for each connection that is closed; it may not be nil
 }
 
 // Accept waits for the next connection that may stay.

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// backdate lets clients whose clock is a little late accept a new certificate.
+// backdate lets clients with a slightly late clock accept a new certificate.
 const backdate = time.Hour
 
 func authorityTemplate(hosts []string, now time.Time) *x509.Certificate {
@@ -31,6 +31,7 @@ func authorityTemplate(hosts []string, now time.Time) *x509.Certificate {
 
 		PermittedDNSDomainsCritical: true,
 	}
+
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {
 			template.PermittedIPRanges = append(template.PermittedIPRanges, single(ip))
@@ -58,9 +59,11 @@ func serverTemplate(hosts []string, now, end time.Time) *x509.Certificate {
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
+
 	if end.Before(template.NotAfter) {
 		template.NotAfter = end
 	}
+
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
@@ -78,6 +81,7 @@ func (a *Authority) issue(name string, template *x509.Certificate, issuer *tls.C
 	if err != nil {
 		return nil, err
 	}
+
 	parent, signer := template, crypto.PrivateKey(key)
 	if issuer != nil {
 		parent, signer = issuer.Leaf, issuer.PrivateKey
@@ -86,10 +90,13 @@ func (a *Authority) issue(name string, template *x509.Certificate, issuer *tls.C
 	if err != nil {
 		return nil, err
 	}
+
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, err
 	}
+
+	// The key first: a certificate without its key would be of no use.
 	certificatePEM, keyPEM := armour("CERTIFICATE", certificate), armour("PRIVATE KEY", private)
 	if err := replace(a.path(name+"-key.pem"), keyPEM, 0o600); err != nil {
 		return nil, err

@@ -1,10 +1,10 @@
-// Package localca makes the certificates that a server needs before anybody bought one: a
+// Package localca makes the certificates that a server needs before it has a bought one: a
 // certificate authority that lives in a folder, and a server certificate signed by it.
 //
 // It promises:
 //
 //   - The authority is made once. It is made again only when it is near its end, damaged, or
-//     needed for another name; whoever trusted the earlier one must then trust the new one.
+//     needed for another name; programs that trusted the earlier one must then trust the new one.
 //   - The authority can vouch for nothing but the names it was made for (X.509 name
 //     constraints), so trusting it in a browser or system puts no other site at risk even if its
 //     key is stolen.
@@ -32,7 +32,7 @@ const (
 	renewBefore   = 30 * 24 * time.Hour
 )
 
-// The names that every certificate holds, besides those asked for.
+// The names that every certificate holds in addition to the given ones.
 var loopback = []string{"localhost", "127.0.0.1", "::1"}
 
 // Authority is the certificate authority of one folder. It is safe for concurrent use.
@@ -69,7 +69,7 @@ func (a *Authority) File() string {
 	return path
 }
 
-// Made reports whether the authority is new, so that nobody can trust it yet.
+// Made reports whether the authority is new, so that no program can trust it yet.
 func (a *Authority) Made() bool { return a.made }
 
 // GetCertificate is the server certificate, for tls.Config.
@@ -82,15 +82,17 @@ func (a *Authority) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, erro
 	return a.server, nil
 }
 
-// renew sees to it that both certificates are good for some time yet.
+// renew makes sure that both certificates are good for some time yet.
 func (a *Authority) renew() error {
 	soon := a.now().Add(renewBefore)
 	if a.server != nil && soon.Before(a.server.Leaf.NotAfter) {
 		return nil
 	}
+
 	if err := a.renewAuthority(soon); err != nil {
 		return err
 	}
+
 	server, err := a.load("server")
 	if err != nil {
 		return err

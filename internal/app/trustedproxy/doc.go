@@ -1,11 +1,12 @@
-// Package trustedproxy tells who sent what came through proxies that the operator trusts. It
+// Package trustedproxy finds the client of a request that came through proxies that the operator
+// trusts. It
 // promises:
 //
-//   - Only peers within the trusted networks are believed. What others say about an address or a
+//   - Only peers within the trusted networks are believed. What other peers send about an address or a
 //     scheme is ignored.
 //   - Of a chain of proxies every trusted hop is passed, from the nearest on. The client is the first
 //     hop that is not trusted; what the client itself put in front of it is never reached.
-//   - One forwarding header is believed, the one that the operator names: a proxy sets the one and
+//   - One forwarding header is believed, the one that the operator names: a proxy sets that one and
 //     lets the other through as the client sent it.
 //   - With the PROXY protocol, a connection of a trusted peer begins with its header or is closed.
 //     Not a byte behind the header is read.

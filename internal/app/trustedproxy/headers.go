@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Handler puts the client in the place of a trusted proxy before next sees the request: RemoteAddr is
-// the client's address, with port 0 when the proxy does not tell it, and Secure answers for the
+// Handler replaces a trusted proxy by its client before next sees the request: RemoteAddr is
+// the client's address, with port 0 when the proxy does not send it, and Secure answers for the
 // client's connection.
 func (p *Proxies) Handler(next http.Handler) http.Handler {
 	if len(p.Networks) == 0 {
@@ -20,6 +20,7 @@ func (p *Proxies) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+
 		client, scheme := p.client(peer, p.hops(r.Header))
 		if secure, known := schemes[scheme]; known {
 			r = r.WithContext(context.WithValue(r.Context(), secureKey{}, secure))
@@ -29,11 +30,13 @@ func (p *Proxies) Handler(next http.Handler) http.Handler {
 			copied.RemoteAddr = client.String()
 			r = &copied
 		}
+
 		next.ServeHTTP(w, r)
 	})
 }
 
-// Secure reports whether the client reached the proxy over TLS, and whether a trusted proxy told.
+// Secure reports whether the client reached the proxy over TLS, and whether a trusted proxy
+// reported it.
 func Secure(ctx context.Context) (secure, known bool) {
 	secure, known = ctx.Value(secureKey{}).(bool)
 	return secure, known
@@ -43,10 +46,10 @@ type secureKey struct{}
 
 var schemes = map[string]bool{"https": true, "wss": true, "http": false, "ws": false}
 
-// hop is what one proxy says of the connection that it got a request by.
+// hop is what one proxy reports of the connection that it got a request by.
 type hop struct {
 	node   string // the address that connected to it
-	scheme string // in lower case, empty when it is not told
+	scheme string // in lower case, empty when it was not sent
 }
 
 // client passes the trusted hops, the nearest being the last. A node that is no address ends the way:
@@ -74,17 +77,18 @@ func parseNode(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(address.Unmap().WithZone(""), 0), err == nil
 }
 
-// hops reads the header that is believed.
+// hops reads the one header that is believed.
 func (p *Proxies) hops(h http.Header) []hop {
 	if p.Header == Forwarded {
 		return parseForwarded(h["Forwarded"])
 	}
-	// X-Forwarded-Proto has no place for each hop: the nearest proxy's word counts.
+	// X-Forwarded-Proto has no value for each hop: the nearest proxy's word counts.
 	scheme := ""
-	if told := h["X-Forwarded-Proto"]; len(told) > 0 {
-		scheme = told[len(told)-1]
+	if sent := h["X-Forwarded-Proto"]; len(sent) > 0 {
+		scheme = sent[len(sent)-1]
 		scheme = strings.ToLower(strings.TrimSpace(scheme[strings.LastIndexByte(scheme, ',')+1:]))
 	}
+
 	var hops []hop
 	for _, value := range h["X-Forwarded-For"] {
 		for node := range strings.SplitSeq(value, ",") {
@@ -92,13 +96,13 @@ func (p *Proxies) hops(h http.Header) []hop {
 		}
 	}
 	if hops == nil && scheme != "" {
-		hops = []hop{{scheme: scheme}} // a proxy that tells the scheme alone
+		hops = []hop{{scheme: scheme}} // a proxy that sends the scheme alone
 	}
 	return hops
 }
 
-// parseForwarded reads the elements of RFC 7239, section 4. Of a header that breaks its grammar
-// nothing is believed.
+// parseForwarded reads the elements of RFC 7239, section 4. A header that breaks its grammar
+// is not believed at all.
 func parseForwarded(values []string) []hop {
 	var hops []hop
 	rest := strings.Join(values, ",")
@@ -111,17 +115,21 @@ func parseForwarded(values []string) []hop {
 		if !ok {
 			return nil
 		}
+
 		switch strings.ToLower(name) {
 		case "for":
 			current.node = value
 		case "proto":
 			current.scheme = strings.ToLower(value)
 		}
+
+		// A semicolon continues the hop, a comma begins the next.
 		after = strings.TrimLeft(after, " \t")
 		if after != "" && after[0] == ';' {
 			rest = after[1:]
 			continue
 		}
+
 		hops, current = append(hops, current), hop{}
 		if after == "" {
 			return hops
@@ -141,6 +149,7 @@ func cutValue(text string) (value, rest string, ok bool) {
 		}
 		return text[:end], text[end:], end > 0
 	}
+
 	var b strings.Builder
 	for i := 1; i < len(text); i++ {
 		switch text[i] {

@@ -15,7 +15,7 @@ import (
 	"github.com/pires/go-proxyproto/tlvparse"
 )
 
-// Listener reads the PROXY protocol on connections of trusted peers, when the option says so. Accept
+// Listener reads the PROXY protocol on connections of trusted peers, when the option is set. Accept
 // never waits for a peer.
 func (p *Proxies) Listener(inner net.Listener) net.Listener {
 	if !p.Protocol {
@@ -53,7 +53,7 @@ type Conn struct {
 	secure bool
 }
 
-// NetConn is the network's own connection. It may be used in the place of Conn once something was read.
+// NetConn is the network's own connection. It may be used instead of Conn once something was read.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
 
 func (c *Conn) Read(b []byte) (int, error) {
@@ -71,14 +71,14 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-// Secure reports whether the proxy says that the client connected to it over TLS, which only version
-// 2 of the protocol can.
+// Secure reports whether the client connected to the proxy over TLS, which only version
+// 2 of the protocol transmits.
 func (c *Conn) Secure() bool {
 	c.once.Do(c.accept)
 	return c.secure
 }
 
-// CloseWrite tells the peer that nothing more comes.
+// CloseWrite ends our direction, so that the peer knows that nothing more comes.
 func (c *Conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -91,6 +91,7 @@ func (c *Conn) accept() {
 	if c.err = c.Conn.SetReadDeadline(time.Now().Add(c.proxies.Timeout)); c.err != nil {
 		return
 	}
+
 	header, err := readHeader(c.Conn)
 	if err != nil {
 		c.err = fmt.Errorf("PROXY protocol: %w", err)
@@ -99,6 +100,7 @@ func (c *Conn) accept() {
 		}
 		return
 	}
+
 	if tcp, ok := header.SourceAddr.(*net.TCPAddr); ok && header.Command.IsProxy() {
 		c.client = tcp
 	}
@@ -106,11 +108,13 @@ func (c *Conn) accept() {
 		ssl, found := tlvparse.FindSSL(tlvs)
 		c.secure = found && ssl.ClientSSL()
 	}
+
 	c.err = c.Conn.SetReadDeadline(time.Time{})
 }
 
-// complain logs a proxy that does not speak the protocol, without which an operator would not know why nothing
-// works.
+// complain logs a proxy that does not speak the protocol; without the line an operator would not
+// find
+// the cause.
 func (c *Conn) complain() {
 	if omitted, ok := c.proxies.lines.Sample(); ok {
 		c.proxies.Log.Warn("closed a connection of a trusted proxy: it does not begin with a PROXY protocol header",
@@ -122,19 +126,22 @@ func (c *Conn) complain() {
 const (
 	prefix       = 12 // of version 2, and less than the whole of version 1
 	maxVersion1  = 107
-	maxVersion2  = 2 << 10 // addresses and what a proxy tells of TLS
+	maxVersion2  = 2 << 10 // addresses and what a proxy reports of TLS
 	restOfPrefix = 4
 )
 
 var errNoHeader = errors.New("there is no header")
 
-// readHeader reads a header and not a byte more: what follows belongs to others, who may read the
-// socket itself.
+// readHeader reads a header and not a byte more: what follows is read by the owner of the
+// connection, perhaps
+// from the socket itself.
 func readHeader(r io.Reader) (*proxyproto.Header, error) {
 	text := make([]byte, prefix, maxVersion1)
 	if _, err := io.ReadFull(r, text); err != nil {
 		return nil, err
 	}
+
+	// The first bytes decide the version, and with it how the length is found.
 	switch {
 	case bytes.Equal(text, proxyproto.SIGV2):
 		text = text[:prefix+restOfPrefix]
@@ -159,5 +166,6 @@ func readHeader(r io.Reader) (*proxyproto.Header, error) {
 	default:
 		return nil, errNoHeader
 	}
+
 	return proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(text), len(text)))
 }
