@@ -52,16 +52,20 @@ func (c *Client) do(ctx context.Context, r request, attempts int, answer any) er
 			return err
 		}
 	}
+
 	pause := backoff{first: firstRetry, longest: longestRetry}
 	for renewed := false; ; {
 		keys, err := c.keys.get(ctx)
 		if err != nil {
 			return err
 		}
+
 		err = c.try(ctx, r, keys, body, answer)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
+
+		// Fresh keys are a reason to try again once, without counting it.
 		var refused *Error
 		if errors.As(err, &refused) && refused.refusesKeys() && !renewed {
 			renewed = true
@@ -69,9 +73,11 @@ func (c *Client) do(ctx context.Context, r request, attempts int, answer any) er
 				continue
 			}
 		}
+
 		if attempts--; attempts <= 0 || !r.again(err) {
 			return err
 		}
+
 		delay := pause.next()
 		if refused != nil {
 			delay = max(delay, min(refused.retryAfter, longestRetry))
@@ -95,6 +101,7 @@ func (r request) again(err error) bool {
 
 // try makes the call once.
 func (c *Client) try(ctx context.Context, r request, keys Credentials, body []byte, answer any) error {
+	// The request, signed for the keys of this try.
 	target := c.endpoint.Scheme + "://" + c.endpoint.Host + r.path
 	if len(r.query) > 0 {
 		target += "?" + canonicalQuery(r.query)
@@ -112,6 +119,7 @@ func (c *Client) try(ctx context.Context, r request, keys Credentials, body []by
 	if err := c.signer(keys).sign(req, body, time.Now()); err != nil {
 		return err
 	}
+
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return withoutURL(err)
@@ -121,6 +129,7 @@ func (c *Client) try(ctx context.Context, r request, keys Credentials, body []by
 	if err != nil {
 		return err
 	}
+
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return newError(resp, text)
 	}
@@ -177,7 +186,7 @@ func (r *request) set(name, value string) {
 	}
 }
 
-// fix sets a parameter that tells operations apart.
+// fix sets a parameter that distinguishes operations on one path.
 func (r *request) fix(name, value string) {
 	if r.query == nil {
 		r.query = url.Values{}

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Config says which server to call, and as whom.
+// Config is the server to call, and the caller.
 type Config struct {
 	// Endpoint is the server's URL without a path: https://chat.example.org:24463. With http,
 	// sessions use ws; with https, wss.
 	Endpoint string
 	// Region is the region that the server signs for. Empty stands for us-east-1.
 	Region string
-	// Credentials gives the keys.
+	// Credentials supplies the keys.
 	Credentials CredentialsProvider
 	// Bearer is the ARN of the user or bot on whose behalf calls are made that name none
 	// themselves in ChimeBearer. It may be empty.
@@ -61,18 +61,21 @@ func New(cfg Config) (*Client, error) {
 	if cfg.MaxAttempts < 0 {
 		return nil, errors.New("client: MaxAttempts is negative")
 	}
+
 	if cfg.Region == "" {
 		cfg.Region = defaultRegion
 	}
 	if cfg.MaxAttempts == 0 {
 		cfg.MaxAttempts = defaultAttempts
 	}
+
 	c := &Client{cfg: cfg, endpoint: &url.URL{Scheme: at.Scheme, Host: at.Host}, keys: newKeyCache(cfg.Credentials)}
 	c.http = cfg.HTTPClient
 	if c.http == nil {
 		c.http = &http.Client{Transport: newTransport(cfg.TLS), Timeout: callTimeout}
 	}
 	c.sockets = &http.Client{Transport: upgradable(c.http.Transport)}
+
 	return c, nil
 }
 
@@ -84,7 +87,8 @@ func newTransport(config *tls.Config) *http.Transport {
 	}
 }
 
-// upgradable gives a transport that speaks HTTP/1.1, the only one that upgrades to a WebSocket.
+// upgradable returns a transport that speaks HTTP/1.1, the only version that upgrades to a
+// WebSocket.
 func upgradable(t http.RoundTripper) http.RoundTripper {
 	own, ok := t.(*http.Transport)
 	if t == nil {
@@ -93,6 +97,7 @@ func upgradable(t http.RoundTripper) http.RoundTripper {
 	if !ok {
 		return t
 	}
+
 	own = own.Clone()
 	own.ForceAttemptHTTP2 = false
 	own.TLSNextProto = nil

@@ -22,7 +22,7 @@ const (
 	CloseUnauthorized = 4401
 )
 
-// ErrClosed says that Close was called.
+// ErrClosed reports that Close was called.
 var ErrClosed = errors.New("client: the session is closed")
 
 // CloseError is how a socket ended.
@@ -32,7 +32,7 @@ type CloseError struct {
 	Err    error  // what happened to the connection, when there was no close frame
 }
 
-// Error gives the code and what is known besides.
+// Error returns the code and what is known of the cause.
 func (e *CloseError) Error() string {
 	switch {
 	case e.Err != nil:

@@ -21,8 +21,8 @@ func (c Credentials) String() string { return "access key " + c.AccessKeyID }
 // GoString names the access key only.
 func (c Credentials) GoString() string { return "client.Credentials{" + c.AccessKeyID + "}" }
 
-// CredentialsProvider gives credentials. A Client keeps what it gave until a minute before it
-// expires, or until the server refuses it, and never asks twice at a time.
+// CredentialsProvider supplies credentials. A Client keeps them until a minute before they
+// expire, or until the server refuses them, and never calls the provider concurrently.
 type CredentialsProvider func(ctx context.Context) (Credentials, error)
 
 // StaticCredentials are always the same.
@@ -62,14 +62,15 @@ func (k *keyCache) get(ctx context.Context) (Credentials, error) {
 	return fresh, err
 }
 
-// replace gives other credentials than those that were refused, and reports whether there are any.
+// replace fetches other credentials than those that were refused, and reports whether there are
+// any.
 func (k *keyCache) replace(ctx context.Context, refused Credentials) (bool, error) {
 	if err := k.lock(ctx); err != nil {
 		return false, err
 	}
 	defer k.unlock()
 	if k.kept != refused && k.kept.AccessKeyID != "" {
-		return true, nil // somebody else was faster
+		return true, nil // another call was faster
 	}
 	fresh, err := k.fetch(ctx)
 	return err == nil && fresh != refused, err

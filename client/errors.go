@@ -34,7 +34,8 @@ func (e *Error) Temporary() bool {
 	return e.Status == http.StatusTooManyRequests || e.Status >= 500 || e.Code == "ThrottlingException"
 }
 
-// newError reads an answer that is no success. What is no error document, for example of a proxy,
+// newError reads an answer that is no success. One that is no error document, for example a
+// proxy's,
 // keeps its status.
 func newError(resp *http.Response, body []byte) *Error {
 	var document struct {
@@ -42,6 +43,7 @@ func newError(resp *http.Response, body []byte) *Error {
 		Type          string `json:"__type"`
 	}
 	_ = json.Unmarshal(body, &document)
+
 	e := &Error{
 		Code: resp.Header.Get("X-Amzn-Errortype"), Message: document.Message,
 		RequestID: resp.Header.Get("X-Amzn-Requestid"), Status: resp.StatusCode,
@@ -51,6 +53,7 @@ func newError(resp *http.Response, body []byte) *Error {
 			e.Code = other
 		}
 	}
+
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.retryAfter = time.Duration(seconds) * time.Second
 	}

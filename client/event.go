@@ -47,7 +47,7 @@ const (
 	headerPosition    = "x-carillon-position"
 )
 
-// Event is what one frame of the WebSocket says.
+// Event is the content of one frame of the WebSocket.
 type Event struct {
 	// Type is one of the constants, or what a newer server sends. It is empty for a frame that is
 	// no event, whose text is the Payload then.
@@ -59,7 +59,7 @@ type Event struct {
 	// Data is the payload decoded, a pointer to the structure named beside the type's constant. It
 	// is nil when the type is unknown, or the payload is not what its type says.
 	Data any
-	// Position is the event's place in the server's log, zero for what is not in it.
+	// Position is the event's position in the server's log, zero for an event that is not in it.
 	Position uint64
 	// ResumeFrom is what SessionConfig.ResumeFrom takes to go on after this event, in another
 	// process too. It is empty while the server has given no resume token.
@@ -72,14 +72,14 @@ func (e Event) Message() *ChannelMessage {
 	return m
 }
 
-// Established is told when a socket has begun.
+// Established is the event of a socket that has begun.
 type Established struct {
 	// Extras are those of SessionConfig.Extras that the socket has. It is nil when the server does
 	// not say, and empty when the app instance has none of them.
 	Extras []Extra
 }
 
-// Resumed is told after everything missed.
+// Resumed is the event after everything missed.
 type Resumed struct {
 	Events      int
 	ResumeToken string
@@ -93,7 +93,7 @@ const (
 	NotResumedUnsupported = "UNSUPPORTED" // this server does not resume; the SDK itself says so
 )
 
-// NotResumed is told when the session begins anew: what happened between the sockets is not
+// NotResumed is the event of a session that begins anew: what happened between the sockets is not
 // handed out.
 type NotResumed struct{ Reason, Message string }
 
@@ -107,17 +107,17 @@ type ChannelDetails struct {
 	UnreadCount            *int // only with the extra
 }
 
-// Presence says who of a channel's members is online.
+// Presence lists which of a channel's members are online.
 type Presence struct {
 	ChannelARN   string `json:"ChannelArn"`
 	SubChannelID string `json:"SubChannelId"`
 	OnlineCount  int
 	Online       []string // ARNs that are online, or have come online since the last event
 	Offline      []string // ARNs that have gone offline
-	Complete     bool     // Online is everybody who is online
+	Complete     bool     // Online holds all users that are online
 }
 
-// Typing says that somebody is writing a message.
+// Typing reports that a user is writing a message.
 type Typing struct {
 	ChannelARN   string `json:"ChannelArn"`
 	SubChannelID string `json:"SubChannelId"`

@@ -36,6 +36,7 @@ func (s *Session) live() error {
 	pause := backoff{first: limits.First, longest: limits.Longest}
 	since := time.Now()
 	renewed := false
+
 	for {
 		keys, established, err := s.attempt()
 		if s.ctx.Err() != nil {
@@ -44,9 +45,12 @@ func (s *Session) live() error {
 		if s.closing.Load() {
 			return ErrClosed
 		}
+
 		if established {
 			pause.waits, since, renewed = 0, time.Now(), false
 		}
+
+		// Refused keys are replaced once; every other lasting refusal ends the session.
 		if !temporary(err) {
 			if renewed || !refusesKeys(err) {
 				return fmt.Errorf("client: session: %w", err)
@@ -58,6 +62,7 @@ func (s *Session) live() error {
 			s.disconnected(err, 0)
 			continue
 		}
+
 		delay := pause.next()
 		if limits.Window > 0 && time.Since(since)+delay > limits.Window {
 			return fmt.Errorf("client: session: gave up after %s: %w", limits.Window, err)
@@ -146,8 +151,9 @@ func because(ctx context.Context, err error) error {
 	return &CloseError{Code: CloseAbnormal, Err: context.Cause(ctx)}
 }
 
-// dial asks for the endpoint and opens the WebSocket.
+// dial fetches the endpoint and opens the WebSocket.
 func (s *Session) dial(ctx context.Context, k *socket) (Credentials, error) {
+	// The endpoint is fetched each time: another node may be the one to connect to.
 	c := s.client
 	var answer struct {
 		Endpoint struct {
@@ -158,6 +164,8 @@ func (s *Session) dial(ctx context.Context, k *socket) (Credentials, error) {
 	if err := c.do(ctx, ask, 1, &answer); err != nil {
 		return Credentials{}, fmt.Errorf("GetMessagingSessionEndpoint: %w", err)
 	}
+
+	// Keys and signature are fresh, since a presigned URL is short-lived.
 	keys, err := c.keys.get(ctx)
 	if err != nil {
 		return keys, err
@@ -166,6 +174,8 @@ func (s *Session) dial(ctx context.Context, k *socket) (Credentials, error) {
 	if err != nil {
 		return keys, err
 	}
+
+	// The connection under the WebSocket is kept, so that Close can end it.
 	options := websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 			response, err := c.sockets.Transport.RoundTrip(r)
@@ -179,6 +189,7 @@ func (s *Session) dial(ctx context.Context, k *socket) (Credentials, error) {
 	if s.cfg.Compress {
 		options.CompressionMode = websocket.CompressionContextTakeover
 	}
+
 	k.conn, _, err = websocket.Dial(ctx, target, &options)
 	if err != nil {
 		return keys, withoutURL(err)
@@ -204,6 +215,7 @@ func (s *Session) presign(host string, keys Credentials) (string, error) {
 			query.Set("prefetch-sort-by", string(s.cfg.PrefetchSort))
 		}
 	}
+
 	if len(s.cfg.Extras) > 0 {
 		names := make([]string, len(s.cfg.Extras))
 		for i, extra := range s.cfg.Extras {
@@ -211,10 +223,12 @@ func (s *Session) presign(host string, keys Credentials) (string, error) {
 		}
 		query.Set("extras", strings.Join(names, ","))
 	}
+
 	if !s.cfg.NoResume {
 		s.from.connecting()
 		query.Set("resume-from", s.from.String())
 	}
+
 	req, err := http.NewRequest(http.MethodGet, c.endpoint.Scheme+"://"+host+"/connect?"+query.Encode(), nil)
 	if err != nil {
 		return "", fmt.Errorf("the server names the endpoint %q: %w", host, withoutURL(err))
@@ -233,24 +247,26 @@ func (s *Session) receive(ctx context.Context, k *socket, established func()) er
 			return closeError(err)
 		}
 		k.hear()
+
 		e := parse(text)
-		var told *Event
+		var notice *Event
 		if !s.cfg.NoResume {
 			var isNew bool
-			if isNew, told = s.from.take(&e); !isNew {
+			if isNew, notice = s.from.take(&e); !isNew {
 				continue
 			}
 		}
+
 		if e.Type == EventSessionEstablished {
 			established()
 		}
 		if err := s.handOut(k, e); err != nil {
 			return err
 		}
-		if told == nil {
+		if notice == nil {
 			continue
 		}
-		if err := s.handOut(k, *told); err != nil {
+		if err := s.handOut(k, *notice); err != nil {
 			return err
 		}
 	}
@@ -264,11 +280,13 @@ func (s *Session) handOut(k *socket, e Event) error {
 		return nil
 	default:
 	}
+
 	k.held.Store(true)
 	defer func() {
 		k.hear() // what the server sent meanwhile is unread
 		k.held.Store(false)
 	}()
+
 	select {
 	case s.events <- e:
 		return nil
@@ -281,6 +299,7 @@ func (s *Session) handOut(k *socket, e Event) error {
 // two thirds of it. A connection that is not read from, because the caller is slow, is not judged.
 func (k *socket) watch(ctx context.Context, liveness time.Duration, end context.CancelCauseFunc) {
 	patience := liveness * 2 / 3
+
 	for {
 		next := patience
 		if !k.held.Load() {
@@ -292,9 +311,11 @@ func (k *socket) watch(ctx context.Context, liveness time.Duration, end context.
 			}
 			continue
 		}
+
 		answered, cancel := context.WithTimeout(ctx, liveness-patience)
 		err := k.conn.Ping(answered)
 		cancel()
+
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -21,15 +21,17 @@ type resumePoint struct {
 	pending     string // the token that counts when it has said so
 }
 
-// set takes what Event.ResumeFrom gave.
+// set takes a former Event.ResumeFrom.
 func (p *resumePoint) set(text string) error {
 	if text == "" {
 		return nil
 	}
+
 	token, position, has := strings.Cut(text, ".")
 	if token == "" || strings.ContainsFunc(token, notToken) {
 		return fmt.Errorf("client: ResumeFrom %q is no resume token", text)
 	}
+
 	p.token = token
 	if !has {
 		return nil
@@ -59,51 +61,54 @@ func (p *resumePoint) connecting() {
 }
 
 // take follows the events of a socket, reports whether the event is new, and notes in it where to
-// go on after it. A session that cannot be resumed, without the server saying so, has an event of
-// its own that says it.
-func (p *resumePoint) take(e *Event) (isNew bool, told *Event) {
+// go on after it. When a session cannot be resumed, and the server does not say so, notice is an
+// event
+// that says it.
+func (p *resumePoint) take(e *Event) (isNew bool, notice *Event) {
 	if e.Position != 0 {
 		if e.Position <= p.position {
 			return false, nil
 		}
 		p.position = e.Position
 	}
+
 	switch e.Type {
 	case EventSessionEstablished:
-		told = p.establish(e.tokenOf())
+		notice = p.establish(e.tokenOf())
 	case EventSessionResumed:
-		p.settle(e.tokenOf())
+		p.resumeWith(e.tokenOf())
 	case EventSessionNotResumed:
 		p.position = 0
-		p.settle(cmp.Or(e.tokenOf(), p.pending))
+		p.resumeWith(cmp.Or(e.tokenOf(), p.pending))
 	case EventResumeToken:
 		if !p.replaying {
-			p.settle(e.tokenOf())
+			p.resumeWith(e.tokenOf())
 		}
 	}
+
 	e.ResumeFrom = p.String()
-	return true, told
+	return true, notice
 }
 
-func (p *resumePoint) establish(token string) (told *Event) {
+func (p *resumePoint) establish(token string) (notice *Event) {
 	p.established = true
 	switch {
 	case !p.replaying:
-		p.settle(token)
+		p.resumeWith(token)
 	case p.token != "" && token != "":
 		p.pending = token
 	default: // the server has no tokens, or had none before
 		p.token, p.position = "", 0
-		p.settle(token)
-		told = &Event{
+		p.resumeWith(token)
+		notice = &Event{
 			Type: EventSessionNotResumed, MessageType: "SYSTEM", ResumeFrom: p.String(),
 			Data: &NotResumed{Reason: NotResumedUnsupported, Message: "the server gives no resume tokens"},
 		}
 	}
-	return told
+	return notice
 }
 
-func (p *resumePoint) settle(token string) {
+func (p *resumePoint) resumeWith(token string) {
 	p.replaying, p.pending = false, ""
 	if token != "" {
 		p.token = token

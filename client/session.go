@@ -49,7 +49,7 @@ type Reconnect struct {
 // DefaultReconnect has the limits of amazon-chime-sdk-js.
 var DefaultReconnect = Reconnect{Window: 10 * time.Second, First: time.Second, Longest: 5 * time.Second}
 
-// SessionConfig says what a session wants.
+// SessionConfig configures a session.
 type SessionConfig struct {
 	UserARN string // whose events
 	// SessionID names the session to the server, which closes an older socket of the same user and
@@ -63,8 +63,8 @@ type SessionConfig struct {
 
 	// ResumeFrom is Event.ResumeFrom of the last event handled by an earlier session of the user.
 	ResumeFrom string
-	// NoResume makes a session like those of other SDKs: what happens between two sockets is lost,
-	// without a word.
+	// NoResume makes a session like those of other SDKs: what happens between two sockets is lost
+	// silently.
 	NoResume bool
 
 	Reconnect *Reconnect // nil stands for DefaultReconnect
@@ -74,9 +74,9 @@ type SessionConfig struct {
 	// Liveness is how long the server may be silent, neither pinging nor answering a ping, before
 	// the connection counts as broken. Zero stands for 45 s.
 	Liveness time.Duration
-	// Ahead is how many events are read before the caller asks for them. Zero stands for 64.
+	// Ahead is how many events are read before the caller takes them. Zero stands for 64.
 	Ahead int
-	// OnDisconnect is told when a socket is lost or a try fails, and how long the session waits
+	// OnDisconnect is called when a socket is lost or a try fails, with how long the session waits
 	// before the next. It must return soon, and not call Close.
 	OnDisconnect func(err error, wait time.Duration)
 }
@@ -89,7 +89,7 @@ const (
 )
 
 // Session is a WebSocket that stays connected. Its methods are safe for use by several goroutines;
-// events go to whichever asks first.
+// each event goes to one of them.
 type Session struct {
 	client *Client
 	cfg    SessionConfig
@@ -120,6 +120,8 @@ func (c *Client) Connect(ctx context.Context, cfg SessionConfig) (*Session, erro
 	if err := s.from.set(cfg.ResumeFrom); err != nil {
 		return nil, err
 	}
+
+	// The session outlives ctx, which bounds the opening alone.
 	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	go s.run()
 	select {
@@ -145,15 +147,18 @@ func (c *SessionConfig) complete() error {
 	case c.NoResume && c.ResumeFrom != "":
 		return errors.New("client: ResumeFrom and NoResume exclude each other")
 	}
+
 	r := DefaultReconnect
 	if c.Reconnect != nil {
 		r = *c.Reconnect
 		r.First = cmp.Or(r.First, DefaultReconnect.First)
 		r.Longest = cmp.Or(r.Longest, max(r.First, DefaultReconnect.Longest))
 	}
+
 	if r.Window < 0 || r.First < 0 || r.Longest < r.First {
 		return fmt.Errorf("client: Reconnect %+v: durations must not be negative, nor Longest shorter than First", r)
 	}
+
 	c.Reconnect = &r
 	c.SessionID = cmp.Or(c.SessionID, strconv.FormatUint(uint64(rand.Uint32()), 10))
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, defaultConnectTimeout)
@@ -162,9 +167,11 @@ func (c *SessionConfig) complete() error {
 	return nil
 }
 
-// Next gives the next event. It fails with the context's error, or for good when the session has
-// ended: with ErrClosed after Close, else with an error that wraps a *CloseError, an *Error or what
-// else was the last thing that went wrong. Events that came before the end are given first.
+// Next returns the next event. It fails with the context's error, or permanently when the session
+// has
+// ended: with ErrClosed after Close, else with an error that wraps the last failure, such as a
+// *CloseError
+// or an *Error. Events that came before the end are returned first.
 func (s *Session) Next(ctx context.Context) (Event, error) {
 	select {
 	case e, ok := <-s.events:
@@ -191,7 +198,7 @@ func (s *Session) Events(ctx context.Context) iter.Seq2[Event, error] {
 }
 
 // Close ends the session and waits until nothing of it is left: a server that does not answer the
-// close frame is given at most five seconds. Events that nobody asked for are dropped.
+// close frame is given at most five seconds. Events that were not taken are dropped.
 func (s *Session) Close() error {
 	s.closing.Store(true)
 	if conn, wire := s.connected(); conn != nil && s.ctx.Err() == nil {
@@ -209,15 +216,16 @@ func (s *Session) Close() error {
 
 // finish waits for the end of run.
 func (s *Session) finish() {
-	for range s.events { // what nobody asked for
+	for range s.events { // events that were not taken
 	}
 }
 
-// ErrNotConnected says that the session has no socket at the moment.
+// ErrNotConnected reports that the session has no socket at the moment.
 var ErrNotConnected = errors.New("client: the session is not connected")
 
-// SendTyping tells the other members of a channel who have the extra that the user is writing. It
-// fails with ErrNotConnected between two sockets: there is no use in telling it later.
+// SendTyping notifies the other members of a channel that have the extra that the user is writing.
+// It
+// fails with ErrNotConnected between two sockets: a late notice would be of no use.
 func (s *Session) SendTyping(ctx context.Context, channelARN string) error {
 	return s.SendTypingIn(ctx, channelARN, "")
 }

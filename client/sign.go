@@ -22,7 +22,7 @@ const (
 )
 
 // signer signs requests for one region with one key. It signs the requests that this package makes:
-// whose path is escaped and whose headers have one value each.
+// their path is escaped and their headers have one value each.
 type signer struct {
 	keys   Credentials
 	region string
@@ -50,6 +50,7 @@ func (s signer) presign(req *http.Request, at time.Time, lifetime time.Duration)
 	if err := s.check(); err != nil {
 		return err
 	}
+
 	date := at.UTC().Format(signTime)
 	values := req.URL.Query()
 	values.Set("X-Amz-Algorithm", signAlgorithm)
@@ -60,6 +61,7 @@ func (s signer) presign(req *http.Request, at time.Time, lifetime time.Duration)
 	if s.keys.SessionToken != "" {
 		values.Set("X-Amz-Security-Token", s.keys.SessionToken)
 	}
+
 	query := canonicalQuery(values)
 	signature, _ := s.signature(req, query, emptyHash, date)
 	req.URL.RawQuery = query + "&X-Amz-Signature=" + signature
@@ -81,6 +83,7 @@ func (s signer) scope(date string) string {
 // signature computes the signature, and names the headers that it covers: the host, the type of the
 // content and all that begin with X-Amz-.
 func (s signer) signature(req *http.Request, query, bodyHash, date string) (signature, names string) {
+	// The headers, by name in order.
 	values := map[string]string{"host": req.URL.Host}
 	for name, value := range req.Header {
 		if name = strings.ToLower(name); name == "content-type" || strings.HasPrefix(name, "x-amz-") {
@@ -101,6 +104,7 @@ func (s signer) signature(req *http.Request, query, bodyHash, date string) (sign
 	canonical := strings.Join([]string{req.Method, canonicalPath(req.URL.EscapedPath()), query, headers.String(), names, bodyHash}, "\n")
 	hash := sha256.Sum256([]byte(canonical))
 	text := strings.Join([]string{signAlgorithm, date, s.scope(date), hex.EncodeToString(hash[:])}, "\n")
+
 	key := []byte("AWS4" + s.keys.SecretAccessKey)
 	for part := range strings.SplitSeq(s.scope(date), "/") {
 		key = mac(key, part)

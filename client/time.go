@@ -30,6 +30,7 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 		}
 		return err
 	}
+
 	seconds, err := strconv.ParseFloat(string(data), 64)
 	if err != nil || math.Abs(seconds) > 1e12 {
 		return fmt.Errorf("client: %s is no time", data)

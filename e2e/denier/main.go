@@ -1,6 +1,7 @@
 // Command denier is carillon with channel flows that deny. No processor is invoked yet, so no call
 // of the API has a message denied; here, what a flow with the fallback action ABORT fails counts as
-// denied by its processor, and its sender is told so (spec 4.4, 4.6). All else is the program, its
+// denied by its processor, and its sender is notified of that (spec 4.4, 4.6). All else is the
+// program, its
 // commands and settings included. It shows how those events travel, and is for tests alone: what
 // is kept of a new message is that of a failed one.
 package main
@@ -27,7 +28,7 @@ func main() {
 	os.Exit(code)
 }
 
-// denying is a store in which no event tells of a failure.
+// denying is a store in which no event reports a failure.
 type denying struct{ store.Store }
 
 func (d denying) Update(ctx context.Context, app string, f func(store.Tx) error) error {
@@ -59,7 +60,7 @@ var denials = map[string]string{
 	chime.EventFailedUpdateMessage: chime.EventDeniedUpdateMessage,
 }
 
-// deny makes of an event that tells of a failure one that tells of a denial, and leaves others.
+// deny turns an event that reports a failure into one that reports a denial, and leaves others.
 func deny(e chime.Event) (chime.Event, error) {
 	denial, failure := denials[e.Type]
 	if !failure {

@@ -1,4 +1,4 @@
-// Command chat is a chat in a terminal: what is typed is sent to a channel, and what the others
+// Command chat is a chat in a terminal: what is typed is sent to a channel, and what other members
 // write is printed.
 //
 //	go run github.com/carillon-chat/carillon/client/examples/chat -endpoint http://localhost:24463 -user ARN -channel ARN
@@ -27,9 +27,11 @@ func main() {
 	user := flag.String("user", "", "ARN of the user to chat as")
 	channel := flag.String("channel", "", "ARN of the channel")
 	flag.Parse()
+
 	keys := client.Credentials{
 		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
 	}
+
 	c, err := client.New(client.Config{Endpoint: *endpoint, Bearer: *user, Credentials: client.StaticCredentials(keys)})
 	if err == nil {
 		err = chat(ctx, c, *user, *channel, os.Stdin, os.Stdout)
@@ -50,8 +52,10 @@ func chat(ctx context.Context, c *client.Client, user, channel string, in io.Rea
 	if err != nil {
 		return err
 	}
+
 	printed := make(chan error, 1)
 	go func() { printed <- show(session, channel, out) }()
+
 	lines := bufio.NewScanner(in)
 	for ctx.Err() == nil && lines.Scan() {
 		_, err := c.SendChannelMessage(ctx, &client.SendChannelMessageRequest{
@@ -62,6 +66,7 @@ func chat(ctx context.Context, c *client.Client, user, channel string, in io.Rea
 			fmt.Fprintln(out, "*", err)
 		}
 	}
+
 	_ = session.Close() // never fails
 	if err := <-printed; !errors.Is(err, client.ErrClosed) {
 		return err

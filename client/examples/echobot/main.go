@@ -26,9 +26,11 @@ func main() {
 	user := flag.String("user", "", "ARN of the user that answers")
 	state := flag.String("state", "echobot.state", "file that remembers what was answered")
 	flag.Parse()
+
 	keys := client.Credentials{
 		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
 	}
+
 	c, err := client.New(client.Config{Endpoint: *endpoint, Bearer: *user, Credentials: client.StaticCredentials(keys)})
 	if err == nil {
 		err = echo(ctx, c, *user, *state)
@@ -39,11 +41,13 @@ func main() {
 	}
 }
 
+// echo answers messages until ctx ends, and notes after each which one it was.
 func echo(ctx context.Context, c *client.Client, user, state string) error {
 	from, err := os.ReadFile(state)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+
 	session, err := c.Connect(ctx, client.SessionConfig{
 		UserARN: user, ResumeFrom: string(from),
 		Reconnect: &client.Reconnect{First: time.Second, Longest: 30 * time.Second}, // for ever
@@ -52,6 +56,7 @@ func echo(ctx context.Context, c *client.Client, user, state string) error {
 		return err
 	}
 	defer session.Close()
+
 	fmt.Println("listening")
 	for event, err := range session.Events(ctx) {
 		if err != nil {
