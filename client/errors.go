@@ -34,7 +34,7 @@ func (e *Error) Temporary() bool {
 	return e.Status == http.StatusTooManyRequests || e.Status >= 500 || e.Code == "ThrottlingException"
 }
 
-// newError reads an answer that is no success. One that is no error document, for example a
+// newError reads an answer that is no success. One that is not an error document, for example a
 // proxy's,
 // keeps its status.
 func newError(resp *http.Response, body []byte) *Error {

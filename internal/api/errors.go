@@ -39,7 +39,7 @@ type Error struct {
 	Status  int    // HTTP status
 	Message string // for the caller: clear, and without secrets
 	Member  string // path of the offending member; may be empty
-	// RetryAfter is how long to wait before trying again; zero says nothing.
+	// RetryAfter is how long to wait before trying again; zero gives no time.
 	RetryAfter time.Duration
 }
 
@@ -68,17 +68,17 @@ func BadRequest(member, format string, args ...any) *Error {
 }
 
 // Forbidden refuses by a rule of roles, or because something that the caller
-// may not ask about does not exist (spec 10.5).
+// may not see does not exist (spec 10.5).
 func Forbidden(format string, args ...any) *Error {
 	return ForbiddenException.Errorf(format, args...)
 }
 
-// Unauthorized refuses a caller who is none: a bearer that is not registered.
+// Unauthorized refuses a bearer that is not registered.
 func Unauthorized(format string, args ...any) *Error {
 	return UnauthorizedClientException.Errorf(format, args...)
 }
 
-// NotFound says that something is missing. Only operations that declare it may
+// NotFound reports that something is missing. Only operations that declare it may
 // answer so (spec 10.5).
 func NotFound(format string, args ...any) *Error { return NotFoundException.Errorf(format, args...) }
 
@@ -100,7 +100,7 @@ func ServiceFailure(format string, args ...any) *Error {
 	return ServiceFailureException.Errorf(format, args...)
 }
 
-// ServiceUnavailable says that the server cannot do this now.
+// ServiceUnavailable reports that the server cannot do this now.
 func ServiceUnavailable(format string, args ...any) *Error {
 	return ServiceUnavailableException.Errorf(format, args...)
 }
@@ -141,6 +141,7 @@ func (e *Error) AppendXML(b []byte, namespace, requestID string) []byte {
 	if code == "" {
 		code = e.Type
 	}
+
 	b = append(b, `<ErrorResponse xmlns="`...)
 	b = AppendText(b, namespace)
 	b = append(b, `"><Error>`...)

@@ -21,7 +21,7 @@ type Form struct {
 	path   string // the same as errors spell it: Tags[0]
 }
 
-// formValues is what all levels of one request share.
+// formValues are shared by all levels of one request.
 type formValues struct {
 	values url.Values
 	names  []string // sorted: what belongs to a member is one range
@@ -130,6 +130,7 @@ func elementName(member string, i int) string { return member + ".member." + str
 func (f *Form) length(member string) (n int, present bool) {
 	prefix := f.prefix + member + ".member."
 	first, _ := slices.BinarySearch(f.names, prefix)
+
 	seen := map[int]bool{}
 	for _, name := range f.names[first:] {
 		rest, ok := strings.CutPrefix(name, prefix)
@@ -145,6 +146,7 @@ func (f *Form) length(member string) (n int, present bool) {
 		seen[index] = true
 		n = max(n, index)
 	}
+
 	if n != len(seen) {
 		f.fail(member, "must have elements numbered from 1 without a gap")
 		return 0, false
@@ -158,7 +160,7 @@ func (f *Form) fail(member, reason string) {
 	if f.err != nil {
 		return
 	}
-	// A string of a list is asked for by its wire name, Names.member.1.
+	// A string of a list is read by its wire name, Names.member.1.
 	if list, number, ok := strings.Cut(member, ".member."); ok {
 		if n, ok := parseInt(number); ok {
 			member = list + "[" + strconv.Itoa(n-1) + "]"

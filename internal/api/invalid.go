@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Invalid says which member of a request is wrong and why, without its value.
+// Invalid is the fault of one member of a request, without its value.
 // It is built from the inside out: the place that finds the fault makes it,
 // and each level around it puts its own name in front.
 type Invalid struct {

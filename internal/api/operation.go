@@ -76,7 +76,7 @@ type Operation struct {
 	Target      string            // X-Amz-Target of the json protocol
 	Method      string            // GET
 	Path        string            // /channels/{channelArn}/messages
-	Query       map[string]string // fixed parameters that tell it from others on the path
+	Query       map[string]string // fixed parameters that select it among those of the path
 	Labels      []string          // names in Path, in order
 	Status      int               // HTTP status of success; 204 has no body
 	Unsigned    bool              // carries no signature
@@ -123,6 +123,7 @@ func Bind[I, O any, Req requestPointer[I], Resp responsePointer[O]](op Operation
 		}
 		return req, nil
 	}
+
 	op.Call = func(ctx context.Context, req Request) (Response, error) {
 		resp, err := call(ctx, req.(Req))
 		if err != nil {
@@ -142,6 +143,7 @@ func (op *Operation) AppendResponse(b []byte, resp Response, requestID string) [
 	if op.Protocol != Query {
 		return resp.AppendJSON(b, Epoch)
 	}
+
 	b = append(b, '<')
 	b = append(b, op.Name...)
 	b = append(b, `Response xmlns="`...)
@@ -152,6 +154,7 @@ func (op *Operation) AppendResponse(b []byte, resp Response, requestID string) [
 		b = x.AppendXML(b)
 		b = AppendEnd(b, op.Wrapper)
 	}
+
 	b = AppendOpen(b, "ResponseMetadata")
 	b = AppendElement(b, "RequestId", requestID)
 	b = AppendEnd(b, "ResponseMetadata")

@@ -26,7 +26,7 @@ func (p *Parameters) Header(member, name string) string {
 }
 
 // OptionalHeader reads a header; nil when absent or empty, which HTTP does not
-// tell apart reliably.
+// distinguish reliably.
 func (p *Parameters) OptionalHeader(member, name string) *string {
 	s := p.Header(member, name)
 	if s == "" {

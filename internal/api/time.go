@@ -83,16 +83,21 @@ func parseEpoch(s string) (time.Time, bool) {
 			return time.Time{}, false
 		}
 		return time.UnixMilli(int64(math.Round(f * 1000))).UTC(), true
+
 	}
+
 	whole, fraction, hasFraction := strings.Cut(s, ".")
 	seconds, ok := parseInt(whole)
 	negative := strings.HasPrefix(whole, "-")
 	if whole == "-0" {
-		ok = true
+		ok = true // "-0.5" is a time before the epoch
 	}
 	if !ok || seconds > maxEpoch || seconds < -maxEpoch || hasFraction && fraction == "" || len(fraction) > 9 {
 		return time.Time{}, false
+
 	}
+
+	// Missing digits of the fraction are zeros.
 	nanos := 0
 	for i := range 9 {
 		nanos *= 10
@@ -103,6 +108,7 @@ func parseEpoch(s string) (time.Time, bool) {
 			nanos += int(fraction[i] - '0')
 		}
 	}
+
 	if negative {
 		nanos = -nanos
 	}

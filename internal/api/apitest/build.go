@@ -83,6 +83,7 @@ func (b builder) value(name string) (any, error) {
 	if s.Min != nil {
 		low = *s.Min
 	}
+
 	switch s.Type {
 	case "structure":
 		return b.structure(name)
@@ -108,6 +109,7 @@ func (b builder) value(name string) (any, error) {
 			list = append(list, v)
 		}
 		return list, nil
+
 	case "map":
 		key, err := b.value(string(s.Key))
 		if err != nil {

@@ -59,9 +59,12 @@ func newRequest(m *model.Model, operation string, members map[string]any) (*Requ
 		Service: m.Service, Operation: operation, Method: op.Method, Path: op.Path,
 		Query: url.Values{}, Header: http.Header{}, Labels: map[string]string{}, Members: members,
 	}
+
 	for k, v := range op.Query {
 		r.Query.Set(k, v)
 	}
+
+	// What has no location travels in the body.
 	body := map[string]any{}
 	if op.Input != "" {
 		for _, member := range m.Shapes[op.Input].Members {
@@ -82,6 +85,7 @@ func newRequest(m *model.Model, operation string, members map[string]any) (*Requ
 			}
 		}
 	}
+
 	return r, r.setBody(m, body)
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/model"
 )
 
-// sample tells how to make strings for a pattern: prefix, any number of a's or
+// sample is how to make strings for a pattern: prefix, any number of a's or
 // other filling, suffix. bad does not match; it is empty when everything does.
 type sample struct {
 	prefix, fill, suffix string

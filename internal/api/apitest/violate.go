@@ -30,6 +30,7 @@ func (s *Service) Violations(operation string) ([]Violation, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var list []Violation
 	for _, f := range faults {
 		members, ok := f.value.(map[string]any)
@@ -57,7 +58,7 @@ type fault struct {
 // breaker makes faulty values around the valid ones of a builder.
 type breaker struct {
 	builder
-	typed bool // the protocol tells strings from numbers
+	typed bool // the protocol has strings and numbers of their own types
 }
 
 func (b breaker) structure(name string) ([]fault, error) {
@@ -66,6 +67,7 @@ func (b breaker) structure(name string) ([]fault, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for _, m := range b.shapes[name].Members {
 		if m.Required {
 			without := maps.Clone(valid)
@@ -82,6 +84,7 @@ func (b breaker) structure(name string) ([]fault, error) {
 			faults = append(faults, fault{join(m.Name, f.path), f.what, with})
 		}
 	}
+
 	if b.typed {
 		faults = append(faults, fault{"", "a string and not a structure", "text"})
 	}
@@ -136,6 +139,7 @@ func (b breaker) text(name string, s *model.Shape) ([]fault, error) {
 	if s.Enum != nil {
 		return append(faults, fault{"", "not in the enumeration", "NO_SUCH_VALUE"}, fault{"", "empty enumeration value", ""}), nil
 	}
+
 	v, err := sampleOf(name, s)
 	if err != nil {
 		return nil, err
@@ -144,6 +148,7 @@ func (b breaker) text(name string, s *model.Shape) ([]fault, error) {
 	if s.Min != nil {
 		low = *s.Min
 	}
+
 	if low > 0 {
 		faults = append(faults, fault{"", "too short", strings.Repeat("a", low-1)})
 	}
@@ -209,6 +214,7 @@ func (b breaker) mapping(s *model.Shape) ([]fault, error) {
 		for i := range *s.Max + 1 {
 			m["k"+strconv.Itoa(i)] = elem
 		}
+
 		faults = append(faults, fault{"", "too many entries", m})
 	}
 	keys, err := breaker{b.builder, false}.value(string(s.Key))
@@ -217,6 +223,7 @@ func (b breaker) mapping(s *model.Shape) ([]fault, error) {
 	}
 	for _, k := range keys {
 		// The exact spelling of a strange key is not the matter of this test.
+
 		faults = append(faults, fault{"", "key " + k.what, map[string]any{fmt.Sprint(k.value): elem}})
 	}
 	inner, err := b.value(string(s.Value))
