@@ -43,6 +43,9 @@ var layers = []layer{
 	{"app", []string{"internal/app"},
 		[]string{"pure", "contract", "kit", "engine", "decorator", "service", "transport"},
 		"app is the one place that sees all and joins them"},
+	{"lab", []string{"internal/lab"},
+		[]string{"pure", "app"},
+		"tests of the whole share how a node is started and talked to; the lab looks from outside, and nothing of the binary imports it"},
 	{"cli", []string{"internal/cli"},
 		[]string{"pure", "contract", "kit", "service", "app", "client"},
 		"commands start the program; they do not take part in it"},
@@ -53,10 +56,10 @@ var layers = []layer{
 		nil,
 		"the public SDK is a module of its own for programs of others, which must not carry the server with them"},
 	{"black-box tests", []string{"conformance", "e2e", "endurance", "internal/archtest"},
-		[]string{"pure", "contract", "kit", "service", "transport", "app", "cli", "client"},
+		[]string{"pure", "contract", "kit", "service", "transport", "app", "cli", "client", "lab"},
 		"tests of the whole may look at anything but engines"},
 	{"measurements", []string{"bench"},
-		[]string{"pure", "contract", "kit", "engine", "service", "transport", "app", "cli", "client"},
+		[]string{"pure", "contract", "kit", "engine", "service", "transport", "app", "cli", "client", "lab"},
 		"measurements compare the whole with its parts; nothing imports them"},
 }
 
