@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"net/http"
@@ -9,18 +10,22 @@ import (
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/api/apitest"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // sendRequest signs and sends what apitest made.
-func (p peer) sendRequest(ctx context.Context, r *apitest.Request) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, r.Method, "http://"+p.address+r.Target(), strings.NewReader(string(r.Body)))
+func sendRequest(ctx context.Context, p lab.Peer, r *apitest.Request) (lab.Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, r.Method, p.Base+r.Target(), bytes.NewReader(r.Body))
 	if err != nil {
-		return answer{}, err
+		return lab.Answer{}, err
 	}
 	for name, values := range r.Header {
 		req.Header[name] = values
 	}
-	return p.do(req, r.Body)
+	if err := p.Sign(req, r.Body); err != nil {
+		return lab.Answer{}, err
+	}
+	return p.Do(req)
 }
 
 // TestEveryBrokenConstraintIsRefused breaks each constraint of the models once, over HTTP.
@@ -40,13 +45,13 @@ func TestEveryBrokenConstraintIsRefused(t *testing.T) {
 				}
 				total += len(violations)
 				for _, v := range violations {
-					got, err := n.peer().sendRequest(t.Context(), v.Request)
+					got, err := sendRequest(t.Context(), n.Peer(), v.Request)
 					member := v.Member
 					if strings.HasPrefix(v.Description, "key ") { // the message names the key as well
 						member, _, _ = strings.Cut(member, ".")
 					}
-					if err != nil || got.Status != 400 || got.Type != "BadRequestException" || !strings.HasPrefix(got.Message(), member) {
-						t.Errorf("%s %s: %d %s %s %v", v.Member, v.Description, got.Status, got.Type, got.Body, err)
+					if err != nil || got.Status != 400 || got.Type() != "BadRequestException" || !strings.HasPrefix(got.Message(), member) {
+						t.Errorf("%s %s: %d %s %s %v", v.Member, v.Description, got.Status, got.Type(), got.Body, err)
 					}
 				}
 			})
@@ -87,11 +92,11 @@ func TestBadRequests(t *testing.T) {
 			if tc.body != "" {
 				body = []byte(tc.body)
 			}
-			got, err := n.peer().send(t.Context(), tc.method, tc.target, tc.bearer, body)
-			if err != nil || got.Status != tc.status || tc.kind != "" && got.Type != tc.kind || !strings.Contains(got.Message(), tc.says) {
-				t.Errorf("%d %s %s %v", got.Status, got.Type, got.Body, err)
+			got, err := n.Peer().Send(t.Context(), tc.method, tc.target, tc.bearer, body)
+			if err != nil || got.Status != tc.status || tc.kind != "" && got.Type() != tc.kind || !strings.Contains(got.Message(), tc.says) {
+				t.Errorf("%d %s %s %v", got.Status, got.Type(), got.Body, err)
 			}
-			if got.Type == "" {
+			if got.Type() == "" {
 				t.Error("the answer has no x-amzn-ErrorType")
 			}
 		})

@@ -1,15 +1,12 @@
 package conformance
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,10 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
-
-	"github.com/carillon-chat/carillon/internal/config"
-	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 const (
@@ -135,65 +129,50 @@ func await(t *testing.T, what string, done func(from int64) bool, from int64) {
 // victim is the program in a process of its own.
 type victim struct {
 	t *testing.T
-	peer
-	data, binary string
-	cmd          *exec.Cmd
+	lab.Peer
+	data, program string
+	process       *lab.Process // nil while it is down
 }
 
 func newVictim(t *testing.T) *victim {
-	transport := &http.Transport{MaxIdleConnsPerHost: senders}
-	t.Cleanup(transport.CloseIdleConnections)
-	v := &victim{t: t, data: filepath.Join(t.TempDir(), "data"), peer: peer{
-		http: &http.Client{Transport: transport, Timeout: 10 * time.Second},
-		signer: sigv4.Signer{Scope: sigv4.Scope{Region: "us-east-1", Service: "chime"},
-			Credentials: sigv4.Credentials{AccessKeyID: config.DevAccessKeyID, SecretAccessKey: config.DevSecretAccessKey}},
-	}}
-	v.binary = filepath.Join(t.TempDir(), "carillon")
-	if out, err := exec.Command("go", "build", "-o", v.binary, "../cmd/carillon").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	t.Helper()
+	program, err := lab.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if v.cmd != nil {
-			v.kill()
-		}
-	})
+	v := &victim{t: t, data: filepath.Join(t.TempDir(), "data"), program: program}
+	t.Cleanup(v.kill)
 	return v
 }
 
-// launch starts the program and waits until it says that it is ready. The first start takes a
-// free port, later ones the same.
+// launch starts the program, the first time on a free port and later on the same.
 func (v *victim) launch() {
 	v.t.Helper()
-	listen := v.address
-	if listen == "" {
-		listen = "127.0.0.1:0"
+	listen := "127.0.0.1:0"
+	if v.HTTP != nil {
+		listen = strings.TrimPrefix(v.Base, "http://")
 	}
-	v.cmd = exec.Command(v.binary, "dev", "--data", v.data, "--listen", listen, "--ops-listen", "", "--log-level", "error")
-	v.cmd.Stderr = os.Stderr
-	out, err := v.cmd.StdoutPipe()
-	if err != nil {
+	var err error
+	if v.process, err = lab.Launch(context.Background(), v.program, v.data, "--listen", listen); err != nil {
 		v.t.Fatal(err)
 	}
-	if err := v.cmd.Start(); err != nil {
-		v.t.Fatal(err)
+	if v.HTTP == nil { // others read it later
+		v.Peer = lab.Dev(v.process.Addr, 10*time.Second)
+		v.t.Cleanup(v.Close)
 	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if rest, ok := strings.CutPrefix(lines.Text(), "Carillon is ready on "); ok {
-			if v.address == "" { // others read it later
-				host, _, _ := strings.Cut(rest, " ")
-				v.address = strings.Replace(host, "localhost", "127.0.0.1", 1)
-			}
-			return // the rest of the welcome fits into the pipe
-		}
-	}
-	v.t.Fatalf("the program did not start: %v", v.cmd.Wait())
 }
 
 func (v *victim) kill() {
-	_ = v.cmd.Process.Kill()
-	_ = v.cmd.Wait() // it was killed
-	v.cmd = nil
+	if v.process == nil {
+		return
+	}
+	if err := v.process.Kill(); err != nil {
+		v.t.Error(err)
+	}
+	if text := v.process.Stderr.String(); text != "" {
+		v.t.Logf("the program said:\n%s", text)
+	}
+	v.process = nil
 }
 
 // room is where the senders send.
@@ -204,16 +183,8 @@ type room struct {
 
 func (v *victim) call(method, target, bearer string, request, reply any) {
 	v.t.Helper()
-	var body []byte
-	if request != nil {
-		body, _ = json.Marshal(request)
-	}
-	got, err := v.send(v.t.Context(), method, target, bearer, body)
-	if err != nil || got.Status/100 != 2 {
-		v.t.Fatalf("%s %s: %d %s %v", method, target, got.Status, got.Body, err)
-	}
-	if err := json.Unmarshal(got.Body, reply); err != nil {
-		v.t.Fatal(err)
+	if err := v.Call(v.t.Context(), method, target, bearer, request, reply); err != nil {
+		v.t.Fatalf("%s %s: %v", method, target, err)
 	}
 }
 
@@ -248,7 +219,7 @@ func (v *victim) keepSending(ctx context.Context, r room, sender int, acked map[
 		body := fmt.Appendf(nil, `{"Content":%q,"Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":%q}`, content, "token-"+content)
 		// Also the last one: it is acknowledged, or the test fails, but never in doubt.
 		for tries := 0; ; tries++ {
-			got, err := v.send(context.Background(), "POST", target, r.users[sender], body)
+			got, err := v.Send(context.Background(), "POST", target, r.users[sender], body)
 			if err == nil && got.Status == http.StatusCreated {
 				var reply struct{ MessageId string }
 				if err := json.Unmarshal(got.Body, &reply); err != nil {
@@ -273,7 +244,7 @@ func pause() { <-time.After(5 * time.Millisecond) }
 // keepReading collects the message ids of one user's sockets until ctx ends.
 func (v *victim) keepReading(ctx context.Context, user string) (connections [][]string) {
 	for ctx.Err() == nil {
-		conn, err := v.open(ctx, user)
+		conn, err := v.Open(ctx, user)
 		if err != nil {
 			pause()
 			continue
@@ -284,14 +255,14 @@ func (v *victim) keepReading(ctx context.Context, user string) (connections [][]
 	return connections
 }
 
-func readMessages(ctx context.Context, conn *websocket.Conn) (ids []string) {
+func readMessages(ctx context.Context, conn *lab.Socket) (ids []string) {
 	for {
-		f, err := next(ctx, conn)
+		f, err := conn.Next(ctx)
 		if err != nil {
 			return ids
 		}
-		if f.event() == "CREATE_CHANNEL_MESSAGE" {
-			ids = append(ids, f.member("MessageId"))
+		if f.Event() == "CREATE_CHANNEL_MESSAGE" {
+			ids = append(ids, f.Field("MessageId"))
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // A socket that is refused says why in its close reason, and the same URL under
@@ -18,26 +18,26 @@ import (
 func TestRefusedSocketsAreExplained(t *testing.T) {
 	n := start(t, nil)
 	alice, bob := n.Seeded().UserARNs[0], n.Seeded().UserARNs[1]
-	as := func(keys sigv4.Credentials) peer { p := n.peer(); p.signer.Credentials = keys; return p }
-	wrong := n.rootKeys()
+	as := n.Peer().As
+	wrong := n.RootKeys()
 	wrong.SecretAccessKey = "not-the-secret-of-this-key"
 	for _, test := range []struct {
 		name         string
-		peer         peer
+		peer         lab.Peer
 		user         string
 		at           time.Time
 		step, reason string // of the explanation; beginning of the close reason
 		shows        []string
 	}{
-		{"in order", as(n.userKeys(t, "alice")), alice, time.Now(), "", "", []string{`"Allowed":true`, alice, `"Expires":"`}},
+		{"in order", as(n.UserKeys(t, "alice")), alice, time.Now(), "", "", []string{`"Allowed":true`, alice, `"Expires":"`}},
 		{"wrong signature", as(wrong), alice, time.Now(), "signature", "InvalidSignatureException (signature): ", []string{`GET\n/connect\n`, `AWS4-HMAC-SHA256\n`}},
-		{"expired URL", n.peer(), alice, time.Now().Add(-5 * time.Minute), "clock", "RequestExpired (clock): ", nil},
-		{"another user", as(n.userKeys(t, "alice")), bob, time.Now(), "iam", "AccessDeniedException: no chime:Connect on userArn because no identity-based policy allows",
+		{"expired URL", n.Peer(), alice, time.Now().Add(-5 * time.Minute), "clock", "RequestExpired (clock): ", nil},
+		{"another user", as(n.UserKeys(t, "alice")), bob, time.Now(), "iam", "AccessDeniedException: no chime:Connect on userArn because no identity-based policy allows",
 			[]string{"assumed-role/app-instance-user/alice", bob, "implicit deny"}},
-		{"unknown user", n.peer(), alice + "-unknown", time.Now(), "user", "unknown app instance user", nil},
+		{"unknown user", n.Peer(), alice + "-unknown", time.Now(), "user", "unknown app instance user", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			target, err := test.peer.presign(test.user, test.at, 10*time.Second)
+			target, err := test.peer.Presign(test.user, test.at, 10*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +55,7 @@ func TestRefusedSocketsAreExplained(t *testing.T) {
 				}
 			}
 			socket := n.dial(t, target)
-			_, _, err = socket.conn.Read(t.Context())
+			_, _, err = socket.Read(t.Context())
 			var closed websocket.CloseError
 			if test.step == "" {
 				if err != nil {
@@ -73,7 +73,7 @@ func TestRefusedSocketsAreExplained(t *testing.T) {
 // explain asks about the URL of a socket.
 func (n *node) explain(t *testing.T, target string) string {
 	t.Helper()
-	resp, err := n.http.Get(strings.Replace(strings.Replace(target, "ws", "http", 1), "/connect?", "/_carillon/explain/connect?", 1))
+	resp, err := n.HTTP.Get(strings.Replace(strings.Replace(target, "ws", "http", 1), "/connect?", "/_carillon/explain/connect?", 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go/aws"
-	"github.com/aws/aws-sdk-go/service/iam"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carillon-chat/carillon/client"
@@ -51,7 +49,7 @@ func (c *club) user(id string) string { return c.app + "/user/" + id }
 // as is a client with the keys, those of the root when there are none.
 func (c *club) as(id string, keys ...sigv4.Credentials) *client.Client {
 	c.t.Helper()
-	k := append(keys, c.rootKeys())[0]
+	k := append(keys, c.RootKeys())[0]
 	cfg := client.Config{Endpoint: "http://" + c.Addr(), Credentials: client.StaticCredentials(client.Credentials{
 		AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, SessionToken: k.SessionToken})}
 	if id != "" {
@@ -188,7 +186,7 @@ func TestPresenceOfAChannel(t *testing.T) {
 	phone.expect("3 online: ann bob dan", "online")
 	_ = bob.Close() // the phone is still there
 	_ = cy.Close()
-	_ = dan.conn.CloseNow()
+	_ = dan.CloseNow()
 	ann.expect("2 online: came, went dan", "online")
 	must[*client.DeleteChannelMembershipResponse](t)(c.as("ann").DeleteChannelMembership(t.Context(), &client.DeleteChannelMembershipRequest{
 		ChannelARN: c.channel, MemberARN: c.user("bob")}))
@@ -198,12 +196,11 @@ func TestPresenceOfAChannel(t *testing.T) {
 // TestTypingIsToldToOthers tries who is heard typing, by whom.
 func TestTypingIsToldToOthers(t *testing.T) {
 	c := newClub(t)
-	root := c.iam(c.rootKeys())
-	must[*iam.CreateUserOutput](t)(root.CreateUser(&iam.CreateUserInput{UserName: aws.String("mute")}))
-	must[*iam.PutUserPolicyOutput](t)(root.PutUserPolicy(&iam.PutUserPolicyInput{UserName: aws.String("mute"), PolicyName: aws.String("mute"), PolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"chime:*","Resource":"*"},{"Effect":"Deny","Action":"chime:SendChannelMessage","Resource":"*"}]}`)}))
-	key := must[*iam.CreateAccessKeyOutput](t)(root.CreateAccessKey(&iam.CreateAccessKeyInput{UserName: aws.String("mute")})).AccessKey
-	mute := sigv4.Credentials{AccessKeyID: *key.AccessKeyId, SecretAccessKey: *key.SecretAccessKey}
+	mute, err := c.Peer().MakeUser(t.Context(), "mute",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"chime:*","Resource":"*"},{"Effect":"Deny","Action":"chime:SendChannelMessage","Resource":"*"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	dan := c.connect(t, c.user("dan"))
 	ann, phone := c.listen("ann", client.SessionConfig{}), c.listen("ann", client.SessionConfig{})
@@ -226,10 +223,10 @@ func TestTypingIsToldToOthers(t *testing.T) {
 	} {
 		types(l)
 		refused++
-		await(t, "refusal of typing", func(int64) bool { return strings.Count(c.log.String(), "typing is not told") == refused }, 0)
+		await(t, "refusal of typing", func(int64) bool { return strings.Count(c.Log.String(), "typing is not told") == refused }, 0)
 	}
 	types(c.listen("bob", client.SessionConfig{Extras: []client.Extra{client.ExtraUnread}})) // has no such extra
-	if err := dan.conn.Write(t.Context(), 1, []byte(`{"Action":"TYPING","ChannelArn":"`+c.channel+`"}`)); err != nil {
+	if err := dan.Write(t.Context(), 1, []byte(`{"Action":"TYPING","ChannelArn":"`+c.channel+`"}`)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -307,8 +304,8 @@ func TestUnreadCountsOfAMember(t *testing.T) {
 		if len(f.Headers) != 2 {
 			t.Errorf("a client of AWS gets the headers %v", f.Headers)
 		}
-		types = append(types, strings.TrimSuffix(f.event(), "_CHANNEL_MESSAGE"))
-		if f.member("Content") == "three" {
+		types = append(types, strings.TrimSuffix(f.Event(), "_CHANNEL_MESSAGE"))
+		if f.Field("Content") == "three" {
 			break
 		}
 	}

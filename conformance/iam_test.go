@@ -24,7 +24,7 @@ import (
 // iam is AWS's own client of IAM, with the given keys.
 func (n *node) iam(keys sigv4.Credentials) *iam.IAM {
 	return iam.New(session.Must(session.NewSession(&aws.Config{
-		Endpoint: aws.String("http://" + n.Addr()), Region: aws.String(n.cfg.Region), HTTPClient: n.http, MaxRetries: aws.Int(0),
+		Endpoint: aws.String("http://" + n.Addr()), Region: aws.String(n.Config.Region), HTTPClient: n.HTTP, MaxRetries: aws.Int(0),
 		Credentials: credentials.NewStaticCredentials(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken),
 	})))
 }
@@ -46,7 +46,7 @@ const allowUsers = `{"Version": "2012-10-17", "Statement": [{"Sid": "Users", "Ef
 // the key is good for.
 func TestIAMTakesEffectAtOnce(t *testing.T) {
 	n := start(t, map[string]string{"data": filepath.Join(t.TempDir(), "data")})
-	root := n.iam(n.rootKeys())
+	root := n.iam(n.RootKeys())
 	ann := aws.String("Ann")
 	must[*iam.CreateUserOutput](t)(root.CreateUser(&iam.CreateUserInput{UserName: ann, Path: aws.String("/team/")}))
 	key := must[*iam.CreateAccessKeyOutput](t)(root.CreateAccessKey(&iam.CreateAccessKeyInput{UserName: ann})).AccessKey
@@ -102,14 +102,14 @@ func TestIAMTakesEffectAtOnce(t *testing.T) {
 	expect("second key", "ok")
 
 	secrets := []string{*key.SecretAccessKey, *second.SecretAccessKey}
-	n.stop()
-	filesHold(t, n.cfg.Data, secrets)
+	n.Stop()
+	filesHold(t, n.Config.Data, secrets)
 	for _, secret := range secrets {
-		if strings.Contains(n.log.String(), secret) {
+		if strings.Contains(n.Log.String(), secret) {
 			t.Error("the log holds a secret")
 		}
 	}
-	n = start(t, map[string]string{"data": n.cfg.Data})
+	n = start(t, map[string]string{"data": n.Config.Data})
 	expect("second key after a restart", "ok")
 }
 
@@ -137,7 +137,7 @@ func filesHold(t *testing.T, dir string, texts []string) {
 // what is in use is not deleted, and every refusal has the code that tools look for.
 func TestIAMThroughItsClient(t *testing.T) {
 	n := start(t, nil)
-	c := n.iam(n.rootKeys())
+	c := n.iam(n.RootKeys())
 	const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`
 	name, policyName := aws.String("app"), aws.String("own")
 
@@ -200,7 +200,7 @@ func TestIAMThroughItsClient(t *testing.T) {
 	if *described.Url != "issuer.example/realm" || *described.ClientIDList[0] != "chat" {
 		t.Errorf("the provider is %v", described)
 	}
-	if strings.Contains(n.log.String(), "does not declare") {
-		t.Errorf("an error was not declared:\n%s", n.log)
+	if strings.Contains(n.Log.String(), "does not declare") {
+		t.Errorf("an error was not declared:\n%s", n.Log)
 	}
 }

@@ -10,39 +10,35 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // dial opens a WebSocket whatever comes over it; a refusal comes after the 101.
 func (n *node) dial(t *testing.T, target string) socket {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), target, &websocket.DialOptions{HTTPClient: n.http})
-	if err != nil {
-		t.Fatalf("no upgrade: %v", err)
-	}
-	t.Cleanup(func() { _ = conn.CloseNow() })
-	return socket{t, conn}
+	return socket{t, lab.Opened(t)(n.Peer().Dial(t.Context(), target))}
 }
 
 func TestSocketsAreRefusedAfterTheUpgrade(t *testing.T) {
 	n := start(t, nil)
 	alice, bob := n.Seeded().UserARNs[0], n.Seeded().UserARNs[1]
-	as := func(keys sigv4.Credentials) peer { p := n.peer(); p.signer.Credentials = keys; return p }
-	wrong := n.rootKeys()
+	as := n.Peer().As
+	wrong := n.RootKeys()
 	wrong.SecretAccessKey = "not-the-secret-of-this-key"
 	for _, tc := range []struct {
 		name string
-		peer peer
+		peer lab.Peer
 		user string
 		at   time.Time
 	}{
 		{"wrong signature", as(wrong), alice, time.Now()},
-		{"expired URL", n.peer(), alice, time.Now().Add(-5 * time.Minute)},
-		{"another user", as(n.userKeys(t, "alice")), bob, time.Now()},
-		{"unknown user", n.peer(), alice + "-unknown", time.Now()},
+		{"expired URL", n.Peer(), alice, time.Now().Add(-5 * time.Minute)},
+		{"another user", as(n.UserKeys(t, "alice")), bob, time.Now()},
+		{"unknown user", n.Peer(), alice + "-unknown", time.Now()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			target, err := tc.peer.presign(tc.user, tc.at, 10*time.Second)
+			target, err := tc.peer.Presign(tc.user, tc.at, 10*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +60,7 @@ func TestSocketsAreToldWhyTheyEnd(t *testing.T) {
 	}
 	ended := make(chan websocket.StatusCode, 1)
 	go func() { ended <- alice.closed() }()
-	n.stop()
+	n.Stop()
 	if code := <-ended; code != 1012 {
 		t.Errorf("stop of the server: %d, want 1012", code)
 	}
@@ -74,9 +70,9 @@ func TestSocketsAreToldWhyTheyEnd(t *testing.T) {
 func TestSecretsStayOutOfTheLog(t *testing.T) {
 	n := start(t, map[string]string{"log-level": "debug"})
 	alice, channel := n.Seeded().UserARNs[0], n.Seeded().ChannelARN
-	keys := n.userKeys(t, "alice")
+	keys := n.UserKeys(t, "alice")
 	wrong := sigv4.Credentials{AccessKeyID: config.DevAccessKeyID, SecretAccessKey: "wrong-secret-of-a-client"}
-	for _, c := range []sigv4.Credentials{n.rootKeys(), keys, wrong} {
+	for _, c := range []sigv4.Credentials{n.RootKeys(), keys, wrong} {
 		_, messaging := n.clients(c)
 		for _, to := range []string{channel, channel + "-missing"} { // errors are part of the workload
 			_, _ = messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{ChannelArn: &to, ChimeBearer: &alice,
@@ -84,10 +80,9 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 		}
 	}
 	var signatures []string
-	for _, c := range []sigv4.Credentials{n.rootKeys(), keys, wrong} {
-		peer := n.peer()
-		peer.signer.Credentials = c
-		target, err := peer.presign(alice, time.Now(), 10*time.Second)
+	for _, c := range []sigv4.Credentials{n.RootKeys(), keys, wrong} {
+		peer := n.Peer().As(c)
+		target, err := peer.Presign(alice, time.Now(), 10*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,8 +90,8 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 		signatures = append(signatures, signature)
 		n.dial(t, target)
 	}
-	n.stop()
-	log := n.log.String()
+	n.Stop()
+	log := n.Log.String()
 	for _, secret := range append(signatures, config.DevSecretAccessKey, wrong.SecretAccessKey, keys.SecretAccessKey, keys.SessionToken,
 		"X-Amz-Signature", "X-Amz-Credential", "sessionId=", "Signature=") {
 		if secret == "" || strings.Contains(log, secret) {

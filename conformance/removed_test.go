@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go/service/chimesdkidentity"
 	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
 	"github.com/google/uuid"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // TestResumedWithoutWhatWasTakenAway: a client that was away while messages were sent and taken away
@@ -34,9 +36,9 @@ func TestResumedWithoutWhatWasTakenAway(t *testing.T) {
 			MessageAttributes:  map[string]*chimesdkmessaging.MessageAttributeValue{"a": {StringValues: []*string{p("SECRET attribute")}}},
 			ClientRequestToken: p(uuid.NewString())})).MessageId
 	}
-	s := n.peer().resuming(t, bob, "")
+	s := resuming(t, n.Peer(), bob, "")
 	token := s.token("SESSION_ESTABLISHED")
-	_ = s.conn.CloseNow()
+	_ = s.CloseNow()
 
 	redacted, deleted, edited := send(channel, "SECRET 1"), send(channel, "SECRET 2"), send(channel, "SECRET 3")
 	must[*chimesdkmessaging.RedactChannelMessageOutput](t)(n.messaging.RedactChannelMessage(&chimesdkmessaging.RedactChannelMessageInput{
@@ -50,7 +52,7 @@ func TestResumedWithoutWhatWasTakenAway(t *testing.T) {
 	must[*chimesdkmessaging.DeleteChannelOutput](t)(n.messaging.DeleteChannel(&chimesdkmessaging.DeleteChannelInput{ChannelArn: short, ChimeBearer: &alice}))
 	room()
 
-	s = n.peer().resuming(t, bob, token)
+	s = resuming(t, n.Peer(), bob, token)
 	s.token("SESSION_ESTABLISHED")
 	for _, want := range []struct{ event, content, id string }{
 		{"CREATE_CHANNEL_MESSAGE", "", *redacted}, {"CREATE_CHANNEL_MESSAGE", "", *deleted}, {"CREATE_CHANNEL_MESSAGE", "present", *edited},
@@ -58,21 +60,21 @@ func TestResumedWithoutWhatWasTakenAway(t *testing.T) {
 		{"CREATE_CHANNEL_MEMBERSHIP", "", ""}, {"CREATE_CHANNEL_MESSAGE", "", ""}, {"DELETE_CHANNEL", "", ""}, {"CREATE_CHANNEL_MEMBERSHIP", "", ""},
 	} {
 		f := s.next()
-		if f.event() != want.event || f.member("Content") != want.content || want.id != "" && f.member("MessageId") != want.id {
-			t.Errorf("got %s %s, want %+v", f.event(), f.Payload, want)
+		if f.Event() != want.event || f.Field("Content") != want.content || want.id != "" && f.Field("MessageId") != want.id {
+			t.Errorf("got %s %s, want %+v", f.Event(), f.Payload, want)
 		}
 		if strings.Contains(f.Payload, "SECRET") && want.content == "" {
-			t.Errorf("%s tells what was taken away: %s", f.event(), f.Payload)
+			t.Errorf("%s tells what was taken away: %s", f.Event(), f.Payload)
 		}
 		if want.event == "CREATE_CHANNEL_MESSAGE" {
-			f.complete(t)
+			checkComplete(t, f)
 		}
 	}
 	s.system("SESSION_RESUMED")
 }
 
-// complete: the event of a message has what clients read without asking.
-func (f frame) complete(t *testing.T) {
+// checkComplete wants of a message's event what clients read without asking.
+func checkComplete(t *testing.T, f lab.Frame) {
 	t.Helper()
 	var m struct {
 		ChannelArn, MessageId, Type, Persistence string
@@ -129,7 +131,7 @@ func TestRemovedIsInNoFile(t *testing.T) {
 	if err := n.EraseRemoved(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n.stop()
+	n.Stop()
 	found := 0
 	for i, secret := range secrets {
 		names := filesWith(t, data, secret)

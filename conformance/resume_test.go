@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/lab"
 	"github.com/carillon-chat/carillon/internal/retention"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -23,14 +24,9 @@ import (
 // What docs/EXTENSIONS.md says of resuming, as a client of one's own meets it: frame by frame.
 
 // resuming opens a socket that goes on, and takes nothing.
-func (p peer) resuming(t *testing.T, userARN, from string, more ...string) socket {
+func resuming(t *testing.T, p lab.Peer, userARN, from string, more ...string) socket {
 	t.Helper()
-	conn, err := p.dial(t.Context(), userARN, append(more, "resume-from", from)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.CloseNow() })
-	return socket{t, conn}
+	return socket{t, lab.Opened(t)(p.Connect(t.Context(), userARN, append(more, "resume-from", from)...))}
 }
 
 // system takes a SYSTEM event that is not of the log, and answers its payload.
@@ -67,7 +63,7 @@ func (s socket) logged() (about string, position uint64) {
 	if err != nil || position == 0 {
 		s.t.Fatalf("%v %s has no position", f.Headers, f.Payload)
 	}
-	return strings.TrimSpace(f.event() + " " + f.member("Content")), position
+	return strings.TrimSpace(f.Event() + " " + f.Field("Content")), position
 }
 
 // log takes as many events of the log as are wanted, and answers the last position.
@@ -100,17 +96,17 @@ func TestResumedOverAKill(t *testing.T) {
 	}
 	member := func(method, more string, request any) {
 		body, _ := json.Marshal(request)
-		got, err := v.send(t.Context(), method, "/channels/"+url.PathEscape(room.channel)+"/memberships"+more, ann, body)
+		got, err := v.Send(t.Context(), method, "/channels/"+url.PathEscape(room.channel)+"/memberships"+more, ann, body)
 		if err != nil || got.Status/100 != 2 {
 			t.Fatalf("%s: %d %s %v", method, got.Status, got.Body, err)
 		}
 	}
-	s := v.resuming(t, bob, "")
+	s := resuming(t, v.Peer, bob, "")
 	token := s.token("SESSION_ESTABLISHED")
 	send("1", "PERSISTENT")
 	send("2", "PERSISTENT")
 	seen := s.log("CREATE_CHANNEL_MESSAGE 1")
-	_ = s.conn.CloseNow() // it never handles 2
+	_ = s.CloseNow() // it never handles 2
 
 	send("3", "PERSISTENT")
 	send("live", "NON_PERSISTENT") // reaches open sockets only
@@ -127,7 +123,7 @@ func TestResumedOverAKill(t *testing.T) {
 		if from == token { // what the client has of later comes again
 			missed = append([]string{"CREATE_CHANNEL_MESSAGE 1"}, missed...)
 		}
-		s := v.resuming(t, bob, from, "prefetch-on", "connect")
+		s := resuming(t, v.Peer, bob, from, "prefetch-on", "connect")
 		s.token("SESSION_ESTABLISHED")
 		last := s.log(missed...)
 		resumed := s.system("SESSION_RESUMED")
@@ -141,7 +137,7 @@ func TestResumedOverAKill(t *testing.T) {
 		if about, position := s.logged(); about != "CREATE_CHANNEL_MESSAGE live again" || position <= last {
 			t.Errorf("then comes %s at %d, after %d", about, position, last)
 		}
-		_ = s.conn.CloseNow()
+		_ = s.CloseNow()
 		missed = append(missed, "CREATE_CHANNEL_MESSAGE live again")
 	}
 }
@@ -160,16 +156,16 @@ func TestNotResumed(t *testing.T) {
 		must[*chimesdkmessaging.SendChannelMessageOutput](t)(n.messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
 			ChannelArn: &channel, ChimeBearer: &alice, Content: &content, Persistence: p("PERSISTENT"), Type: p("STANDARD"), ClientRequestToken: p(uuid.NewString())}))
 	}
-	tokenOf := func(user string) string { return n.peer().resuming(t, user, "").token("SESSION_ESTABLISHED") }
+	tokenOf := func(user string) string { return resuming(t, n.Peer(), user, "").token("SESSION_ESTABLISHED") }
 
-	old := n.peer().resuming(t, bob, "")
+	old := resuming(t, n.Peer(), bob, "")
 	token := old.token("SESSION_ESTABLISHED")
 	send("a")
 	send("b")
 	old.log("CREATE_CHANNEL_MESSAGE a", "CREATE_CHANNEL_MESSAGE b")
 	refused := func(from, reason string) {
 		t.Helper()
-		s := n.peer().resuming(t, bob, from, "prefetch-on", "connect")
+		s := resuming(t, n.Peer(), bob, from, "prefetch-on", "connect")
 		s.token("SESSION_ESTABLISHED")
 		answer := s.system("SESSION_NOT_RESUMED")
 		message, _ := answer["Message"].(string)
@@ -180,13 +176,13 @@ func TestNotResumed(t *testing.T) {
 		s.system("CHANNEL_DETAILS")
 		send("then")
 		s.log("CREATE_CHANNEL_MESSAGE then")
-		_ = s.conn.CloseNow()
+		_ = s.CloseNow()
 
-		s = n.peer().resuming(t, bob, fresh) // the new token is as good as any
+		s = resuming(t, n.Peer(), bob, fresh) // the new token is as good as any
 		s.token("SESSION_ESTABLISHED")
 		s.log("CREATE_CHANNEL_MESSAGE then")
 		s.system("SESSION_RESUMED")
-		_ = s.conn.CloseNow()
+		_ = s.CloseNow()
 	}
 	for _, from := range []string{"garbage", "garbage.7", ".7", token + ".", token + ".x", token + ".-1",
 		token[:len(token)-1], "B" + token[1:], token[:20] + "AAAA" + token[24:]} {
@@ -208,7 +204,7 @@ func TestNotResumed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cleaner := retention.New(retention.Options{Store: kept, Clock: clock, EventRetention: n.cfg.EventRetention})
+		cleaner := retention.New(retention.Options{Store: kept, Clock: clock, EventRetention: n.Config.EventRetention})
 		if err := cleaner.Clean(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +216,7 @@ func TestNotResumed(t *testing.T) {
 func TestTokensStayYoung(t *testing.T) {
 	n := start(t, map[string]string{"ws-ping-interval": "1s"})
 	alice, bob := n.Seeded().UserARNs[0], n.Seeded().UserARNs[1]
-	s, stock := n.peer().resuming(t, bob, ""), n.connect(t, bob)
+	s, stock := resuming(t, n.Peer(), bob, ""), n.connect(t, bob)
 	s.token("SESSION_ESTABLISHED")
 	make := func(name string, members ...*string) {
 		must[*chimesdkmessaging.CreateChannelOutput](t)(n.messaging.CreateChannel(&chimesdkmessaging.CreateChannelInput{
@@ -228,14 +224,14 @@ func TestTokensStayYoung(t *testing.T) {
 	}
 	make("of alice alone")
 	token := s.token("RESUME_TOKEN")
-	_ = s.conn.CloseNow()
+	_ = s.CloseNow()
 	make("of both", &bob)
 	f := stock.next() // the first that it gets
 	names := slices.Sorted(maps.Keys(f.Headers))
-	if diff := cmp.Diff([]string{"x-amz-chime-event-type", "x-amz-chime-message-type"}, names); diff != "" || f.event() != "CREATE_CHANNEL_MEMBERSHIP" {
+	if diff := cmp.Diff([]string{"x-amz-chime-event-type", "x-amz-chime-message-type"}, names); diff != "" || f.Event() != "CREATE_CHANNEL_MEMBERSHIP" {
 		t.Errorf("a client of AWS got %v\n%s", f, diff)
 	}
-	s = n.peer().resuming(t, bob, token)
+	s = resuming(t, n.Peer(), bob, token)
 	s.token("SESSION_ESTABLISHED")
 	s.log("CREATE_CHANNEL_MEMBERSHIP")
 	s.system("SESSION_RESUMED")

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go/service/sts"
 	"github.com/coder/websocket"
 
+	"github.com/carillon-chat/carillon/internal/lab"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
@@ -112,14 +113,7 @@ func (x *tenant) try() string {
 // connect opens a socket of alice's with the tenant's credentials.
 func (x *tenant) connect() socket {
 	x.t.Helper()
-	peer := x.n.peer()
-	peer.signer.Credentials = x.keys
-	conn, err := peer.open(x.t.Context(), x.n.Seeded().UserARNs[0])
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	x.t.Cleanup(func() { _ = conn.CloseNow() })
-	return socket{x.t, conn}
+	return socket{x.t, lab.Opened(x.t)(x.n.Peer().As(x.keys).Open(x.t.Context(), x.n.Seeded().UserARNs[0]))}
 }
 
 // say has bob send a message to a channel that alice is in too.
@@ -197,7 +191,7 @@ func TestWhatIsTakenAwayEnds(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // that it never ends, fails too
 			defer cancel()
-			_, _, err := victim.conn.Read(ctx)
+			_, _, err := victim.Read(ctx)
 			if closed, ok := errors.AsType[websocket.CloseError](err); !ok || closed.Code != 4401 || !strings.HasPrefix(closed.Reason, test.says) {
 				t.Errorf("the socket ends with %v", err)
 			}
@@ -245,10 +239,9 @@ func TestACrowdIsSentAway(t *testing.T) {
 	var group sync.WaitGroup
 	for worker := range parallel {
 		group.Go(func() {
-			peer := n.peer()
-			peer.signer.Credentials = x.keys
+			peer := n.Peer().As(x.keys)
 			for i := worker; i < crowd; i += parallel {
-				conn, err := peer.open(context.Background(), n.Seeded().UserARNs[0])
+				conn, err := peer.Open(context.Background(), n.Seeded().UserARNs[0])
 				if err != nil {
 					t.Error(err)
 					return

@@ -33,13 +33,13 @@ func (n *node) session(keys sigv4.Credentials) *session.Session {
 		c = credentials.AnonymousCredentials
 	}
 	return session.Must(session.NewSession(&aws.Config{
-		Endpoint: aws.String("http://" + n.Addr()), Region: aws.String(n.cfg.Region), HTTPClient: n.http, MaxRetries: aws.Int(0), Credentials: c,
+		Endpoint: aws.String("http://" + n.Addr()), Region: aws.String(n.Config.Region), HTTPClient: n.HTTP, MaxRetries: aws.Int(0), Credentials: c,
 	}))
 }
 
 // account are the clients of those who manage it.
 func (n *node) account() (*iam.IAM, *sts.STS) {
-	sess := n.session(n.rootKeys())
+	sess := n.session(n.RootKeys())
 	return iam.New(sess), sts.New(sess)
 }
 
@@ -87,9 +87,8 @@ func (n *node) actsAs(t *testing.T, keys sigv4.Credentials, self, other string) 
 			Content: p("hello"), Type: p("STANDARD"), Persistence: p("PERSISTENT")})
 		return err
 	}
-	peer := n.peer()
-	peer.signer.Credentials = keys
-	conn, err := peer.open(t.Context(), self)
+	peer := n.Peer().As(keys)
+	conn, err := peer.Open(t.Context(), self)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +96,11 @@ func (n *node) actsAs(t *testing.T, keys sigv4.Credentials, self, other string) 
 	if err := send(self); err != nil {
 		t.Errorf("as itself: %v", err)
 	}
-	if f, err := next(t.Context(), conn); err != nil || f.member("Content") != "hello" {
+	if f, err := conn.Next(t.Context()); err != nil || f.Field("Content") != "hello" {
 		t.Errorf("its own message on the socket: %+v, %v", f, err)
 	}
 	refused(t, "as another", send(other), "AccessDeniedException")
-	target, err := peer.presign(other, time.Now(), 10*time.Second)
+	target, err := peer.Presign(other, time.Now(), 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +114,7 @@ func TestCredentialExchange(t *testing.T) {
 	n := start(t, nil)
 	alice, bob := n.Seeded().UserARNs[0], n.Seeded().UserARNs[1]
 	_, client := n.account()
-	role := n.chatRole(t, "chat", trustPolicy(`"AWS":"`+n.cfg.Account+`"`, `"StringLike":{"aws:RequestTag/UserUUID":"?*"}`), "aws:PrincipalTag/UserUUID")
+	role := n.chatRole(t, "chat", trustPolicy(`"AWS":"`+n.Config.Account+`"`, `"StringLike":{"aws:RequestTag/UserUUID":"?*"}`), "aws:PrincipalTag/UserUUID")
 	in := &sts.AssumeRoleInput{RoleArn: role, RoleSessionName: p("exchange"), Tags: []*sts.Tag{{Key: p("UserUUID"), Value: p("alice")}}}
 	got := must[*sts.AssumeRoleOutput](t)(client.AssumeRole(in))
 	if *got.AssumedRoleUser.Arn != "arn:aws:sts::000000000000:assumed-role/chat/exchange" || *got.PackedPolicySize < 1 ||

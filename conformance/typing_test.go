@@ -12,7 +12,7 @@ import (
 // storeCounters are the figures of the storage engine as the operations port shows them.
 func (n *node) storeCounters(t *testing.T) string {
 	t.Helper()
-	resp, err := n.http.Get("http://" + n.OpsAddr() + "/metrics")
+	resp, err := n.HTTP.Get("http://" + n.OpsAddr() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +51,8 @@ func TestTypingCostsNoDisk(t *testing.T) {
 	for i := range 1000 {
 		send("NON_PERSISTENT", fmt.Sprint("typing ", i))
 		f := bob.next() // one at a time: who reads nothing is closed
-		if f.event() != "CREATE_CHANNEL_MESSAGE" || f.member("Content") != fmt.Sprint("typing ", i) {
-			t.Fatalf("event %d is %s %s", i, f.event(), f.Payload)
+		if f.Event() != "CREATE_CHANNEL_MESSAGE" || f.Field("Content") != fmt.Sprint("typing ", i) {
+			t.Fatalf("event %d is %s %s", i, f.Event(), f.Payload)
 		}
 	}
 	if after := n.storeCounters(t); after != before {

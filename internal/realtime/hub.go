@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -53,7 +52,7 @@ type Hub struct {
 // environment is what the rosters and sessions of a hub have in common. It knows none of them.
 type environment struct {
 	Options
-	readers  outbox.Readers
+	pullers  pullers
 	watchers watchers
 	closed   closures
 
