@@ -7,7 +7,6 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/iam"
-	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	"github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/api/sts"
@@ -275,11 +274,11 @@ func requestTags(req api.Request) []chime.Tag {
 		return optional(r.Tags)
 	case *iam.TagRoleRequest:
 		return optional(r.Tags)
-	case *iamtools.TagUserRequest:
+	case *iam.TagUserRequest:
 		return optional(r.Tags)
-	case *iamtools.TagPolicyRequest:
+	case *iam.TagPolicyRequest:
 		return optional(r.Tags)
-	case *iamtools.TagOpenIDConnectProviderRequest:
+	case *iam.TagOpenIDConnectProviderRequest:
 		return optional(r.Tags)
 
 	case *sts.AssumeRoleRequest:
@@ -297,11 +296,11 @@ func requestTagKeys(req api.Request) values {
 		return r.TagKeys
 	case *iam.UntagRoleRequest:
 		return r.TagKeys
-	case *iamtools.UntagUserRequest:
+	case *iam.UntagUserRequest:
 		return r.TagKeys
-	case *iamtools.UntagPolicyRequest:
+	case *iam.UntagPolicyRequest:
 		return r.TagKeys
-	case *iamtools.UntagOpenIDConnectProviderRequest:
+	case *iam.UntagOpenIDConnectProviderRequest:
 		return r.TagKeys
 	}
 

@@ -16,7 +16,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/apitest"
 	"github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
-	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	"github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/api/sts"
@@ -63,7 +62,7 @@ func TestWhatEachOperationNeeds(t *testing.T) {
 	b.WriteString(needsHead)
 	for _, table := range [][]api.Operation{
 		messaging.Operations(messaging.Unbuilt{}), identity.Operations(identity.Unbuilt{}),
-		sts.Operations(sts.Unbuilt{}), iam.Operations(iam.Unbuilt{}), iamtools.Operations(iamtools.Unbuilt{}), cognito.Operations(cognito.Unbuilt{}),
+		sts.Operations(sts.Unbuilt{}), iam.Operations(iam.Unbuilt{}), cognito.Operations(cognito.Unbuilt{}),
 	} {
 		service, err := apitest.Load(table[0].Service)
 		if err != nil {

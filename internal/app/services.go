@@ -9,7 +9,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	cognitoapi "github.com/carillon-chat/carillon/internal/api/cognito"
 	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
-	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	stsapi "github.com/carillon-chat/carillon/internal/api/sts"
@@ -247,7 +246,6 @@ func (s *services) operations() []api.Operation {
 		identityapi.Operations(s.identity),
 		stsapi.Operations(s.sts),
 		iamapi.Operations(s.account),
-		iamtools.Operations(s.account),
 		cognitoapi.Operations(s.cognito),
 	), s.log.Settle)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
-	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	"github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/api/sts"
@@ -24,7 +23,7 @@ func knownActions() []string {
 	}
 	for prefix, tables := range map[string][][]api.Operation{
 		"chime:":            {messaging.Operations(messaging.Unbuilt{}), identity.Operations(identity.Unbuilt{})},
-		"iam:":              {iam.Operations(iam.Unbuilt{}), iamtools.Operations(iamtools.Unbuilt{})},
+		"iam:":              {iam.Operations(iam.Unbuilt{})},
 		"sts:":              {sts.Operations(sts.Unbuilt{})},
 		"cognito-identity:": {cognito.Operations(cognito.Unbuilt{})},
 	} {

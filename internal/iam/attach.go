@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -13,12 +13,12 @@ import (
 const maxAttached = 10 // policies to one entity
 
 // AttachUserPolicy gives a managed policy to a user; again it changes nothing.
-func (s *Service) AttachUserPolicy(ctx context.Context, r *wire.AttachUserPolicyRequest) (*wire.AttachUserPolicyResponse, error) {
+func (s *Service) AttachUserPolicy(ctx context.Context, r *iamapi.AttachUserPolicyRequest) (*iamapi.AttachUserPolicyResponse, error) {
 	return nil, s.attach(ctx, chime.EntityUser, r.UserName, r.PolicyARN, "PoliciesPerUser")
 }
 
 // AttachRolePolicy gives a managed policy to a role; again it changes nothing.
-func (s *Service) AttachRolePolicy(ctx context.Context, r *wire.AttachRolePolicyRequest) (*wire.AttachRolePolicyResponse, error) {
+func (s *Service) AttachRolePolicy(ctx context.Context, r *iamapi.AttachRolePolicyRequest) (*iamapi.AttachRolePolicyResponse, error) {
 	return nil, s.attach(ctx, chime.EntityRole, r.RoleName, r.PolicyARN, "PoliciesPerRole")
 }
 
@@ -55,12 +55,12 @@ func (s *Service) attach(ctx context.Context, kind, name, arn, quotaName string)
 }
 
 // DetachUserPolicy takes a managed policy from a user.
-func (s *Service) DetachUserPolicy(ctx context.Context, r *wire.DetachUserPolicyRequest) (*wire.DetachUserPolicyResponse, error) {
+func (s *Service) DetachUserPolicy(ctx context.Context, r *iamapi.DetachUserPolicyRequest) (*iamapi.DetachUserPolicyResponse, error) {
 	return nil, s.detach(ctx, chime.EntityUser, r.UserName, r.PolicyARN)
 }
 
 // DetachRolePolicy takes a managed policy from a role.
-func (s *Service) DetachRolePolicy(ctx context.Context, r *wire.DetachRolePolicyRequest) (*wire.DetachRolePolicyResponse, error) {
+func (s *Service) DetachRolePolicy(ctx context.Context, r *iamapi.DetachRolePolicyRequest) (*iamapi.DetachRolePolicyResponse, error) {
 	return nil, s.detach(ctx, chime.EntityRole, r.RoleName, r.PolicyARN)
 }
 
@@ -80,7 +80,7 @@ func (s *Service) detach(ctx context.Context, kind, name, arn string) error {
 			return err
 		}
 		if !attached {
-			return wire.NoSuchEntityException.Errorf("Policy %s was not found.", arn)
+			return iamapi.NoSuchEntityException.Errorf("Policy %s was not found.", arn)
 		}
 
 		if err := store.Attachments.Delete(tx, ownKey(e).Str(arn)); err != nil {
@@ -91,26 +91,26 @@ func (s *Service) detach(ctx context.Context, kind, name, arn string) error {
 }
 
 // ListAttachedUserPolicies lists the managed policies of a user.
-func (s *Service) ListAttachedUserPolicies(ctx context.Context, r *wire.ListAttachedUserPoliciesRequest) (*wire.ListAttachedUserPoliciesResponse, error) {
+func (s *Service) ListAttachedUserPolicies(ctx context.Context, r *iamapi.ListAttachedUserPoliciesRequest) (*iamapi.ListAttachedUserPoliciesResponse, error) {
 	p, err := s.listAttached(ctx, chime.EntityUser, r.UserName, valueOr(r.PathPrefix, "/"), r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListAttachedUserPoliciesResponse{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.ListAttachedUserPoliciesResponse{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 // ListAttachedRolePolicies lists the managed policies of a role.
-func (s *Service) ListAttachedRolePolicies(ctx context.Context, r *wire.ListAttachedRolePoliciesRequest) (*wire.ListAttachedRolePoliciesResponse, error) {
+func (s *Service) ListAttachedRolePolicies(ctx context.Context, r *iamapi.ListAttachedRolePoliciesRequest) (*iamapi.ListAttachedRolePoliciesResponse, error) {
 	p, err := s.listAttached(ctx, chime.EntityRole, r.RoleName, valueOr(r.PathPrefix, "/"), r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListAttachedRolePoliciesResponse{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.ListAttachedRolePoliciesResponse{AttachedPolicies: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 // listAttached lists the policies of an entity below a path.
-func (s *Service) listAttached(ctx context.Context, kind, name, prefix string, marker *string, maxItems *int) (*page[wire.AttachedPolicy], error) {
-	p, err := newPage[wire.AttachedPolicy]("attached policies "+kind+" "+strings.ToLower(name)+" "+prefix, marker, maxItems)
+func (s *Service) listAttached(ctx context.Context, kind, name, prefix string, marker *string, maxItems *int) (*page[iamapi.AttachedPolicy], error) {
+	p, err := newPage[iamapi.AttachedPolicy]("attached policies "+kind+" "+strings.ToLower(name)+" "+prefix, marker, maxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -121,16 +121,16 @@ func (s *Service) listAttached(ctx context.Context, kind, name, prefix string, m
 			return err
 		}
 
-		var all []wire.AttachedPolicy
+		var all []iamapi.AttachedPolicy
 		err = store.Attachments.Each(r, store.Prefix(ownKey(e)), func(_ store.Key, arn string) (bool, error) {
 			m, found, err := grants.LoadManaged(r, s.site, arn)
 			if found && strings.HasPrefix(m.Path, prefix) {
-				all = append(all, wire.AttachedPolicy{PolicyName: m.Name, PolicyARN: m.ARN})
+				all = append(all, iamapi.AttachedPolicy{PolicyName: m.Name, PolicyARN: m.ARN})
 			}
 			return err == nil, err
 		})
 
-		p.addAll(all, func(a wire.AttachedPolicy) string { return strings.ToLower(a.PolicyName) + " " + a.PolicyARN })
+		p.addAll(all, func(a iamapi.AttachedPolicy) string { return strings.ToLower(a.PolicyName) + " " + a.PolicyARN })
 		return err
 	})
 	return p, err

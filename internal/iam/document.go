@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/policy"
 )
 
@@ -53,7 +53,7 @@ func malformed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return wire.MalformedPolicyDocumentException.Errorf("%s", fault(err))
+	return iamapi.MalformedPolicyDocumentException.Errorf("%s", fault(err))
 }
 
 const maxFault = 500 // bytes

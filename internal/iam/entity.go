@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -64,11 +64,11 @@ func requireBare(r store.Reader, e chime.Entity) error {
 		return err
 	}
 	if attached {
-		return wire.DeleteConflictException.Errorf("Cannot delete entity, must detach all policies first.")
+		return iamapi.DeleteConflictException.Errorf("Cannot delete entity, must detach all policies first.")
 	}
 	inline, err := hasAny(r, store.InlinePolicies, ownKey(e))
 	if err == nil && inline {
-		err = wire.DeleteConflictException.Errorf("Cannot delete entity, must delete policies first.")
+		err = iamapi.DeleteConflictException.Errorf("Cannot delete entity, must delete policies first.")
 	}
 	return err
 }

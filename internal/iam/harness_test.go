@@ -5,14 +5,12 @@ import (
 	"errors"
 	"math/rand"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
-	"github.com/carillon-chat/carillon/internal/api/iamtools"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/keyring"
@@ -61,7 +59,7 @@ func newLimited(t *testing.T, limits iam.Limits) *world {
 		Store: st, Site: chime.Site{Region: "us-east-1", Account: "000000000000"}, Keyring: w.keys, Limits: limits,
 		Caller: func(context.Context) iam.Caller { return w.caller }, Changed: func() { w.changes++ }, Now: now, Random: random,
 	})
-	for _, op := range slices.Concat(iamapi.Operations(s), iamtools.Operations(s)) {
+	for _, op := range iamapi.Operations(s) {
 		w.ops[op.Name] = op
 	}
 	return w

@@ -4,18 +4,18 @@ import (
 	"context"
 	"strings"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // PutUserPolicy sets an inline policy of a user.
-func (s *Service) PutUserPolicy(ctx context.Context, r *wire.PutUserPolicyRequest) (*wire.PutUserPolicyResponse, error) {
+func (s *Service) PutUserPolicy(ctx context.Context, r *iamapi.PutUserPolicyRequest) (*iamapi.PutUserPolicyResponse, error) {
 	return nil, s.putInline(ctx, chime.EntityUser, r.UserName, r.PolicyName, r.PolicyDocument, maxUserInline)
 }
 
 // PutRolePolicy sets an inline policy of a role.
-func (s *Service) PutRolePolicy(ctx context.Context, r *wire.PutRolePolicyRequest) (*wire.PutRolePolicyResponse, error) {
+func (s *Service) PutRolePolicy(ctx context.Context, r *iamapi.PutRolePolicyRequest) (*iamapi.PutRolePolicyResponse, error) {
 	return nil, s.putInline(ctx, chime.EntityRole, r.RoleName, r.PolicyName, r.PolicyDocument, maxRoleInline)
 }
 
@@ -53,25 +53,25 @@ func (s *Service) putInline(ctx context.Context, kind, name, policy, document st
 }
 
 func tooMuchInline(kind, name string, most int) error {
-	return wire.LimitExceededException.Errorf("Maximum policy size of %d bytes exceeded for %s %s", most, kind, name)
+	return iamapi.LimitExceededException.Errorf("Maximum policy size of %d bytes exceeded for %s %s", most, kind, name)
 }
 
 // GetUserPolicy answers an inline policy of a user.
-func (s *Service) GetUserPolicy(ctx context.Context, r *wire.GetUserPolicyRequest) (*wire.GetUserPolicyResponse, error) {
+func (s *Service) GetUserPolicy(ctx context.Context, r *iamapi.GetUserPolicyRequest) (*iamapi.GetUserPolicyResponse, error) {
 	e, p, err := s.readInline(ctx, chime.EntityUser, r.UserName, r.PolicyName)
 	if err != nil {
 		return nil, err
 	}
-	return &wire.GetUserPolicyResponse{UserName: e.Name, PolicyName: p.Name, PolicyDocument: escaped(p.Document)}, nil
+	return &iamapi.GetUserPolicyResponse{UserName: e.Name, PolicyName: p.Name, PolicyDocument: escaped(p.Document)}, nil
 }
 
 // GetRolePolicy answers an inline policy of a role.
-func (s *Service) GetRolePolicy(ctx context.Context, r *wire.GetRolePolicyRequest) (*wire.GetRolePolicyResponse, error) {
+func (s *Service) GetRolePolicy(ctx context.Context, r *iamapi.GetRolePolicyRequest) (*iamapi.GetRolePolicyResponse, error) {
 	e, p, err := s.readInline(ctx, chime.EntityRole, r.RoleName, r.PolicyName)
 	if err != nil {
 		return nil, err
 	}
-	return &wire.GetRolePolicyResponse{RoleName: e.Name, PolicyName: p.Name, PolicyDocument: escaped(p.Document)}, nil
+	return &iamapi.GetRolePolicyResponse{RoleName: e.Name, PolicyName: p.Name, PolicyDocument: escaped(p.Document)}, nil
 }
 
 func (s *Service) readInline(ctx context.Context, kind, name, policy string) (e chime.Entity, p chime.InlinePolicy, err error) {
@@ -94,21 +94,21 @@ func getInline(r store.Reader, e chime.Entity, policy string) (chime.InlinePolic
 }
 
 // ListUserPolicies lists the names of a user's inline policies.
-func (s *Service) ListUserPolicies(ctx context.Context, r *wire.ListUserPoliciesRequest) (*wire.ListUserPoliciesResponse, error) {
+func (s *Service) ListUserPolicies(ctx context.Context, r *iamapi.ListUserPoliciesRequest) (*iamapi.ListUserPoliciesResponse, error) {
 	p, err := s.listInline(ctx, chime.EntityUser, r.UserName, r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListUserPoliciesResponse{PolicyNames: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.ListUserPoliciesResponse{PolicyNames: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 // ListRolePolicies lists the names of a role's inline policies.
-func (s *Service) ListRolePolicies(ctx context.Context, r *wire.ListRolePoliciesRequest) (*wire.ListRolePoliciesResponse, error) {
+func (s *Service) ListRolePolicies(ctx context.Context, r *iamapi.ListRolePoliciesRequest) (*iamapi.ListRolePoliciesResponse, error) {
 	p, err := s.listInline(ctx, chime.EntityRole, r.RoleName, r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListRolePoliciesResponse{PolicyNames: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.ListRolePoliciesResponse{PolicyNames: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 func (s *Service) listInline(ctx context.Context, kind, name string, marker *string, maxItems *int) (*page[string], error) {
@@ -129,12 +129,12 @@ func (s *Service) listInline(ctx context.Context, kind, name string, marker *str
 }
 
 // DeleteUserPolicy deletes an inline policy of a user.
-func (s *Service) DeleteUserPolicy(ctx context.Context, r *wire.DeleteUserPolicyRequest) (*wire.DeleteUserPolicyResponse, error) {
+func (s *Service) DeleteUserPolicy(ctx context.Context, r *iamapi.DeleteUserPolicyRequest) (*iamapi.DeleteUserPolicyResponse, error) {
 	return nil, s.deleteInline(ctx, chime.EntityUser, r.UserName, r.PolicyName)
 }
 
 // DeleteRolePolicy deletes an inline policy of a role.
-func (s *Service) DeleteRolePolicy(ctx context.Context, r *wire.DeleteRolePolicyRequest) (*wire.DeleteRolePolicyResponse, error) {
+func (s *Service) DeleteRolePolicy(ctx context.Context, r *iamapi.DeleteRolePolicyRequest) (*iamapi.DeleteRolePolicyResponse, error) {
 	return nil, s.deleteInline(ctx, chime.EntityRole, r.RoleName, r.PolicyName)
 }
 

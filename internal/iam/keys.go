@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -18,7 +18,7 @@ const (
 )
 
 // CreateAccessKey makes a key for a user, or for the caller. Only its answer holds the secret.
-func (s *Service) CreateAccessKey(ctx context.Context, r *wire.CreateAccessKeyRequest) (*wire.CreateAccessKeyResponse, error) {
+func (s *Service) CreateAccessKey(ctx context.Context, r *iamapi.CreateAccessKeyRequest) (*iamapi.CreateAccessKeyResponse, error) {
 	name, err := s.userOrCaller(ctx, r.UserName)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, r *wire.CreateAccessKeyRe
 	if err != nil {
 		return nil, err
 	}
-	return &wire.CreateAccessKeyResponse{AccessKey: &wire.AccessKey{
+	return &iamapi.CreateAccessKeyResponse{AccessKey: &iamapi.AccessKey{
 		UserName: key.User, AccessKeyID: key.ID, Status: status(key), SecretAccessKey: secret, CreateDate: key.Created.Optional(),
 	}}, nil
 }
@@ -73,12 +73,12 @@ func (s *Service) newKey() (id, secret string, sealed []byte, err error) {
 }
 
 // ListAccessKeys lists the keys of a user, or of the caller, without their secrets.
-func (s *Service) ListAccessKeys(ctx context.Context, r *wire.ListAccessKeysRequest) (*wire.ListAccessKeysResponse, error) {
+func (s *Service) ListAccessKeys(ctx context.Context, r *iamapi.ListAccessKeysRequest) (*iamapi.ListAccessKeysResponse, error) {
 	name, err := s.userOrCaller(ctx, r.UserName)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPage[wire.AccessKeyMetadata]("ListAccessKeys "+strings.ToLower(name), r.Marker, r.MaxItems)
+	p, err := newPage[iamapi.AccessKeyMetadata]("ListAccessKeys "+strings.ToLower(name), r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, r *wire.ListAccessKeysRequ
 			if err != nil || !found {
 				return err == nil, err
 			}
-			return p.add(id, wire.AccessKeyMetadata{
+			return p.add(id, iamapi.AccessKeyMetadata{
 				UserName: key.User, AccessKeyID: id, Status: status(key), CreateDate: key.Created.Optional(),
 			}), nil
 		})
@@ -100,12 +100,12 @@ func (s *Service) ListAccessKeys(ctx context.Context, r *wire.ListAccessKeysRequ
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListAccessKeysResponse{AccessKeyMetadata: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.ListAccessKeysResponse{AccessKeyMetadata: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 // UpdateAccessKey switches a key on or off, from the next call on.
-func (s *Service) UpdateAccessKey(ctx context.Context, r *wire.UpdateAccessKeyRequest) (*wire.UpdateAccessKeyResponse, error) {
-	if r.Status != wire.StatusTypeActive && r.Status != wire.StatusTypeInactive {
+func (s *Service) UpdateAccessKey(ctx context.Context, r *iamapi.UpdateAccessKeyRequest) (*iamapi.UpdateAccessKeyResponse, error) {
+	if r.Status != iamapi.StatusTypeActive && r.Status != iamapi.StatusTypeInactive {
 		return nil, invalid("Status", "must be Active or Inactive")
 	}
 	name, err := s.userOrCaller(ctx, r.UserName)
@@ -117,13 +117,13 @@ func (s *Service) UpdateAccessKey(ctx context.Context, r *wire.UpdateAccessKeyRe
 		if err != nil {
 			return err
 		}
-		key.Active = r.Status == wire.StatusTypeActive
+		key.Active = r.Status == iamapi.StatusTypeActive
 		return store.AccessKeys.Put(tx, store.K(key.ID), key)
 	})
 }
 
 // DeleteAccessKey deletes a key of a user, or of the caller.
-func (s *Service) DeleteAccessKey(ctx context.Context, r *wire.DeleteAccessKeyRequest) (*wire.DeleteAccessKeyResponse, error) {
+func (s *Service) DeleteAccessKey(ctx context.Context, r *iamapi.DeleteAccessKeyRequest) (*iamapi.DeleteAccessKeyResponse, error) {
 	name, err := s.userOrCaller(ctx, r.UserName)
 	if err != nil {
 		return nil, err
@@ -147,14 +147,14 @@ func getKey(r store.Reader, user, id string) (chime.AccessKey, error) {
 	}
 	key, found, err := store.AccessKeys.Get(r, store.K(id))
 	if err == nil && (!found || !strings.EqualFold(key.User, user)) {
-		err = wire.NoSuchEntityException.Errorf("The Access Key with id %s cannot be found.", id)
+		err = iamapi.NoSuchEntityException.Errorf("The Access Key with id %s cannot be found.", id)
 	}
 	return key, err
 }
 
-func status(key chime.AccessKey) wire.StatusType {
+func status(key chime.AccessKey) iamapi.StatusType {
 	if key.Active {
-		return wire.StatusTypeActive
+		return iamapi.StatusTypeActive
 	}
-	return wire.StatusTypeInactive
+	return iamapi.StatusTypeInactive
 }

@@ -5,14 +5,14 @@ import (
 	"strconv"
 	"strings"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // CreatePolicy makes a managed policy with one version.
-func (s *Service) CreatePolicy(ctx context.Context, r *wire.CreatePolicyRequest) (*wire.CreatePolicyResponse, error) {
+func (s *Service) CreatePolicy(ctx context.Context, r *iamapi.CreatePolicyRequest) (*iamapi.CreatePolicyResponse, error) {
 	// What can be refused without a transaction is.
 	if err := checkManaged(r.PolicyDocument); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (s *Service) CreatePolicy(ctx context.Context, r *wire.CreatePolicyRequest)
 			return err
 		}
 		if taken {
-			return wire.EntityAlreadyExistsException.Errorf("A policy called %s already exists. Duplicate names are not allowed.", p.Name)
+			return iamapi.EntityAlreadyExistsException.Errorf("A policy called %s already exists. Duplicate names are not allowed.", p.Name)
 		}
 		if err := count(tx, countPolicies, 1, s.limits.Policies); err != nil {
 			return err
@@ -53,7 +53,7 @@ func (s *Service) CreatePolicy(ctx context.Context, r *wire.CreatePolicyRequest)
 	}
 	made := wirePolicy(s.managed(p), usage{})
 	made.Tags = wireTags(p.Tags)
-	return &wire.CreatePolicyResponse{Policy: &made}, nil
+	return &iamapi.CreatePolicyResponse{Policy: &made}, nil
 }
 
 func (s *Service) managed(p chime.ManagedPolicy) grants.Managed {
@@ -61,8 +61,8 @@ func (s *Service) managed(p chime.ManagedPolicy) grants.Managed {
 }
 
 // GetPolicy answers a policy without its documents.
-func (s *Service) GetPolicy(ctx context.Context, r *wire.GetPolicyRequest) (*wire.GetPolicyResponse, error) {
-	var answer wire.Policy
+func (s *Service) GetPolicy(ctx context.Context, r *iamapi.GetPolicyRequest) (*iamapi.GetPolicyResponse, error) {
+	var answer iamapi.Policy
 	err := s.store.View(ctx, "", func(reader store.Reader) error {
 		m, err := s.getManaged(reader, r.PolicyARN)
 		if err != nil {
@@ -76,22 +76,22 @@ func (s *Service) GetPolicy(ctx context.Context, r *wire.GetPolicyRequest) (*wir
 	if err != nil {
 		return nil, err
 	}
-	return &wire.GetPolicyResponse{Policy: &answer}, nil
+	return &iamapi.GetPolicyResponse{Policy: &answer}, nil
 }
 
 // ListPolicies lists the built-in policies first, then the account's own, without descriptions and
 // tags,
 // as AWS does.
-func (s *Service) ListPolicies(ctx context.Context, r *wire.ListPoliciesRequest) (*wire.ListPoliciesResponse, error) {
+func (s *Service) ListPolicies(ctx context.Context, r *iamapi.ListPoliciesRequest) (*iamapi.ListPoliciesResponse, error) {
 	l := policyList{prefix: valueOr(r.PathPrefix, "/"), attached: r.OnlyAttached, usage: r.PolicyUsageFilter}
 	scope := strings.Join([]string{"ListPolicies", string(r.Scope), strconv.FormatBool(r.OnlyAttached), string(r.PolicyUsageFilter), l.prefix}, " ")
 	var err error
-	if l.page, err = newPage[wire.Policy](scope, r.Marker, r.MaxItems); err != nil {
+	if l.page, err = newPage[iamapi.Policy](scope, r.Marker, r.MaxItems); err != nil {
 		return nil, err
 	}
 
 	err = s.store.View(ctx, "", func(reader store.Reader) error {
-		if r.Scope != wire.PolicyScopeTypeLocal {
+		if r.Scope != iamapi.PolicyScopeTypeLocal {
 			for _, m := range grants.BuiltIn() {
 				if more, err := l.add(reader, builtInPart+strings.ToLower(m.Name), m); err != nil || !more {
 					return err
@@ -99,7 +99,7 @@ func (s *Service) ListPolicies(ctx context.Context, r *wire.ListPoliciesRequest)
 			}
 		}
 
-		if r.Scope == wire.PolicyScopeTypeAws {
+		if r.Scope == iamapi.PolicyScopeTypeAws {
 			return nil
 		}
 		return store.Policies.Each(reader, l.own(), func(_ store.Key, p chime.ManagedPolicy) (bool, error) {
@@ -109,7 +109,7 @@ func (s *Service) ListPolicies(ctx context.Context, r *wire.ListPoliciesRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListPoliciesResponse{Policies: l.page.items, IsTruncated: l.page.truncated, Marker: l.page.marker()}, nil
+	return &iamapi.ListPoliciesResponse{Policies: l.page.items, IsTruncated: l.page.truncated, Marker: l.page.marker()}, nil
 }
 
 // The keys of the list begin with the part of it that a policy belongs to.
@@ -119,10 +119,10 @@ const (
 )
 
 type policyList struct {
-	page     *page[wire.Policy]
+	page     *page[iamapi.Policy]
 	prefix   string
 	attached bool
-	usage    wire.PolicyUsageType
+	usage    iamapi.PolicyUsageType
 }
 
 // own is the range of the account's own policies that the page may be about.
@@ -144,15 +144,15 @@ func (l *policyList) add(r store.Reader, key string, m grants.Managed) (more boo
 	}
 	switch {
 	case l.attached && used.attached == 0 && used.limiting == 0,
-		l.usage == wire.PolicyUsageTypePermissionsPolicy && used.attached == 0,
-		l.usage == wire.PolicyUsageTypePermissionsBoundary && used.limiting == 0:
+		l.usage == iamapi.PolicyUsageTypePermissionsPolicy && used.attached == 0,
+		l.usage == iamapi.PolicyUsageTypePermissionsBoundary && used.limiting == 0:
 		return true, nil
 	}
 	return l.page.add(key, wirePolicy(m, used)), nil
 }
 
 // DeletePolicy deletes a policy that is not attached and has one version left.
-func (s *Service) DeletePolicy(ctx context.Context, r *wire.DeletePolicyRequest) (*wire.DeletePolicyResponse, error) {
+func (s *Service) DeletePolicy(ctx context.Context, r *iamapi.DeletePolicyRequest) (*iamapi.DeletePolicyResponse, error) {
 	return nil, s.change(ctx, func(tx store.Tx) error {
 		m, err := s.getOwn(tx, r.PolicyARN)
 		if err != nil {
@@ -164,11 +164,11 @@ func (s *Service) DeletePolicy(ctx context.Context, r *wire.DeletePolicyRequest)
 			return err
 		}
 		if used {
-			return wire.DeleteConflictException.Errorf("Cannot delete a policy attached to entities, or limiting them.")
+			return iamapi.DeleteConflictException.Errorf("Cannot delete a policy attached to entities, or limiting them.")
 		}
 
 		if len(m.Versions) > 1 {
-			return wire.DeleteConflictException.Errorf("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
+			return iamapi.DeleteConflictException.Errorf("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
 		}
 
 		if err := count(tx, countPolicies, -1, 0); err != nil {
@@ -185,7 +185,7 @@ func (s *Service) getManaged(r store.Reader, arn string) (grants.Managed, error)
 	}
 	m, found, err := grants.LoadManaged(r, s.site, arn)
 	if err == nil && !found {
-		err = wire.NoSuchEntityException.Errorf("Policy %s was not found.", arn)
+		err = iamapi.NoSuchEntityException.Errorf("Policy %s was not found.", arn)
 	}
 	return m, err
 }
@@ -223,8 +223,8 @@ func usageOf(r store.Reader, arn string) (u usage, err error) {
 }
 
 // wirePolicy returns a policy as lists show it.
-func wirePolicy(m grants.Managed, u usage) wire.Policy {
-	return wire.Policy{
+func wirePolicy(m grants.Managed, u usage) iamapi.Policy {
+	return iamapi.Policy{
 		PolicyName: m.Name, PolicyID: m.ID, ARN: m.ARN, Path: m.Path, DefaultVersionID: versionID(m.Default),
 		AttachmentCount: u.attached, PermissionsBoundaryUsageCount: u.limiting, IsAttachable: true,
 		CreateDate: m.Created.Optional(), UpdateDate: m.Updated.Optional(),

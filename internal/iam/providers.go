@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -20,7 +20,7 @@ const (
 
 // CreateOpenIDConnectProvider registers an issuer whose tokens roles may trust. Its certificate is
 // checked when its keys are fetched, whatever the thumbprints are.
-func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *wire.CreateOpenIDConnectProviderRequest) (*wire.CreateOpenIDConnectProviderResponse, error) {
+func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *iamapi.CreateOpenIDConnectProviderRequest) (*iamapi.CreateOpenIDConnectProviderResponse, error) {
 	// What can be refused without a transaction is.
 	issuer, err := issuerOf(r.URL)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *wire.Creat
 			return err
 		}
 		if taken {
-			return wire.EntityAlreadyExistsException.Errorf("Provider with url https://%s already exists.", p.URL)
+			return iamapi.EntityAlreadyExistsException.Errorf("Provider with url https://%s already exists.", p.URL)
 		}
 		if err := count(tx, countProviders, 1, s.limits.Providers); err != nil {
 			return err
@@ -59,7 +59,7 @@ func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *wire.Creat
 	if err != nil {
 		return nil, err
 	}
-	return &wire.CreateOpenIDConnectProviderResponse{
+	return &iamapi.CreateOpenIDConnectProviderResponse{
 		OpenIDConnectProviderARN: grants.ProviderARN(s.site, p.URL), Tags: wireTags(p.Tags),
 	}, nil
 }
@@ -105,7 +105,7 @@ func distinct(list []string) (kept []string) {
 }
 
 // GetOpenIDConnectProvider answers one provider; its URL is without https://.
-func (s *Service) GetOpenIDConnectProvider(ctx context.Context, r *wire.GetOpenIDConnectProviderRequest) (*wire.GetOpenIDConnectProviderResponse, error) {
+func (s *Service) GetOpenIDConnectProvider(ctx context.Context, r *iamapi.GetOpenIDConnectProviderRequest) (*iamapi.GetOpenIDConnectProviderResponse, error) {
 	issuer, err := s.parseProvider(r.OpenIDConnectProviderARN)
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (s *Service) GetOpenIDConnectProvider(ctx context.Context, r *wire.GetOpenI
 	if err != nil {
 		return nil, err
 	}
-	return &wire.GetOpenIDConnectProviderResponse{
+	return &iamapi.GetOpenIDConnectProviderResponse{
 		URL: p.URL, ClientIDList: p.ClientIDs, ThumbprintList: p.Thumbprints, CreateDate: p.Created.Optional(), Tags: wireTags(p.Tags),
 	}, nil
 }
@@ -126,7 +126,7 @@ func (s *Service) GetOpenIDConnectProvider(ctx context.Context, r *wire.GetOpenI
 func getProvider(r store.Reader, issuer string) (chime.OIDCProvider, error) {
 	p, found, err := store.OIDCProviders.Get(r, store.K(issuer))
 	if err == nil && !found {
-		err = wire.NoSuchEntityException.Errorf("The OIDC provider of https://%s cannot be found.", issuer)
+		err = iamapi.NoSuchEntityException.Errorf("The OIDC provider of https://%s cannot be found.", issuer)
 	}
 	return p, err
 }
@@ -150,24 +150,24 @@ func (s *Service) changeProvider(ctx context.Context, arn string, f func(*chime.
 }
 
 // ListOpenIDConnectProviders lists all of them.
-func (s *Service) ListOpenIDConnectProviders(ctx context.Context, _ *wire.ListOpenIDConnectProvidersRequest) (*wire.ListOpenIDConnectProvidersResponse, error) {
-	var list []wire.OpenIDConnectProviderListEntry
+func (s *Service) ListOpenIDConnectProviders(ctx context.Context, _ *iamapi.ListOpenIDConnectProvidersRequest) (*iamapi.ListOpenIDConnectProvidersResponse, error) {
+	var list []iamapi.OpenIDConnectProviderListEntry
 	err := s.store.View(ctx, "", func(r store.Reader) error {
 		list = nil
 		return store.OIDCProviders.Each(r, store.Prefix(store.K()), func(_ store.Key, p chime.OIDCProvider) (bool, error) {
-			list = append(list, wire.OpenIDConnectProviderListEntry{ARN: grants.ProviderARN(s.site, p.URL)})
+			list = append(list, iamapi.OpenIDConnectProviderListEntry{ARN: grants.ProviderARN(s.site, p.URL)})
 			return true, nil
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListOpenIDConnectProvidersResponse{OpenIDConnectProviderList: list}, nil
+	return &iamapi.ListOpenIDConnectProvidersResponse{OpenIDConnectProviderList: list}, nil
 }
 
 // DeleteOpenIDConnectProvider deletes a provider; its tokens are refused from then on. For one that
 // does not exist it returns nil, as AWS documents.
-func (s *Service) DeleteOpenIDConnectProvider(ctx context.Context, r *wire.DeleteOpenIDConnectProviderRequest) (*wire.DeleteOpenIDConnectProviderResponse, error) {
+func (s *Service) DeleteOpenIDConnectProvider(ctx context.Context, r *iamapi.DeleteOpenIDConnectProviderRequest) (*iamapi.DeleteOpenIDConnectProviderResponse, error) {
 	issuer, err := s.parseProvider(r.OpenIDConnectProviderARN)
 	if err != nil {
 		return nil, err
@@ -191,4 +191,33 @@ func (s *Service) parseProvider(arn string) (string, error) {
 		return "", invalid("OpenIDConnectProviderArn", "%s is not the ARN of a provider of this account", arn)
 	}
 	return issuer, nil
+}
+
+// AddClientIDToOpenIDConnectProvider lets a provider's tokens be for one more client; again it
+// changes nothing.
+func (s *Service) AddClientIDToOpenIDConnectProvider(ctx context.Context, r *iamapi.AddClientIDToOpenIDConnectProviderRequest) (*iamapi.AddClientIDToOpenIDConnectProviderResponse, error) {
+	return nil, s.changeProvider(ctx, r.OpenIDConnectProviderARN, func(p *chime.OIDCProvider) error {
+		p.ClientIDs = distinct(append(p.ClientIDs, r.ClientID))
+		return checkClientIDs(p.ClientIDs)
+	})
+}
+
+// RemoveClientIDFromOpenIDConnectProvider refuses a provider's tokens for a client from then on;
+// for one that is not listed it returns nil.
+func (s *Service) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, r *iamapi.RemoveClientIDFromOpenIDConnectProviderRequest) (*iamapi.RemoveClientIDFromOpenIDConnectProviderResponse, error) {
+	return nil, s.changeProvider(ctx, r.OpenIDConnectProviderARN, func(p *chime.OIDCProvider) error {
+		p.ClientIDs = slices.DeleteFunc(p.ClientIDs, func(id string) bool { return id == r.ClientID })
+		return nil
+	})
+}
+
+// UpdateOpenIDConnectProviderThumbprint replaces the thumbprints of a provider.
+func (s *Service) UpdateOpenIDConnectProviderThumbprint(ctx context.Context, r *iamapi.UpdateOpenIDConnectProviderThumbprintRequest) (*iamapi.UpdateOpenIDConnectProviderThumbprintResponse, error) {
+	if err := checkThumbprints(r.ThumbprintList); err != nil {
+		return nil, err
+	}
+	return nil, s.changeProvider(ctx, r.OpenIDConnectProviderARN, func(p *chime.OIDCProvider) error {
+		p.Thumbprints = distinct(r.ThumbprintList)
+		return nil
+	})
 }

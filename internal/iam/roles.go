@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -13,7 +13,7 @@ import (
 const defaultMaxSession = 3600 // seconds
 
 // CreateRole makes a role, which can do nothing so far.
-func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*wire.CreateRoleResponse, error) {
+func (s *Service) CreateRole(ctx context.Context, r *iamapi.CreateRoleRequest) (*iamapi.CreateRoleResponse, error) {
 	// What can be refused without a transaction is.
 	if err := checkTrust(r.AssumeRolePolicyDocument); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*w
 		if err := s.setTrust(tx, &role, r.AssumeRolePolicyDocument); err != nil {
 			return err
 		}
-		if err := s.limitBy(tx, roleEntity(role), role.Boundary, wire.InvalidInputException); err != nil {
+		if err := s.limitBy(tx, roleEntity(role), role.Boundary, iamapi.InvalidInputException); err != nil {
 			return err
 		}
 		return store.Roles.Put(tx, nameKey(role.Name), role)
@@ -56,11 +56,11 @@ func (s *Service) CreateRole(ctx context.Context, r *wire.CreateRoleRequest) (*w
 	if err != nil {
 		return nil, err
 	}
-	return &wire.CreateRoleResponse{Role: s.wholeRole(role, role.Trust)}, nil
+	return &iamapi.CreateRoleResponse{Role: s.wholeRole(role, role.Trust)}, nil
 }
 
 // GetRole answers one role.
-func (s *Service) GetRole(ctx context.Context, r *wire.GetRoleRequest) (*wire.GetRoleResponse, error) {
+func (s *Service) GetRole(ctx context.Context, r *iamapi.GetRoleRequest) (*iamapi.GetRoleResponse, error) {
 	var role chime.Role
 	var trust string
 	err := s.store.View(ctx, "", func(reader store.Reader) (err error) {
@@ -73,14 +73,14 @@ func (s *Service) GetRole(ctx context.Context, r *wire.GetRoleRequest) (*wire.Ge
 		return nil, err
 	}
 	whole := s.wholeRole(role, trust)
-	whole.RoleLastUsed = new(wire.RoleLastUsed) // not known
-	return &wire.GetRoleResponse{Role: whole}, nil
+	whole.RoleLastUsed = new(iamapi.RoleLastUsed) // not known
+	return &iamapi.GetRoleResponse{Role: whole}, nil
 }
 
 // ListRoles lists without tags and boundaries, as AWS does.
-func (s *Service) ListRoles(ctx context.Context, r *wire.ListRolesRequest) (*wire.ListRolesResponse, error) {
+func (s *Service) ListRoles(ctx context.Context, r *iamapi.ListRolesRequest) (*iamapi.ListRolesResponse, error) {
 	prefix := valueOr(r.PathPrefix, "/")
-	p, err := newPage[wire.Role]("ListRoles "+prefix, r.Marker, r.MaxItems)
+	p, err := newPage[iamapi.Role]("ListRoles "+prefix, r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +97,11 @@ func (s *Service) ListRoles(ctx context.Context, r *wire.ListRolesRequest) (*wir
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListRolesResponse{Roles: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.ListRolesResponse{Roles: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 // UpdateRole changes what is given and leaves the rest.
-func (s *Service) UpdateRole(ctx context.Context, r *wire.UpdateRoleRequest) (*wire.UpdateRoleResponse, error) {
+func (s *Service) UpdateRole(ctx context.Context, r *iamapi.UpdateRoleRequest) (*iamapi.UpdateRoleResponse, error) {
 	return nil, s.changeRole(ctx, r.RoleName, func(role *chime.Role) error {
 		role.Description = valueOr(r.Description, role.Description)
 		role.MaxSession = valueOr(r.MaxSessionDuration, role.MaxSession)
@@ -110,7 +110,7 @@ func (s *Service) UpdateRole(ctx context.Context, r *wire.UpdateRoleRequest) (*w
 }
 
 // UpdateAssumeRolePolicy replaces the trust policy. Sessions that there are go on.
-func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, r *wire.UpdateAssumeRolePolicyRequest) (*wire.UpdateAssumeRolePolicyResponse, error) {
+func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, r *iamapi.UpdateAssumeRolePolicyRequest) (*iamapi.UpdateAssumeRolePolicyResponse, error) {
 	if err := checkTrust(r.PolicyDocument); err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (s *Service) UpdateAssumeRolePolicy(ctx context.Context, r *wire.UpdateAssu
 }
 
 // DeleteRole deletes a role that has no policies any more. Its sessions end.
-func (s *Service) DeleteRole(ctx context.Context, r *wire.DeleteRoleRequest) (*wire.DeleteRoleResponse, error) {
+func (s *Service) DeleteRole(ctx context.Context, r *iamapi.DeleteRoleRequest) (*iamapi.DeleteRoleResponse, error) {
 	return nil, s.change(ctx, func(tx store.Tx) error {
 		role, err := getRole(tx, r.RoleName)
 		if err != nil {
@@ -141,8 +141,8 @@ func (s *Service) DeleteRole(ctx context.Context, r *wire.DeleteRoleRequest) (*w
 }
 
 // ListInstanceProfilesForRole answers that there are none: tools call it before they delete a role.
-func (s *Service) ListInstanceProfilesForRole(ctx context.Context, r *wire.ListInstanceProfilesForRoleRequest) (*wire.ListInstanceProfilesForRoleResponse, error) {
-	if _, err := newPage[wire.InstanceProfile]("ListInstanceProfilesForRole", r.Marker, r.MaxItems); err != nil {
+func (s *Service) ListInstanceProfilesForRole(ctx context.Context, r *iamapi.ListInstanceProfilesForRoleRequest) (*iamapi.ListInstanceProfilesForRoleResponse, error) {
+	if _, err := newPage[iamapi.InstanceProfile]("ListInstanceProfilesForRole", r.Marker, r.MaxItems); err != nil {
 		return nil, err
 	}
 	err := s.store.View(ctx, "", func(reader store.Reader) error {
@@ -152,7 +152,7 @@ func (s *Service) ListInstanceProfilesForRole(ctx context.Context, r *wire.ListI
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListInstanceProfilesForRoleResponse{}, nil
+	return &iamapi.ListInstanceProfilesForRoleResponse{}, nil
 }
 
 func getRole(r store.Reader, name string) (chime.Role, error) {
@@ -187,15 +187,36 @@ func roleEntity(role chime.Role) chime.Entity {
 }
 
 // role returns a role as lists show it, with the trust policy as it is shown.
-func (s *Service) role(r chime.Role, trust string) wire.Role {
-	return wire.Role{
+func (s *Service) role(r chime.Role, trust string) iamapi.Role {
+	return iamapi.Role{
 		Path: r.Path, RoleName: r.Name, RoleID: r.ID, ARN: grants.RoleARN(s.site, r), CreateDate: r.Created.Time(),
 		AssumeRolePolicyDocument: escaped(trust), Description: r.Description, MaxSessionDuration: r.MaxSession,
 	}
 }
 
-func (s *Service) wholeRole(r chime.Role, trust string) *wire.Role {
+func (s *Service) wholeRole(r chime.Role, trust string) *iamapi.Role {
 	whole := s.role(r, trust)
 	whole.PermissionsBoundary, whole.Tags = wireBoundary(r.Boundary), wireTags(r.Tags)
 	return &whole
+}
+
+// UpdateRoleDescription is UpdateRole for the description alone.
+func (s *Service) UpdateRoleDescription(ctx context.Context, r *iamapi.UpdateRoleDescriptionRequest) (*iamapi.UpdateRoleDescriptionResponse, error) {
+	var changed chime.Role
+	var trust string
+	err := s.changeRoleIn(ctx, r.RoleName, func(tx store.Tx, role *chime.Role) (err error) {
+		role.Description = valueOr(r.Description, "")
+		changed = *role
+		trust, err = s.shownTrust(tx, changed)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	return &iamapi.UpdateRoleDescriptionResponse{Role: &iamapi.Role{
+		Path: changed.Path, RoleName: changed.Name, RoleID: changed.ID, ARN: grants.RoleARN(s.site, changed),
+		CreateDate: changed.Created.Time(), AssumeRolePolicyDocument: escaped(trust),
+		Description: changed.Description, MaxSessionDuration: changed.MaxSession,
+	}}, nil
 }

@@ -29,7 +29,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/keyring"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -82,7 +82,7 @@ type Service struct {
 	random  io.Reader
 }
 
-var _ wire.Handler = (*Service)(nil)
+var _ iamapi.Handler = (*Service)(nil)
 
 // New makes a Service.
 func New(o Options) *Service {
@@ -165,16 +165,16 @@ func count(tx store.Tx, what string, delta, limit int) error {
 }
 
 func quota(what string, limit int) error {
-	return wire.LimitExceededException.Errorf("Cannot exceed quota for %s: %d", what, limit)
+	return iamapi.LimitExceededException.Errorf("Cannot exceed quota for %s: %d", what, limit)
 }
 
 // notFound and exists have AWS's wording: tools show it, and it is searched for.
 func notFound(kind, name string) error {
-	return wire.NoSuchEntityException.Errorf("The %s with name %s cannot be found.", kind, name)
+	return iamapi.NoSuchEntityException.Errorf("The %s with name %s cannot be found.", kind, name)
 }
 
 func exists(kind, name string) error {
-	return wire.EntityAlreadyExistsException.Errorf("%s with name %s already exists.", kind, name)
+	return iamapi.EntityAlreadyExistsException.Errorf("%s with name %s already exists.", kind, name)
 }
 
 // valueOr returns the value of an optional member, or absent.

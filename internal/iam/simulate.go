@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/policy"
@@ -15,7 +15,7 @@ import (
 )
 
 // SimulateCustomPolicy decides by the documents of the request alone.
-func (s *Service) SimulateCustomPolicy(_ context.Context, r *wire.SimulateCustomPolicyRequest) (*wire.SimulatePolicyResponse, error) {
+func (s *Service) SimulateCustomPolicy(_ context.Context, r *iamapi.SimulateCustomPolicyRequest) (*iamapi.SimulatePolicyResponse, error) {
 	sim := s.newSimulation()
 	if err := sim.addInput(r.PolicyInputList); err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (s *Service) SimulateCustomPolicy(_ context.Context, r *wire.SimulateCustom
 
 // SimulatePrincipalPolicy decides by what limits a user or role now, and the documents of the
 // request on top. A boundary in the request replaces the principal's own.
-func (s *Service) SimulatePrincipalPolicy(ctx context.Context, r *wire.SimulatePrincipalPolicyRequest) (*wire.SimulatePolicyResponse, error) {
+func (s *Service) SimulatePrincipalPolicy(ctx context.Context, r *iamapi.SimulatePrincipalPolicyRequest) (*iamapi.SimulatePolicyResponse, error) {
 	sim := s.newSimulation()
 	err := s.store.View(ctx, "", func(reader store.Reader) error { return s.loadPrincipal(reader, sim, r.PolicySourceARN) })
 	if err != nil {
@@ -53,7 +53,7 @@ type simulation struct {
 // source is how an answer calls a policy.
 type source struct {
 	id   string
-	kind wire.PolicySourceType
+	kind iamapi.PolicySourceType
 }
 
 // circumstances are the values of condition keys; the keys are in lower case.
@@ -101,7 +101,7 @@ func (s *Service) loadPrincipal(r store.Reader, sim *simulation, arn string) err
 	}
 
 	if found != arn {
-		return wire.NoSuchEntityException.Errorf("The entity %s does not exist.", arn)
+		return iamapi.NoSuchEntityException.Errorf("The entity %s does not exist.", arn)
 	}
 
 	sim.values["aws:principalaccount"] = []string{s.site.Account}
@@ -125,11 +125,11 @@ func (sim *simulation) name(list []policy.Policy, kind, entity string) {
 		inline, isInline := strings.CutPrefix(p.Name, grants.InlineName(""))
 		switch {
 		case isInline:
-			sim.sources[p.Name] = source{kind + "_" + entity + "_" + inline, wire.PolicySourceType(kind)}
+			sim.sources[p.Name] = source{kind + "_" + entity + "_" + inline, iamapi.PolicySourceType(kind)}
 		case strings.HasPrefix(p.Name, "arn:aws:iam::aws:"):
-			sim.sources[p.Name] = source{p.Name, wire.PolicySourceTypeAwsManaged}
+			sim.sources[p.Name] = source{p.Name, iamapi.PolicySourceTypeAwsManaged}
 		default:
-			sim.sources[p.Name] = source{p.Name, wire.PolicySourceTypeUserManaged}
+			sim.sources[p.Name] = source{p.Name, iamapi.PolicySourceTypeUserManaged}
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (sim *simulation) parse(member string, documents []string) ([]policy.Policy
 		}
 		name := member + "." + strconv.Itoa(i+1)
 		list = append(list, policy.Policy{Name: name, Document: doc})
-		sim.sources[name] = source{name, wire.PolicySourceTypeNone}
+		sim.sources[name] = source{name, iamapi.PolicySourceTypeNone}
 	}
 	return list, nil
 }
@@ -160,14 +160,14 @@ type asked struct {
 	operation              string
 	actions, resources     []string
 	boundary               []string
-	context                []wire.ContextEntry
+	context                []iamapi.ContextEntry
 	caller, resourcePolicy *string
 	marker                 *string
 	maxItems               *int
 }
 
 // answer decides for each pair of an action and a resource.
-func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
+func (sim *simulation) answer(a asked) (*iamapi.SimulatePolicyResponse, error) {
 	if err := sim.take(a); err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
 	}
 
 	scope := strings.Join([]string{a.operation, strings.Join(a.actions, ","), strings.Join(a.resources, ",")}, "\n")
-	p, err := newPage[wire.EvaluationResult](scope, a.marker, a.maxItems)
+	p, err := newPage[iamapi.EvaluationResult](scope, a.marker, a.maxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (sim *simulation) answer(a asked) (*wire.SimulatePolicyResponse, error) {
 		}
 	}
 
-	return &wire.SimulatePolicyResponse{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.SimulatePolicyResponse{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 // maxSteps bounds the work of one page, whatever MaxItems says: about 0.1 s. What one user or role can
@@ -262,33 +262,33 @@ func (sim *simulation) take(a asked) error {
 	return nil
 }
 
-func (sim *simulation) decide(q policy.Question) wire.EvaluationResult {
+func (sim *simulation) decide(q policy.Question) iamapi.EvaluationResult {
 	d := sim.set.Decide(q)
-	result := wire.EvaluationResult{
+	result := iamapi.EvaluationResult{
 		EvalActionName: q.Action, EvalResourceName: q.Resource, MissingContextValues: d.Missing,
-		EvalDecision: wire.PolicyEvaluationDecisionTypeImplicitDeny,
+		EvalDecision: iamapi.PolicyEvaluationDecisionTypeImplicitDeny,
 	}
 
 	switch {
 	case d.Allowed:
-		result.EvalDecision = wire.PolicyEvaluationDecisionTypeAllowed
+		result.EvalDecision = iamapi.PolicyEvaluationDecisionTypeAllowed
 	case d.Explicit:
-		result.EvalDecision = wire.PolicyEvaluationDecisionTypeExplicitDeny
+		result.EvalDecision = iamapi.PolicyEvaluationDecisionTypeExplicitDeny
 	}
 
 	// Clients find the statement by its position in the document.
 	if by := d.Statement; by != nil {
 		from := sim.sources[d.Policy]
-		result.MatchedStatements = []wire.Statement{{
+		result.MatchedStatements = []iamapi.Statement{{
 			SourcePolicyID: from.id, SourcePolicyType: from.kind,
-			StartPosition: &wire.Position{Line: by.Start.Line, Column: by.Start.Column},
-			EndPosition:   &wire.Position{Line: by.End.Line, Column: by.End.Column},
+			StartPosition: &iamapi.Position{Line: by.Start.Line, Column: by.Start.Column},
+			EndPosition:   &iamapi.Position{Line: by.End.Line, Column: by.End.Column},
 		}}
 	}
 
 	if sim.set.HasBoundary {
 		boundary := policy.Set{Identity: sim.set.Boundary}
-		result.PermissionsBoundaryDecisionDetail = &wire.PermissionsBoundaryDecisionDetail{
+		result.PermissionsBoundaryDecisionDetail = &iamapi.PermissionsBoundaryDecisionDetail{
 			AllowedByPermissionsBoundary: boundary.Decide(q).Allowed,
 		}
 	}

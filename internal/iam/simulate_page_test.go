@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/api"
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/iam"
 )
 
@@ -20,7 +20,7 @@ func TestAPageOfASimulationIsBoundedByItsWork(t *testing.T) {
 	s := iam.New(iam.Options{})
 	pattern := `"chime:` + strings.Repeat("*a", 60) + `"`
 	document := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":[` + strings.Repeat(pattern+",", 150) + pattern + `]}}`
-	req := &wire.SimulateCustomPolicyRequest{PolicyInputList: slices.Repeat([]string{document}, 5), MaxItems: p(1000)}
+	req := &iamapi.SimulateCustomPolicyRequest{PolicyInputList: slices.Repeat([]string{document}, 5), MaxItems: p(1000)}
 	for i := range 6 {
 		req.ActionNames = append(req.ActionNames, fmt.Sprint("chime:", strings.Repeat("a", 60), i))
 		req.ResourceARNs = append(req.ResourceARNs, "arn:aws:chime:us-east-1:000000000000:app-instance/"+strings.Repeat("a", 400)+fmt.Sprint(i))
@@ -58,7 +58,7 @@ func TestAPageOfASimulationIsBoundedByItsWork(t *testing.T) {
 // somebody made up is refused.
 func TestALatePageOfASimulationCostsWhatTheFirstDoes(t *testing.T) {
 	const many = 50_000
-	req := &wire.SimulateCustomPolicyRequest{
+	req := &iamapi.SimulateCustomPolicyRequest{
 		PolicyInputList: []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`},
 	}
 	for i := range many {
@@ -66,7 +66,7 @@ func TestALatePageOfASimulationCostsWhatTheFirstDoes(t *testing.T) {
 		req.ResourceARNs = append(req.ResourceARNs, fmt.Sprint("r", i))
 	}
 	scope := strings.Join([]string{"SimulateCustomPolicy", strings.Join(req.ActionNames, ","), strings.Join(req.ResourceARNs, ",")}, "\n")
-	ask := func(place string) (*wire.SimulatePolicyResponse, error) {
+	ask := func(place string) (*iamapi.SimulatePolicyResponse, error) {
 		sum := sha256.Sum256([]byte(scope))
 		marker := base64.RawURLEncoding.EncodeToString(append(sum[:8], place...))
 		req.Marker = &marker

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/policy"
@@ -25,7 +25,7 @@ func (s *Service) setTrust(r store.Reader, role *chime.Role, document string) er
 		return err
 	}
 	if unknown != "" {
-		return wire.MalformedPolicyDocumentException.Errorf(`Invalid principal in policy: "AWS":"%s"`, unknown)
+		return iamapi.MalformedPolicyDocumentException.Errorf(`Invalid principal in policy: "AWS":"%s"`, unknown)
 	}
 	role.Trust, role.Trusted, role.Bound = document, trusted, true
 	return nil

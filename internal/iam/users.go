@@ -5,14 +5,14 @@ import (
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/iam/grants"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // CreateUser makes a user, which can do nothing so far.
-func (s *Service) CreateUser(ctx context.Context, r *wire.CreateUserRequest) (*wire.CreateUserResponse, error) {
+func (s *Service) CreateUser(ctx context.Context, r *iamapi.CreateUserRequest) (*iamapi.CreateUserResponse, error) {
 	tags, err := newTags(r.Tags)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (s *Service) CreateUser(ctx context.Context, r *wire.CreateUserRequest) (*w
 		if err := count(tx, countUsers, 1, s.limits.Users); err != nil {
 			return err
 		}
-		if err := s.limitBy(tx, userEntity(u), u.Boundary, wire.NoSuchEntityException); err != nil {
+		if err := s.limitBy(tx, userEntity(u), u.Boundary, iamapi.NoSuchEntityException); err != nil {
 			return err
 		}
 		return store.AccountUsers.Put(tx, nameKey(u.Name), u)
@@ -47,13 +47,13 @@ func (s *Service) CreateUser(ctx context.Context, r *wire.CreateUserRequest) (*w
 	if err != nil {
 		return nil, err
 	}
-	return &wire.CreateUserResponse{User: s.wholeUser(u)}, nil
+	return &iamapi.CreateUserResponse{User: s.wholeUser(u)}, nil
 }
 
 // GetUser answers one user: the caller, when the request names none.
-func (s *Service) GetUser(ctx context.Context, r *wire.GetUserRequest) (*wire.GetUserResponse, error) {
+func (s *Service) GetUser(ctx context.Context, r *iamapi.GetUserRequest) (*iamapi.GetUserResponse, error) {
 	if r.UserName == nil && s.caller(ctx).Root {
-		return &wire.GetUserResponse{User: s.root()}, nil
+		return &iamapi.GetUserResponse{User: s.root()}, nil
 	}
 	name, err := s.userOrCaller(ctx, r.UserName)
 	if err != nil {
@@ -67,21 +67,21 @@ func (s *Service) GetUser(ctx context.Context, r *wire.GetUserRequest) (*wire.Ge
 	if err != nil {
 		return nil, err
 	}
-	return &wire.GetUserResponse{User: s.wholeUser(u)}, nil
+	return &iamapi.GetUserResponse{User: s.wholeUser(u)}, nil
 }
 
 // root is the account itself, which has no name and is as old as the policies built into it.
-func (s *Service) root() *wire.User {
-	return &wire.User{
+func (s *Service) root() *iamapi.User {
+	return &iamapi.User{
 		Path: "/", UserID: s.site.Account, ARN: "arn:aws:iam::" + s.site.Account + ":root",
 		CreateDate: grants.BuiltIn()[0].Created.Time(),
 	}
 }
 
 // ListUsers lists without tags and boundaries, as AWS does.
-func (s *Service) ListUsers(ctx context.Context, r *wire.ListUsersRequest) (*wire.ListUsersResponse, error) {
+func (s *Service) ListUsers(ctx context.Context, r *iamapi.ListUsersRequest) (*iamapi.ListUsersResponse, error) {
 	prefix := valueOr(r.PathPrefix, "/")
-	p, err := newPage[wire.User]("ListUsers "+prefix, r.Marker, r.MaxItems)
+	p, err := newPage[iamapi.User]("ListUsers "+prefix, r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +93,11 @@ func (s *Service) ListUsers(ctx context.Context, r *wire.ListUsersRequest) (*wir
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListUsersResponse{Users: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.ListUsersResponse{Users: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 // DeleteUser deletes a user without keys and policies.
-func (s *Service) DeleteUser(ctx context.Context, r *wire.DeleteUserRequest) (*wire.DeleteUserResponse, error) {
+func (s *Service) DeleteUser(ctx context.Context, r *iamapi.DeleteUserRequest) (*iamapi.DeleteUserResponse, error) {
 	return nil, s.change(ctx, func(tx store.Tx) error {
 		u, err := getUser(tx, r.UserName)
 		if err != nil {
@@ -109,7 +109,7 @@ func (s *Service) DeleteUser(ctx context.Context, r *wire.DeleteUserRequest) (*w
 			return err
 		}
 		if keys {
-			return wire.DeleteConflictException.Errorf("Cannot delete entity, must delete access keys first.")
+			return iamapi.DeleteConflictException.Errorf("Cannot delete entity, must delete access keys first.")
 		}
 
 		if err := requireBare(tx, userEntity(u)); err != nil {
@@ -163,23 +163,38 @@ func userEntity(u chime.AccountUser) chime.Entity {
 }
 
 // user returns a user as lists show it.
-func (s *Service) user(u chime.AccountUser) wire.User {
-	return wire.User{
+func (s *Service) user(u chime.AccountUser) iamapi.User {
+	return iamapi.User{
 		Path: u.Path, UserName: u.Name, UserID: u.ID, ARN: grants.UserARN(s.site, u), CreateDate: u.Created.Time(),
 	}
 }
 
-func (s *Service) wholeUser(u chime.AccountUser) *wire.User {
+func (s *Service) wholeUser(u chime.AccountUser) *iamapi.User {
 	whole := s.user(u)
 	whole.PermissionsBoundary, whole.Tags = wireBoundary(u.Boundary), wireTags(u.Tags)
 	return &whole
 }
 
-func wireBoundary(arn string) *wire.AttachedPermissionsBoundary {
+func wireBoundary(arn string) *iamapi.AttachedPermissionsBoundary {
 	if arn == "" {
 		return nil
 	}
-	return &wire.AttachedPermissionsBoundary{
-		PermissionsBoundaryType: wire.PermissionsBoundaryAttachmentTypePermissionsBoundaryPolicy, PermissionsBoundaryARN: arn,
+	return &iamapi.AttachedPermissionsBoundary{
+		PermissionsBoundaryType: iamapi.PermissionsBoundaryAttachmentTypePermissionsBoundaryPolicy, PermissionsBoundaryARN: arn,
 	}
+}
+
+// ListGroupsForUser answers that there are none: Terraform calls it before it deletes a user.
+func (s *Service) ListGroupsForUser(ctx context.Context, r *iamapi.ListGroupsForUserRequest) (*iamapi.ListGroupsForUserResponse, error) {
+	if _, err := newPage[iamapi.Group]("ListGroupsForUser", r.Marker, r.MaxItems); err != nil {
+		return nil, err
+	}
+	err := s.store.View(ctx, "", func(reader store.Reader) error {
+		_, err := getUser(reader, r.UserName)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &iamapi.ListGroupsForUserResponse{}, nil
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	wire "github.com/carillon-chat/carillon/internal/api/iam"
+	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -18,7 +18,7 @@ const maxVersions = 5 // of one policy
 func versionID(number int) string { return "v" + strconv.Itoa(number) }
 
 // CreatePolicyVersion adds a text to a policy, and puts it into force if the request says so.
-func (s *Service) CreatePolicyVersion(ctx context.Context, r *wire.CreatePolicyVersionRequest) (*wire.CreatePolicyVersionResponse, error) {
+func (s *Service) CreatePolicyVersion(ctx context.Context, r *iamapi.CreatePolicyVersionRequest) (*iamapi.CreatePolicyVersionResponse, error) {
 	if err := checkManaged(r.PolicyDocument); err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (s *Service) CreatePolicyVersion(ctx context.Context, r *wire.CreatePolicyV
 	var made chime.PolicyVersion
 	err := s.changeManaged(ctx, r.PolicyARN, func(p *chime.ManagedPolicy) error {
 		if len(p.Versions) >= maxVersions {
-			return wire.LimitExceededException.Errorf("A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", maxVersions)
+			return iamapi.LimitExceededException.Errorf("A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", maxVersions)
 		}
 		p.Latest++
 		made = chime.PolicyVersion{Number: p.Latest, Document: r.PolicyDocument, Created: s.now()}
@@ -41,12 +41,12 @@ func (s *Service) CreatePolicyVersion(ctx context.Context, r *wire.CreatePolicyV
 		return nil, err
 	}
 	answer := wireVersion(made, r.SetAsDefault)
-	return &wire.CreatePolicyVersionResponse{PolicyVersion: &answer}, nil
+	return &iamapi.CreatePolicyVersionResponse{PolicyVersion: &answer}, nil
 }
 
 // GetPolicyVersion answers a version with its document.
-func (s *Service) GetPolicyVersion(ctx context.Context, r *wire.GetPolicyVersionRequest) (*wire.GetPolicyVersionResponse, error) {
-	var answer wire.PolicyVersion
+func (s *Service) GetPolicyVersion(ctx context.Context, r *iamapi.GetPolicyVersionRequest) (*iamapi.GetPolicyVersionResponse, error) {
+	var answer iamapi.PolicyVersion
 	err := s.store.View(ctx, "", func(reader store.Reader) error {
 		m, err := s.getManaged(reader, r.PolicyARN)
 		if err != nil {
@@ -63,12 +63,12 @@ func (s *Service) GetPolicyVersion(ctx context.Context, r *wire.GetPolicyVersion
 	if err != nil {
 		return nil, err
 	}
-	return &wire.GetPolicyVersionResponse{PolicyVersion: &answer}, nil
+	return &iamapi.GetPolicyVersionResponse{PolicyVersion: &answer}, nil
 }
 
 // ListPolicyVersions lists the newest first, without documents.
-func (s *Service) ListPolicyVersions(ctx context.Context, r *wire.ListPolicyVersionsRequest) (*wire.ListPolicyVersionsResponse, error) {
-	p, err := newPage[wire.PolicyVersion]("ListPolicyVersions "+r.PolicyARN, r.Marker, r.MaxItems)
+func (s *Service) ListPolicyVersions(ctx context.Context, r *iamapi.ListPolicyVersionsRequest) (*iamapi.ListPolicyVersionsResponse, error) {
+	p, err := newPage[iamapi.PolicyVersion]("ListPolicyVersions "+r.PolicyARN, r.Marker, r.MaxItems)
 	if err != nil {
 		return nil, err
 	}
@@ -85,12 +85,12 @@ func (s *Service) ListPolicyVersions(ctx context.Context, r *wire.ListPolicyVers
 	if err != nil {
 		return nil, err
 	}
-	return &wire.ListPolicyVersionsResponse{Versions: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
+	return &iamapi.ListPolicyVersionsResponse{Versions: p.items, IsTruncated: p.truncated, Marker: p.marker()}, nil
 }
 
 // SetDefaultPolicyVersion puts a version into force, for every entity that the policy is attached
 // to.
-func (s *Service) SetDefaultPolicyVersion(ctx context.Context, r *wire.SetDefaultPolicyVersionRequest) (*wire.SetDefaultPolicyVersionResponse, error) {
+func (s *Service) SetDefaultPolicyVersion(ctx context.Context, r *iamapi.SetDefaultPolicyVersionRequest) (*iamapi.SetDefaultPolicyVersionResponse, error) {
 	return nil, s.changeManaged(ctx, r.PolicyARN, func(p *chime.ManagedPolicy) error {
 		i, err := indexVersion(p, r.VersionID)
 		if err != nil {
@@ -102,14 +102,14 @@ func (s *Service) SetDefaultPolicyVersion(ctx context.Context, r *wire.SetDefaul
 }
 
 // DeletePolicyVersion deletes a version that is not in force. Its number does not come again.
-func (s *Service) DeletePolicyVersion(ctx context.Context, r *wire.DeletePolicyVersionRequest) (*wire.DeletePolicyVersionResponse, error) {
+func (s *Service) DeletePolicyVersion(ctx context.Context, r *iamapi.DeletePolicyVersionRequest) (*iamapi.DeletePolicyVersionResponse, error) {
 	return nil, s.changeManaged(ctx, r.PolicyARN, func(p *chime.ManagedPolicy) error {
 		i, err := indexVersion(p, r.VersionID)
 		if err != nil {
 			return err
 		}
 		if p.Versions[i].Number == p.Default {
-			return wire.DeleteConflictException.Errorf("Cannot delete the default version of a policy.")
+			return iamapi.DeleteConflictException.Errorf("Cannot delete the default version of a policy.")
 		}
 		p.Versions = slices.Delete(p.Versions, i, i+1)
 		return nil
@@ -121,12 +121,12 @@ func indexVersion(p *chime.ManagedPolicy, id string) (int, error) {
 	number, err := strconv.Atoi(strings.TrimPrefix(id, "v"))
 	i := slices.IndexFunc(p.Versions, func(v chime.PolicyVersion) bool { return v.Number == number })
 	if err != nil || i < 0 {
-		return 0, wire.NoSuchEntityException.Errorf("Policy %s version %s does not exist.", p.Name, id)
+		return 0, iamapi.NoSuchEntityException.Errorf("Policy %s version %s does not exist.", p.Name, id)
 	}
 	return i, nil
 }
 
 // wireVersion returns a version as lists show it.
-func wireVersion(v chime.PolicyVersion, inForce bool) wire.PolicyVersion {
-	return wire.PolicyVersion{VersionID: versionID(v.Number), IsDefaultVersion: inForce, CreateDate: v.Created.Optional()}
+func wireVersion(v chime.PolicyVersion, inForce bool) iamapi.PolicyVersion {
+	return iamapi.PolicyVersion{VersionID: versionID(v.Number), IsDefaultVersion: inForce, CreateDate: v.Created.Optional()}
 }

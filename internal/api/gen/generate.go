@@ -21,7 +21,6 @@ var packages = map[string]struct{ name, doc string }{
 	"chime-sdk-identity":  {"identity", "app instances, their users, admins, bots and endpoints"},
 	"sts":                 {"sts", "temporary credentials"},
 	"iam":                 {"iam", "users, access keys, roles, policies and OIDC providers"},
-	"iam-tools":           {"iamtools", "what tools besides ask of IAM to keep users, roles, policies and providers as they are described"},
 	"cognito-identity":    {"cognito", "the identity pool calls of browser apps"},
 }
 

@@ -15,6 +15,25 @@ func refuse(e *api.Invalid) error {
 }
 
 // Decode reads the request.
+func (v *AddClientIDToOpenIDConnectProviderRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.OpenIDConnectProviderARN = f.String("OpenIDConnectProviderArn")
+	v.ClientID = f.String("ClientID")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *AddClientIDToOpenIDConnectProviderRequest) Member(name string) string {
+	switch name {
+	case "OpenIDConnectProviderArn":
+		return v.OpenIDConnectProviderARN
+	case "ClientID":
+		return v.ClientID
+	}
+	return ""
+}
+
+// Decode reads the request.
 func (v *AttachRolePolicyRequest) Decode(in *api.Input) error {
 	f := api.NewForm(in.Form)
 	v.RoleName = f.String("RoleName")
@@ -281,6 +300,22 @@ func (v *DeletePolicyVersionRequest) Member(name string) string {
 }
 
 // Decode reads the request.
+func (v *DeleteRolePermissionsBoundaryRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.RoleName = f.String("RoleName")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *DeleteRolePermissionsBoundaryRequest) Member(name string) string {
+	switch name {
+	case "RoleName":
+		return v.RoleName
+	}
+	return ""
+}
+
+// Decode reads the request.
 func (v *DeleteRolePolicyRequest) Decode(in *api.Input) error {
 	f := api.NewForm(in.Form)
 	v.RoleName = f.String("RoleName")
@@ -311,6 +346,22 @@ func (v *DeleteRoleRequest) Member(name string) string {
 	switch name {
 	case "RoleName":
 		return v.RoleName
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *DeleteUserPermissionsBoundaryRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.UserName = f.String("UserName")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *DeleteUserPermissionsBoundaryRequest) Member(name string) string {
+	switch name {
+	case "UserName":
+		return v.UserName
 	}
 	return ""
 }
@@ -590,6 +641,28 @@ func (v *ListAttachedUserPoliciesRequest) Member(name string) string {
 }
 
 // Decode reads the request.
+func (v *ListGroupsForUserRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.UserName = f.String("UserName")
+	v.Marker = f.OptionalString("Marker")
+	v.MaxItems = f.OptionalInt("MaxItems")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *ListGroupsForUserRequest) Member(name string) string {
+	switch name {
+	case "UserName":
+		return v.UserName
+	case "Marker":
+		if v.Marker != nil {
+			return *v.Marker
+		}
+	}
+	return ""
+}
+
+// Decode reads the request.
 func (v *ListInstanceProfilesForRoleRequest) Decode(in *api.Input) error {
 	f := api.NewForm(in.Form)
 	v.RoleName = f.String("RoleName")
@@ -790,6 +863,25 @@ func (v *ListUsersRequest) Member(name string) string {
 }
 
 // Decode reads the request.
+func (v *PutRolePermissionsBoundaryRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.RoleName = f.String("RoleName")
+	v.PermissionsBoundary = f.String("PermissionsBoundary")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *PutRolePermissionsBoundaryRequest) Member(name string) string {
+	switch name {
+	case "RoleName":
+		return v.RoleName
+	case "PermissionsBoundary":
+		return v.PermissionsBoundary
+	}
+	return ""
+}
+
+// Decode reads the request.
 func (v *PutRolePolicyRequest) Decode(in *api.Input) error {
 	f := api.NewForm(in.Form)
 	v.RoleName = f.String("RoleName")
@@ -812,6 +904,25 @@ func (v *PutRolePolicyRequest) Member(name string) string {
 }
 
 // Decode reads the request.
+func (v *PutUserPermissionsBoundaryRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.UserName = f.String("UserName")
+	v.PermissionsBoundary = f.String("PermissionsBoundary")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *PutUserPermissionsBoundaryRequest) Member(name string) string {
+	switch name {
+	case "UserName":
+		return v.UserName
+	case "PermissionsBoundary":
+		return v.PermissionsBoundary
+	}
+	return ""
+}
+
+// Decode reads the request.
 func (v *PutUserPolicyRequest) Decode(in *api.Input) error {
 	f := api.NewForm(in.Form)
 	v.UserName = f.String("UserName")
@@ -829,6 +940,25 @@ func (v *PutUserPolicyRequest) Member(name string) string {
 		return v.PolicyName
 	case "PolicyDocument":
 		return v.PolicyDocument
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *RemoveClientIDFromOpenIDConnectProviderRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.OpenIDConnectProviderARN = f.String("OpenIDConnectProviderArn")
+	v.ClientID = f.String("ClientID")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *RemoveClientIDFromOpenIDConnectProviderRequest) Member(name string) string {
+	switch name {
+	case "OpenIDConnectProviderArn":
+		return v.OpenIDConnectProviderARN
+	case "ClientID":
+		return v.ClientID
 	}
 	return ""
 }
@@ -949,6 +1079,40 @@ func (v *Tag) decodeForm(f *api.Form) {
 }
 
 // Decode reads the request.
+func (v *TagOpenIDConnectProviderRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.OpenIDConnectProviderARN = f.String("OpenIDConnectProviderArn")
+	v.Tags = api.FormList(f, "Tags", (*Tag).decodeForm)
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *TagOpenIDConnectProviderRequest) Member(name string) string {
+	switch name {
+	case "OpenIDConnectProviderArn":
+		return v.OpenIDConnectProviderARN
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *TagPolicyRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.PolicyARN = f.String("PolicyArn")
+	v.Tags = api.FormList(f, "Tags", (*Tag).decodeForm)
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *TagPolicyRequest) Member(name string) string {
+	switch name {
+	case "PolicyArn":
+		return v.PolicyARN
+	}
+	return ""
+}
+
+// Decode reads the request.
 func (v *TagRoleRequest) Decode(in *api.Input) error {
 	f := api.NewForm(in.Form)
 	v.RoleName = f.String("RoleName")
@@ -966,6 +1130,57 @@ func (v *TagRoleRequest) Member(name string) string {
 }
 
 // Decode reads the request.
+func (v *TagUserRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.UserName = f.String("UserName")
+	v.Tags = api.FormList(f, "Tags", (*Tag).decodeForm)
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *TagUserRequest) Member(name string) string {
+	switch name {
+	case "UserName":
+		return v.UserName
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *UntagOpenIDConnectProviderRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.OpenIDConnectProviderARN = f.String("OpenIDConnectProviderArn")
+	v.TagKeys = f.Strings("TagKeys")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *UntagOpenIDConnectProviderRequest) Member(name string) string {
+	switch name {
+	case "OpenIDConnectProviderArn":
+		return v.OpenIDConnectProviderARN
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *UntagPolicyRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.PolicyARN = f.String("PolicyArn")
+	v.TagKeys = f.Strings("TagKeys")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *UntagPolicyRequest) Member(name string) string {
+	switch name {
+	case "PolicyArn":
+		return v.PolicyARN
+	}
+	return ""
+}
+
+// Decode reads the request.
 func (v *UntagRoleRequest) Decode(in *api.Input) error {
 	f := api.NewForm(in.Form)
 	v.RoleName = f.String("RoleName")
@@ -978,6 +1193,23 @@ func (v *UntagRoleRequest) Member(name string) string {
 	switch name {
 	case "RoleName":
 		return v.RoleName
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *UntagUserRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.UserName = f.String("UserName")
+	v.TagKeys = f.Strings("TagKeys")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *UntagUserRequest) Member(name string) string {
+	switch name {
+	case "UserName":
+		return v.UserName
 	}
 	return ""
 }
@@ -1021,6 +1253,44 @@ func (v *UpdateAssumeRolePolicyRequest) Member(name string) string {
 		return v.RoleName
 	case "PolicyDocument":
 		return v.PolicyDocument
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *UpdateOpenIDConnectProviderThumbprintRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.OpenIDConnectProviderARN = f.String("OpenIDConnectProviderArn")
+	v.ThumbprintList = f.Strings("ThumbprintList")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *UpdateOpenIDConnectProviderThumbprintRequest) Member(name string) string {
+	switch name {
+	case "OpenIDConnectProviderArn":
+		return v.OpenIDConnectProviderARN
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *UpdateRoleDescriptionRequest) Decode(in *api.Input) error {
+	f := api.NewForm(in.Form)
+	v.RoleName = f.String("RoleName")
+	v.Description = f.OptionalString("Description")
+	return refuse(f.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *UpdateRoleDescriptionRequest) Member(name string) string {
+	switch name {
+	case "RoleName":
+		return v.RoleName
+	case "Description":
+		if v.Description != nil {
+			return *v.Description
+		}
 	}
 	return ""
 }

@@ -83,6 +83,16 @@ func (v *AccessKeyMetadata) AppendXML(b []byte) []byte {
 }
 
 // AppendJSON appends v as a JSON object.
+func (v *AddClientIDToOpenIDConnectProviderResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *AddClientIDToOpenIDConnectProviderResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
 func (v *AttachRolePolicyResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	return append(b, '{', '}')
 }
@@ -318,6 +328,16 @@ func (v *DeletePolicyVersionResponse) AppendXML(b []byte) []byte {
 }
 
 // AppendJSON appends v as a JSON object.
+func (v *DeleteRolePermissionsBoundaryResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *DeleteRolePermissionsBoundaryResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
 func (v *DeleteRolePolicyResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	return append(b, '{', '}')
 }
@@ -334,6 +354,16 @@ func (v *DeleteRoleResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 
 // AppendXML appends the elements of v's members.
 func (v *DeleteRoleResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *DeleteUserPermissionsBoundaryResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *DeleteUserPermissionsBoundaryResponse) AppendXML(b []byte) []byte {
 	return b
 }
 
@@ -682,6 +712,43 @@ func (v *GetUserResponse) AppendXML(b []byte) []byte {
 }
 
 // AppendJSON appends v as a JSON object.
+func (v *Group) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	open := len(b)
+	if v.Path != "" {
+		b = api.AppendString(append(b, `,"Path":`...), v.Path)
+	}
+	if v.GroupName != "" {
+		b = api.AppendString(append(b, `,"GroupName":`...), v.GroupName)
+	}
+	if v.GroupID != "" {
+		b = api.AppendString(append(b, `,"GroupId":`...), v.GroupID)
+	}
+	if v.ARN != "" {
+		b = api.AppendString(append(b, `,"Arn":`...), v.ARN)
+	}
+	b = tf.Append(append(b, `,"CreateDate":`...), v.CreateDate)
+	return api.CloseObject(b, open)
+}
+
+// AppendXML appends the elements of v's members.
+func (v *Group) AppendXML(b []byte) []byte {
+	if v.Path != "" {
+		b = api.AppendElement(b, "Path", v.Path)
+	}
+	if v.GroupName != "" {
+		b = api.AppendElement(b, "GroupName", v.GroupName)
+	}
+	if v.GroupID != "" {
+		b = api.AppendElement(b, "GroupId", v.GroupID)
+	}
+	if v.ARN != "" {
+		b = api.AppendElement(b, "Arn", v.ARN)
+	}
+	b = api.AppendTimeElement(b, "CreateDate", v.CreateDate)
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
 func (v *InstanceProfile) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
 	if v.Path != "" {
@@ -852,6 +919,42 @@ func (v *ListAttachedUserPoliciesResponse) AppendXML(b []byte) []byte {
 			b = api.AppendEnd(b, "member")
 		}
 		b = api.AppendEnd(b, "AttachedPolicies")
+	}
+	b = api.AppendBoolElement(b, "IsTruncated", v.IsTruncated)
+	if v.Marker != "" {
+		b = api.AppendElement(b, "Marker", v.Marker)
+	}
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *ListGroupsForUserResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	open := len(b)
+	{
+		b = append(b, `,"Groups":`...)
+		start := len(b)
+		for i := range v.Groups {
+			b = v.Groups[i].AppendJSON(append(b, ','), tf)
+		}
+		b = api.CloseArray(b, start)
+	}
+	b = api.AppendBool(append(b, `,"IsTruncated":`...), v.IsTruncated)
+	if v.Marker != "" {
+		b = api.AppendString(append(b, `,"Marker":`...), v.Marker)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendXML appends the elements of v's members.
+func (v *ListGroupsForUserResponse) AppendXML(b []byte) []byte {
+	{
+		b = api.AppendOpen(b, "Groups")
+		for i := range v.Groups {
+			b = api.AppendOpen(b, "member")
+			b = v.Groups[i].AppendXML(b)
+			b = api.AppendEnd(b, "member")
+		}
+		b = api.AppendEnd(b, "Groups")
 	}
 	b = api.AppendBoolElement(b, "IsTruncated", v.IsTruncated)
 	if v.Marker != "" {
@@ -1330,6 +1433,16 @@ func (v *Position) AppendXML(b []byte) []byte {
 }
 
 // AppendJSON appends v as a JSON object.
+func (v *PutRolePermissionsBoundaryResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *PutRolePermissionsBoundaryResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
 func (v *PutRolePolicyResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	return append(b, '{', '}')
 }
@@ -1340,12 +1453,32 @@ func (v *PutRolePolicyResponse) AppendXML(b []byte) []byte {
 }
 
 // AppendJSON appends v as a JSON object.
+func (v *PutUserPermissionsBoundaryResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *PutUserPermissionsBoundaryResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
 func (v *PutUserPolicyResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	return append(b, '{', '}')
 }
 
 // AppendXML appends the elements of v's members.
 func (v *PutUserPolicyResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *RemoveClientIDFromOpenIDConnectProviderResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *RemoveClientIDFromOpenIDConnectProviderResponse) AppendXML(b []byte) []byte {
 	return b
 }
 
@@ -1640,6 +1773,26 @@ func (v *Tag) AppendXML(b []byte) []byte {
 }
 
 // AppendJSON appends v as a JSON object.
+func (v *TagOpenIDConnectProviderResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *TagOpenIDConnectProviderResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *TagPolicyResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *TagPolicyResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
 func (v *TagRoleResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	return append(b, '{', '}')
 }
@@ -1650,12 +1803,52 @@ func (v *TagRoleResponse) AppendXML(b []byte) []byte {
 }
 
 // AppendJSON appends v as a JSON object.
+func (v *TagUserResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *TagUserResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *UntagOpenIDConnectProviderResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *UntagOpenIDConnectProviderResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *UntagPolicyResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *UntagPolicyResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
 func (v *UntagRoleResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	return append(b, '{', '}')
 }
 
 // AppendXML appends the elements of v's members.
 func (v *UntagRoleResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *UntagUserResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *UntagUserResponse) AppendXML(b []byte) []byte {
 	return b
 }
 
@@ -1676,6 +1869,35 @@ func (v *UpdateAssumeRolePolicyResponse) AppendJSON(b []byte, tf api.TimeFormat)
 
 // AppendXML appends the elements of v's members.
 func (v *UpdateAssumeRolePolicyResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *UpdateOpenIDConnectProviderThumbprintResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	return append(b, '{', '}')
+}
+
+// AppendXML appends the elements of v's members.
+func (v *UpdateOpenIDConnectProviderThumbprintResponse) AppendXML(b []byte) []byte {
+	return b
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *UpdateRoleDescriptionResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	open := len(b)
+	if v.Role != nil {
+		b = v.Role.AppendJSON(append(b, `,"Role":`...), tf)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendXML appends the elements of v's members.
+func (v *UpdateRoleDescriptionResponse) AppendXML(b []byte) []byte {
+	if v.Role != nil {
+		b = api.AppendOpen(b, "Role")
+		b = v.Role.AppendXML(b)
+		b = api.AppendEnd(b, "Role")
+	}
 	return b
 }
 

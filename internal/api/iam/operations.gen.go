@@ -12,6 +12,7 @@ import (
 // here. An error that is an *api.Error is the answer; any other is a fault of
 // the server.
 type Handler interface {
+	AddClientIDToOpenIDConnectProvider(ctx context.Context, r *AddClientIDToOpenIDConnectProviderRequest) (*AddClientIDToOpenIDConnectProviderResponse, error)
 	AttachRolePolicy(ctx context.Context, r *AttachRolePolicyRequest) (*AttachRolePolicyResponse, error)
 	AttachUserPolicy(ctx context.Context, r *AttachUserPolicyRequest) (*AttachUserPolicyResponse, error)
 	CreateAccessKey(ctx context.Context, r *CreateAccessKeyRequest) (*CreateAccessKeyResponse, error)
@@ -25,8 +26,10 @@ type Handler interface {
 	DeletePolicy(ctx context.Context, r *DeletePolicyRequest) (*DeletePolicyResponse, error)
 	DeletePolicyVersion(ctx context.Context, r *DeletePolicyVersionRequest) (*DeletePolicyVersionResponse, error)
 	DeleteRole(ctx context.Context, r *DeleteRoleRequest) (*DeleteRoleResponse, error)
+	DeleteRolePermissionsBoundary(ctx context.Context, r *DeleteRolePermissionsBoundaryRequest) (*DeleteRolePermissionsBoundaryResponse, error)
 	DeleteRolePolicy(ctx context.Context, r *DeleteRolePolicyRequest) (*DeleteRolePolicyResponse, error)
 	DeleteUser(ctx context.Context, r *DeleteUserRequest) (*DeleteUserResponse, error)
+	DeleteUserPermissionsBoundary(ctx context.Context, r *DeleteUserPermissionsBoundaryRequest) (*DeleteUserPermissionsBoundaryResponse, error)
 	DeleteUserPolicy(ctx context.Context, r *DeleteUserPolicyRequest) (*DeleteUserPolicyResponse, error)
 	DetachRolePolicy(ctx context.Context, r *DetachRolePolicyRequest) (*DetachRolePolicyResponse, error)
 	DetachUserPolicy(ctx context.Context, r *DetachUserPolicyRequest) (*DetachUserPolicyResponse, error)
@@ -40,6 +43,7 @@ type Handler interface {
 	ListAccessKeys(ctx context.Context, r *ListAccessKeysRequest) (*ListAccessKeysResponse, error)
 	ListAttachedRolePolicies(ctx context.Context, r *ListAttachedRolePoliciesRequest) (*ListAttachedRolePoliciesResponse, error)
 	ListAttachedUserPolicies(ctx context.Context, r *ListAttachedUserPoliciesRequest) (*ListAttachedUserPoliciesResponse, error)
+	ListGroupsForUser(ctx context.Context, r *ListGroupsForUserRequest) (*ListGroupsForUserResponse, error)
 	ListInstanceProfilesForRole(ctx context.Context, r *ListInstanceProfilesForRoleRequest) (*ListInstanceProfilesForRoleResponse, error)
 	ListOpenIDConnectProviders(ctx context.Context, r *ListOpenIDConnectProvidersRequest) (*ListOpenIDConnectProvidersResponse, error)
 	ListPolicies(ctx context.Context, r *ListPoliciesRequest) (*ListPoliciesResponse, error)
@@ -49,16 +53,27 @@ type Handler interface {
 	ListRoles(ctx context.Context, r *ListRolesRequest) (*ListRolesResponse, error)
 	ListUserPolicies(ctx context.Context, r *ListUserPoliciesRequest) (*ListUserPoliciesResponse, error)
 	ListUsers(ctx context.Context, r *ListUsersRequest) (*ListUsersResponse, error)
+	PutRolePermissionsBoundary(ctx context.Context, r *PutRolePermissionsBoundaryRequest) (*PutRolePermissionsBoundaryResponse, error)
 	PutRolePolicy(ctx context.Context, r *PutRolePolicyRequest) (*PutRolePolicyResponse, error)
+	PutUserPermissionsBoundary(ctx context.Context, r *PutUserPermissionsBoundaryRequest) (*PutUserPermissionsBoundaryResponse, error)
 	PutUserPolicy(ctx context.Context, r *PutUserPolicyRequest) (*PutUserPolicyResponse, error)
+	RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, r *RemoveClientIDFromOpenIDConnectProviderRequest) (*RemoveClientIDFromOpenIDConnectProviderResponse, error)
 	SetDefaultPolicyVersion(ctx context.Context, r *SetDefaultPolicyVersionRequest) (*SetDefaultPolicyVersionResponse, error)
 	SimulateCustomPolicy(ctx context.Context, r *SimulateCustomPolicyRequest) (*SimulatePolicyResponse, error)
 	SimulatePrincipalPolicy(ctx context.Context, r *SimulatePrincipalPolicyRequest) (*SimulatePolicyResponse, error)
+	TagOpenIDConnectProvider(ctx context.Context, r *TagOpenIDConnectProviderRequest) (*TagOpenIDConnectProviderResponse, error)
+	TagPolicy(ctx context.Context, r *TagPolicyRequest) (*TagPolicyResponse, error)
 	TagRole(ctx context.Context, r *TagRoleRequest) (*TagRoleResponse, error)
+	TagUser(ctx context.Context, r *TagUserRequest) (*TagUserResponse, error)
+	UntagOpenIDConnectProvider(ctx context.Context, r *UntagOpenIDConnectProviderRequest) (*UntagOpenIDConnectProviderResponse, error)
+	UntagPolicy(ctx context.Context, r *UntagPolicyRequest) (*UntagPolicyResponse, error)
 	UntagRole(ctx context.Context, r *UntagRoleRequest) (*UntagRoleResponse, error)
+	UntagUser(ctx context.Context, r *UntagUserRequest) (*UntagUserResponse, error)
 	UpdateAccessKey(ctx context.Context, r *UpdateAccessKeyRequest) (*UpdateAccessKeyResponse, error)
 	UpdateAssumeRolePolicy(ctx context.Context, r *UpdateAssumeRolePolicyRequest) (*UpdateAssumeRolePolicyResponse, error)
+	UpdateOpenIDConnectProviderThumbprint(ctx context.Context, r *UpdateOpenIDConnectProviderThumbprintRequest) (*UpdateOpenIDConnectProviderThumbprintResponse, error)
 	UpdateRole(ctx context.Context, r *UpdateRoleRequest) (*UpdateRoleResponse, error)
+	UpdateRoleDescription(ctx context.Context, r *UpdateRoleDescriptionRequest) (*UpdateRoleDescriptionResponse, error)
 }
 
 // Unbuilt answers every operation with 503 ServiceUnavailableException and the
@@ -67,6 +82,11 @@ type Handler interface {
 type Unbuilt struct{}
 
 var _ Handler = Unbuilt{}
+
+// AddClientIDToOpenIDConnectProvider is not built.
+func (Unbuilt) AddClientIDToOpenIDConnectProvider(context.Context, *AddClientIDToOpenIDConnectProviderRequest) (*AddClientIDToOpenIDConnectProviderResponse, error) {
+	return nil, api.NotBuilt("iam", "AddClientIDToOpenIDConnectProvider")
+}
 
 // AttachRolePolicy is not built.
 func (Unbuilt) AttachRolePolicy(context.Context, *AttachRolePolicyRequest) (*AttachRolePolicyResponse, error) {
@@ -133,6 +153,11 @@ func (Unbuilt) DeleteRole(context.Context, *DeleteRoleRequest) (*DeleteRoleRespo
 	return nil, api.NotBuilt("iam", "DeleteRole")
 }
 
+// DeleteRolePermissionsBoundary is not built.
+func (Unbuilt) DeleteRolePermissionsBoundary(context.Context, *DeleteRolePermissionsBoundaryRequest) (*DeleteRolePermissionsBoundaryResponse, error) {
+	return nil, api.NotBuilt("iam", "DeleteRolePermissionsBoundary")
+}
+
 // DeleteRolePolicy is not built.
 func (Unbuilt) DeleteRolePolicy(context.Context, *DeleteRolePolicyRequest) (*DeleteRolePolicyResponse, error) {
 	return nil, api.NotBuilt("iam", "DeleteRolePolicy")
@@ -141,6 +166,11 @@ func (Unbuilt) DeleteRolePolicy(context.Context, *DeleteRolePolicyRequest) (*Del
 // DeleteUser is not built.
 func (Unbuilt) DeleteUser(context.Context, *DeleteUserRequest) (*DeleteUserResponse, error) {
 	return nil, api.NotBuilt("iam", "DeleteUser")
+}
+
+// DeleteUserPermissionsBoundary is not built.
+func (Unbuilt) DeleteUserPermissionsBoundary(context.Context, *DeleteUserPermissionsBoundaryRequest) (*DeleteUserPermissionsBoundaryResponse, error) {
+	return nil, api.NotBuilt("iam", "DeleteUserPermissionsBoundary")
 }
 
 // DeleteUserPolicy is not built.
@@ -208,6 +238,11 @@ func (Unbuilt) ListAttachedUserPolicies(context.Context, *ListAttachedUserPolici
 	return nil, api.NotBuilt("iam", "ListAttachedUserPolicies")
 }
 
+// ListGroupsForUser is not built.
+func (Unbuilt) ListGroupsForUser(context.Context, *ListGroupsForUserRequest) (*ListGroupsForUserResponse, error) {
+	return nil, api.NotBuilt("iam", "ListGroupsForUser")
+}
+
 // ListInstanceProfilesForRole is not built.
 func (Unbuilt) ListInstanceProfilesForRole(context.Context, *ListInstanceProfilesForRoleRequest) (*ListInstanceProfilesForRoleResponse, error) {
 	return nil, api.NotBuilt("iam", "ListInstanceProfilesForRole")
@@ -253,14 +288,29 @@ func (Unbuilt) ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse
 	return nil, api.NotBuilt("iam", "ListUsers")
 }
 
+// PutRolePermissionsBoundary is not built.
+func (Unbuilt) PutRolePermissionsBoundary(context.Context, *PutRolePermissionsBoundaryRequest) (*PutRolePermissionsBoundaryResponse, error) {
+	return nil, api.NotBuilt("iam", "PutRolePermissionsBoundary")
+}
+
 // PutRolePolicy is not built.
 func (Unbuilt) PutRolePolicy(context.Context, *PutRolePolicyRequest) (*PutRolePolicyResponse, error) {
 	return nil, api.NotBuilt("iam", "PutRolePolicy")
 }
 
+// PutUserPermissionsBoundary is not built.
+func (Unbuilt) PutUserPermissionsBoundary(context.Context, *PutUserPermissionsBoundaryRequest) (*PutUserPermissionsBoundaryResponse, error) {
+	return nil, api.NotBuilt("iam", "PutUserPermissionsBoundary")
+}
+
 // PutUserPolicy is not built.
 func (Unbuilt) PutUserPolicy(context.Context, *PutUserPolicyRequest) (*PutUserPolicyResponse, error) {
 	return nil, api.NotBuilt("iam", "PutUserPolicy")
+}
+
+// RemoveClientIDFromOpenIDConnectProvider is not built.
+func (Unbuilt) RemoveClientIDFromOpenIDConnectProvider(context.Context, *RemoveClientIDFromOpenIDConnectProviderRequest) (*RemoveClientIDFromOpenIDConnectProviderResponse, error) {
+	return nil, api.NotBuilt("iam", "RemoveClientIDFromOpenIDConnectProvider")
 }
 
 // SetDefaultPolicyVersion is not built.
@@ -278,14 +328,44 @@ func (Unbuilt) SimulatePrincipalPolicy(context.Context, *SimulatePrincipalPolicy
 	return nil, api.NotBuilt("iam", "SimulatePrincipalPolicy")
 }
 
+// TagOpenIDConnectProvider is not built.
+func (Unbuilt) TagOpenIDConnectProvider(context.Context, *TagOpenIDConnectProviderRequest) (*TagOpenIDConnectProviderResponse, error) {
+	return nil, api.NotBuilt("iam", "TagOpenIDConnectProvider")
+}
+
+// TagPolicy is not built.
+func (Unbuilt) TagPolicy(context.Context, *TagPolicyRequest) (*TagPolicyResponse, error) {
+	return nil, api.NotBuilt("iam", "TagPolicy")
+}
+
 // TagRole is not built.
 func (Unbuilt) TagRole(context.Context, *TagRoleRequest) (*TagRoleResponse, error) {
 	return nil, api.NotBuilt("iam", "TagRole")
 }
 
+// TagUser is not built.
+func (Unbuilt) TagUser(context.Context, *TagUserRequest) (*TagUserResponse, error) {
+	return nil, api.NotBuilt("iam", "TagUser")
+}
+
+// UntagOpenIDConnectProvider is not built.
+func (Unbuilt) UntagOpenIDConnectProvider(context.Context, *UntagOpenIDConnectProviderRequest) (*UntagOpenIDConnectProviderResponse, error) {
+	return nil, api.NotBuilt("iam", "UntagOpenIDConnectProvider")
+}
+
+// UntagPolicy is not built.
+func (Unbuilt) UntagPolicy(context.Context, *UntagPolicyRequest) (*UntagPolicyResponse, error) {
+	return nil, api.NotBuilt("iam", "UntagPolicy")
+}
+
 // UntagRole is not built.
 func (Unbuilt) UntagRole(context.Context, *UntagRoleRequest) (*UntagRoleResponse, error) {
 	return nil, api.NotBuilt("iam", "UntagRole")
+}
+
+// UntagUser is not built.
+func (Unbuilt) UntagUser(context.Context, *UntagUserRequest) (*UntagUserResponse, error) {
+	return nil, api.NotBuilt("iam", "UntagUser")
 }
 
 // UpdateAccessKey is not built.
@@ -298,14 +378,25 @@ func (Unbuilt) UpdateAssumeRolePolicy(context.Context, *UpdateAssumeRolePolicyRe
 	return nil, api.NotBuilt("iam", "UpdateAssumeRolePolicy")
 }
 
+// UpdateOpenIDConnectProviderThumbprint is not built.
+func (Unbuilt) UpdateOpenIDConnectProviderThumbprint(context.Context, *UpdateOpenIDConnectProviderThumbprintRequest) (*UpdateOpenIDConnectProviderThumbprintResponse, error) {
+	return nil, api.NotBuilt("iam", "UpdateOpenIDConnectProviderThumbprint")
+}
+
 // UpdateRole is not built.
 func (Unbuilt) UpdateRole(context.Context, *UpdateRoleRequest) (*UpdateRoleResponse, error) {
 	return nil, api.NotBuilt("iam", "UpdateRole")
 }
 
+// UpdateRoleDescription is not built.
+func (Unbuilt) UpdateRoleDescription(context.Context, *UpdateRoleDescriptionRequest) (*UpdateRoleDescriptionResponse, error) {
+	return nil, api.NotBuilt("iam", "UpdateRoleDescription")
+}
+
 // Operations is the table of the API, sorted by name.
 func Operations(h Handler) []api.Operation {
 	table := []api.Operation{
+		api.Bind(api.Operation{Name: "AddClientIDToOpenIDConnectProvider", Method: "POST", Path: "/", Status: 200, Errors: []string{"ConcurrentModificationException", "InvalidInputException", "NoSuchEntityException", "LimitExceededException", "ServiceFailureException"}}, h.AddClientIDToOpenIDConnectProvider),
 		api.Bind(api.Operation{Name: "AttachRolePolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "UnmodifiableEntityException", "PolicyNotAttachableException", "ServiceFailureException"}}, h.AttachRolePolicy),
 		api.Bind(api.Operation{Name: "AttachUserPolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "PolicyNotAttachableException", "ServiceFailureException"}}, h.AttachUserPolicy),
 		api.Bind(api.Operation{Name: "CreateAccessKey", Method: "POST", Path: "/", Status: 200, Wrapper: "CreateAccessKeyResult", Errors: []string{"NoSuchEntityException", "LimitExceededException", "ServiceFailureException"}}, h.CreateAccessKey),
@@ -319,8 +410,10 @@ func Operations(h Handler) []api.Operation {
 		api.Bind(api.Operation{Name: "DeletePolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "DeleteConflictException", "ServiceFailureException"}}, h.DeletePolicy),
 		api.Bind(api.Operation{Name: "DeletePolicyVersion", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "DeleteConflictException", "ServiceFailureException"}}, h.DeletePolicyVersion),
 		api.Bind(api.Operation{Name: "DeleteRole", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "DeleteConflictException", "LimitExceededException", "UnmodifiableEntityException", "ConcurrentModificationException", "ServiceFailureException"}}, h.DeleteRole),
+		api.Bind(api.Operation{Name: "DeleteRolePermissionsBoundary", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"}}, h.DeleteRolePermissionsBoundary),
 		api.Bind(api.Operation{Name: "DeleteRolePolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "UnmodifiableEntityException", "ServiceFailureException"}}, h.DeleteRolePolicy),
 		api.Bind(api.Operation{Name: "DeleteUser", Method: "POST", Path: "/", Status: 200, Errors: []string{"LimitExceededException", "NoSuchEntityException", "DeleteConflictException", "ConcurrentModificationException", "ServiceFailureException"}}, h.DeleteUser),
+		api.Bind(api.Operation{Name: "DeleteUserPermissionsBoundary", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "ServiceFailureException"}}, h.DeleteUserPermissionsBoundary),
 		api.Bind(api.Operation{Name: "DeleteUserPolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "ServiceFailureException"}}, h.DeleteUserPolicy),
 		api.Bind(api.Operation{Name: "DetachRolePolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "UnmodifiableEntityException", "ServiceFailureException"}}, h.DetachRolePolicy),
 		api.Bind(api.Operation{Name: "DetachUserPolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ServiceFailureException"}}, h.DetachUserPolicy),
@@ -334,6 +427,7 @@ func Operations(h Handler) []api.Operation {
 		api.Bind(api.Operation{Name: "ListAccessKeys", Method: "POST", Path: "/", Status: 200, Wrapper: "ListAccessKeysResult", Errors: []string{"NoSuchEntityException", "ServiceFailureException"}}, h.ListAccessKeys),
 		api.Bind(api.Operation{Name: "ListAttachedRolePolicies", Method: "POST", Path: "/", Status: 200, Wrapper: "ListAttachedRolePoliciesResult", Errors: []string{"NoSuchEntityException", "InvalidInputException", "ServiceFailureException"}}, h.ListAttachedRolePolicies),
 		api.Bind(api.Operation{Name: "ListAttachedUserPolicies", Method: "POST", Path: "/", Status: 200, Wrapper: "ListAttachedUserPoliciesResult", Errors: []string{"NoSuchEntityException", "InvalidInputException", "ServiceFailureException"}}, h.ListAttachedUserPolicies),
+		api.Bind(api.Operation{Name: "ListGroupsForUser", Method: "POST", Path: "/", Status: 200, Wrapper: "ListGroupsForUserResult", Errors: []string{"NoSuchEntityException", "ServiceFailureException"}}, h.ListGroupsForUser),
 		api.Bind(api.Operation{Name: "ListInstanceProfilesForRole", Method: "POST", Path: "/", Status: 200, Wrapper: "ListInstanceProfilesForRoleResult", Errors: []string{"NoSuchEntityException", "ServiceFailureException"}}, h.ListInstanceProfilesForRole),
 		api.Bind(api.Operation{Name: "ListOpenIDConnectProviders", Method: "POST", Path: "/", Status: 200, Wrapper: "ListOpenIDConnectProvidersResult", Errors: []string{"ServiceFailureException"}}, h.ListOpenIDConnectProviders),
 		api.Bind(api.Operation{Name: "ListPolicies", Method: "POST", Path: "/", Status: 200, Wrapper: "ListPoliciesResult", Errors: []string{"ServiceFailureException"}}, h.ListPolicies),
@@ -343,16 +437,27 @@ func Operations(h Handler) []api.Operation {
 		api.Bind(api.Operation{Name: "ListRoles", Method: "POST", Path: "/", Status: 200, Wrapper: "ListRolesResult", Errors: []string{"ServiceFailureException"}}, h.ListRoles),
 		api.Bind(api.Operation{Name: "ListUserPolicies", Method: "POST", Path: "/", Status: 200, Wrapper: "ListUserPoliciesResult", Errors: []string{"NoSuchEntityException", "ServiceFailureException"}}, h.ListUserPolicies),
 		api.Bind(api.Operation{Name: "ListUsers", Method: "POST", Path: "/", Status: 200, Wrapper: "ListUsersResult", Errors: []string{"ServiceFailureException"}}, h.ListUsers),
+		api.Bind(api.Operation{Name: "PutRolePermissionsBoundary", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "InvalidInputException", "UnmodifiableEntityException", "PolicyNotAttachableException", "ServiceFailureException"}}, h.PutRolePermissionsBoundary),
 		api.Bind(api.Operation{Name: "PutRolePolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"}}, h.PutRolePolicy),
+		api.Bind(api.Operation{Name: "PutUserPermissionsBoundary", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "InvalidInputException", "PolicyNotAttachableException", "ServiceFailureException"}}, h.PutUserPermissionsBoundary),
 		api.Bind(api.Operation{Name: "PutUserPolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "ServiceFailureException"}}, h.PutUserPolicy),
+		api.Bind(api.Operation{Name: "RemoveClientIDFromOpenIDConnectProvider", Method: "POST", Path: "/", Status: 200, Errors: []string{"ConcurrentModificationException", "InvalidInputException", "NoSuchEntityException", "ServiceFailureException"}}, h.RemoveClientIDFromOpenIDConnectProvider),
 		api.Bind(api.Operation{Name: "SetDefaultPolicyVersion", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "InvalidInputException", "LimitExceededException", "ServiceFailureException"}}, h.SetDefaultPolicyVersion),
 		api.Bind(api.Operation{Name: "SimulateCustomPolicy", Method: "POST", Path: "/", Status: 200, Wrapper: "SimulateCustomPolicyResult", Errors: []string{"InvalidInputException", "PolicyEvaluationException"}}, h.SimulateCustomPolicy),
 		api.Bind(api.Operation{Name: "SimulatePrincipalPolicy", Method: "POST", Path: "/", Status: 200, Wrapper: "SimulatePrincipalPolicyResult", Errors: []string{"NoSuchEntityException", "InvalidInputException", "PolicyEvaluationException"}}, h.SimulatePrincipalPolicy),
+		api.Bind(api.Operation{Name: "TagOpenIDConnectProvider", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"}}, h.TagOpenIDConnectProvider),
+		api.Bind(api.Operation{Name: "TagPolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"}}, h.TagPolicy),
 		api.Bind(api.Operation{Name: "TagRole", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"}}, h.TagRole),
+		api.Bind(api.Operation{Name: "TagUser", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"}}, h.TagUser),
+		api.Bind(api.Operation{Name: "UntagOpenIDConnectProvider", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"}}, h.UntagOpenIDConnectProvider),
+		api.Bind(api.Operation{Name: "UntagPolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"}}, h.UntagPolicy),
 		api.Bind(api.Operation{Name: "UntagRole", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "ConcurrentModificationException", "ServiceFailureException"}}, h.UntagRole),
+		api.Bind(api.Operation{Name: "UntagUser", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "ConcurrentModificationException", "ServiceFailureException"}}, h.UntagUser),
 		api.Bind(api.Operation{Name: "UpdateAccessKey", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "LimitExceededException", "ServiceFailureException", "InvalidInputException"}}, h.UpdateAccessKey),
 		api.Bind(api.Operation{Name: "UpdateAssumeRolePolicy", Method: "POST", Path: "/", Status: 200, Errors: []string{"NoSuchEntityException", "MalformedPolicyDocumentException", "LimitExceededException", "UnmodifiableEntityException", "ServiceFailureException"}}, h.UpdateAssumeRolePolicy),
+		api.Bind(api.Operation{Name: "UpdateOpenIDConnectProviderThumbprint", Method: "POST", Path: "/", Status: 200, Errors: []string{"ConcurrentModificationException", "InvalidInputException", "NoSuchEntityException", "ServiceFailureException"}}, h.UpdateOpenIDConnectProviderThumbprint),
 		api.Bind(api.Operation{Name: "UpdateRole", Method: "POST", Path: "/", Status: 200, Wrapper: "UpdateRoleResult", Errors: []string{"UnmodifiableEntityException", "NoSuchEntityException", "ServiceFailureException"}}, h.UpdateRole),
+		api.Bind(api.Operation{Name: "UpdateRoleDescription", Method: "POST", Path: "/", Status: 200, Wrapper: "UpdateRoleDescriptionResult", Errors: []string{"NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"}}, h.UpdateRoleDescription),
 	}
 	for i := range table {
 		table[i].Service = "iam"

@@ -103,6 +103,16 @@ type AccessKeyMetadata struct {
 	CreateDate  *time.Time
 }
 
+// AddClientIDToOpenIDConnectProviderRequest is the input of AddClientIDToOpenIDConnectProvider.
+type AddClientIDToOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderARN string // required, 20 to 2048 characters
+	ClientID                 string // required, 1 to 255 characters
+}
+
+// AddClientIDToOpenIDConnectProviderResponse is the output of AddClientIDToOpenIDConnectProvider, which has no members.
+type AddClientIDToOpenIDConnectProviderResponse struct {
+}
+
 // AttachRolePolicyRequest is the input of AttachRolePolicy.
 type AttachRolePolicyRequest struct {
 	RoleName  string // required, 1 to 64 characters
@@ -259,6 +269,15 @@ type DeletePolicyVersionRequest struct {
 type DeletePolicyVersionResponse struct {
 }
 
+// DeleteRolePermissionsBoundaryRequest is the input of DeleteRolePermissionsBoundary.
+type DeleteRolePermissionsBoundaryRequest struct {
+	RoleName string // required, 1 to 64 characters
+}
+
+// DeleteRolePermissionsBoundaryResponse is the output of DeleteRolePermissionsBoundary, which has no members.
+type DeleteRolePermissionsBoundaryResponse struct {
+}
+
 // DeleteRolePolicyRequest is the input of DeleteRolePolicy.
 type DeleteRolePolicyRequest struct {
 	RoleName   string // required, 1 to 64 characters
@@ -276,6 +295,15 @@ type DeleteRoleRequest struct {
 
 // DeleteRoleResponse is the output of DeleteRole, which has no members.
 type DeleteRoleResponse struct {
+}
+
+// DeleteUserPermissionsBoundaryRequest is the input of DeleteUserPermissionsBoundary.
+type DeleteUserPermissionsBoundaryRequest struct {
+	UserName string // required, 1 to 64 characters
+}
+
+// DeleteUserPermissionsBoundaryResponse is the output of DeleteUserPermissionsBoundary, which has no members.
+type DeleteUserPermissionsBoundaryResponse struct {
 }
 
 // DeleteUserPolicyRequest is the input of DeleteUserPolicy.
@@ -411,6 +439,15 @@ type GetUserResponse struct {
 	User *User // required
 }
 
+// Group is part of answers.
+type Group struct {
+	Path       string    // required, 1 to 512 characters
+	GroupName  string    // required, 1 to 128 characters
+	GroupID    string    // required, 16 to 128 characters
+	ARN        string    // required, 20 to 2048 characters
+	CreateDate time.Time // required
+}
+
 // InstanceProfile is part of answers.
 type InstanceProfile struct {
 	Path                string    // required, 1 to 512 characters
@@ -464,6 +501,20 @@ type ListAttachedUserPoliciesResponse struct {
 	AttachedPolicies []AttachedPolicy
 	IsTruncated      bool
 	Marker           string
+}
+
+// ListGroupsForUserRequest is the input of ListGroupsForUser.
+type ListGroupsForUserRequest struct {
+	UserName string  // required, 1 to 128 characters
+	Marker   *string // 1 to 320 characters
+	MaxItems *int    // 1 to 1000
+}
+
+// ListGroupsForUserResponse is the output of ListGroupsForUser.
+type ListGroupsForUserResponse struct {
+	Groups      []Group // required
+	IsTruncated bool
+	Marker      string
 }
 
 // ListInstanceProfilesForRoleRequest is the input of ListInstanceProfilesForRole.
@@ -635,6 +686,16 @@ type Position struct {
 	Column int
 }
 
+// PutRolePermissionsBoundaryRequest is the input of PutRolePermissionsBoundary.
+type PutRolePermissionsBoundaryRequest struct {
+	RoleName            string // required, 1 to 64 characters
+	PermissionsBoundary string // required, 20 to 2048 characters
+}
+
+// PutRolePermissionsBoundaryResponse is the output of PutRolePermissionsBoundary, which has no members.
+type PutRolePermissionsBoundaryResponse struct {
+}
+
 // PutRolePolicyRequest is the input of PutRolePolicy.
 type PutRolePolicyRequest struct {
 	RoleName       string // required, 1 to 64 characters
@@ -646,6 +707,16 @@ type PutRolePolicyRequest struct {
 type PutRolePolicyResponse struct {
 }
 
+// PutUserPermissionsBoundaryRequest is the input of PutUserPermissionsBoundary.
+type PutUserPermissionsBoundaryRequest struct {
+	UserName            string // required, 1 to 64 characters
+	PermissionsBoundary string // required, 20 to 2048 characters
+}
+
+// PutUserPermissionsBoundaryResponse is the output of PutUserPermissionsBoundary, which has no members.
+type PutUserPermissionsBoundaryResponse struct {
+}
+
 // PutUserPolicyRequest is the input of PutUserPolicy.
 type PutUserPolicyRequest struct {
 	UserName       string // required, 1 to 128 characters
@@ -655,6 +726,16 @@ type PutUserPolicyRequest struct {
 
 // PutUserPolicyResponse is the output of PutUserPolicy, which has no members.
 type PutUserPolicyResponse struct {
+}
+
+// RemoveClientIDFromOpenIDConnectProviderRequest is the input of RemoveClientIDFromOpenIDConnectProvider.
+type RemoveClientIDFromOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderARN string // required, 20 to 2048 characters
+	ClientID                 string // required, 1 to 255 characters
+}
+
+// RemoveClientIDFromOpenIDConnectProviderResponse is the output of RemoveClientIDFromOpenIDConnectProvider, which has no members.
+type RemoveClientIDFromOpenIDConnectProviderResponse struct {
 }
 
 // ResourceSpecificResult is part of answers.
@@ -750,6 +831,26 @@ type Tag struct {
 	Value *string // required, 0 to 256 characters
 }
 
+// TagOpenIDConnectProviderRequest is the input of TagOpenIDConnectProvider.
+type TagOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderARN string // required, 20 to 2048 characters
+	Tags                     []Tag  // required, at most 50 elements
+}
+
+// TagOpenIDConnectProviderResponse is the output of TagOpenIDConnectProvider, which has no members.
+type TagOpenIDConnectProviderResponse struct {
+}
+
+// TagPolicyRequest is the input of TagPolicy.
+type TagPolicyRequest struct {
+	PolicyARN string // required, 20 to 2048 characters
+	Tags      []Tag  // required, at most 50 elements
+}
+
+// TagPolicyResponse is the output of TagPolicy, which has no members.
+type TagPolicyResponse struct {
+}
+
 // TagRoleRequest is the input of TagRole.
 type TagRoleRequest struct {
 	RoleName string // required, 1 to 64 characters
@@ -760,6 +861,36 @@ type TagRoleRequest struct {
 type TagRoleResponse struct {
 }
 
+// TagUserRequest is the input of TagUser.
+type TagUserRequest struct {
+	UserName string // required, 1 to 128 characters
+	Tags     []Tag  // required, at most 50 elements
+}
+
+// TagUserResponse is the output of TagUser, which has no members.
+type TagUserResponse struct {
+}
+
+// UntagOpenIDConnectProviderRequest is the input of UntagOpenIDConnectProvider.
+type UntagOpenIDConnectProviderRequest struct {
+	OpenIDConnectProviderARN string   // required, 20 to 2048 characters
+	TagKeys                  []string // required, at most 50 elements
+}
+
+// UntagOpenIDConnectProviderResponse is the output of UntagOpenIDConnectProvider, which has no members.
+type UntagOpenIDConnectProviderResponse struct {
+}
+
+// UntagPolicyRequest is the input of UntagPolicy.
+type UntagPolicyRequest struct {
+	PolicyARN string   // required, 20 to 2048 characters
+	TagKeys   []string // required, at most 50 elements
+}
+
+// UntagPolicyResponse is the output of UntagPolicy, which has no members.
+type UntagPolicyResponse struct {
+}
+
 // UntagRoleRequest is the input of UntagRole.
 type UntagRoleRequest struct {
 	RoleName string   // required, 1 to 64 characters
@@ -768,6 +899,16 @@ type UntagRoleRequest struct {
 
 // UntagRoleResponse is the output of UntagRole, which has no members.
 type UntagRoleResponse struct {
+}
+
+// UntagUserRequest is the input of UntagUser.
+type UntagUserRequest struct {
+	UserName string   // required, 1 to 128 characters
+	TagKeys  []string // required, at most 50 elements
+}
+
+// UntagUserResponse is the output of UntagUser, which has no members.
+type UntagUserResponse struct {
 }
 
 // UpdateAccessKeyRequest is the input of UpdateAccessKey.
@@ -789,6 +930,27 @@ type UpdateAssumeRolePolicyRequest struct {
 
 // UpdateAssumeRolePolicyResponse is the output of UpdateAssumeRolePolicy, which has no members.
 type UpdateAssumeRolePolicyResponse struct {
+}
+
+// UpdateOpenIDConnectProviderThumbprintRequest is the input of UpdateOpenIDConnectProviderThumbprint.
+type UpdateOpenIDConnectProviderThumbprintRequest struct {
+	OpenIDConnectProviderARN string   // required, 20 to 2048 characters
+	ThumbprintList           []string // required
+}
+
+// UpdateOpenIDConnectProviderThumbprintResponse is the output of UpdateOpenIDConnectProviderThumbprint, which has no members.
+type UpdateOpenIDConnectProviderThumbprintResponse struct {
+}
+
+// UpdateRoleDescriptionRequest is the input of UpdateRoleDescription.
+type UpdateRoleDescriptionRequest struct {
+	RoleName    string  // required, 1 to 64 characters
+	Description *string // required, at most 1000 characters
+}
+
+// UpdateRoleDescriptionResponse is the output of UpdateRoleDescription.
+type UpdateRoleDescriptionResponse struct {
+	Role *Role
 }
 
 // UpdateRoleRequest is the input of UpdateRole.

@@ -9,6 +9,27 @@ import (
 )
 
 // Validate checks the constraints of the model.
+func (v *AddClientIDToOpenIDConnectProviderRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *AddClientIDToOpenIDConnectProviderRequest) check() *api.Invalid {
+	if v.OpenIDConnectProviderARN == "" {
+		return api.Empty("OpenIDConnectProviderArn")
+	}
+	if e := checkArnType(v.OpenIDConnectProviderARN); e != nil {
+		return e.In("OpenIDConnectProviderArn")
+	}
+	if v.ClientID == "" {
+		return api.Empty("ClientID")
+	}
+	if e := checkClientIDType(v.ClientID); e != nil {
+		return e.In("ClientID")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
 func (v *AttachRolePolicyRequest) Validate() error {
 	return refuse(v.check())
 }
@@ -315,6 +336,21 @@ func (v *DeletePolicyVersionRequest) check() *api.Invalid {
 }
 
 // Validate checks the constraints of the model.
+func (v *DeleteRolePermissionsBoundaryRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *DeleteRolePermissionsBoundaryRequest) check() *api.Invalid {
+	if v.RoleName == "" {
+		return api.Empty("RoleName")
+	}
+	if e := checkRoleNameType(v.RoleName); e != nil {
+		return e.In("RoleName")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
 func (v *DeleteRolePolicyRequest) Validate() error {
 	return refuse(v.check())
 }
@@ -346,6 +382,21 @@ func (v *DeleteRoleRequest) check() *api.Invalid {
 	}
 	if e := checkRoleNameType(v.RoleName); e != nil {
 		return e.In("RoleName")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *DeleteUserPermissionsBoundaryRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *DeleteUserPermissionsBoundaryRequest) check() *api.Invalid {
+	if v.UserName == "" {
+		return api.Empty("UserName")
+	}
+	if e := checkUserNameType(v.UserName); e != nil {
+		return e.In("UserName")
 	}
 	return nil
 }
@@ -635,6 +686,31 @@ func (v *ListAttachedUserPoliciesRequest) check() *api.Invalid {
 }
 
 // Validate checks the constraints of the model.
+func (v *ListGroupsForUserRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *ListGroupsForUserRequest) check() *api.Invalid {
+	if v.UserName == "" {
+		return api.Empty("UserName")
+	}
+	if e := checkExistingUserNameType(v.UserName); e != nil {
+		return e.In("UserName")
+	}
+	if v.Marker != nil {
+		if e := checkMarkerType(*v.Marker); e != nil {
+			return e.In("Marker")
+		}
+	}
+	if v.MaxItems != nil {
+		if e := checkMaxItemsType(*v.MaxItems); e != nil {
+			return e.In("MaxItems")
+		}
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
 func (v *ListInstanceProfilesForRoleRequest) Validate() error {
 	return refuse(v.check())
 }
@@ -848,6 +924,27 @@ func (v *ListUsersRequest) check() *api.Invalid {
 }
 
 // Validate checks the constraints of the model.
+func (v *PutRolePermissionsBoundaryRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *PutRolePermissionsBoundaryRequest) check() *api.Invalid {
+	if v.RoleName == "" {
+		return api.Empty("RoleName")
+	}
+	if e := checkRoleNameType(v.RoleName); e != nil {
+		return e.In("RoleName")
+	}
+	if v.PermissionsBoundary == "" {
+		return api.Empty("PermissionsBoundary")
+	}
+	if e := checkArnType(v.PermissionsBoundary); e != nil {
+		return e.In("PermissionsBoundary")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
 func (v *PutRolePolicyRequest) Validate() error {
 	return refuse(v.check())
 }
@@ -875,6 +972,27 @@ func (v *PutRolePolicyRequest) check() *api.Invalid {
 }
 
 // Validate checks the constraints of the model.
+func (v *PutUserPermissionsBoundaryRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *PutUserPermissionsBoundaryRequest) check() *api.Invalid {
+	if v.UserName == "" {
+		return api.Empty("UserName")
+	}
+	if e := checkUserNameType(v.UserName); e != nil {
+		return e.In("UserName")
+	}
+	if v.PermissionsBoundary == "" {
+		return api.Empty("PermissionsBoundary")
+	}
+	if e := checkArnType(v.PermissionsBoundary); e != nil {
+		return e.In("PermissionsBoundary")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
 func (v *PutUserPolicyRequest) Validate() error {
 	return refuse(v.check())
 }
@@ -897,6 +1015,27 @@ func (v *PutUserPolicyRequest) check() *api.Invalid {
 	}
 	if e := checkPolicyDocumentType(v.PolicyDocument); e != nil {
 		return e.In("PolicyDocument")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *RemoveClientIDFromOpenIDConnectProviderRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *RemoveClientIDFromOpenIDConnectProviderRequest) check() *api.Invalid {
+	if v.OpenIDConnectProviderARN == "" {
+		return api.Empty("OpenIDConnectProviderArn")
+	}
+	if e := checkArnType(v.OpenIDConnectProviderARN); e != nil {
+		return e.In("OpenIDConnectProviderArn")
+	}
+	if v.ClientID == "" {
+		return api.Empty("ClientID")
+	}
+	if e := checkClientIDType(v.ClientID); e != nil {
+		return e.In("ClientID")
 	}
 	return nil
 }
@@ -1076,6 +1215,48 @@ func (v *Tag) check() *api.Invalid {
 }
 
 // Validate checks the constraints of the model.
+func (v *TagOpenIDConnectProviderRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *TagOpenIDConnectProviderRequest) check() *api.Invalid {
+	if v.OpenIDConnectProviderARN == "" {
+		return api.Empty("OpenIDConnectProviderArn")
+	}
+	if e := checkArnType(v.OpenIDConnectProviderARN); e != nil {
+		return e.In("OpenIDConnectProviderArn")
+	}
+	if v.Tags == nil {
+		return api.Missing("Tags")
+	}
+	if e := checkTagListType(v.Tags); e != nil {
+		return e.In("Tags")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *TagPolicyRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *TagPolicyRequest) check() *api.Invalid {
+	if v.PolicyARN == "" {
+		return api.Empty("PolicyArn")
+	}
+	if e := checkArnType(v.PolicyARN); e != nil {
+		return e.In("PolicyArn")
+	}
+	if v.Tags == nil {
+		return api.Missing("Tags")
+	}
+	if e := checkTagListType(v.Tags); e != nil {
+		return e.In("Tags")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
 func (v *TagRoleRequest) Validate() error {
 	return refuse(v.check())
 }
@@ -1097,6 +1278,69 @@ func (v *TagRoleRequest) check() *api.Invalid {
 }
 
 // Validate checks the constraints of the model.
+func (v *TagUserRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *TagUserRequest) check() *api.Invalid {
+	if v.UserName == "" {
+		return api.Empty("UserName")
+	}
+	if e := checkExistingUserNameType(v.UserName); e != nil {
+		return e.In("UserName")
+	}
+	if v.Tags == nil {
+		return api.Missing("Tags")
+	}
+	if e := checkTagListType(v.Tags); e != nil {
+		return e.In("Tags")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *UntagOpenIDConnectProviderRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *UntagOpenIDConnectProviderRequest) check() *api.Invalid {
+	if v.OpenIDConnectProviderARN == "" {
+		return api.Empty("OpenIDConnectProviderArn")
+	}
+	if e := checkArnType(v.OpenIDConnectProviderARN); e != nil {
+		return e.In("OpenIDConnectProviderArn")
+	}
+	if v.TagKeys == nil {
+		return api.Missing("TagKeys")
+	}
+	if e := checkTagKeyListType(v.TagKeys); e != nil {
+		return e.In("TagKeys")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *UntagPolicyRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *UntagPolicyRequest) check() *api.Invalid {
+	if v.PolicyARN == "" {
+		return api.Empty("PolicyArn")
+	}
+	if e := checkArnType(v.PolicyARN); e != nil {
+		return e.In("PolicyArn")
+	}
+	if v.TagKeys == nil {
+		return api.Missing("TagKeys")
+	}
+	if e := checkTagKeyListType(v.TagKeys); e != nil {
+		return e.In("TagKeys")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
 func (v *UntagRoleRequest) Validate() error {
 	return refuse(v.check())
 }
@@ -1107,6 +1351,27 @@ func (v *UntagRoleRequest) check() *api.Invalid {
 	}
 	if e := checkRoleNameType(v.RoleName); e != nil {
 		return e.In("RoleName")
+	}
+	if v.TagKeys == nil {
+		return api.Missing("TagKeys")
+	}
+	if e := checkTagKeyListType(v.TagKeys); e != nil {
+		return e.In("TagKeys")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *UntagUserRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *UntagUserRequest) check() *api.Invalid {
+	if v.UserName == "" {
+		return api.Empty("UserName")
+	}
+	if e := checkExistingUserNameType(v.UserName); e != nil {
+		return e.In("UserName")
 	}
 	if v.TagKeys == nil {
 		return api.Missing("TagKeys")
@@ -1160,6 +1425,48 @@ func (v *UpdateAssumeRolePolicyRequest) check() *api.Invalid {
 	}
 	if e := checkPolicyDocumentType(v.PolicyDocument); e != nil {
 		return e.In("PolicyDocument")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *UpdateOpenIDConnectProviderThumbprintRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *UpdateOpenIDConnectProviderThumbprintRequest) check() *api.Invalid {
+	if v.OpenIDConnectProviderARN == "" {
+		return api.Empty("OpenIDConnectProviderArn")
+	}
+	if e := checkArnType(v.OpenIDConnectProviderARN); e != nil {
+		return e.In("OpenIDConnectProviderArn")
+	}
+	if v.ThumbprintList == nil {
+		return api.Missing("ThumbprintList")
+	}
+	if e := checkThumbprintListType(v.ThumbprintList); e != nil {
+		return e.In("ThumbprintList")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *UpdateRoleDescriptionRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *UpdateRoleDescriptionRequest) check() *api.Invalid {
+	if v.RoleName == "" {
+		return api.Empty("RoleName")
+	}
+	if e := checkRoleNameType(v.RoleName); e != nil {
+		return e.In("RoleName")
+	}
+	if v.Description == nil {
+		return api.Missing("Description")
+	}
+	if e := checkRoleDescriptionType(*v.Description); e != nil {
+		return e.In("Description")
 	}
 	return nil
 }

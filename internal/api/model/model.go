@@ -6,13 +6,18 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 //go:embed *.json
 var files embed.FS
 
 // Services are the models in the order in which they are generated.
-var Services = []string{"chime-sdk-messaging", "chime-sdk-identity", "sts", "iam", "iam-tools", "cognito-identity"}
+var Services = []string{"chime-sdk-messaging", "chime-sdk-identity", "sts", "iam", "cognito-identity"}
+
+// additions are files with more operations of a service, beside the copy of its own model that is
+// not edited.
+var additions = map[string][]string{"iam": {"iam-tools"}}
 
 // Model is one API.
 type Model struct {
@@ -95,18 +100,56 @@ func (m Member) Wire() string {
 // own on the wire; no model has one, and reading refuses it.
 type Ref string
 
-// Load reads the model of a service.
+// Load reads the model of a service, and what is added to it.
 func Load(service string) (*Model, error) {
-	data, err := files.ReadFile(service + ".json")
+	m, err := read(service)
 	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", service, err)
+		return nil, err
+	}
+	for _, file := range additions[service] {
+		more, err := read(file)
+		if err != nil {
+			return nil, err
+		}
+		if err := m.add(more); err != nil {
+			return nil, fmt.Errorf("model %s: %w", file, err)
+		}
+	}
+	return m, nil
+}
+
+func read(file string) (*Model, error) {
+	data, err := files.ReadFile(file + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", file, err)
 	}
 	m := new(Model)
 	if err := json.Unmarshal(data, m); err != nil {
-		return nil, fmt.Errorf("model %s: %w", service, err)
+		return nil, fmt.Errorf("model %s: %w", file, err)
 	}
 	if m.Format != 1 {
-		return nil, fmt.Errorf("model %s: format %d, want 1", service, m.Format)
+		return nil, fmt.Errorf("model %s: format %d, want 1", file, m.Format)
 	}
 	return m, nil
+}
+
+// add puts the operations of another file into the model. A shape may be in both when it is the
+// same; nothing of the model is replaced.
+func (m *Model) add(more *Model) error {
+	if more.Service != m.Service || more.Metadata != m.Metadata {
+		return fmt.Errorf("is of another service than %s", m.Service)
+	}
+	for name, op := range more.Operations {
+		if m.Operations[name] != nil {
+			return fmt.Errorf("the operation %s is in both", name)
+		}
+		m.Operations[name] = op
+	}
+	for name, shape := range more.Shapes {
+		if own := m.Shapes[name]; own != nil && !reflect.DeepEqual(own, shape) {
+			return fmt.Errorf("the shape %s is another one in %s", name, m.Service)
+		}
+		m.Shapes[name] = shape
+	}
+	return nil
 }
