@@ -19,6 +19,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/dispatch"
 	"github.com/carillon-chat/carillon/internal/extras"
 	"github.com/carillon-chat/carillon/internal/flow"
+	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/identity"
@@ -35,6 +36,10 @@ import (
 	"github.com/carillon-chat/carillon/internal/unread"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
+
+// embeddedNode names the node in leases. The engine belongs to one process at a time, so what it finds
+// under this name is its own.
+const embeddedNode = "embedded"
 
 // services are the parts that answer operations and announce events.
 type services struct {
@@ -56,6 +61,7 @@ type services struct {
 	cleaner  *retention.Cleaner
 	details  *prefetch.Service
 	extras   *extras.Service
+	jobs     *jobs.Queue
 	limiter  *throttle.Limiter // nil without rates
 }
 
@@ -95,8 +101,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 
 	// The services of the product.
+	s.jobs = jobs.New(jobs.Options{Store: a.store, Node: embeddedNode, Log: a.deps.Log, Random: random, Now: now})
 	s.channels = channel.New(channel.Options{
-		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), Tokens: tokens,
+		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), Tokens: tokens, Jobs: s.jobs,
 	})
 	s.messages = message.New(message.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens, Log: a.deps.Log,
@@ -108,7 +115,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.exports = stream.New(a.store, site, now)
 	s.identity = identity.New(identity.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens,
-		Limits: identityLimits(cfg.Limits), Users: s.channels,
+		Limits: identityLimits(cfg.Limits), Users: s.channels, Jobs: s.jobs,
 	})
 	s.tags = identity.NewMessagingTags(a.store, site)
 
@@ -134,24 +141,26 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	a.services = s
 	a.registry.MustRegister(sampler(a.sampleHub))
 
-	// What a former run left undone waits while the disk is full; everything else works.
+	// What removes by time, and what a former version left to do.
 	cleaning := retention.Options{
 		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
 		Eraser: a.engine, EraseWithin: cfg.EraseWithin,
 	}
-	if err := s.resume(ctx); errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
-		a.deps.Log.Warn("what a former run left to do waits until the store accepts changes", "error", err)
-		cleaning.Resume = s.resume
-	} else if err != nil {
+	if err := s.bindTrusts(ctx); err != nil {
 		return err
 	}
 	return a.addBackground(ctx, cleaning)
 }
 
-// resume finishes the deletions that a crash or a failure of the store left undone, and binds the trust
-// policies of older versions: until then such roles trust no caller by name.
-func (s *services) resume(ctx context.Context) error {
-	return errors.Join(s.account.Resume(ctx), s.identity.Resume(ctx), s.channels.Resume(ctx))
+// bindTrusts binds the trust policies of older versions: until then such roles trust no caller by name.
+// A store that refuses changes, because its disk is full, is no reason not to start.
+func (s *services) bindTrusts(ctx context.Context) error {
+	err := s.account.BindTrusts(ctx)
+	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
+		s.jobs.Ensure("bind the trust policies of an older version", s.account.BindTrusts)
+		return nil
+	}
+	return err
 }
 
 // accountCaller returns the caller of IAM, as far as it is a user or the root.
@@ -202,6 +211,7 @@ func (a *App) addBackground(ctx context.Context, cleaning retention.Options) (er
 	a.actors = append(a.actors,
 		actor{name: "open sessions", run: a.services.hub.Run, patience: stopPatience},
 		actor{name: "dispatch", run: a.services.log.Run, patience: stopPatience},
+		actor{name: "jobs", run: a.services.jobs.Run, patience: stopPatience},
 		actor{name: "extras", run: a.services.extras.Run, patience: stopPatience},
 		actor{name: "retention", run: a.services.cleaner.Run, patience: stopPatience})
 	return nil

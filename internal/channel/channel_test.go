@@ -71,7 +71,7 @@ func members(w *servicetest.World, by string, kind messaging.ChannelMembershipTy
 func TestCreateChannelRefusals(t *testing.T) {
 	w := servicetest.New(t, "ann")
 	limits := channel.Limits{SubChannelsPerChannel: 1000, MembersPerSubChannel: 10_000}
-	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: limits})
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: limits, Jobs: w.Jobs})
 	w.AddChannel("ann", "taken")
 	id := func(s string) *string { return &s }
 	for name, tc := range map[string]struct {
@@ -326,7 +326,7 @@ func TestABatchPassesOverWhoHasTooManyMemberships(t *testing.T) {
 	w := servicetest.New(t, "ann", "bob", "cy", "dee")
 	few := channel.Limits{}
 	few.MembershipsPerUser = 2
-	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: few})
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: few, Jobs: w.Jobs})
 	w.AddChannel("bob", "b1")
 	w.AddChannel("bob", "b2")
 	w.AddChannel("ann", "c", func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users("dee") })

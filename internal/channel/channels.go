@@ -73,8 +73,7 @@ func (v *Visit) announce(tx store.Tx, kind string, now chime.Millis) error {
 
 // DeleteChannel removes the channel and all that belongs to it, and tells its members once.
 func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChannelRequest) (*messaging.DeleteChannelResponse, error) {
-	var app, uid string
-	var more bool
+	var rest *chime.Task
 	err := s.update(ctx, "DeleteChannel", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
 		if err := require(v.Manages()); err != nil {
 			return err
@@ -82,12 +81,11 @@ func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChanne
 		if err := v.announce(tx, chime.EventDeleteChannel, s.now()); err != nil {
 			return err
 		}
-		app, uid = v.Actor.App, v.Channel.UID
-		more, err = s.remove(tx, v)
+		rest, err = s.remove(tx, v)
 		return err
 	})
-	if err == nil && more {
-		err = s.removeRest(context.WithoutCancel(ctx), app, uid) // the client may leave, the work goes on
+	if err == nil && rest != nil {
+		err = s.jobs.Do(context.WithoutCancel(ctx), *rest) // the client may leave, the work goes on
 	}
 	return nil, err
 }

@@ -4,7 +4,7 @@
 // What it promises: the matrix of roles of spec 3.2 decides every call, in Visit; each change
 // and the event that tells of it are one commit; a channel made again under the id of a
 // deleted one inherits nothing, because all that belongs to a channel is kept under its UID;
-// what is left of a deleted channel with many members goes in bounded commits, taken up again by
-// Resume; an elastic channel is balanced after every commit, and the events tell each step, so that who
+// what is left of a deleted channel with many members goes in bounded commits, as a task
+// (follow/jobs); an elastic channel is balanced after every commit, and the events tell each step, so that who
 // follows the log knows who is in which sub-channel.
 package channel

@@ -86,7 +86,7 @@ func TestElasticChannelsHaveALimit(t *testing.T) {
 	w := servicetest.New(t, "ann")
 	one := channel.Limits{}
 	one.ElasticChannelsPerApp = 1
-	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: one})
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: one, Jobs: w.Jobs})
 	w.AddChannel("ann", "c", servicetest.Elastic(2, 2, 1))
 	again := func() string {
 		req := &messaging.CreateChannelRequest{AppInstanceARN: w.App, Name: "d", ChimeBearer: w.User("ann"), ClientRequestToken: w.Token()}

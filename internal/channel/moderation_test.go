@@ -126,7 +126,7 @@ func TestModeratorsHaveALimit(t *testing.T) {
 	w := servicetest.New(t, "ann", "bob", "cy", "dee")
 	few := channel.Limits{}
 	few.ModeratorsPerChannel = 2
-	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: few})
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: few, Jobs: w.Jobs})
 	w.AddChannel("ann", "c")
 	w.MakeModerator("ann", "c", "bob")
 	promote := func(whom string) string {

@@ -13,8 +13,8 @@ import (
 )
 
 // A deleted channel is gone with one commit, but for its memberships, moderators and bans beyond
-// the first few hundred: there can be a million, and each is on a list of its own holder besides.
-// Those go in later commits. Until then the lists lead to a channel that is not there, and are
+// the first few hundred: there can be a million, and each is also on a list of its own holder.
+// Those go in later commits, as a task. Until then the lists lead to a channel that is not there, and are
 // read as if they did not.
 
 const (
@@ -25,11 +25,9 @@ const (
 // taskRef names a channel where tasks name a user or bot.
 const taskRef = "channel/"
 
-func taskKey(app, uid string) store.Key { return store.K(app, taskRef+uid) }
-
-// remove deletes the channel. When more than one batch of records is left, more reports that
-// removeRest has to follow.
-func (s *Service) remove(tx store.Tx, v *Visit) (more bool, err error) {
+// remove deletes the channel. When more than one batch of records is left, it returns the task for the
+// rest, else nil.
+func (s *Service) remove(tx store.Tx, v *Visit) (rest *chime.Task, err error) {
 	prefix := v.Prefix()
 	for _, err := range []error{
 		store.Channels.Delete(tx, store.K(v.Actor.App, v.Channel.ID)),
@@ -47,33 +45,35 @@ func (s *Service) remove(tx store.Tx, v *Visit) (more bool, err error) {
 		identity.DeleteTags(tx, v.resource()),
 	} {
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	if v.Channel.Elastic != nil {
 		if _, err := store.AddCount(tx, v.elasticCount(), -1); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	if _, err := store.AddCount(tx, v.channelsCount(), -1); err != nil {
-		return false, err
+		return nil, err
 	}
+	more := false
 	for _, strike := range strikes {
 		next, err := strike(s, tx, v.Actor.App, v.Channel.UID, prefix)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		more = more || next != nil
 	}
-	if more {
-		task := chime.Task{Kind: taskDeleteChannel, App: v.Actor.App, Ref: chime.Ref(taskRef + v.Channel.UID)}
-		err = store.Tasks.Put(tx, taskKey(v.Actor.App, v.Channel.UID), task)
+	if !more {
+		return nil, nil
 	}
-	return more, err
+	task, err := s.jobs.Enqueue(tx, chime.Task{Kind: taskDeleteChannel, App: v.Actor.App, Ref: chime.Ref(taskRef + v.Channel.UID)})
+	return &task, err
 }
 
-// removeRest does what remove left undone. It may be called again after a crash.
-func (s *Service) removeRest(ctx context.Context, app, uid string) error {
+// removeRest is the work of a task: it does what remove left undone.
+func (s *Service) removeRest(ctx context.Context, task chime.Task) error {
+	app, uid := task.App, strings.TrimPrefix(string(task.Ref), taskRef)
 	for _, strike := range strikes {
 		for from := store.K(app, uid); from != nil; {
 			var next store.Key
@@ -87,25 +87,7 @@ func (s *Service) removeRest(ctx context.Context, app, uid string) error {
 			from = next
 		}
 	}
-	return s.store.Update(ctx, app, func(tx store.Tx) error { return store.Tasks.Delete(tx, taskKey(app, uid)) })
-}
-
-// Resume finishes the deletions of channels that a crash or a failure of the store left undone.
-func (s *Service) Resume(ctx context.Context) error {
-	var tasks []chime.Task
-	err := s.store.View(ctx, "", func(r store.Reader) error {
-		tasks = nil
-		return store.Tasks.Each(r, store.Range{}, func(_ store.Key, task chime.Task) (bool, error) {
-			if task.Kind == taskDeleteChannel {
-				tasks = append(tasks, task)
-			}
-			return true, nil
-		})
-	})
-	for i := 0; i < len(tasks) && err == nil; i++ {
-		err = s.removeRest(ctx, tasks[i].App, strings.TrimPrefix(string(tasks[i].Ref), taskRef))
-	}
-	return err
+	return nil
 }
 
 // strikes delete up to strikeBatch records of a channel from a key on, with their places on the

@@ -9,6 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -32,6 +33,7 @@ type Options struct {
 	Random io.Reader
 	Limits Limits
 	Tokens idempotency.Tokens // remembers client request tokens
+	Jobs   *jobs.Queue        // does what deletions leave for later
 }
 
 // Service answers the operations on channels and memberships.
@@ -42,14 +44,17 @@ type Service struct {
 	random io.Reader
 	limits Limits
 	tokens idempotency.Tokens
+	jobs   *jobs.Queue
 }
 
-// New makes a Service.
+// New makes a Service, and registers the work of its tasks with Options.Jobs.
 func New(o Options) *Service {
-	return &Service{
+	s := &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, limits: o.Limits,
-		tokens: o.Tokens,
+		tokens: o.Tokens, jobs: o.Jobs,
 	}
+	o.Jobs.Register(taskDeleteChannel, s.removeRest)
+	return s
 }
 
 func (s *Service) now() chime.Millis { return chime.At(s.clock()) }

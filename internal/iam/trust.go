@@ -102,10 +102,10 @@ func (s *Service) shownTrust(r store.Reader, role chime.Role) (string, error) {
 	return policy.RenamePrincipals(role.Trust, gone), nil
 }
 
-// Resume binds the trust policies of roles that were stored without ids to the users and roles that
+// BindTrusts binds the trust policies of roles that were stored without ids to the users and roles that
 // have the names now: those could assume the roles before, and no later holder of a name can. Until
 // then such a role trusts no caller by name.
-func (s *Service) Resume(ctx context.Context) error {
+func (s *Service) BindTrusts(ctx context.Context) error {
 	var unbound []chime.Role
 
 	// Found again in the transaction, since roles may change in between.

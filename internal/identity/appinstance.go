@@ -105,12 +105,12 @@ func (s *Service) ListAppInstances(ctx context.Context, req *wire.ListAppInstanc
 	resp := new(wire.ListAppInstancesResponse)
 	p := store.NewPage("ListAppInstances", req.MaxResults, req.NextToken)
 	err := s.store.View(ctx, "", func(r store.Reader) (err error) {
-		resp.AppInstances, resp.NextToken, err = list(r, store.AppInstancesInOrder, store.Range{}, p,
-			func(id string) (wire.AppInstanceSummary, error) {
-				app, err := appInstance(r, id)
+		resp.AppInstances, resp.NextToken, err = store.List(r, store.AppInstancesInOrder, store.Range{}, p,
+			func(id string) (wire.AppInstanceSummary, bool, error) {
+				app, found, err := store.AppInstances.Get(r, store.K(id)) // not found: its removal is not done
 				return wire.AppInstanceSummary{
 					AppInstanceARN: s.site.AppInstanceARN(id), Name: app.Name, Metadata: app.Metadata,
-				}, err
+				}, found, err
 			})
 		return err
 	})
@@ -128,14 +128,14 @@ func (s *Service) DeleteAppInstance(ctx context.Context, req *wire.DeleteAppInst
 	}
 	now := s.now()
 	var task chime.Task
-	err = s.store.Update(ctx, "", func(tx store.Tx) (err error) {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 		task, err = s.deleteAppInstance(tx, res.App, now)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.finish(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
+	return nil, s.jobs.Do(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
 }
 
 // deleteAppInstance removes the record, so that every ARN under it is refused, and leaves the
@@ -151,17 +151,10 @@ func (s *Service) deleteAppInstance(tx store.Tx, id string, now chime.Millis) (c
 	if err := store.AppInstances.Delete(tx, store.K(id)); err != nil {
 		return chime.Task{}, err
 	}
-	if err := store.AppInstancesInOrder.Delete(tx, store.Key(nil).Num(app.Order)); err != nil {
+	if _, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: id}}); err != nil {
 		return chime.Task{}, err
 	}
-	if err := (counter{what: countApps}).remove(tx); err != nil {
-		return chime.Task{}, err
-	}
-	position, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: id}})
-	if err != nil {
-		return chime.Task{}, err
-	}
-	return begin(tx, chime.Task{Kind: taskDeleteAppInstance, App: id, Order: position})
+	return s.jobs.Enqueue(tx, chime.Task{Kind: taskDeleteAppInstance, App: id, Order: app.Order})
 }
 
 // appInstance reads a record that has to be there for the request to make sense.

@@ -166,7 +166,7 @@ func (s *Service) DeleteAppInstanceBot(ctx context.Context, req *wire.DeleteAppI
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.finish(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
+	return nil, s.jobs.Do(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
 }
 
 func (s *Service) deleteBot(tx store.Tx, res chime.Resource, now chime.Millis) (chime.Task, error) {

@@ -211,7 +211,7 @@ func TestDeletionOfABotIsTakenUpAgain(t *testing.T) {
 		}
 		w.cascade.err, w.cascade.removals = nil, nil
 		w.restart()
-		ok(w.t, w.Resume(context.Background()))
+		ok(w.t, w.resume())
 		if len(w.cascade.removals) != 1 {
 			w.t.Errorf("removals %+v", w.cascade.removals)
 		}

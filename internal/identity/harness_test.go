@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
@@ -36,6 +38,7 @@ var engines = map[string]engine{
 // world is a service with its surroundings. Its methods fail the test when the call fails.
 type world struct {
 	*identity.Service
+	jobs    *jobs.Queue
 	t       *testing.T
 	engine  engine
 	dir     string
@@ -81,15 +84,19 @@ func (w *world) restart() {
 
 // start makes the service, with the limits of the world.
 func (w *world) start() {
+	now := func() time.Time {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.now
+	}
+	w.jobs = jobs.New(jobs.Options{Store: w.store, Node: "test", Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Now: now})
 	w.Service = identity.New(identity.Options{
-		Store: w.store, Site: site, Limits: w.limits, Users: w.cascade, Random: rand.Reader,
-		Now: func() time.Time {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.now
-		},
+		Store: w.store, Site: site, Limits: w.limits, Users: w.cascade, Jobs: w.jobs, Random: rand.Reader, Now: now,
 	})
 }
+
+// resume does once what is left of deletions.
+func (w *world) resume() error { return w.jobs.TryAll(context.Background()) }
 
 func (w *world) pass(d time.Duration) {
 	w.mu.Lock()

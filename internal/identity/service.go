@@ -6,7 +6,7 @@
 //   - Each change is one transaction with its event in the log; lists are in the order of those
 //     events and page exactly.
 //   - A deletion takes effect with its first commit: the ARN is refused from then on and an
-//     unfinished removal of what belonged to it is taken up again by a repeated call or Resume.
+//     removal of what belonged to it is a task (follow/jobs), which a repeated call does at once.
 //   - Tokens of devices are secrets: they are in the record of the endpoint and in the answer that
 //     describes it, and in no event, key or message.
 //   - The id of a deleted user is free at once, and the next holder inherits nothing: what names the
@@ -25,6 +25,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -36,6 +37,8 @@ type Options struct {
 	Limits Limits
 	// Users removes what other services keep about a deleted user or bot.
 	Users UserCascade
+	// Jobs does what deletions leave for later.
+	Jobs *jobs.Queue
 	// Tokens remembers client request tokens.
 	Tokens idempotency.Tokens
 	// Now is the clock; nil means time.Now.
@@ -67,6 +70,7 @@ type Service struct {
 	site   chime.Site
 	limits Limits
 	users  UserCascade
+	jobs   *jobs.Queue
 	tokens idempotency.Tokens
 	clock  func() time.Time
 	random io.Reader
@@ -74,7 +78,7 @@ type Service struct {
 
 var _ wire.Handler = (*Service)(nil)
 
-// New makes a Service. Call Resume once before serving.
+// New makes a Service, and registers the work of its tasks with Options.Jobs.
 func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -82,10 +86,13 @@ func New(o Options) *Service {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	return &Service{
-		store: o.Store, site: o.Site, limits: o.Limits, users: o.Users,
+	s := &Service{
+		store: o.Store, site: o.Site, limits: o.Limits, users: o.Users, jobs: o.Jobs,
 		tokens: o.Tokens, clock: o.Now, random: o.Random,
 	}
+	o.Jobs.Register(taskDeleteAppInstance, s.removeAppInstance)
+	o.Jobs.Register(taskDeleteUser, s.removeUser)
+	return s
 }
 
 func (s *Service) now() chime.Millis { return chime.At(s.clock()) }

@@ -8,6 +8,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	wire "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -49,8 +50,8 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 		if before == nil {
 			break
 		}
-		// Whoever takes the id must not inherit what its last holder still has.
-		if err := s.finish(ctx, *before); err != nil {
+		// The next user of the id must not inherit what the last one still has.
+		if err := s.jobs.Do(ctx, *before); err != nil {
 			return nil, err
 		}
 	}
@@ -64,7 +65,7 @@ func userDeletion(r store.Reader, app string, ref chime.Ref) (*chime.Task, error
 	if err := requireApp(r, "AppInstanceArn", app); err != nil {
 		return nil, err
 	}
-	task, found, err := store.Tasks.Get(r, taskKey(app, ref))
+	task, found, err := jobs.Find(r, app, ref)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -240,7 +241,7 @@ func (s *Service) DeleteAppInstanceUser(ctx context.Context, req *wire.DeleteApp
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.finish(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
+	return nil, s.jobs.Do(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
 }
 
 func (s *Service) deleteUser(tx store.Tx, res chime.Resource, now chime.Millis) (chime.Task, error) {
@@ -278,7 +279,7 @@ func (s *Service) leave(tx store.Tx, res chime.Resource, name string, since uint
 	if err != nil {
 		return chime.Task{}, err
 	}
-	return begin(tx, chime.Task{Kind: taskDeleteUser, App: app, Ref: ref, Order: position})
+	return s.jobs.Enqueue(tx, chime.Task{Kind: taskDeleteUser, App: app, Ref: ref, Order: position})
 }
 
 func removeUserRecords(tx store.Tx, app string, user chime.User) error {

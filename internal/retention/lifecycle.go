@@ -1,6 +1,5 @@
 // Package retention removes what has had its time: answers remembered for client request tokens,
-// events of the log and keys; it finishes deletions that were refused, and has the engine erase what
-// is left on disk of removed messages. It promises:
+// events of the log and keys; it has the engine erase what is left on disk of removed messages. It promises:
 //
 //   - Nothing younger than its window or retention is removed, and the latest event never is. Ages
 //     are in store time (store.Clock), which setting the machine's clock does not move.
@@ -35,11 +34,8 @@ type Options struct {
 	EraseWithin time.Duration
 	// RotateKeys replaces and forgets keys when their time has come; nil when there are none.
 	RotateKeys func(context.Context) error
-	// Resume goes on with deletions that could not be finished, until it succeeds; nil when there
-	// are none.
-	Resume   func(context.Context) error
-	Interval time.Duration // zero means DefaultInterval
-	Log      *slog.Logger
+	Interval   time.Duration // zero means DefaultInterval
+	Log        *slog.Logger
 }
 
 // Cleaner makes the passes.
@@ -76,14 +72,7 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 	if c.o.RotateKeys != nil {
 		err = errors.Join(err, c.o.RotateKeys(ctx))
 	}
-	if c.o.Resume == nil {
-		return err
-	}
-	refused := c.o.Resume(ctx)
-	if refused == nil {
-		c.o.Resume = nil
-	}
-	return errors.Join(err, refused)
+	return err
 }
 
 // forget removes tokens and events, and saves store time.

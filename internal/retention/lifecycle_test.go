@@ -246,26 +246,3 @@ func TestKeysAreRotatedInEveryPass(t *testing.T) {
 		}
 	})
 }
-
-// Deletions that the store refused are gone on with in every pass until they are done.
-func TestRefusedDeletionsAreResumed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := memstore.New()
-		defer s.Close()
-		var passes int
-		stop := run(t, retention.Options{
-			Store: s, Clock: open(t, s), Log: slog.New(slog.DiscardHandler),
-			Resume: func(context.Context) error {
-				if passes++; passes < 3 {
-					return errors.New("the disk is full")
-				}
-				return nil
-			},
-		})
-		time.Sleep(time.Hour)
-		stop()
-		if passes != 3 {
-			t.Errorf("resumed %d times, of which the third succeeded", passes)
-		}
-	})
-}

@@ -111,7 +111,7 @@ func TestAddingAHiddenMemberTellsNothing(t *testing.T) {
 			w.AddChannel("owner", "c", func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users("ann") })
 			w.AddMember("owner", "c", "spy", messaging.ChannelMembershipTypeHidden)
 			w.AddChannel("other", "elsewhere")
-			w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: limits})
+			w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Limits: limits, Jobs: w.Jobs})
 			add := func(who string) string {
 				resp, err := w.Channels.CreateChannelMembership(t.Context(), &messaging.CreateChannelMembershipRequest{
 					ChannelARN: w.Channel("c"), MemberARN: w.User(who), Type: "DEFAULT", ChimeBearer: w.User("ann")})

@@ -213,8 +213,8 @@ func TestNothingIsLeftOfADeletedAppInstance(t *testing.T) {
 	}
 }
 
-// A channel with many members goes in several commits. One that fails leaves the rest to a later
-// Resume, and what is done meanwhile to those who were members keeps their numbers right.
+// A channel with many members goes in several commits. One that fails leaves the rest to a task,
+// and what is done meanwhile to those who were members keeps their numbers right.
 func TestALargeChannelGoesInSteps(t *testing.T) {
 	var failing bool
 	updates := 0
@@ -283,7 +283,7 @@ func TestALargeChannelGoesInSteps(t *testing.T) {
 	w.AddUser(gone)
 	w.AddMember(guests[1500], "other", gone, messaging.ChannelMembershipTypeDefault)
 	for range 2 {
-		if err := w.Channels.Resume(t.Context()); err != nil {
+		if err := w.Jobs.TryAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

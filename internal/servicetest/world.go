@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/flow"
+	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -34,7 +36,8 @@ type World struct {
 	Site     chime.Site
 	Now      time.Time
 	Random   io.Reader // of all services
-	App      string    // ARN
+	Jobs     *jobs.Queue
+	App      string // ARN
 	Identity *identity.Service
 	Channels *channel.Service
 	Messages *message.Service
@@ -80,13 +83,14 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	}
 	random := rand.New(rand.NewSource(1))
 	w.Random = random
-	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
+	w.Jobs = jobs.New(jobs.Options{Store: st, Node: "test", Log: slog.New(slog.DiscardHandler), Random: random, Now: w.Clock})
+	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Jobs: w.Jobs})
 	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
 	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
 	w.Exports = stream.New(st, w.Site, w.Clock)
 	w.API = messagingAPI{channels: w.Channels, messages: w.Messages, flows: w.Flows, exports: w.Exports}
 	w.Identity = identity.New(identity.Options{
-		Store: st, Site: w.Site, Now: w.Clock, Random: random, Users: w.Channels,
+		Store: st, Site: w.Site, Now: w.Clock, Random: random, Users: w.Channels, Jobs: w.Jobs,
 	})
 	created, err := w.Identity.CreateAppInstance(context.Background(), &identityapi.CreateAppInstanceRequest{Name: "test", ClientRequestToken: w.Token()})
 	if err != nil {

@@ -60,8 +60,8 @@ var (
 	FlowChannels = Table[chime.Place]{ID: 36, Name: "channels with a flow"}  // app, flow id, order, uid
 	Streams      = Table[[]chime.Stream]{ID: 37, Name: "streaming settings"} // app
 
-	Followings  = Table[chime.Following]{ID: 40, Name: "positions of followers"} // app, follower
-	DeadLetters = Table[chime.DeadLetter]{ID: 41, Name: "dead letters"}          // app, follower, position
+	Followings  = Table[chime.Following]{ID: 39, Name: "positions of followers"} // app, follower
+	DeadLetters = Table[chime.DeadLetter]{ID: 40, Name: "dead letters"}          // app, follower, position
 
 	Removals = Table[uint64]{ID: 46, Name: "removals to erase"} // app[, uid] -> position of the log at the latest of them
 	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"}  // ms of store time -> position of the latest event then

@@ -113,11 +113,11 @@ func TestRolesThatWereStoredWithoutIDs(t *testing.T) {
 		return store.Roles.Put(tx, store.K("next"), role)
 	}))
 	f.refused("before it is bound", f.assumeNext(poor), "AccessDenied")
-	f.must(nil, f.Account.Resume(t.Context()))
+	f.must(nil, f.Account.BindTrusts(t.Context()))
 	f.must(nil, f.assumeNext(poor))
 	later := f.user("later")
 	f.refused("a user made later", f.assumeNext(later), "AccessDenied")
-	f.must(nil, f.Account.Resume(t.Context()))
+	f.must(nil, f.Account.BindTrusts(t.Context()))
 	f.refused("a user made later, after a restart", f.assumeNext(later), "AccessDenied")
 }
 
@@ -137,7 +137,7 @@ func TestNotPrincipalTrustsNoCaller(t *testing.T) {
 		f.must(nil, f.Store.Update(t.Context(), "", func(tx store.Tx) error {
 			return store.Roles.Put(tx, store.K("next"), chime.Role{Name: "next", ID: "AROAN", Path: "/", MaxSession: 3600, Trust: text})
 		}))
-		f.must(nil, f.Account.Resume(t.Context()))
+		f.must(nil, f.Account.BindTrusts(t.Context()))
 		f.refused(name+", stored", f.assumeNext(eve), "AccessDenied")
 		f.refused(name+", stored, the root", f.assumeNext(root), "AccessDenied")
 	}
