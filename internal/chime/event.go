@@ -80,3 +80,13 @@ func (e *Event) Withdraws(other *Event) bool {
 func (e *Event) EndsMembership(user Ref) bool {
 	return e.Kind().EndsMemberships || slices.Contains(e.Leave, user)
 }
+
+// Reaches reports whether the event goes to the sessions of a user who is a member of its topic, or is
+// not. Whom an event is for is decided before it has its place in the order of events: a user who was
+// removed in between is sent nothing after its own removal.
+func (e *Event) Reaches(user Ref, isMember bool) bool {
+	if e.MessageType == "" { // no socket carries it
+		return false
+	}
+	return isMember && (e.Only == nil || slices.Contains(e.Only, user)) || slices.Contains(e.Also, user)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/realtime/replay"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -22,7 +23,7 @@ func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error
 		older.transport.Probe()
 	}
 	if entry.first {
-		s.roster.load(context.WithoutCancel(ctx), s.user) // others may wait for it too
+		s.user.roster.load(context.WithoutCancel(ctx), s.user) // others may wait for it too
 	}
 	if err := s.settle(ctx, entry); err != nil {
 		s.Detach()
@@ -68,7 +69,7 @@ func (r *roster) enter(g Grant, s *Session) (found entry, entered bool, err erro
 	u := r.users[g.User]
 	if u == nil {
 		found.first = true
-		u = &onlineUser{ref: g.User, loading: &loading{done: make(chan struct{})}}
+		u = &onlineUser{roster: r, ref: g.User, loading: &loading{done: make(chan struct{})}}
 		r.users[g.User] = u
 		r.loading[u] = struct{}{}
 	}
@@ -82,7 +83,8 @@ func (r *roster) enter(g Grant, s *Session) (found entry, entered bool, err erro
 	for _, older := range found.older {
 		older.rival = s
 	}
-	s.roster, s.user = r, u
+	s.user = u
+	s.queue.Init((*owner)(s), r.queues)
 	u.sessions = append(u.sessions, s)
 	r.list(s)
 
@@ -186,18 +188,8 @@ func (r *roster) read(ctx context.Context, user chime.Ref) (found record, err er
 				return err
 			}
 		}
-		found.channels, err = readChannels(tx, r.app, user)
+		found.channels, err = replay.Memberships(tx, r.app, user)
 		return err
 	})
 	return found, err
-}
-
-// readChannels lists the channels and sub-channels that a user is a member of.
-func readChannels(r store.Reader, app string, user chime.Ref) (channels []chime.Topic, err error) {
-	err = store.MembershipsOf.Each(r, store.Prefix(store.K(app, string(user))),
-		func(_ store.Key, at chime.Place) (bool, error) {
-			channels = append(channels, chime.Topic{App: app, Channel: at.UID, Sub: at.Sub})
-			return true, nil
-		})
-	return channels, err
 }

@@ -17,7 +17,7 @@ func (r *roster) deliver(events []*chime.Event) {
 
 func (r *roster) handOut(e *chime.Event) {
 	if e.Removes() { // before any session can take the event
-		r.removals.Store(r.removals.Load().with(e))
+		r.queues.Remove(e)
 	}
 
 	// Who gets it is decided under the lock: of the members as they are after those who join have
@@ -130,7 +130,7 @@ func (r *roster) catchUp(u *onlineUser, e *chime.Event) (slow []*Session) {
 	if slices.Contains(e.Join, u.ref) {
 		r.join(u, e.Topic)
 	}
-	if concerns(e, u.ref, r.isIn(u, e.Topic)) {
+	if e.Reaches(u.ref, r.isIn(u, e.Topic)) {
 		frames := frames{env: r.env, event: e}
 		sessions := u.sessions
 		if extra := e.Kind().Extra; extra != 0 {
@@ -146,12 +146,4 @@ func (r *roster) catchUp(u *onlineUser, e *chime.Event) (slow []*Session) {
 		r.part(u, e.Topic)
 	}
 	return slow
-}
-
-// concerns reports whether a user gets an event of a channel that it is in or not. Whom an event is
-// for was decided before it was put in order: who was removed in between gets nothing after its own
-// removal.
-func concerns(e *chime.Event, user chime.Ref, inside bool) bool {
-	gets := inside && (e.Only == nil || slices.Contains(e.Only, user))
-	return e.MessageType != "" && (gets || slices.Contains(e.Also, user))
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 )
 
 // form is how the frames of a session are made.
@@ -17,20 +18,14 @@ const (
 	formCount = 1 << iota
 )
 
-// frame is what goes out as one unit. The receivers of an event share it.
-type frame struct {
-	bytes []byte
-	event *chime.Event // when it carries what may be removed, else nil
-}
-
 // frames are those of one event. Each form is made once, when the first receiver needs it.
 type frames struct {
 	env   *environment
 	event *chime.Event
-	made  [formCount]*frame
+	made  [formCount]*outbox.Frame
 }
 
-func (f *frames) as(how form) *frame {
+func (f *frames) as(how form) *outbox.Frame {
 	if f.made[how] == nil {
 		f.made[how] = f.env.frame(f.event, how)
 	}
@@ -38,7 +33,7 @@ func (f *frames) as(how form) *frame {
 }
 
 // frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.
-func (env *environment) frame(e *chime.Event, how form) *frame {
+func (env *environment) frame(e *chime.Event, how form) *outbox.Frame {
 	text := make([]byte, 0, 200+len(e.Payload)+len(e.Payload)/8)
 	text = append(text, `{"Headers":{"x-amz-chime-event-type":"`...)
 	text = append(text, e.Type...)
@@ -57,14 +52,14 @@ func (env *environment) frame(e *chime.Event, how form) *frame {
 		text = append(text, `,"Payload":`...)
 		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
 	}
-	f := &frame{bytes: env.Frame(append(text, '}'), how&compressed != 0)}
+	f := &outbox.Frame{Bytes: env.Frame(append(text, '}'), how&compressed != 0)}
 	if e.TellsContent() {
-		f.event = e
+		f.Event = e
 	}
 	return f
 }
 
 // system makes a frame that is for one session alone.
-func (s *Session) system(kind string, payload []byte) *frame {
-	return s.roster.env.frame(&chime.Event{Type: kind, MessageType: chime.MessageTypeSystem, Payload: payload}, s.form)
+func (s *Session) system(kind string, payload []byte) *outbox.Frame {
+	return s.env().frame(&chime.Event{Type: kind, MessageType: chime.MessageTypeSystem, Payload: payload}, s.form)
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -52,7 +53,7 @@ type Hub struct {
 // environment is what the rosters and sessions of a hub have in common. It knows none of them.
 type environment struct {
 	Options
-	pullers  pullers
+	readers  outbox.Readers
 	watchers watchers
 	closed   closures
 

@@ -213,30 +213,6 @@ func TestResumeGivesWhatWasMissed(t *testing.T) {
 	ann.leave()
 }
 
-// TestLiveEventsWaitForTheReplay delivers an event at the very end of a replay, when the queue is
-// let go and the last piece has not been taken yet.
-func TestLiveEventsWaitForTheReplay(t *testing.T) {
-	w := newWorld(t, signed)
-	w.commit(join("c", "ann"))
-	w.deliver()
-	ann := w.away("ann")
-	w.commit(message("c", "missed"))
-	w.deliver()
-	w.hub.env.pullers.running = maxPullers // the test reads for the session
-	ann.attach(w.hub)
-	ann.take(1)
-	if _, err := ann.session.replayMore(ann.session.pull); err != nil {
-		t.Fatal(err)
-	}
-	w.commit(message("c", "live"))
-	w.deliver()
-	ann.take(10)
-	if want := []string{"MSG missed", "MSG live"}; !slices.Equal(ann.events, want) {
-		t.Errorf("received %q, want %q", ann.events, want)
-	}
-	ann.leave()
-}
-
 func TestResumeIsRefusedAloud(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann", "bob"))

@@ -129,11 +129,11 @@ func (r *roster) batch(end int, to []*Session) (begin, n int) {
 
 // confirm asks whether the session may stay.
 func (s *Session) confirm(ctx context.Context) error {
-	if s.standing == nil || s.ended() {
+	if s.standing == nil || s.queue.IsClosed() {
 		return nil
 	}
-	env := s.roster.env
-	steady, err := env.Authority.Confirm(ctx, s.standing, s.roster.app, s.user.ref)
+	env := s.env()
+	steady, err := env.Authority.Confirm(ctx, s.standing, s.user.roster.app, s.user.ref)
 	if err == nil && !steady {
 		env.unsteady.Store(true)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 )
 
 // roster is who of one app instance is online and in which channels. Rosters have nothing in common
@@ -20,9 +21,8 @@ type roster struct {
 
 	// settled is the position up to which every event is in all queues.
 	settled atomic.Uint64
-	// removals are what sessions compare their frames with. The deliverer alone changes them.
-	removals atomic.Pointer[removals]
-	retired  atomic.Bool // it takes no session any more; mu guards the change
+	queues  *outbox.Group // of the sessions
+	retired atomic.Bool   // it takes no session any more; mu guards the change
 
 	mu        sync.Mutex
 	position  uint64 // of the last event whose receivers were found
@@ -42,15 +42,15 @@ func newRoster(app string, env *environment, after uint64, emptied func(*roster)
 	r := &roster{
 		app: app, env: env, emptied: emptied,
 		users: make(map[chime.Ref]*onlineUser), channels: make(map[chime.Topic]*channelRoster),
-		loading: make(map[*onlineUser]struct{}),
+		loading: make(map[*onlineUser]struct{}), queues: outbox.NewGroup(env.MaxQueueBytes, &env.readers),
 	}
 	r.settled.Store(after)
-	r.removals.Store(new(removals))
 	return r
 }
 
 // onlineUser is a user with sessions.
 type onlineUser struct {
+	roster   *roster
 	ref      chime.Ref
 	sessions []*Session
 	// seats are the channels and sub-channels that the user is in. Who is in any sub-channel of a

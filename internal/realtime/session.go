@@ -1,34 +1,27 @@
 package realtime
 
 import (
-	"sync"
+	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 )
 
-// Session is one attached socket. The hub fills its queue, the transport empties it.
+// Session is one attached socket. The roster fills its queue, the transport empties it.
 type Session struct {
-	roster    *roster
-	user      *onlineUser
+	user      *onlineUser // set when the session enters the roster
 	transport Transport
 	id        string
 	rival     *Session // the newer one of the same id that it is probed for; the roster's mu guards it
 	index     int32    // in roster.sessions; the roster's mu guards it
-	standing  any      // what the hub's authority knows its credentials by; nil: nothing can end them
-	client    Client   // nil when its texts have no meaning
 	form      form
 	extras    Extras
-	wants     bool // extras, so it is told which it has
-
-	mu     sync.Mutex
-	told   bool // Ready was called and there was something to take since
-	closed bool
-	bytes  int // of all frames in the queue
-	queue  []*frame
-	after  uint64 // events of the log up to here are none of its queue's
-	looked uint64 // up to here removals were looked at: see withdraw
-	token  uint64 // position of the latest resume token
-	pull   *pull  // what is read for it besides the queue; nil when nothing is left
+	wants     bool          // extras, so it is told which it has
+	standing  any           // what the hub's authority knows its credentials by; nil: nothing can end them
+	client    Client        // nil when its texts have no meaning
+	token     atomic.Uint64 // position of the latest resume token
+	reading   *reading      // what is to be read for it once it begins; nil from then on
+	queue     outbox.Queue
 }
 
 // newSession makes a session that is on no roster yet.
@@ -42,134 +35,46 @@ func (env *environment) newSession(g Grant, t Transport) *Session {
 	}
 	if g.Resume && env.Signer != nil {
 		s.form |= withPosition
-		s.pull = env.resume(userKey{g.App, g.User}, g.ResumeFrom)
 	}
-	if g.Prefetch && env.Prefetch != nil {
-		if s.pull == nil {
-			s.pull = new(pull)
-		}
-		s.pull.prefetch = &prefetch{sort: g.PrefetchSort}
-	}
+	s.reading = env.newReading(s, g)
 	return s
 }
 
 // begin lets the session have what comes after a position of the log. The caller holds the
 // roster's mu.
 func (s *Session) begin(position uint64) {
-	s.mu.Lock()
-	s.after = position
-	var first *frame
 	if s.form&withPosition != 0 {
-		first = s.beginResuming(position)
-	} else {
-		first = s.system(chime.EventSessionEstablished, nil)
+		s.beginResuming(position)
+		return
 	}
-	if s.pull != nil {
-		s.pull.head = append([]*frame{first}, s.pull.head...)
-	} else {
-		s.queue, s.bytes = append(s.queue, first), len(first.bytes)
+	s.open(position, []*outbox.Frame{s.system(chime.EventSessionEstablished, nil)}, false)
+}
+
+// open opens the queue with the first frames. What is to be read follows them.
+func (s *Session) open(after uint64, first []*outbox.Frame, held bool) {
+	var source outbox.Source
+	if s.reading != nil && !s.reading.isOver() {
+		source = s.reading
 	}
-	s.tell()
+	s.reading = nil
+	s.queue.Open(after, first, source, held)
 }
 
 // push puts the frame of an event at the end of the queue. It reports false when the session has
 // to be closed because its reader is too slow.
-func (s *Session) push(f *frame, e *chime.Event) bool {
-	s.mu.Lock()
-	if s.closed || !e.Ephemeral && e.Position <= s.after {
-		s.mu.Unlock()
-		return true
+func (s *Session) push(f *outbox.Frame, e *chime.Event) bool {
+	position := e.Position
+	if e.Ephemeral {
+		position = 0
 	}
-	return s.add(f)
-}
-
-// add is the end of push and gives mu back.
-func (s *Session) add(f *frame) bool {
-	holds := s.pull != nil && s.pull.holds
-	if s.bytes+len(f.bytes) > s.roster.env.MaxQueueBytes && s.bytes > 0 {
-		if holds { // it waits for no reader, but for the log, which has the frames too
-			s.pull.lagging = true
-			s.queue, s.bytes = nil, 0
-		}
-		s.mu.Unlock()
-		return holds
-	}
-	if holds && s.pull.lagging {
-		s.mu.Unlock()
-		return true
-	}
-	s.queue = append(s.queue, f)
-	s.bytes += len(f.bytes)
-	if holds {
-		s.mu.Unlock()
-		return true
-	}
-	s.tell()
-	return true
-}
-
-// tell calls Ready unless it was, and gives mu back.
-func (s *Session) tell() {
-	tell := !s.told
-	s.told = true
-	s.mu.Unlock()
-	if tell {
-		s.transport.Ready()
-	}
+	return s.queue.Push(f, position)
 }
 
 // Take appends waiting frames to frames, in order, up to about maxBytes but at least one. When
 // there are none, Ready will be called before there are.
-func (s *Session) Take(frames [][]byte, maxBytes int) [][]byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.roster.removals.Load(); r.last > s.looked && s.withdraw(r) {
-		s.told = false
-		return frames
-	}
-	before, size := len(frames), 0
-	if p := s.pull; p != nil {
-		n := fitting(p.head, maxBytes, &size)
-		frames = appendBytes(frames, p.head[:n])
-		if p.head = p.head[n:]; len(p.head) == 0 {
-			p.head = nil
-			s.pullMore()
-		}
-		if p.holds || len(p.head) > 0 {
-			s.told = len(frames) > before
-			return frames
-		}
-	}
-	begun := size
-	n := fitting(s.queue, maxBytes, &size)
-	frames = appendBytes(frames, s.queue[:n])
-	s.bytes -= size - begun
-	clear(s.queue[:n])
-	if s.queue = s.queue[n:]; len(s.queue) == 0 {
-		s.queue = nil // an idle session keeps no memory
-	}
-	s.told = len(frames) > before
-	return frames
-}
+func (s *Session) Take(frames [][]byte, maxBytes int) [][]byte { return s.queue.Take(frames, maxBytes) }
 
-func appendBytes(to [][]byte, frames []*frame) [][]byte {
-	for _, f := range frames {
-		to = append(to, f.bytes)
-	}
-	return to
-}
-
-// fitting counts the frames that fit into maxBytes besides size bytes, but at least one when
-// size is zero, and adds theirs to size.
-func fitting(frames []*frame, maxBytes int, size *int) (n int) {
-	for n < len(frames) && (*size == 0 || *size+len(frames[n].bytes) <= maxBytes) {
-		*size += len(frames[n].bytes)
-		n++
-	}
-	return n
-}
-
-// Beat is called now and then, at most every few seconds, while the socket is open.
+// Beat is called periodically, at most every few seconds, while the socket is open.
 func (s *Session) Beat() {
 	if s.form&withPosition != 0 {
 		s.renewToken()
@@ -185,8 +90,8 @@ func (s *Session) Received(text []byte) {
 
 // Detach takes the session off the roster. It may be called more than once.
 func (s *Session) Detach() {
-	s.stop()
-	s.roster.leave(s)
+	s.queue.Close()
+	s.user.roster.leave(s)
 }
 
 // endSlow closes a session that would miss an event.
@@ -197,32 +102,23 @@ func (s *Session) end(code int, reason string) { s.endAs(reason, code, reason) }
 
 // endAs does so for a reason that is counted under a shorter name.
 func (s *Session) endAs(name string, code int, reason string) {
-	if s.stop() {
-		s.roster.env.closed.add(name)
+	if s.queue.Close() {
+		s.env().closed.add(name)
 		s.transport.Close(code, reason)
 	}
 }
 
-// ended reports whether the session was closed.
-func (s *Session) ended() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
+func (s *Session) env() *environment { return s.user.roster.env }
+
+// owner is a session as its queue sees it.
+type owner Session
+
+var _ outbox.Session = (*owner)(nil)
+
+func (o *owner) Ready() { o.transport.Ready() }
+
+func (o *owner) Remake(stale []*outbox.Frame) (map[*outbox.Frame]*outbox.Frame, error) {
+	return (*Session)(o).remake(stale)
 }
 
-// stop ends the queue; the first call reports true.
-func (s *Session) stop() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	first := !s.closed
-	s.closed, s.queue, s.bytes, s.pull = true, nil, 0, nil
-	return first
-}
-
-// userKey names a user across app instances.
-type userKey struct {
-	app  string
-	user chime.Ref
-}
-
-func (s *Session) userKey() userKey { return userKey{s.roster.app, s.user.ref} }
+func (o *owner) Fail(err error) { (*Session)(o).fail(err) }

@@ -22,7 +22,7 @@ func (u *onlineUser) contest(s *Session) (older []*Session) {
 // one that it was probed for. While that is not known a user may have more sessions than the limit, at
 // most twice as many; a newer one that there is no room for ends then.
 func (s *Session) Probed(alive bool) {
-	if gone, why := s.roster.decide(s, alive); gone != nil {
+	if gone, why := s.user.roster.decide(s, alive); gone != nil {
 		gone.end(why.Code, why.Reason)
 	}
 }
@@ -33,7 +33,7 @@ func (r *roster) decide(s *Session, alive bool) (gone *Session, why *CloseError)
 	defer r.unlock()
 	rival := s.rival
 	s.rival = nil
-	if rival == nil || rival.ended() || s.ended() {
+	if rival == nil || rival.queue.IsClosed() || s.queue.IsClosed() {
 		return nil, nil
 	}
 	gone, why = s, &CloseError{CloseTryLater, "silent while a newer connection of the same sessionId came"}

@@ -13,6 +13,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
+// manyRemovals are more than a queue compares its frames with.
+const manyRemovals = 600
+
 // body shows a message of the store, or that there is none.
 func body(r store.Reader, e *chime.Event) ([]byte, error) {
 	m, found, err := store.Messages.Get(r, store.K("A", e.Channel, e.MessageID))
@@ -93,7 +96,7 @@ func TestWhatWaitsIsWithdrawn(t *testing.T) {
 		}, []string{created + "1 secret1", created + "2 secret2", created + "3 gone"}},
 		"very many": {func(w *world) {
 			w.takeAway(chime.EventRedactMessage, "c", "1")
-			for i := range 2 * keptRemovals {
+			for i := range manyRemovals {
 				w.takeAway(chime.EventRedactMessage, "elsewhere", fmt.Sprint(i))
 			}
 		}, []string{created + "1 gone", created + "2 secret2", created + "3 secret3", "REDACT_CHANNEL_MESSAGE 1"}},
@@ -131,7 +134,7 @@ func TestWhatComesLaterStays(t *testing.T) {
 	ann := newResumer(t, "ann")
 	w.listen(ann, Grant{})
 	ann.takeNext()
-	for i := range 2 * keptRemovals {
+	for i := range manyRemovals {
 		w.takeAway(chime.EventRedactMessage, "elsewhere", fmt.Sprint(i))
 	}
 	w.deliver()
