@@ -1,4 +1,4 @@
-.PHONY: test race stress lint generate web e2e bench soak isolation cuts cuts-race ci build
+.PHONY: test race stress lockcheck lint generate web e2e bench soak isolation cuts cuts-race ci build
 
 # The Go SDK, a module of its own.
 CLIENT = github.com/carillon-chat/carillon/client/...
@@ -16,6 +16,9 @@ race:
 
 stress:
 	.ci/stress
+
+lockcheck:
+	go test -tags lockcheck ./internal/lockorder ./internal/realtime/... ./internal/wsconn
 
 lint:
 	@test -z "$$(gofmt -l cmd client internal bench conformance e2e endurance)" || { gofmt -l cmd client internal bench conformance e2e endurance; exit 1; }

@@ -11,7 +11,7 @@ type layer struct {
 }
 
 var layers = []layer{
-	{"pure", []string{"internal/api", "internal/chime", "internal/config", "internal/ops", "internal/sigv4", "internal/policy"},
+	{"pure", []string{"internal/api", "internal/chime", "internal/config", "internal/lockorder", "internal/ops", "internal/sigv4", "internal/policy"},
 		nil,
 		"pure packages are the language of all others, and can be tested and reasoned about alone"},
 	{"contract", []string{"internal/store", "internal/bus"},

@@ -5,10 +5,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -43,7 +43,7 @@ type Hub struct {
 	env     *environment
 	changed chan struct{} // has room for one: the account has changed
 
-	mu       sync.Mutex
+	mu       lockorder.Mutex[lockorder.Hub]
 	rosters  map[string]*roster // by app instance
 	position uint64             // of the last event that was delivered
 
@@ -178,7 +178,7 @@ func (h *Hub) Stats() Stats {
 
 // closures counts the sessions that the hub closed.
 type closures struct {
-	mu      sync.Mutex
+	mu      lockorder.Mutex[lockorder.Closures]
 	reasons map[string]uint64
 }
 

@@ -2,10 +2,10 @@ package realtime
 
 import (
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 )
 
@@ -24,7 +24,7 @@ type roster struct {
 	queues  *outbox.Group // of the sessions
 	retired atomic.Bool   // it takes no session any more; mu guards the change
 
-	mu        sync.Mutex
+	mu        lockorder.Mutex[lockorder.Roster]
 	position  uint64 // of the last event whose receivers were found
 	users     map[chime.Ref]*onlineUser
 	channels  map[chime.Topic]*channelRoster

@@ -1,9 +1,8 @@
 package realtime
 
 import (
-	"sync"
-
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
 // SessionEvent says that a session of a user has begun or that its last one has ended. There are
@@ -21,7 +20,7 @@ type SessionEvent struct {
 // Watcher holds the session events that its owner has not taken yet. Publishing never waits for the
 // owner, and no lock of the hub is held while the owner works.
 type Watcher struct {
-	mu     sync.Mutex
+	mu     lockorder.Mutex[lockorder.Watcher]
 	events []SessionEvent
 }
 

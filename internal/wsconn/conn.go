@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
 
+	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
@@ -63,7 +63,7 @@ type conn struct {
 	heard      atomic.Uint32 // for what the peer sent something in time: signs of life
 	spent      time.Duration // the reader's: the end of what the client used up of its pace
 
-	mu         sync.Mutex
+	mu         lockorder.Mutex[lockorder.Conn]
 	phase      phase
 	ready      bool    // the session has frames
 	reading    bool    // the reader has not ended

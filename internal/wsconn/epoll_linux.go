@@ -4,11 +4,12 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 // poller is EngineEpoll: a few shards, each with an epoll instance. Two goroutines of each shard
 // work for all of its connections.
 type poller struct {
-	mu      sync.Mutex
+	mu      lockorder.Mutex[lockorder.Poller]
 	shards  []*shard
 	next    int
 	stopped bool
@@ -78,7 +79,7 @@ type shard struct {
 	stopped chan struct{}
 	woken   chan struct{} // holds one token: first is not nil any more
 
-	mu          sync.Mutex
+	mu          lockorder.Mutex[lockorder.Shard]
 	watched     map[int32]*polled // by descriptor
 	first, last *polled           // those that want to write, linked by next
 

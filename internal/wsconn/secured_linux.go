@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
 // secured is what TLS has instead of its network connection once the handshake is done. It
@@ -15,7 +17,7 @@ type secured struct {
 	p   *polled
 	tls *tls.Conn
 
-	mu      sync.Mutex
+	mu      lockorder.Mutex[lockorder.Secured]
 	records *[]byte // lent by the pool while there are some
 	taken   int     // bytes of them that the kernel has
 	sending bool    // by our writer, which bounds what it sends

@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
@@ -73,7 +73,7 @@ type Server struct {
 
 	refusals, failures *ops.Sampler // of log lines
 
-	mu     sync.Mutex
+	mu     lockorder.Mutex[lockorder.Server]
 	live   int     // requests and connections that have not ended
 	ending *ending // set by Shutdown
 	empty  chan struct{}

@@ -3,8 +3,9 @@ package wsconn
 import (
 	"math"
 	"math/rand/v2"
-	"sync"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
 const (
@@ -23,7 +24,7 @@ type wheel struct {
 	period time.Duration // of a tick
 	lap    int64         // ticks between pings of a connection
 
-	mu    sync.Mutex
+	mu    lockorder.Mutex[lockorder.Wheel]
 	tick  int64
 	slots [slotCount][]*conn
 	count int

@@ -2,7 +2,8 @@ package outbox
 
 import (
 	"runtime"
-	"sync"
+
+	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
 // Source reads what goes out ahead of the frames that are pushed to a queue. It is called by one
@@ -123,7 +124,7 @@ func (q *Queue) give(a *ahead, piece []*Frame, more bool) {
 // Readers are the goroutines that read for queues: few, so that clients who return together are served
 // one after the other and the store has time for other work. The zero value is ready for use.
 type Readers struct {
-	mu      sync.Mutex
+	mu      lockorder.Mutex[lockorder.Readers]
 	waiting []*Queue
 	running int
 }

@@ -2,10 +2,10 @@ package outbox
 
 import (
 	"math"
-	"sync"
 	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
 // Frame is what goes out as one unit. The queues that it is in share it, so it does not change.
@@ -47,7 +47,7 @@ type Queue struct {
 	session Session
 	group   *Group
 
-	mu       sync.Mutex
+	mu       lockorder.Mutex[lockorder.Outbox]
 	notified bool // Ready was called and there was something to take since
 	closed   bool
 	bytes    int32 // of all frames in live
