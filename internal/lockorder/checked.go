@@ -73,7 +73,7 @@ func (h *held) remove(m any, place int) {
 
 var traces = sync.Pool{New: func() any { return new([64]byte) }}
 
-// goroutine is the number of the calling goroutine. The runtime tells it in stack traces alone.
+// goroutine is the number of the calling goroutine. The runtime has it in stack traces alone.
 func goroutine() uint64 {
 	trace := traces.Get().(*[64]byte)
 	defer traces.Put(trace)

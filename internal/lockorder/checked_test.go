@@ -14,6 +14,11 @@ func panics(f func()) (message any) {
 	return nil
 }
 
+func lockAndUnlock(l sync.Locker) {
+	l.Lock()
+	defer l.Unlock()
+}
+
 func TestTheWrongOrderPanics(t *testing.T) {
 	var hub Mutex[Hub]
 	var roster, other Mutex[Roster]
@@ -30,10 +35,7 @@ func TestTheWrongOrderPanics(t *testing.T) {
 		"twice":               {&roster, &roster, "lockorder: realtime.roster is locked while realtime.roster is held"},
 	} {
 		tc.first.Lock()
-		got := panics(func() {
-			tc.second.Lock()
-			tc.second.Unlock()
-		})
+		got := panics(func() { lockAndUnlock(tc.second) })
 		tc.first.Unlock()
 		if got != tc.want {
 			t.Errorf("%s: panics with %v, want %v", name, got, tc.want)
@@ -44,8 +46,7 @@ func TestTheWrongOrderPanics(t *testing.T) {
 func TestWhatWasUnlockedIsNotHeld(t *testing.T) {
 	var roster Mutex[Roster]
 	var queue Mutex[Outbox]
-	queue.Lock()
-	queue.Unlock()
+	lockAndUnlock(&queue)
 	roster.Lock()
 	unlocked := make(chan struct{})
 	go func() { // another goroutine may unlock
@@ -56,10 +57,7 @@ func TestWhatWasUnlockedIsNotHeld(t *testing.T) {
 	roster.Lock()
 	done := make(chan any)
 	go func() { // and what one holds is not what another holds
-		done <- panics(func() {
-			queue.Lock()
-			queue.Unlock()
-		})
+		done <- panics(func() { lockAndUnlock(&queue) })
 	}()
 	if got := <-done; got != nil {
 		t.Error(got)

@@ -61,9 +61,9 @@ func ExampleMutex() {
 	var roster Mutex[Roster]
 	var queue Mutex[Outbox]
 	roster.Lock()
+	defer roster.Unlock()
 	queue.Lock() // the other way round panics with the build tag lockcheck
-	queue.Unlock()
-	roster.Unlock()
+	defer queue.Unlock()
 	fmt.Println("in order")
 	// Output: in order
 }
