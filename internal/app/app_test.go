@@ -13,21 +13,21 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go/aws"
-	"github.com/aws/aws-sdk-go/aws/credentials"
 	"github.com/aws/aws-sdk-go/service/chimesdkidentity"
 	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
 	"github.com/coder/websocket"
 
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 func TestDevServesAWSClientsOverBothKinds(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
+	n := start(t, lab.Settings(t, config.Dev, nil))
 	seeded := n.Seeded()
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
-			sess := n.session(t, scheme, n.rootKeys())
+			sess := n.session(t, scheme, n.RootKeys())
 			users, err := chimesdkidentity.New(sess).ListAppInstanceUsers(&chimesdkidentity.ListAppInstanceUsersInput{AppInstanceArn: &seeded.AppInstanceARN})
 			if err != nil || len(users.AppInstanceUsers) != 2 || *users.AppInstanceUsers[0].Name != "Alice" {
 				t.Errorf("users: %v %v", users, err)
@@ -55,9 +55,9 @@ func TestDevServesAWSClientsOverBothKinds(t *testing.T) {
 }
 
 func TestUserCredentialsAreForThatUserAlone(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
+	n := start(t, lab.Settings(t, config.Dev, nil))
 	seeded := n.Seeded()
-	messaging := chimesdkmessaging.New(n.session(t, "https", n.userKeys(t, "alice")))
+	messaging := chimesdkmessaging.New(n.session(t, "https", n.UserKeys(t, "alice")))
 	list := func(bearer string) error {
 		_, err := messaging.ListChannelMessages(&chimesdkmessaging.ListChannelMessagesInput{ChannelArn: &seeded.ChannelARN, ChimeBearer: &bearer})
 		return err
@@ -71,15 +71,15 @@ func TestUserCredentialsAreForThatUserAlone(t *testing.T) {
 }
 
 func TestSocketsGetMessagesAndAreToldOfTheRestart(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
+	n := start(t, lab.Settings(t, config.Dev, nil))
 	seeded := n.Seeded()
-	keys := n.userKeys(t, "alice")
-	sockets := []*websocket.Conn{
+	keys := n.UserKeys(t, "alice")
+	sockets := []*lab.Socket{
 		n.connect(t, "ws", keys, seeded.UserARNs[0]),
-		n.connect(t, "wss", n.rootKeys(), seeded.UserARNs[1]),
+		n.connect(t, "wss", n.RootKeys(), seeded.UserARNs[1]),
 	}
 	for _, conn := range sockets {
-		if event, _ := readEvent(t, conn); event != "SESSION_ESTABLISHED" {
+		if event := read(t, conn).Event(); event != "SESSION_ESTABLISHED" {
 			t.Errorf("first event: %s", event)
 		}
 	}
@@ -91,8 +91,8 @@ func TestSocketsGetMessagesAndAreToldOfTheRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, conn := range sockets {
-		if event, payload := readEvent(t, conn); event != "CREATE_CHANNEL_MESSAGE" || !strings.Contains(payload, "live") {
-			t.Errorf("%s %s", event, payload)
+		if f := read(t, conn); f.Event() != "CREATE_CHANNEL_MESSAGE" || !strings.Contains(f.Payload, "live") {
+			t.Errorf("%s %s", f.Event(), f.Payload)
 		}
 	}
 	var closed sync.WaitGroup
@@ -103,17 +103,17 @@ func TestSocketsGetMessagesAndAreToldOfTheRestart(t *testing.T) {
 			}
 		})
 	}
-	n.stop()
+	n.Stop()
 	closed.Wait()
 }
 
 func TestDataAndSeedSurviveARestart(t *testing.T) {
-	cfg := settings(t, config.Dev, nil)
+	cfg := lab.Settings(t, config.Dev, nil)
 	n := start(t, cfg)
 	before := *n.Seeded()
 	ca, _ := os.ReadFile(n.CAFile())
 	message := func(n node) *chimesdkmessaging.ChimeSDKMessaging {
-		return chimesdkmessaging.New(n.session(t, "http", n.rootKeys()))
+		return chimesdkmessaging.New(n.session(t, "http", n.RootKeys()))
 	}
 	_, err := message(n).SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
 		ChannelArn: &before.ChannelARN, ChimeBearer: &before.UserARNs[0], Content: aws.String("kept"),
@@ -130,7 +130,7 @@ func TestDataAndSeedSurviveARestart(t *testing.T) {
 		}
 		return len(list.ChannelMessages)
 	}
-	n.stop()
+	n.Stop()
 
 	n = start(t, cfg)
 	if after := *n.Seeded(); after.AppInstanceARN != before.AppInstanceARN || after.ChannelARN != before.ChannelARN {
@@ -139,7 +139,7 @@ func TestDataAndSeedSurviveARestart(t *testing.T) {
 	if history(n) != 1 {
 		t.Error("the message is lost")
 	}
-	n.stop()
+	n.Stop()
 
 	cfg.Fresh = true
 	n = start(t, cfg)
@@ -152,30 +152,31 @@ func TestDataAndSeedSurviveARestart(t *testing.T) {
 }
 
 func TestServeSeedsNothing(t *testing.T) {
-	n := start(t, settings(t, config.Serve, nil))
+	n := start(t, lab.Settings(t, config.Serve, nil))
 	if n.Seeded() != nil {
 		t.Errorf("seeded %+v", n.Seeded())
 	}
-	list, err := chimesdkidentity.New(n.session(t, "http", n.rootKeys())).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
+	list, err := chimesdkidentity.New(n.session(t, "http", n.RootKeys())).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
 	if err != nil || len(list.AppInstances) != 0 {
 		t.Errorf("%v %v", list, err)
 	}
-	if status, body := get(t, n.httpClient(t), "http://"+n.PublicHost()+"/_carillon/chat"); status != 404 || !strings.Contains(body, "carillon dev") {
+	if status, body := get(t, n.HTTP, "http://"+n.PublicHost()+"/_carillon/chat"); status != 404 || !strings.Contains(body, "carillon dev") {
 		t.Errorf("%d %s", status, body)
 	}
-	dev := credentials.NewStaticCredentials(config.DevAccessKeyID, config.DevSecretAccessKey, "")
-	if _, err := chimesdkidentity.New(n.session(t, "http", dev)).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{}); err == nil {
-		t.Error("the published keys work")
+	dev := lab.Dev(n.Addr(), 0)
+	defer dev.Close()
+	if got, err := dev.Send(t.Context(), "GET", "/app-instances", "", nil); err != nil || got.Type() != "UnrecognizedClientException" {
+		t.Errorf("with the published keys: %d %s %v", got.Status, got.Type(), err)
 	}
 }
 
 func TestOperationsPort(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
-	client := n.httpClient(t)
+	n := start(t, lab.Settings(t, config.Dev, nil))
+	client := n.HTTP
 	if status, body := get(t, client, "http://"+n.OpsAddr()+"/readyz"); status != 200 || !strings.Contains(body, "store: ok") {
 		t.Errorf("%d %s", status, body)
 	}
-	if _, err := chimesdkidentity.New(n.session(t, "http", n.rootKeys())).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{}); err != nil {
+	if _, err := chimesdkidentity.New(n.session(t, "http", n.RootKeys())).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{}); err != nil {
 		t.Fatal(err)
 	}
 	_, metrics := get(t, client, "http://"+n.OpsAddr()+"/metrics")
@@ -196,8 +197,8 @@ func TestOperationsPort(t *testing.T) {
 
 // The operations port has no authentication, so no page in a browser may read it.
 func TestOperationsPortAnswersNoWebPage(t *testing.T) {
-	local, open := start(t, settings(t, config.Dev, nil)), start(t, settings(t, config.Serve, map[string]string{"ops-listen": "0.0.0.0:0"}))
-	if log := open.log.String(); !strings.Contains(log, "operations port is open to other machines") || strings.Contains(local.log.String(), "is open to") {
+	local, open := start(t, lab.Settings(t, config.Dev, nil)), start(t, lab.Settings(t, config.Serve, map[string]string{"ops-listen": "0.0.0.0:0"}))
+	if log := open.Log.String(); !strings.Contains(log, "operations port is open to other machines") || strings.Contains(local.Log.String(), "is open to") {
 		t.Errorf("the log of the open one: %s", log)
 	}
 	for _, test := range []struct {
@@ -222,13 +223,13 @@ func TestOperationsPortAnswersNoWebPage(t *testing.T) {
 				if test.header[0] != "" {
 					r.Header.Set(test.header[0], test.header[1])
 				}
-				resp, err := n.httpClient(t).Do(r)
+				resp, err := n.HTTP.Do(r)
 				if err != nil {
 					t.Fatal(err)
 				}
 				_ = resp.Body.Close()
 				if resp.StatusCode != want {
-					t.Errorf("%s, %s at %s: %d, want %d", test.name, path, n.cfg.OpsListen, resp.StatusCode, want)
+					t.Errorf("%s, %s at %s: %d, want %d", test.name, path, n.Config.OpsListen, resp.StatusCode, want)
 				}
 			}
 		}
@@ -236,82 +237,82 @@ func TestOperationsPortAnswersNoWebPage(t *testing.T) {
 }
 
 func TestOperationsPortSwitchedOff(t *testing.T) {
-	n := start(t, settings(t, config.Dev, map[string]string{"ops-listen": ""}))
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"ops-listen": ""}))
 	if n.OpsAddr() != "" {
 		t.Errorf("it is at %s", n.OpsAddr())
 	}
 }
 
 func TestChatPage(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
+	n := start(t, lab.Settings(t, config.Dev, nil))
 	for _, scheme := range []string{"http", "https"} {
-		if status, body := get(t, n.httpClient(t), scheme+"://"+n.PublicHost()+"/chat"); status != 200 || !strings.Contains(body, "<html") {
+		if status, body := get(t, n.HTTP, scheme+"://"+n.PublicHost()+"/chat"); status != 200 || !strings.Contains(body, "<html") {
 			t.Errorf("%s: %d", scheme, status)
 		}
 	}
-	if status, body := get(t, n.httpClient(t), "http://"+n.PublicHost()+"/_carillon/chat"); status != 200 || !strings.Contains(body, n.Seeded().AppInstanceARN) {
+	if status, body := get(t, n.HTTP, "http://"+n.PublicHost()+"/_carillon/chat"); status != 200 || !strings.Contains(body, n.Seeded().AppInstanceARN) {
 		t.Errorf("%d %s", status, body)
 	}
 }
 
 func TestOwnCertificate(t *testing.T) {
-	first := start(t, settings(t, config.Dev, nil)) // lends its certificate
+	first := start(t, lab.Settings(t, config.Dev, nil)) // lends its certificate
 	dir := filepath.Dir(first.CAFile())
-	n := start(t, settings(t, config.Serve, map[string]string{
+	n := start(t, lab.Settings(t, config.Serve, map[string]string{
 		"tls-cert": filepath.Join(dir, "server.pem"), "tls-key": filepath.Join(dir, "server-key.pem")}))
 	if n.CAFile() != "" {
 		t.Errorf("a CA is made beside one's own certificate: %s", n.CAFile())
 	}
-	if status, _ := get(t, first.httpClient(t), "https://"+n.PublicHost()+"/chat/"); status != 200 {
+	if status, _ := get(t, first.HTTP, "https://"+n.PublicHost()+"/chat/"); status != 200 {
 		t.Errorf("%d", status)
 	}
 }
 
 func TestConnectionsThatAskNothingDoNotDelayTheStop(t *testing.T) {
-	n := start(t, settings(t, config.Dev, map[string]string{"drain-timeout": "4s"})) // http.Server alone waits 5 s
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"drain-timeout": "4s"})) // http.Server alone waits 5 s
 	conn, err := net.Dial("tcp", n.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if status, _ := get(t, n.httpClient(t), "http://"+n.PublicHost()+"/chat/"); status != 200 { // accepted after conn
+	if status, _ := get(t, n.HTTP, "http://"+n.PublicHost()+"/chat/"); status != 200 { // accepted after conn
 		t.Fatal(status)
 	}
-	n.stop() // complains when the time is exceeded
+	n.Stop() // complains when the time is exceeded
 }
 
 // Load balancers are told first and given time, in which clients notice nothing.
 func TestAStopIsAnnouncedBeforeAnythingEnds(t *testing.T) {
-	cfg := settings(t, config.Dev, map[string]string{"shutdown-delay": "1m", "drain-timeout": "2s"})
+	cfg := lab.Settings(t, config.Dev, map[string]string{"shutdown-delay": "1m", "drain-timeout": "2s"})
 	waits, goOn := make(chan time.Duration), make(chan struct{})
-	n := startWith(t, cfg, app.Deps{Wait: func(_ context.Context, d time.Duration) { waits <- d; <-goOn }})
-	conn := n.connect(t, "ws", n.rootKeys(), n.Seeded().UserARNs[0])
-	readEvent(t, conn) // SESSION_ESTABLISHED
-	client := n.httpClient(t)
+	n := node{lab.Start(t, cfg, app.Deps{Wait: func(_ context.Context, d time.Duration) { waits <- d; <-goOn }})}
+	conn := n.connect(t, "ws", n.RootKeys(), n.Seeded().UserARNs[0])
+	read(t, conn) // SESSION_ESTABLISHED
+	client := n.HTTP
 	if status, body := get(t, client, "http://"+n.OpsAddr()+"/readyz"); status != 200 {
 		t.Errorf("before the stop: %d %s", status, body)
 	}
 	stopped := make(chan struct{})
-	go func() { n.stop(); close(stopped) }()
+	go func() { n.Stop(); close(stopped) }()
 	if d := <-waits; d != time.Minute {
 		t.Errorf("waits %v", d)
 	}
 	if status, body := get(t, client, "http://"+n.OpsAddr()+"/readyz"); status != 503 || !strings.Contains(body, "public port: starting or stopping") {
 		t.Errorf("during the delay: %d %s", status, body)
 	}
-	late := n.connect(t, "wss", n.rootKeys(), n.Seeded().UserARNs[1])
-	readEvent(t, late)
-	if _, err := chimesdkmessaging.New(n.session(t, "https", n.rootKeys())).SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+	late := n.connect(t, "wss", n.RootKeys(), n.Seeded().UserARNs[1])
+	read(t, late)
+	if _, err := chimesdkmessaging.New(n.session(t, "https", n.RootKeys())).SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
 		ChannelArn: &n.Seeded().ChannelARN, ChimeBearer: &n.Seeded().UserARNs[1], Content: aws.String("still here"),
 		Persistence: aws.String("PERSISTENT"), Type: aws.String("STANDARD"),
 	}); err != nil {
 		t.Errorf("a send during the delay: %v", err)
 	}
-	if event, payload := readEvent(t, conn); event != "CREATE_CHANNEL_MESSAGE" || !strings.Contains(payload, "still here") {
-		t.Errorf("%s %s", event, payload)
+	if f := read(t, conn); f.Event() != "CREATE_CHANNEL_MESSAGE" || !strings.Contains(f.Payload, "still here") {
+		t.Errorf("%s %s", f.Event(), f.Payload)
 	}
 	var closed sync.WaitGroup
-	for _, conn := range []*websocket.Conn{conn, late} {
+	for _, conn := range []*lab.Socket{conn, late} {
 		closed.Go(func() {
 			for err := error(nil); ; {
 				if _, _, err = conn.Read(context.Background()); err == nil {
@@ -331,7 +332,7 @@ func TestAStopIsAnnouncedBeforeAnythingEnds(t *testing.T) {
 
 // What keeps a node from starting, with the words that lead out of it.
 func TestNewRefuses(t *testing.T) {
-	running := start(t, settings(t, config.Dev, nil))
+	running := start(t, lab.Settings(t, config.Dev, nil))
 	stranger := t.TempDir()
 	if err := os.WriteFile(filepath.Join(stranger, "thesis.odt"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -344,14 +345,14 @@ func TestNewRefuses(t *testing.T) {
 		{"public port taken", map[string]string{"listen": running.Addr()}, []string{"in use", "--listen", "CARILLON_LISTEN"}},
 		{"operations port taken", map[string]string{"ops-listen": running.Addr()}, []string{"in use", "--ops-listen"}},
 		{"address of another machine", map[string]string{"listen": "192.0.2.1:1", "ops-listen": "", "public-host": "chat.example"}, []string{"listen"}},
-		{"data folder of a running node", map[string]string{"data": running.cfg.Data}, []string{"in use"}},
-		{"data folder of a running node, fresh", map[string]string{"data": running.cfg.Data, "fresh": "true"}, []string{"in use"}},
+		{"data folder of a running node", map[string]string{"data": running.Config.Data}, []string{"in use"}},
+		{"data folder of a running node, fresh", map[string]string{"data": running.Config.Data, "fresh": "true"}, []string{"in use"}},
 		{"folder of somebody else", map[string]string{"data": stranger, "fresh": "true"}, []string{"not made by Carillon"}},
 		{"no certificate", map[string]string{"tls-cert": "absent.pem", "tls-key": "absent.pem"}, []string{"tls-cert", "absent.pem"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			mode := config.Dev
-			cfg := settings(t, mode, map[string]string{})
+			cfg := lab.Settings(t, mode, map[string]string{})
 			all := map[string]string{"listen": "127.0.0.1:0", "ops-listen": "127.0.0.1:0", "data": cfg.Data}
 			for k, v := range test.flags {
 				all[k] = v
@@ -376,15 +377,15 @@ func TestNewRefuses(t *testing.T) {
 			}
 		})
 	}
-	if status, _ := get(t, running.httpClient(t), "http://"+running.PublicHost()+"/chat/"); status != 200 {
+	if status, _ := get(t, running.HTTP, "http://"+running.PublicHost()+"/chat/"); status != 200 {
 		t.Error("the running node was disturbed")
 	}
 }
 
 // Under another region or account every ARN of the data would be another one.
 func TestDataStaysInItsRegionAndAccount(t *testing.T) {
-	cfg := settings(t, config.Dev, nil)
-	start(t, cfg).stop()
+	cfg := lab.Settings(t, config.Dev, nil)
+	start(t, cfg).Stop()
 	for name, change := range map[string]func(*config.Config){
 		"region":  func(c *config.Config) { c.Region = "eu-central-1" },
 		"account": func(c *config.Config) { c.Account = "000000000007" },
@@ -401,28 +402,28 @@ func TestDataStaysInItsRegionAndAccount(t *testing.T) {
 	if err := os.Remove(filepath.Join(cfg.Data, "site.json")); err != nil { // as an older version leaves it
 		t.Fatal(err)
 	}
-	start(t, cfg).stop()
+	start(t, cfg).Stop()
 	other := cfg
 	other.Region, other.Fresh = "eu-central-1", true
-	start(t, other).stop()
+	start(t, other).Stop()
 	other.Fresh = false
-	start(t, other).stop()
+	start(t, other).Stop()
 }
 
 // What a check finds is what keeps a node from starting, all at once.
 func TestCheckFindsWhatNewRefuses(t *testing.T) {
-	running := start(t, settings(t, config.Dev, nil))
+	running := start(t, lab.Settings(t, config.Dev, nil))
 	dir := t.TempDir()
 	cert, key := certify(t, dir, time.Now().Add(-time.Hour), "chat.example")
 	absent := filepath.Join(dir, "absent.pem")
-	good := settings(t, config.Serve, nil)
+	good := lab.Settings(t, config.Serve, nil)
 	if faults, warnings := app.Check(t.Context(), good, time.Now()); faults != nil || warnings != nil {
 		t.Errorf("good settings: %v %v", faults, warnings)
 	}
 	if _, err := os.Stat(good.Data); err == nil {
 		t.Error("the check made the data folder")
 	}
-	bad := settings(t, config.Serve, map[string]string{"listen": running.Addr(), "ops-listen": running.OpsAddr(), "data": running.cfg.Data, "tls-cert": absent, "tls-key": key})
+	bad := lab.Settings(t, config.Serve, map[string]string{"listen": running.Addr(), "ops-listen": running.OpsAddr(), "data": running.Config.Data, "tls-cert": absent, "tls-key": key})
 	faults, _ := app.Check(t.Context(), bad, time.Now())
 	for i, want := range []string{"--listen", "--ops-listen", "in use by another Carillon", "absent.pem"} {
 		if i >= len(faults) || !strings.Contains(faults[i].Error(), want) {
@@ -434,24 +435,24 @@ func TestCheckFindsWhatNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, data := range map[string]string{"not made by Carillon": stranger, "not a directory": filepath.Join(cert, "data")} {
-		faults, _ := app.Check(t.Context(), settings(t, config.Serve, map[string]string{"data": data}), time.Now())
+		faults, _ := app.Check(t.Context(), lab.Settings(t, config.Serve, map[string]string{"data": data}), time.Now())
 		if len(faults) != 1 || !strings.Contains(faults[0].Error(), want) {
 			t.Errorf("%s: %q", want, faults)
 		}
 	}
-	running.stop()
-	elsewhere := settings(t, config.Serve, map[string]string{"data": running.cfg.Data, "region": "eu-central-1"})
+	running.Stop()
+	elsewhere := lab.Settings(t, config.Serve, map[string]string{"data": running.Config.Data, "region": "eu-central-1"})
 	if faults, _ := app.Check(t.Context(), elsewhere, time.Now()); len(faults) != 1 || !strings.Contains(faults[0].Error(), "--region us-east-1") {
 		t.Errorf("another region: %q", faults)
 	}
-	old := settings(t, config.Serve, map[string]string{"tls-cert": cert, "tls-key": key, "public-host": "localhost"})
+	old := lab.Settings(t, config.Serve, map[string]string{"tls-cert": cert, "tls-key": key, "public-host": "localhost"})
 	if faults, warnings := app.Check(t.Context(), old, time.Now()); faults != nil || len(warnings) != 2 {
 		t.Errorf("an expired certificate of another host: %q %q", faults, warnings)
 	}
 }
 
 func TestNewWithoutRunLeavesNothingOpen(t *testing.T) {
-	cfg := settings(t, config.Dev, nil)
+	cfg := lab.Settings(t, config.Dev, nil)
 	n, err := app.New(t.Context(), cfg, app.Deps{})
 	if err != nil {
 		t.Fatal(err)
@@ -463,29 +464,28 @@ func TestNewWithoutRunLeavesNothingOpen(t *testing.T) {
 }
 
 func TestSecretsStayOutOfTheLog(t *testing.T) {
-	n := start(t, settings(t, config.Dev, map[string]string{"log-level": "debug"}))
-	keys := n.userKeys(t, "alice")
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"log-level": "debug"}))
+	keys := n.UserKeys(t, "alice")
 	conn := n.connect(t, "wss", keys, n.Seeded().UserARNs[0])
-	readEvent(t, conn)
+	read(t, conn)
 	_ = conn.CloseNow()
-	wrong := credentials.NewStaticCredentials(n.cfg.RootAccessKeyID, "another-secret-that-is-wrong", "")
-	_, _ = chimesdkidentity.New(n.session(t, "http", wrong)).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
-	value, err := keys.Get()
-	if err != nil {
-		t.Fatal(err)
+	wrong := n.RootKeys()
+	wrong.SecretAccessKey = "another-secret-that-is-wrong"
+	if got, err := n.Peer().As(wrong).Send(t.Context(), "GET", "/app-instances", "", nil); err != nil || got.Status/100 != 4 {
+		t.Errorf("a wrong secret: %d %v", got.Status, err)
 	}
-	n.stop()
-	for _, secret := range []string{value.SecretAccessKey, value.SessionToken, config.DevSecretAccessKey, "X-Amz-Signature", "another-secret"} {
-		if strings.Contains(n.log.String(), secret) {
-			t.Errorf("the log holds %s:\n%s", secret, n.log)
+	n.Stop()
+	for _, secret := range []string{keys.SecretAccessKey, keys.SessionToken, config.DevSecretAccessKey, "X-Amz-Signature", "another-secret"} {
+		if strings.Contains(n.Log.String(), secret) {
+			t.Errorf("the log holds %s:\n%s", secret, n.Log)
 		}
 	}
 }
 
 // What is stored is sealed under the root secret: another one needs the former one's help, once.
 func TestChangedRootSecret(t *testing.T) {
-	cfg := settings(t, config.Serve, nil)
-	start(t, cfg).stop()
+	cfg := lab.Settings(t, config.Serve, nil)
+	start(t, cfg).Stop()
 	former := cfg.RootSecretAccessKey
 	cfg.RootSecretAccessKey = config.NewSecret("another-secret-of-the-test")
 	_, err := app.New(t.Context(), cfg, app.Deps{})
@@ -493,7 +493,7 @@ func TestChangedRootSecret(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	cfg.RootSecretAccessKeyPrevious = former
-	start(t, cfg).stop()
+	start(t, cfg).Stop()
 	cfg.RootSecretAccessKeyPrevious = config.Secret{}
-	start(t, cfg).stop()
+	start(t, cfg).Stop()
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // certify writes a self-signed certificate and its key into the folder.
@@ -61,7 +62,7 @@ func (n node) shown(t *testing.T) time.Time {
 
 func (n node) metric(t *testing.T, name string) string {
 	t.Helper()
-	_, metrics := get(t, n.httpClient(t), "http://"+n.OpsAddr()+"/metrics")
+	_, metrics := get(t, n.HTTP, "http://"+n.OpsAddr()+"/metrics")
 	for line := range strings.Lines(metrics) {
 		if value, found := strings.CutPrefix(line, name+" "); found {
 			return strings.TrimSpace(value)
@@ -74,13 +75,13 @@ func TestReloadTakesANewCertificate(t *testing.T) {
 	dir, day := t.TempDir(), 24*time.Hour
 	soon, later := time.Now().Add(5*day).Truncate(time.Second), time.Now().Add(80*day).Truncate(time.Second)
 	cert, key := certify(t, dir, soon, "localhost")
-	n := start(t, settings(t, config.Serve, map[string]string{"tls-cert": cert, "tls-key": key}))
+	n := start(t, lab.Settings(t, config.Serve, map[string]string{"tls-cert": cert, "tls-key": key}))
 	expiry := func(at time.Time) string { return fmt.Sprintf("%v", float64(at.Unix())) }
 	if got := n.metric(t, "carillon_tls_certificate_expiry_timestamp_seconds"); got != expiry(soon) || !n.shown(t).Equal(soon) {
 		t.Errorf("expires %s, want %s", got, expiry(soon))
 	}
 	certify(t, dir, later, "localhost")
-	if restart, err := n.Reload(n.cfg); err != nil || restart != nil {
+	if restart, err := n.Reload(n.Config); err != nil || restart != nil {
 		t.Errorf("%q %v", restart, err)
 	}
 	if got := n.metric(t, "carillon_tls_certificate_expiry_timestamp_seconds"); got != expiry(later) || !n.shown(t).Equal(later) {
@@ -90,7 +91,7 @@ func TestReloadTakesANewCertificate(t *testing.T) {
 	if err := os.WriteFile(key, []byte("no key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	narrow := n.cfg
+	narrow := n.Config
 	narrow.AllowedOrigins = []string{"https://app.example"}
 	if _, err := n.Reload(narrow); err == nil || !strings.Contains(err.Error(), "tls-key") {
 		t.Errorf("a broken key: %v", err)
@@ -102,12 +103,12 @@ func TestReloadTakesANewCertificate(t *testing.T) {
 }
 
 func TestReloadTakesOriginsAndNamesWhatNeedsARestart(t *testing.T) {
-	n := start(t, settings(t, config.Serve, nil))
+	n := start(t, lab.Settings(t, config.Serve, nil))
 	evil := map[string]string{"Origin": "https://evil.example"}
 	if status := n.send(t, "GET", "/app-instances", n.PublicHost(), evil); status != 200 {
 		t.Errorf("before: %d", status)
 	}
-	other := n.cfg
+	other := n.Config
 	other.AllowedOrigins, other.LogLevel = []string{"https://app.example"}, "debug"
 	other.Region, other.TLSCert, other.TLSKey = "eu-central-1", "a.pem", "b.pem"
 	restart, err := n.Reload(other)
@@ -135,9 +136,9 @@ func TestBadCertificatesAreWarnedOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cert, key := certify(t, t.TempDir(), time.Now().Add(test.left), test.host)
-			n := start(t, settings(t, config.Serve, map[string]string{"tls-cert": cert, "tls-key": key}))
-			n.stop()
-			if got := n.log.String(); !strings.Contains(got, test.want) || strings.Contains(got, "clients may refuse") != (test.want != "") {
+			n := start(t, lab.Settings(t, config.Serve, map[string]string{"tls-cert": cert, "tls-key": key}))
+			n.Stop()
+			if got := n.Log.String(); !strings.Contains(got, test.want) || strings.Contains(got, "clients may refuse") != (test.want != "") {
 				t.Errorf("the log says %s", got)
 			}
 		})

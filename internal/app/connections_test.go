@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // dial opens a connection that says nothing yet.
@@ -43,9 +44,9 @@ func gone(t *testing.T, conn net.Conn) {
 }
 
 func TestIdleConnectionsMakeRoomForNewOnes(t *testing.T) {
-	n := start(t, settings(t, config.Dev, map[string]string{"max-connections": "4"}))
-	socket := n.connect(t, "ws", n.rootKeys(), n.Seeded().UserARNs[0])
-	readEvent(t, socket)
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"max-connections": "4"}))
+	socket := n.connect(t, "ws", n.RootKeys(), n.Seeded().UserARNs[0])
+	read(t, socket)
 	idle := n.dial(t)
 	if got := ask(t, idle); got != 200 {
 		t.Fatal(got)
@@ -74,15 +75,15 @@ func TestIdleConnectionsMakeRoomForNewOnes(t *testing.T) {
 }
 
 func TestAConnectionTooManyIsRefusedWhenAllOthersAreInUse(t *testing.T) {
-	n := start(t, settings(t, config.Dev, map[string]string{"max-connections": "2"}))
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"max-connections": "2"}))
 	for i, user := range n.Seeded().UserARNs {
-		conn := n.connect(t, []string{"ws", "wss"}[i], n.rootKeys(), user)
-		readEvent(t, conn)
+		conn := n.connect(t, []string{"ws", "wss"}[i], n.RootKeys(), user)
+		read(t, conn)
 	}
 	if got := ask(t, n.dial(t)); got != 503 && got != 0 { // reset before it was read
 		t.Errorf("%d", got)
 	}
-	if n.metric(t, "carillon_connections_refused_total") != "1" || !strings.Contains(n.log.String(), "refused a connection") {
-		t.Errorf("neither counted nor logged: %s", n.log)
+	if n.metric(t, "carillon_connections_refused_total") != "1" || !strings.Contains(n.Log.String(), "refused a connection") {
+		t.Errorf("neither counted nor logged: %s", n.Log)
 	}
 }

@@ -5,6 +5,7 @@ package app_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,12 +15,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/aws/aws-sdk-go/aws"
-	"github.com/aws/aws-sdk-go/aws/credentials"
-	"github.com/aws/aws-sdk-go/aws/session"
-	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
-
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // poor is what a node with few descriptors tells of itself.
@@ -63,12 +60,8 @@ func TestStrangersLeaveTheStoreItsFiles(t *testing.T) {
 		}
 	}
 
-	transport := &http.Transport{MaxIdleConnsPerHost: 1}
-	defer transport.CloseIdleConnections()
-	messaging := chimesdkmessaging.New(session.Must(session.NewSession(&aws.Config{
-		Endpoint: aws.String("http://" + n.Addr), Region: aws.String("us-east-1"), MaxRetries: aws.Int(0),
-		Credentials: credentials.NewStaticCredentials(config.DevAccessKeyID, config.DevSecretAccessKey, ""), HTTPClient: &http.Client{Transport: transport},
-	})))
+	customer := lab.Dev(n.Addr, 0)
+	defer customer.Close()
 	content := strings.Repeat("x", 4000)
 	for i := range 1000 { // 4 MB, of which each file of the log takes 1
 		if i == 10 { // the customer has its connection
@@ -80,9 +73,9 @@ func TestStrangersLeaveTheStoreItsFiles(t *testing.T) {
 				defer stranger.Close()
 			}
 		}
-		_, err := messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
-			ChannelArn: &n.Channel, ChimeBearer: &n.User, Content: &content, Persistence: aws.String("PERSISTENT"), Type: aws.String("STANDARD"),
-		})
+		err := customer.Call(t.Context(), "POST", "/channels/"+lab.Escape(n.Channel)+"/messages", n.User, map[string]string{
+			"Content": content, "Persistence": "PERSISTENT", "Type": "STANDARD", "ClientRequestToken": fmt.Sprint("message-", i),
+		}, nil)
 		if err != nil {
 			t.Fatalf("message %d: %v", i, err)
 		}
@@ -97,7 +90,7 @@ func bePoor(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 128, Max: 128}); err != nil {
 		t.Fatal(err)
 	}
-	n := start(t, settings(t, config.Dev, map[string]string{"store-log-size": "1MiB"}))
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"store-log-size": "1MiB"}))
 	text, err := json.Marshal(poor{n.Addr(), n.OpsAddr(), n.Seeded().ChannelARN, n.Seeded().UserARNs[0]})
 	if err != nil {
 		t.Fatal(err)

@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // A proxy that believes Content-Length sees another request where the server sees a chunk, so
 // nothing that follows a chunked body on its connection is answered (RFC 9112, 6.1).
 func TestNothingFollowsAChunkedBody(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
+	n := start(t, lab.Settings(t, config.Dev, nil))
 	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
 	for name, request := range map[string]string{
 		"REST": "POST /app-instances HTTP/1.1\r\nHost: " + n.PublicHost() + "\r\n",

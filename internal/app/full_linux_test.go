@@ -13,6 +13,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/disktest"
 )
@@ -22,12 +23,12 @@ import (
 // until there is room.
 func TestAFullDiskAcrossARestart(t *testing.T) {
 	disk := disktest.Mount(t, "96m")
-	cfg := settings(t, config.Dev, map[string]string{"data": filepath.Join(disk, "data"), "disk-reserve": "16MiB", "store-log-size": "1MiB"})
+	cfg := lab.Settings(t, config.Dev, map[string]string{"data": filepath.Join(disk, "data"), "disk-reserve": "16MiB", "store-log-size": "1MiB"})
 	n := start(t, cfg)
 	if err := create(t, n); err != nil {
 		t.Fatal(err)
 	}
-	n.stop()
+	n.Stop()
 
 	remove := disktest.Fill(t, disk, 8<<20)
 	n = start(t, cfg)
@@ -45,7 +46,7 @@ func TestAFullDiskAcrossARestart(t *testing.T) {
 	if status, _ := get(t, http.DefaultClient, ops+"/healthz"); status != http.StatusOK {
 		t.Errorf("healthz answers %d", status)
 	}
-	listed, err := chimesdkidentity.New(n.session(t, "https", n.rootKeys())).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
+	listed, err := chimesdkidentity.New(n.session(t, "https", n.RootKeys())).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
 	if err != nil || len(listed.AppInstances) != 2 {
 		t.Errorf("a read answers %v, %v", listed, err)
 	}
@@ -53,8 +54,8 @@ func TestAFullDiskAcrossARestart(t *testing.T) {
 	if err := create(t, n); !errors.As(err, &refused) || refused.StatusCode() != http.StatusServiceUnavailable {
 		t.Errorf("a change is answered %v", err)
 	}
-	conn := n.connect(t, "wss", n.userKeys(t, "alice"), n.Seeded().UserARNs[0])
-	if event, _ := readEvent(t, conn); event != "SESSION_ESTABLISHED" {
+	conn := n.connect(t, "wss", n.UserKeys(t, "alice"), n.Seeded().UserARNs[0])
+	if event := read(t, conn).Event(); event != "SESSION_ESTABLISHED" {
 		t.Errorf("a socket begins with %s", event)
 	}
 
@@ -69,7 +70,7 @@ func TestAFullDiskAcrossARestart(t *testing.T) {
 
 func create(t *testing.T, n node) error {
 	t.Helper()
-	_, err := chimesdkidentity.New(n.session(t, "https", n.rootKeys())).CreateAppInstance(&chimesdkidentity.CreateAppInstanceInput{Name: aws.String("name")})
+	_, err := chimesdkidentity.New(n.session(t, "https", n.RootKeys())).CreateAppInstance(&chimesdkidentity.CreateAppInstanceInput{Name: aws.String("name")})
 	return err
 }
 
@@ -77,7 +78,7 @@ func create(t *testing.T, n node) error {
 func TestANewNodeOnAFullDiskSaysSo(t *testing.T) {
 	disk := disktest.Mount(t, "64m")
 	disktest.Fill(t, disk, 12<<20)
-	cfg := settings(t, config.Dev, map[string]string{"data": filepath.Join(disk, "data"), "disk-reserve": "16MiB", "store-log-size": "1MiB"})
+	cfg := lab.Settings(t, config.Dev, map[string]string{"data": filepath.Join(disk, "data"), "disk-reserve": "16MiB", "store-log-size": "1MiB"})
 	_, err := app.New(t.Context(), cfg, app.Deps{})
 	if !errors.Is(err, store.ErrFull) {
 		t.Errorf("got %v", err)

@@ -18,11 +18,12 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 	"github.com/carillon-chat/carillon/internal/throttle"
 )
 
 func TestEveryRateIsASetting(t *testing.T) {
-	cfg := settings(t, config.Dev, nil)
+	cfg := lab.Settings(t, config.Dev, nil)
 	rates := slices.Sorted(maps.Keys(cfg.RatesByName()))
 	if names := slices.Sorted(slices.Values(throttle.Names())); !slices.Equal(names, rates) {
 		t.Errorf("settings %q, rates %q", rates, names)
@@ -44,7 +45,7 @@ func refusedAfter(t *testing.T, call func(i int) error) string {
 }
 
 func TestSettingsLimitResources(t *testing.T) {
-	n := start(t, settings(t, config.Dev, map[string]string{
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{
 		"limit-app-instances": "2", "limit-users-per-app-instance": "9", "limit-admins-per-app-instance": "3", "limit-endpoints-per-user": "4",
 		"limit-channels-per-app-instance": "10", "limit-members-per-channel": "5", "limit-memberships-per-user": "6",
 		"limit-moderators-per-channel": "3", "limit-flows-per-app-instance": "7", "limit-processors-per-flow": "1",
@@ -52,7 +53,7 @@ func TestSettingsLimitResources(t *testing.T) {
 	}))
 	seeded := n.Seeded()
 	app, alice, bob := &seeded.AppInstanceARN, &seeded.UserARNs[0], &seeded.UserARNs[1]
-	session := n.session(t, "http", n.rootKeys())
+	session := n.session(t, "http", n.RootKeys())
 	identity, messaging := chimesdkidentity.New(session), chimesdkmessaging.New(session)
 	var users []*string
 	for i := range 5 {
@@ -152,9 +153,9 @@ func TestSettingsLimitResources(t *testing.T) {
 }
 
 func TestSettingsLimitRates(t *testing.T) {
-	n := start(t, settings(t, config.Dev, map[string]string{"rate-bearer": "1", "rate-connect": "1"}))
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"rate-bearer": "1", "rate-connect": "1"}))
 	seeded := n.Seeded()
-	messaging := chimesdkmessaging.New(n.session(t, "http", n.rootKeys()))
+	messaging := chimesdkmessaging.New(n.session(t, "http", n.RootKeys()))
 	got := refusedAfter(t, func(int) error {
 		_, err := messaging.DescribeChannel(&chimesdkmessaging.DescribeChannelInput{ChannelArn: &seeded.ChannelARN, ChimeBearer: &seeded.UserARNs[0]})
 		return err
@@ -168,7 +169,7 @@ func TestSettingsLimitRates(t *testing.T) {
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	for range cap(ended) { // some wait for their turn, until one would wait too long
-		conn := n.connect(t, "ws", n.rootKeys(), seeded.UserARNs[1])
+		conn := n.connect(t, "ws", n.RootKeys(), seeded.UserARNs[1])
 		reading.Go(func() {
 			if _, _, err := conn.Read(ctx); err != nil {
 				ended <- err
@@ -185,9 +186,9 @@ func TestSettingsLimitRates(t *testing.T) {
 }
 
 func TestElasticChannelsAreKnownToTheLimiter(t *testing.T) {
-	n := start(t, settings(t, config.Dev, map[string]string{"rate-change-members": "1", "rate-change-members-elastic": "2"}))
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"rate-change-members": "1", "rate-change-members-elastic": "2"}))
 	seeded := n.Seeded()
-	messaging := chimesdkmessaging.New(n.session(t, "http", n.rootKeys()))
+	messaging := chimesdkmessaging.New(n.session(t, "http", n.RootKeys()))
 	elastic, err := messaging.CreateChannel(&chimesdkmessaging.CreateChannelInput{
 		AppInstanceArn: &seeded.AppInstanceARN, Name: aws.String("e"), ChimeBearer: &seeded.UserARNs[0], Mode: aws.String("RESTRICTED"),
 		ElasticChannelConfiguration: &chimesdkmessaging.ElasticChannelConfiguration{

@@ -8,54 +8,50 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go/aws/credentials"
-	v4 "github.com/aws/aws-sdk-go/aws/signer/v4"
-	"github.com/aws/aws-sdk-go/service/chimesdkidentity"
 	"github.com/coder/websocket"
 
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // send sends a signed request to the node's port with the given Host and headers, as a page with the
-// root keys can have a browser do, and tells the status.
+// root keys can have a browser do, and returns the status.
 func (n node) send(t *testing.T, method, path, host string, header map[string]string) int {
 	t.Helper()
-	r, err := http.NewRequest(method, "http://"+host+path, nil)
+	p := n.Peer()
+	p.Base = "http://" + host
+	r, err := p.Request(t.Context(), method, path, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v4.NewSigner(n.rootKeys()).Sign(r, nil, "chime", n.cfg.Region, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	r.URL.Host, r.Host = n.Addr(), host
+	r.URL.Host = n.Addr() // r.Host stays
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
-	resp, err := n.httpClient(t).Do(r)
+	got, err := p.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	return got.Status
 }
 
-// upgrade asks for a WebSocket as root, and tells the status.
+// upgrade asks for a WebSocket as root, and returns the status.
 func (n node) upgrade(t *testing.T, host, origin string) int {
 	t.Helper()
-	r, err := http.NewRequest("GET", "https://"+host+"/connect?sessionId=s&userArn="+n.Seeded().UserARNs[0], nil)
+	p := n.Peer()
+	p.Base = "http://" + host
+	target, err := p.Presign(n.Seeded().UserARNs[0], time.Now(), 10*time.Second)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := v4.NewSigner(n.rootKeys()).Presign(r, nil, "chime", n.cfg.Region, 10*time.Second, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	header := http.Header{}
 	if origin != "" {
 		header.Set("Origin", origin)
 	}
-	conn, resp, err := websocket.Dial(t.Context(), "ws://"+n.Addr()+r.URL.RequestURI(),
-		&websocket.DialOptions{HTTPClient: n.httpClient(t), HTTPHeader: header, Host: host})
+	conn, resp, err := websocket.Dial(t.Context(), strings.Replace(target, host, n.Addr(), 1),
+		&websocket.DialOptions{HTTPClient: n.HTTP, HTTPHeader: header, Host: host})
 	if err == nil {
 		_ = conn.CloseNow()
 	} else if resp == nil {
@@ -66,7 +62,7 @@ func (n node) upgrade(t *testing.T, host, origin string) int {
 
 // The root keys are published, so the signature of a page proves nothing: its origin has to do.
 func TestPagesOfOtherSitesAreRefusedWithThePublishedKeys(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
+	n := start(t, lab.Settings(t, config.Dev, nil))
 	port := n.Addr()[strings.LastIndex(n.Addr(), ":"):]
 	for _, test := range []struct {
 		name, host, origin string
@@ -99,14 +95,14 @@ func TestPagesOfOtherSitesAreRefusedWithThePublishedKeys(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(n.log.String(), "refused a web page") {
+	if !strings.Contains(n.Log.String(), "refused a web page") {
 		t.Error("the log does not help the page's developer")
 	}
 }
 
 // With keys of one's own, a name of AWS's may be pointed here, and pages are chosen by a setting.
 func TestOwnKeysLeaveTheHostFreeAndPagesToTheSetting(t *testing.T) {
-	n := start(t, settings(t, config.Serve, map[string]string{"allowed-origins": "https://app.example"}))
+	n := start(t, lab.Settings(t, config.Serve, map[string]string{"allowed-origins": "https://app.example"}))
 	for name, test := range map[string]struct {
 		host, origin string
 		want         int
@@ -127,15 +123,14 @@ func TestOwnKeysLeaveTheHostFreeAndPagesToTheSetting(t *testing.T) {
 }
 
 func TestRandomKeysBelongToTheDataFolder(t *testing.T) {
-	cfg := settings(t, config.Dev, map[string]string{"random-keys": "true"})
+	cfg := lab.Settings(t, config.Dev, map[string]string{"random-keys": "true"})
 	works := func(n node, id, secret string) bool {
-		keys := credentials.NewStaticCredentials(id, secret, "")
-		_, err := chimesdkidentity.New(n.session(t, "http", keys)).ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
-		return err == nil
+		got, err := n.at("http", sigv4.Credentials{AccessKeyID: id, SecretAccessKey: secret}).Send(t.Context(), "GET", "/app-instances", "", nil)
+		return err == nil && got.Status == 200
 	}
 	published := cfg
 	published.RandomKeys = false
-	start(t, published).stop() // the folder may have been used before
+	start(t, published).Stop() // the folder may have been used before
 
 	n := start(t, cfg)
 	id, secret := n.DevKeys()
@@ -146,12 +141,12 @@ func TestRandomKeysBelongToTheDataFolder(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
-	n.stop()
+	n.Stop()
 	n = start(t, cfg)
 	if again, _ := n.DevKeys(); again != id || !works(n, id, secret) {
 		t.Error("the keys are others after a restart")
 	}
-	n.stop()
+	n.Stop()
 
 	if n, err := app.New(t.Context(), published, app.Deps{}); err == nil {
 		_ = n.Close()
@@ -160,10 +155,10 @@ func TestRandomKeysBelongToTheDataFolder(t *testing.T) {
 		t.Error(err)
 	}
 	published.Fresh = true
-	start(t, published).stop()
+	start(t, published).Stop()
 	published.Fresh = false
-	start(t, published).stop()
-	other := start(t, settings(t, config.Dev, map[string]string{"random-keys": "true"}))
+	start(t, published).Stop()
+	other := start(t, lab.Settings(t, config.Dev, map[string]string{"random-keys": "true"}))
 	if otherID, otherSecret := other.DevKeys(); otherID == id || otherSecret == secret {
 		t.Error("two folders have the same keys")
 	}

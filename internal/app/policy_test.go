@@ -6,22 +6,22 @@ import (
 
 	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/aws/awserr"
-	"github.com/aws/aws-sdk-go/aws/credentials"
 	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
 	"github.com/aws/aws-sdk-go/service/iam"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // A user made through IAM's API is held to its policy at once: here that it comes over TLS, from
 // this machine.
 func TestPoliciesOfStoredUsers(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
-	api := iam.New(n.session(t, "http", n.rootKeys()))
+	n := start(t, lab.Settings(t, config.Dev, nil))
+	api := iam.New(n.session(t, "http", n.RootKeys()))
 	put := func(condition string) {
 		t.Helper()
-		_, err := api.PutUserPolicy(&iam.PutUserPolicyInput{UserName: aws.String("ann"), PolicyName: aws.String("p"), PolicyDocument: aws.String(
-			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"chime:*","Resource":"*","Condition":` + condition + `}}`)})
+		_, err := api.PutUserPolicy(&iam.PutUserPolicyInput{UserName: aws.String("ann"), PolicyName: aws.String("p"), PolicyDocument: aws.String(lab.AllowWhen(condition))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +33,7 @@ func TestPoliciesOfStoredUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := credentials.NewStaticCredentials(*made.AccessKey.AccessKeyId, *made.AccessKey.SecretAccessKey, "")
+	keys := sigv4.Credentials{AccessKeyID: *made.AccessKey.AccessKeyId, SecretAccessKey: *made.AccessKey.SecretAccessKey}
 	list := func(scheme string) error {
 		_, err := chimesdkmessaging.New(n.session(t, scheme, keys)).ListChannels(&chimesdkmessaging.ListChannelsInput{
 			AppInstanceArn: &n.Seeded().AppInstanceARN, ChimeBearer: &n.Seeded().UserARNs[0],

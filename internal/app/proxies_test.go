@@ -5,38 +5,15 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go/aws"
-	"github.com/aws/aws-sdk-go/aws/credentials"
-	"github.com/aws/aws-sdk-go/aws/session"
-	v4 "github.com/aws/aws-sdk-go/aws/signer/v4"
-	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
-	"github.com/aws/aws-sdk-go/service/iam"
 	"github.com/coder/websocket"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
-
-// userWith makes a stored user that may do everything under the condition.
-func (n node) userWith(t *testing.T, name, condition string) *credentials.Credentials {
-	t.Helper()
-	api := iam.New(n.session(t, "http", n.rootKeys()))
-	if _, err := api.CreateUser(&iam.CreateUserInput{UserName: &name}); err != nil {
-		t.Fatal(err)
-	}
-	made, err := api.CreateAccessKey(&iam.CreateAccessKeyInput{UserName: &name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := api.PutUserPolicy(&iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"chime:*","Resource":"*","Condition":` + condition + `}}`)}); err != nil {
-		t.Fatal(err)
-	}
-	return credentials.NewStaticCredentials(*made.AccessKey.AccessKeyId, *made.AccessKey.SecretAccessKey, "")
-}
 
 // proxy is a stand-in for one in front of a node: what it adds to requests and connections.
 type proxy struct {
@@ -45,10 +22,10 @@ type proxy struct {
 	first  string // bytes that begin each connection
 }
 
-// client sends through the proxy.
-func (p proxy) client(t *testing.T, n node) *http.Client {
-	client := n.httpClient(t)
-	transport := client.Transport.(*http.Transport)
+// peer calls the node through the proxy.
+func (p proxy) peer(t *testing.T, n node, keys sigv4.Credentials) lab.Peer {
+	transport := n.HTTP.Transport.(*http.Transport).Clone()
+	t.Cleanup(transport.CloseIdleConnections)
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err == nil && p.first != "" {
@@ -56,8 +33,9 @@ func (p proxy) client(t *testing.T, n node) *http.Client {
 		}
 		return conn, err
 	}
-	client.Transport = adding{transport, p.header}
-	return client
+	peer := n.at(p.scheme, keys)
+	peer.HTTP = &http.Client{Transport: adding{transport, p.header}}
+	return peer
 }
 
 // adding adds headers to requests.
@@ -74,35 +52,22 @@ func (a adding) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.RoundTripper.RoundTrip(r)
 }
 
-// list makes a call and open opens a WebSocket through the proxy; both tell whether they were allowed.
-func (p proxy) list(t *testing.T, n node, keys *credentials.Credentials) bool {
+// list makes a call and open opens a WebSocket through the proxy; both report whether they were allowed.
+func (p proxy) list(t *testing.T, n node, keys sigv4.Credentials) bool {
 	t.Helper()
-	t.Setenv("AWS_CA_BUNDLE", "") // the client has it
-	_, err := chimesdkmessaging.New(session.Must(session.NewSession(&aws.Config{
-		Endpoint: aws.String(p.scheme + "://" + n.PublicHost()), Region: &n.cfg.Region, Credentials: keys, HTTPClient: p.client(t, n), MaxRetries: aws.Int(0),
-	}))).ListChannels(&chimesdkmessaging.ListChannelsInput{AppInstanceArn: &n.Seeded().AppInstanceARN, ChimeBearer: &n.Seeded().UserARNs[0]})
-	if err != nil && !strings.Contains(err.Error(), "AccessDenied") {
-		t.Fatal(err)
+	got, err := p.peer(t, n, keys).Send(t.Context(), "GET", "/channels?app-instance-arn="+url.QueryEscape(n.Seeded().AppInstanceARN), n.Seeded().UserARNs[0], nil)
+	if err != nil || got.Status != 200 && got.Type() != "AccessDeniedException" {
+		t.Fatal(got.Status, got.Type(), err)
 	}
-	return err == nil
+	return got.Status == 200
 }
 
-func (p proxy) open(t *testing.T, n node, keys *credentials.Credentials) bool {
+func (p proxy) open(t *testing.T, n node, keys sigv4.Credentials) bool {
 	t.Helper()
-	r, err := http.NewRequest("GET", "https://"+n.PublicHost()+"/connect?sessionId=s&userArn="+n.Seeded().UserARNs[0], nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := v4.NewSigner(keys).Presign(r, nil, "chime", n.cfg.Region, 10*time.Second, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	conn, _, err := websocket.Dial(t.Context(), p.scheme+"://"+n.PublicHost()+r.URL.RequestURI(), &websocket.DialOptions{HTTPClient: p.client(t, n)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.CloseNow()
-	_, _, err = conn.Read(t.Context())
-	if status := websocket.CloseStatus(err); err != nil && status != 4401 {
+	s, err := p.peer(t, n, keys).Open(t.Context(), n.Seeded().UserARNs[0])
+	if err == nil {
+		_ = s.CloseNow()
+	} else if websocket.CloseStatus(err) != 4401 {
 		t.Fatal(err)
 	}
 	return err == nil
@@ -143,15 +108,18 @@ func TestTrustedProxiesTellOfTheClient(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			first := start(t, settings(t, config.Dev, nil))
-			keys := first.userWith(t, "ann", secureClient)
-			cfg := first.cfg
-			first.stop()
+			first := start(t, lab.Settings(t, config.Dev, nil))
+			keys, err := first.Peer().MakeUser(t.Context(), "ann", lab.AllowWhen(secureClient))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := first.Config
+			first.Stop()
 			flags := map[string]string{"data": cfg.Data}
 			for key, value := range test.flags {
 				flags[key] = value
 			}
-			n := start(t, settings(t, config.Dev, flags))
+			n := start(t, lab.Settings(t, config.Dev, flags))
 			for name, c := range test.cases {
 				if got := c.proxy.list(t, n, keys); got != c.allowed {
 					t.Errorf("%s: REST allowed: %v", name, got)

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 func TestStrangersAtTheSocketAreTurnedAwayAndCounted(t *testing.T) {
-	n := start(t, settings(t, config.Dev, nil))
-	client := n.httpClient(t)
+	n := start(t, lab.Settings(t, config.Dev, nil))
+	client := n.HTTP
 	r, err := http.NewRequest("GET", "http://"+n.PublicHost()+"/connect?x=1", nil)
 	if err != nil {
 		t.Fatal(err)

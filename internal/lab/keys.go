@@ -73,6 +73,11 @@ func (p Peer) MakeUser(ctx context.Context, name, policy string) (keys sigv4.Cre
 	return sigv4.Credentials{AccessKeyID: made.ID, SecretAccessKey: made.Secret}, nil
 }
 
+// AllowWhen is a policy that allows everything of Chime under a condition.
+func AllowWhen(condition string) string {
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"chime:*","Resource":"*","Condition":` + condition + `}}`
+}
+
 // iam makes a call of IAM and reads its answer into out unless that is nil.
 func (p Peer) iam(ctx context.Context, values url.Values, out any) error {
 	values.Set("Version", "2010-05-08")
