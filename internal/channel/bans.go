@@ -58,11 +58,12 @@ func (v *Visit) manages(r store.Reader, ref chime.Ref) (bool, error) {
 }
 
 func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
-	order, err := tx.Append(v.note(chime.EventCreateBan, now, ref))
+	b := chime.Ban{Ref: ref, CreatedBy: v.Actor.Ref, Created: now}
+	order, err := v.appendBan(tx, chime.EventCreateBan, b, now)
 	if err != nil {
 		return err
 	}
-	b := chime.Ban{Ref: ref, CreatedBy: v.Actor.Ref, Created: now, Order: order}
+	b.Order = order
 	for _, err := range []error{
 		store.Bans.Put(tx, v.key(ref), b),
 		store.BansInOrder.Put(tx, v.roleOrderKey(ref, order), ref),
@@ -114,7 +115,7 @@ func (s *Service) DeleteChannelBan(ctx context.Context, req *messaging.DeleteCha
 }
 
 func (v *Visit) removeBan(tx store.Tx, b chime.Ban, now chime.Millis) error {
-	if _, err := tx.Append(v.note(chime.EventDeleteBan, now, b.Ref)); err != nil {
+	if _, err := v.appendBan(tx, chime.EventDeleteBan, b, now); err != nil {
 		return err
 	}
 	for _, err := range []error{
@@ -127,6 +128,24 @@ func (v *Visit) removeBan(tx store.Tx, b chime.Ban, now chime.Millis) error {
 		}
 	}
 	return nil
+}
+
+// appendBan appends an event about a ban.
+func (v *Visit) appendBan(tx store.Tx, kind string, b chime.Ban, now chime.Millis) (position uint64, err error) {
+	shown, err := v.showBan(tx, b)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Append(v.eventOf(kind, now, b.Ref, shown.AppendJSON(nil, api.ISO)))
+}
+
+func (v *Visit) showBan(r store.Reader, b chime.Ban) (*messaging.ChannelBan, error) {
+	member, err := v.Identity(r, b.Ref)
+	if err != nil {
+		return nil, err
+	}
+	by, err := v.IdentityAt(r, b.CreatedBy, b.Order)
+	return &messaging.ChannelBan{Member: member, ChannelARN: v.ARN(), CreatedTimestamp: b.Created.Optional(), CreatedBy: by}, err
 }
 
 // DescribeChannelBan answers one ban, to those who manage the channel.
@@ -147,12 +166,7 @@ func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.Describ
 		if !found {
 			return api.NotFound("MemberArn is not banned from the channel")
 		}
-		shown := &messaging.ChannelBan{ChannelARN: v.ARN(), CreatedTimestamp: b.Created.Optional()}
-		if shown.Member, err = v.Identity(r, b.Ref); err != nil {
-			return err
-		}
-		shown.CreatedBy, err = v.IdentityAt(r, b.CreatedBy, b.Order)
-		resp.ChannelBan = shown
+		resp.ChannelBan, err = v.showBan(r, b)
 		return err
 	})
 	return resp, DeclaresNotFound(err)

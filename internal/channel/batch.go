@@ -105,7 +105,7 @@ func (v *Visit) tellBatch(tx store.Tx, added *messaging.BatchChannelMemberships,
 }
 
 func (v *Visit) appendBatch(tx store.Tx, told messaging.BatchChannelMemberships, join, only []chime.Ref, now chime.Millis) (uint64, error) {
-	e := v.event(chime.EventBatchCreateMembership, now, told.AppendJSON(nil, api.ISO))
+	e := v.event(chime.EventBatchCreateMembership, now, "", told.AppendJSON(nil, api.ISO))
 	e.Join, e.Only = join, only
 	return tx.Append(e)
 }

@@ -59,16 +59,24 @@ func (v *Visit) save(tx store.Tx) error {
 	return store.Channels.Put(tx, store.K(v.Actor.App, v.Channel.ID), v.Channel)
 }
 
-// announce appends an event about the channel itself. It shows what every member may see.
+// announce appends an event about the channel itself.
 func (v *Visit) announce(tx store.Tx, kind string, now chime.Millis) error {
+	e, err := v.channelEvent(tx, kind, now)
+	if err == nil {
+		_, err = tx.Append(e)
+	}
+	return err
+}
+
+// channelEvent is an event about the channel itself. It shows what every member may see.
+func (v *Visit) channelEvent(r store.Reader, kind string, now chime.Millis) (chime.Event, error) {
 	shared := *v // as a caller without a role, whose LastMessageTimestamp is everybody's
 	shared.Membership, shared.Moderator, shared.Actor.Admin = nil, false, false
-	c, err := shared.whole(tx)
+	c, err := shared.whole(r)
 	if err != nil {
-		return err
+		return chime.Event{}, err
 	}
-	_, err = tx.Append(v.event(kind, now, c.AppendJSON(nil, api.ISO)))
-	return err
+	return v.event(kind, now, v.Channel.ID, c.AppendJSON(nil, api.ISO)), nil
 }
 
 // DeleteChannel removes the channel and all that belongs to it, and tells its members once.

@@ -44,7 +44,7 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 		}
 		call.Within("", actor.Since)
 		made, err := call.Do(tx, madeStill(tx, at.App), func() (string, error) {
-			v := &Visit{Actor: actor, Channel: newChannel(req, id, uid, actor.Ref, s.now()), site: s.site}
+			v := &Visit{Actor: actor, Channel: newChannel(req, id, uid, actor.Ref, s.now()), caller: actor.Ref, site: s.site}
 			return id + "/" + uid, s.create(tx, v, req)
 		})
 		id, _, _ := strings.Cut(made, "/")
@@ -119,7 +119,11 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 	if err := s.countChannel(tx, v); err != nil {
 		return err
 	}
-	created := v.note(chime.EventCreateChannel, v.Channel.Created, v.Actor.Ref)
+	created, err := v.channelEvent(tx, chime.EventCreateChannel, v.Channel.Created)
+	if err != nil {
+		return err
+	}
+	created.Subject = v.Actor.Ref
 	if v.Channel.Order, err = tx.Append(created); err != nil {
 		return err
 	}

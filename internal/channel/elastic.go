@@ -2,6 +2,7 @@ package channel
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 
 	"github.com/carillon-chat/carillon/internal/api"
@@ -92,9 +93,7 @@ func (s *Service) addSubChannel(tx store.Tx, v *Visit, now chime.Millis) (id str
 	if id, err = chime.NewUUID(s.random); err != nil {
 		return "", err
 	}
-	e := v.note(chime.EventCreateSubChannel, now, "")
-	e.Sub = id
-	order, err := tx.Append(e)
+	order, err := tx.Append(v.subChannelEvent(chime.EventCreateSubChannel, now, id))
 	if err != nil {
 		return "", err
 	}
@@ -103,6 +102,14 @@ func (s *Service) addSubChannel(tx store.Tx, v *Visit, now chime.Millis) (id str
 		return "", err
 	}
 	return id, store.SubChannelsInOrder.Put(tx, v.Prefix().Num(order), id)
+}
+
+// subChannelEvent is an event about a sub-channel itself.
+func (v *Visit) subChannelEvent(kind string, now chime.Millis, id string) chime.Event {
+	payload, _ := json.Marshal(struct{ ChannelArn, SubChannelId string }{v.ARN(), id}) // strings cannot fail
+	e := v.event(kind, now, id, payload)
+	e.Sub = id
+	return e
 }
 
 // scaleIn merges sub-channels that are below the minimum into others that have room. It takes
@@ -152,9 +159,7 @@ func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime
 			return err
 		}
 	}
-	e := v.note(chime.EventDeleteSubChannel, now, "")
-	e.Sub = from.ID
-	if _, err := tx.Append(e); err != nil {
+	if _, err := tx.Append(v.subChannelEvent(chime.EventDeleteSubChannel, now, from.ID)); err != nil {
 		return err
 	}
 	history := v.Prefix().Str(from.ID)
@@ -175,7 +180,7 @@ func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime
 // move puts a membership into another sub-channel. The member alone is told; where it was, it
 // leaves without a word. What it could see as the target of messages stays behind.
 func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Millis) error {
-	left := v.note(chime.EventLeaveSubChannel, now, m.Ref)
+	left := v.eventOf(chime.EventLeaveSubChannel, now, m.Ref, nil)
 	left.Sub, left.Leave = m.Sub, []chime.Ref{m.Ref}
 	if _, err := tx.Append(left); err != nil {
 		return err

@@ -20,7 +20,12 @@ func (s *Service) PutChannelExpirationSettings(ctx context.Context, req *messagi
 			return err
 		}
 		v.Channel.Expiration = newExpiration(req.ExpirationSettings)
-		if _, err := tx.Append(v.note(chime.EventUpdateExpiration, s.now(), v.Actor.Ref)); err != nil {
+		e, err := v.channelEvent(tx, chime.EventUpdateExpiration, s.now())
+		if err != nil {
+			return err
+		}
+		e.Subject = v.Actor.Ref
+		if _, err := tx.Append(e); err != nil {
 			return err
 		}
 		return v.save(tx)

@@ -8,11 +8,11 @@ import (
 // SetFlow gives the channel the flow of that id, or none when the id is empty. No socket is
 // told (spec 4.4).
 func (v *Visit) SetFlow(tx store.Tx, id string, now chime.Millis) error {
-	kind := chime.EventAssociateFlow
+	e := v.event(chime.EventAssociateFlow, now, id, nil)
 	if id == "" {
-		kind = chime.EventDisassociateFlow
+		e = v.event(chime.EventDisassociateFlow, now, v.Channel.Flow, nil)
 	}
-	if _, err := tx.Append(v.note(kind, now, "")); err != nil {
+	if _, err := tx.Append(e); err != nil {
 		return err
 	}
 	if err := v.unlinkFlow(tx); err != nil {

@@ -172,7 +172,7 @@ func (v *Visit) membershipEvent(r store.Reader, kind string, m chime.Membership,
 	if err != nil {
 		return chime.Event{}, err
 	}
-	e := v.event(kind, now, shown.AppendJSON(nil, api.ISO))
+	e := v.event(kind, now, string(m.Ref), shown.AppendJSON(nil, api.ISO))
 	e.Sub = m.Sub
 	return e, nil
 }

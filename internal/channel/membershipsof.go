@@ -172,7 +172,7 @@ func (s *Service) UpdateChannelReadMarker(ctx context.Context, req *messaging.Up
 				return err
 			}
 		}
-		if _, err := tx.Append(v.note(chime.EventUpdateReadMarker, m.ReadMarker, m.Ref)); err != nil {
+		if _, err := tx.Append(v.eventOf(chime.EventUpdateReadMarker, m.ReadMarker, m.Ref, nil)); err != nil {
 			return err
 		}
 		return v.SaveMembership(tx, m)

@@ -52,7 +52,7 @@ func (s *Service) addModerator(tx store.Tx, v *Visit, ref chime.Ref, now chime.M
 		return err
 	}
 	m := chime.Moderator{Ref: ref, CreatedBy: v.Actor.Ref, Created: now}
-	order, err := tx.Append(v.note(chime.EventCreateModerator, now, ref))
+	order, err := v.appendModerator(tx, chime.EventCreateModerator, m, now)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.Del
 
 // removeModerator deletes a moderator role.
 func (v *Visit) removeModerator(tx store.Tx, m chime.Moderator, now chime.Millis) error {
-	if _, err := tx.Append(v.note(chime.EventDeleteModerator, now, m.Ref)); err != nil {
+	if _, err := v.appendModerator(tx, chime.EventDeleteModerator, m, now); err != nil {
 		return err
 	}
 	for _, err := range []error{
@@ -115,6 +115,26 @@ func (v *Visit) removeModerator(tx store.Tx, m chime.Moderator, now chime.Millis
 	}
 	_, err := store.AddCount(tx, v.moderatorsCount(), -1)
 	return err
+}
+
+// appendModerator appends an event about a moderator role.
+func (v *Visit) appendModerator(tx store.Tx, kind string, m chime.Moderator, now chime.Millis) (position uint64, err error) {
+	shown, err := v.showModerator(tx, m)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Append(v.eventOf(kind, now, m.Ref, shown.AppendJSON(nil, api.ISO)))
+}
+
+func (v *Visit) showModerator(r store.Reader, m chime.Moderator) (*messaging.ChannelModerator, error) {
+	moderator, err := v.Identity(r, m.Ref)
+	if err != nil {
+		return nil, err
+	}
+	by, err := v.IdentityAt(r, m.CreatedBy, m.Order)
+	return &messaging.ChannelModerator{
+		Moderator: moderator, ChannelARN: v.ARN(), CreatedTimestamp: m.Created.Optional(), CreatedBy: by,
+	}, err
 }
 
 // DescribeChannelModerator answers one moderator, to those who manage the channel.
@@ -135,12 +155,7 @@ func (s *Service) DescribeChannelModerator(ctx context.Context, req *messaging.D
 		if !found {
 			return api.NotFound("ChannelModeratorArn is not a moderator of the channel")
 		}
-		shown := &messaging.ChannelModerator{ChannelARN: v.ARN(), CreatedTimestamp: m.Created.Optional()}
-		if shown.Moderator, err = v.Identity(r, m.Ref); err != nil {
-			return err
-		}
-		shown.CreatedBy, err = v.IdentityAt(r, m.CreatedBy, m.Order)
-		resp.ChannelModerator = shown
+		resp.ChannelModerator, err = v.showModerator(r, m)
 		return err
 	})
 	return resp, DeclaresNotFound(err)

@@ -24,7 +24,7 @@ func (s *Service) PutChannelMembershipPreferences(ctx context.Context, req *mess
 		}
 		m := *v.Membership
 		m.Preferences = preferences
-		if _, err := tx.Append(v.note(chime.EventPutPreferences, s.now(), m.Ref)); err != nil {
+		if _, err := tx.Append(v.eventOf(chime.EventPutPreferences, s.now(), m.Ref, nil)); err != nil {
 			return err
 		}
 		resp.Member = v.Self()

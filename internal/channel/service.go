@@ -93,17 +93,19 @@ func DeclaresNotFound(err error) error {
 	return err
 }
 
-// event is the start of every event of a channel that sockets carry.
-func (v *Visit) event(kind string, now chime.Millis, payload []byte) chime.Event {
+// event is an event of the channel about what the object names.
+func (v *Visit) event(kind string, now chime.Millis, object string, payload []byte) chime.Event {
 	return chime.Event{
-		Type: kind, Time: now, Topic: v.Topic().Whole(),
-		MessageType: chime.MessageTypeSystem, Payload: payload,
+		Type: kind, Time: now, Topic: v.Topic().Whole(), ChannelID: v.Channel.ID, Object: object, Actor: v.caller,
+		MessageType: chime.EventKindOf(kind).MessageType(), Payload: payload,
 	}
 }
 
-// note is an event of the log alone.
-func (v *Visit) note(kind string, now chime.Millis, subject chime.Ref) chime.Event {
-	return chime.Event{Type: kind, Time: now, Topic: v.Topic().Whole(), Subject: subject}
+// eventOf is an event of the channel about a user or bot. It is for the log alone.
+func (v *Visit) eventOf(kind string, now chime.Millis, subject chime.Ref, payload []byte) chime.Event {
+	e := v.event(kind, now, string(subject), payload)
+	e.Subject = subject
+	return e
 }
 
 func hidden(t messaging.ChannelMembershipType) bool {

@@ -22,8 +22,10 @@ type Visit struct {
 	// alone. Membership is then the one of this sub-channel; without Sub it is any of them.
 	Sub string
 
-	site  chime.Site
-	shown map[chime.Ref]shown // by Identity
+	// caller is the user or bot that makes the call, empty when the service acts by itself.
+	caller chime.Ref
+	site   chime.Site
+	shown  map[chime.Ref]shown // by Identity
 }
 
 // errNoChannel is what most operations answer for a channel that does not exist, and for one that the
@@ -55,7 +57,7 @@ func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit,
 	if at.App != actor.App {
 		return nil, api.Forbidden("ChimeBearer and ChannelArn belong to different app instances")
 	}
-	v := &Visit{Actor: actor, site: site}
+	v := &Visit{Actor: actor, caller: actor.Ref, site: site}
 	if v.Channel, _, err = store.Channels.Get(r, store.K(at.App, at.ID)); err != nil {
 		return nil, err
 	}

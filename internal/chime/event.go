@@ -37,16 +37,41 @@ type Event struct {
 	Leave []Ref `cbor:"11,keyasint,omitempty"`
 	// Subject is the user or bot whom an event of the log alone is about, or who sent the message.
 	Subject Ref `cbor:"12,keyasint,omitempty"`
-	// Payload is the JSON text of the socket's Payload. The log keeps none of an event that
-	// TellsContent, and it is nil as well once the content was withdrawn: then the payload is made
-	// from the message as it is now.
+	// Payload is the JSON text of the Payload of sockets and streams. The log keeps none of an event
+	// that TellsContent, and it is nil as well once the content was withdrawn: then the payload is
+	// made from the message as it is now.
 	Payload []byte `cbor:"13,keyasint,omitempty"`
 
-	// MessageID is the id of the message that the event is about, ChannelID that of its channel.
-	MessageID string `cbor:"14,keyasint,omitempty"`
+	// Object is the id of what the event is about: of a message, a sub-channel, an endpoint, a flow,
+	// a channel or an app instance, or the Ref of a user or bot. A batch of members has none: it is
+	// about those who Join.
+	Object string `cbor:"14,keyasint,omitempty"`
+	// ChannelID is the id of the channel. Another channel may have it after this one was deleted.
 	ChannelID string `cbor:"15,keyasint,omitempty"`
-	// Target, of a targeted message, is who besides the sender sees it.
+	// Target, of a targeted message, is the member who sees it with the sender.
 	Target Ref `cbor:"16,keyasint,omitempty"`
+	// Actor is the user or bot whose call caused the event; empty for calls without a bearer and for
+	// what the service does by itself.
+	Actor Ref `cbor:"17,keyasint,omitempty"`
+}
+
+// Compact leaves of the event what the log keeps: no content, which is kept once, in the record of its
+// message, and no Actor that the row of its kind tells.
+func (e *Event) Compact() {
+	kind := e.Kind()
+	if kind.Content {
+		e.Payload = nil
+	}
+	if kind.BySubject {
+		e.Actor = ""
+	}
+}
+
+// Expand gives an event of the log what Compact left out of it, but for content.
+func (e *Event) Expand() {
+	if e.Kind().BySubject {
+		e.Actor = e.Subject
+	}
 }
 
 // Kind is the row of the event's name.
@@ -60,19 +85,27 @@ func (e *Event) Removes() bool { return e.Kind().Removes != Nowhere }
 
 // Withdraws reports whether the event takes away, or may take away, what the other event carries.
 func (e *Event) Withdraws(other *Event) bool {
-	kind := e.Kind()
-	if kind.Removes == Nowhere || other.App != e.App || !other.TellsContent() || kind.Stored && other.Ephemeral {
+	if other.App != e.App {
 		return false
 	}
+	kind := e.Kind()
 	switch kind.Removes {
-	case OfMessage: // an event without a message tells of several
-		return other.Channel == e.Channel && (other.MessageID == e.MessageID || other.MessageID == "")
+	case Nowhere:
+		return false
+	case OfMessage: // an event that is not about a message tells of several
+		if other.Channel != e.Channel || other.Object != e.Object && other.Kind().IsMessage() {
+			return false
+		}
 	case OfSub:
-		return other.Topic == e.Topic
+		if other.Topic != e.Topic {
+			return false
+		}
 	case OfChannel:
-		return other.Channel == e.Channel
+		if other.Channel != e.Channel {
+			return false
+		}
 	}
-	return true
+	return other.TellsContent() && !(kind.Stored && other.Ephemeral)
 }
 
 // EndsMembership reports whether the user is no member of the channel, or of the sub-channel, after

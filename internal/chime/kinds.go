@@ -23,10 +23,13 @@ type EventKind struct {
 	// Edits is set when the message is an edited one from now on.
 	Edits bool
 
+	// BySubject is set when the subject of an event is always its actor, so that the log need not keep
+	// the actor.
+	BySubject bool
 	// Stream is the type of the streams that carry the kind, empty when none does.
 	Stream messaging.MessagingDataType
-	// StreamedAs is the name of the kind as which streams carry it, one event for each member, when
-	// that is another kind.
+	// StreamedAs is the name of the kind as which streams carry it, one event for each user or bot that
+	// joins, when that is another kind.
 	StreamedAs string
 
 	// Unread is set when a STANDARD message of the event adds one to the unread counts of those who
@@ -196,16 +199,16 @@ var kinds = [...]EventKind{
 	{Name: EventResumeToken, To: OneSocket, Extension: true},
 	{Name: EventChannelDetails, To: OneSocket, Content: true},
 
-	{Name: EventCreateMessage, To: Members, Status: statusSent, Content: true, Stream: streamOfMessages, Unread: true},
-	{Name: EventUpdateMessage, To: Members, Status: statusSent, Content: true, Stream: streamOfMessages, Edits: true},
+	{Name: EventCreateMessage, To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Unread: true},
+	{Name: EventUpdateMessage, To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Edits: true},
 	{Name: EventRedactMessage, To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
 	{Name: EventDeleteMessage, To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
-	{Name: EventPendingCreateMessage, To: Members, Status: statusPending, Content: true},
-	{Name: EventPendingUpdateMessage, To: Members, Status: statusPending, Content: true},
-	{Name: EventFailedCreateMessage, To: Members, Status: statusFailed, Content: true},
-	{Name: EventFailedUpdateMessage, To: Members, Status: statusFailed, Content: true},
-	{Name: EventDeniedCreateMessage, To: Members, Status: statusDenied, Content: true},
-	{Name: EventDeniedUpdateMessage, To: Members, Status: statusDenied, Content: true},
+	{Name: EventPendingCreateMessage, To: Members, Status: statusPending, Content: true, BySubject: true},
+	{Name: EventPendingUpdateMessage, To: Members, Status: statusPending, Content: true, BySubject: true},
+	{Name: EventFailedCreateMessage, To: Members, Status: statusFailed, Content: true, BySubject: true},
+	{Name: EventFailedUpdateMessage, To: Members, Status: statusFailed, Content: true, BySubject: true},
+	{Name: EventDeniedCreateMessage, To: Members, Status: statusDenied, Content: true, BySubject: true},
+	{Name: EventDeniedUpdateMessage, To: Members, Status: statusDenied, Content: true, BySubject: true},
 
 	{Name: EventCreateChannel, Stream: streamOfChannels},
 	{Name: EventUpdateChannel, To: Members, Stream: streamOfChannels},
@@ -222,15 +225,15 @@ var kinds = [...]EventKind{
 	{Name: EventDeleteMembership, To: Members, Stream: streamOfChannels},
 	{Name: EventLeaveSubChannel},
 	{Name: EventEndMemberships},
-	{Name: EventUpdateReadMarker, Recounts: OfSubject},
-	{Name: EventPutPreferences},
+	{Name: EventUpdateReadMarker, BySubject: true, Recounts: OfSubject},
+	{Name: EventPutPreferences, BySubject: true},
 	{Name: EventCreateModerator, Stream: streamOfChannels},
 	{Name: EventDeleteModerator, Stream: streamOfChannels},
 	{Name: EventCreateBan, Stream: streamOfChannels},
 	{Name: EventDeleteBan, Stream: streamOfChannels},
 
 	{Name: EventChannelPresence, To: Members, Extension: true, Extra: ExtraPresence},
-	{Name: EventTyping, To: Members, Extension: true, Extra: ExtraTyping},
+	{Name: EventTyping, To: Members, BySubject: true, Extension: true, Extra: ExtraTyping},
 	{Name: EventUnreadCount, To: Members, Extension: true, Extra: ExtraUnread},
 
 	{Name: EventCreateAppInstance},

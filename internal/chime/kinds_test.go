@@ -98,3 +98,26 @@ func TestUnknownKinds(t *testing.T) {
 		t.Error("it does not end the membership that it names alone")
 	}
 }
+
+// TestCompact: what the log leaves out of an event is found again, but for content.
+func TestCompact(t *testing.T) {
+	for _, tc := range []struct {
+		event    Event
+		kept     string // by the log: payload and actor
+		expanded string
+	}{
+		{Event{Type: EventCreateMessage, Subject: "user/ann", Actor: "user/ann", Payload: []byte("text")}, " ", " user/ann"},
+		{Event{Type: EventUpdateReadMarker, Subject: "user/ann", Actor: "user/ann"}, " ", " user/ann"},
+		{Event{Type: EventRedactMessage, Subject: "user/ann", Actor: "user/mod", Payload: []byte("{}")}, "{} user/mod", "{} user/mod"},
+		{Event{Type: EventDeleteMembership, Payload: []byte("{}")}, "{} ", "{} "}, // by the service
+		{Event{Type: "UNKNOWN", Subject: "user/ann", Payload: []byte("{}")}, "{} ", "{} "},
+	} {
+		e := tc.event
+		e.Compact()
+		kept := string(e.Payload) + " " + string(e.Actor)
+		e.Expand()
+		if expanded := string(e.Payload) + " " + string(e.Actor); kept != tc.kept || expanded != tc.expanded {
+			t.Errorf("%s: kept %q, expanded %q", e.Type, kept, expanded)
+		}
+	}
+}

@@ -82,7 +82,7 @@ func (s *Service) put(tx store.Tx, id string, record chime.PoolIdentity, logins 
 	if err := store.PoolIdentities.Put(tx, store.K(id), record); err != nil {
 		return err
 	}
-	_, err := tx.Append(chime.Event{Time: chime.At(s.options.Now()), Type: chime.EventPutPoolIdentity})
+	_, err := tx.Append(chime.Event{Time: chime.At(s.options.Now()), Type: chime.EventPutPoolIdentity, Object: id})
 	return err
 }
 

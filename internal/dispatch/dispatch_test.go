@@ -80,7 +80,7 @@ func TestEndsWithTheStore(t *testing.T) {
 func TestHandsOnWhatIsStillThere(t *testing.T) {
 	st := memstore.New()
 	defer st.Close()
-	bodies := func(_ store.Reader, e *chime.Event) ([]byte, error) { return []byte("present " + e.MessageID), nil }
+	bodies := func(_ store.Reader, e *chime.Event) ([]byte, error) { return []byte("present " + e.Object), nil }
 	got := make(payloads, 10)
 	d, err := New(t.Context(), st, bodies, got)
 	if err != nil {
@@ -88,8 +88,8 @@ func TestHandsOnWhatIsStillThere(t *testing.T) {
 	}
 	err = st.Update(t.Context(), "", func(tx store.Tx) error {
 		for _, e := range []chime.Event{
-			{Type: chime.EventCreateMessage, MessageID: "1", Payload: []byte("1")}, {Type: chime.EventCreateMessage, MessageID: "2", Payload: []byte("2")},
-			{Type: chime.EventRedactMessage, MessageID: "1", Payload: []byte("redacted")}, {Type: chime.EventCreateChannel},
+			{Type: chime.EventCreateMessage, Object: "1", Payload: []byte("1")}, {Type: chime.EventCreateMessage, Object: "2", Payload: []byte("2")},
+			{Type: chime.EventRedactMessage, Object: "1", Payload: []byte("redacted")}, {Type: chime.EventCreateChannel},
 		} {
 			if _, err := tx.Append(e); err != nil {
 				return err

@@ -61,7 +61,7 @@ func (s *Service) create(tx store.Tx, app string, flow chime.Flow, tags []chime.
 	if most := s.limits.FlowsPerApp; most > 0 && n > uint64(most) {
 		return api.ResourceLimitExceeded("the limit of %d channel flows per app instance is reached", most)
 	}
-	if flow.Order, err = tx.Append(chime.Event{Time: flow.Created, Type: chime.EventCreateFlow, Topic: chime.Topic{App: app}}); err != nil {
+	if flow.Order, err = tx.Append(event(chime.EventCreateFlow, app, flow.ID, flow.Created)); err != nil {
 		return err
 	}
 	if err := store.Flows.Put(tx, key(app, flow.ID), flow); err != nil {
@@ -97,7 +97,7 @@ func (s *Service) UpdateChannelFlow(ctx context.Context, req *messaging.UpdateCh
 		if err := store.Flows.Put(tx, key(at.App, at.ID), flow); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateFlow, Topic: chime.Topic{App: at.App}})
+		_, err = tx.Append(event(chime.EventUpdateFlow, at.App, at.ID, now))
 		return err
 	})
 	if err != nil {
@@ -138,6 +138,11 @@ func inUse(r store.Reader, at chime.Resource) (used bool, err error) {
 	return used, err
 }
 
+// event is an event of the log alone about a flow.
+func event(kind, app, id string, now chime.Millis) chime.Event {
+	return chime.Event{Type: kind, Time: now, Topic: chime.Topic{App: app}, Object: id}
+}
+
 // remove deletes every record of a flow.
 func remove(tx store.Tx, at chime.Resource, flow chime.Flow, now chime.Millis) error {
 	for _, err := range []error{
@@ -152,7 +157,7 @@ func remove(tx store.Tx, at chime.Resource, flow chime.Flow, now chime.Millis) e
 	if _, err := store.AddCount(tx, countKey(at.App), -1); err != nil {
 		return err
 	}
-	_, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteFlow, Topic: chime.Topic{App: at.App}})
+	_, err := tx.Append(event(chime.EventDeleteFlow, at.App, at.ID, now))
 	return err
 }
 

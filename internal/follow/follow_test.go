@@ -116,7 +116,7 @@ func (b *bed) node(name string, st store.Store, followers ...follow.Follower) (r
 	b.t.Helper()
 	r, err := follow.New(follow.Options{
 		Store: st, Node: name, Log: slog.New(slog.NewTextHandler(b.log, nil)).With("node", name), Random: rand.Reader,
-		Body: func(_ store.Reader, e *chime.Event) ([]byte, error) { return []byte("present " + e.MessageID), nil },
+		Body: func(_ store.Reader, e *chime.Event) ([]byte, error) { return []byte("present " + e.Object), nil },
 	}, followers...)
 	b.must(err)
 	ctx, cancel := context.WithCancel(b.t.Context())
@@ -387,7 +387,7 @@ func TestRetriesHaveThePresentContent(t *testing.T) {
 		synctest.Wait()
 		b.must(b.store.Update(t.Context(), "a", func(tx store.Tx) error {
 			_, err := tx.Append(chime.Event{
-				Type: chime.EventCreateMessage, Topic: chime.Topic{App: "a", Channel: "c"}, MessageID: "m", Payload: []byte("first"),
+				Type: chime.EventCreateMessage, Topic: chime.Topic{App: "a", Channel: "c"}, Object: "m", Payload: []byte("first"),
 			})
 			return err
 		}))

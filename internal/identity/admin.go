@@ -53,7 +53,7 @@ func (s *Service) createAdmin(tx store.Tx, app string, ref chime.Ref, now chime.
 	if err := (counter{app, countAdmins}).add(tx, s.limits.Admins); err != nil {
 		return "", err
 	}
-	position, err := tx.Append(chime.Event{Time: now, Type: chime.EventCreateAdmin, Topic: chime.Topic{App: app}, Subject: ref})
+	position, err := tx.Append(eventOf(chime.EventCreateAdmin, app, ref, now))
 	if err != nil {
 		return "", err
 	}
@@ -154,7 +154,7 @@ func (s *Service) deleteAdmin(tx store.Tx, app string, ref chime.Ref, now chime.
 	if err := (counter{app, countAdmins}).remove(tx); err != nil {
 		return err
 	}
-	_, err = tx.Append(chime.Event{Time: now, Type: chime.EventDeleteAdmin, Topic: chime.Topic{App: app}, Subject: ref})
+	_, err = tx.Append(eventOf(chime.EventDeleteAdmin, app, ref, now))
 	return err
 }
 

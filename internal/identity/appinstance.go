@@ -40,7 +40,7 @@ func (s *Service) createAppInstance(tx store.Tx, app chime.AppInstance, tags []c
 		return err
 	}
 	var err error
-	if app.Order, err = tx.Append(chime.Event{Time: app.Created, Type: chime.EventCreateAppInstance, Topic: chime.Topic{App: app.ID}}); err != nil {
+	if app.Order, err = tx.Append(appEvent(chime.EventCreateAppInstance, app.ID, app.Created)); err != nil {
 		return err
 	}
 	if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
@@ -91,7 +91,7 @@ func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInst
 		if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateAppInstance, Topic: chime.Topic{App: app.ID}})
+		_, err = tx.Append(appEvent(chime.EventUpdateAppInstance, app.ID, now))
 		return err
 	})
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *Service) deleteAppInstance(tx store.Tx, id string, now chime.Millis) (c
 	if err := store.AppInstances.Delete(tx, store.K(id)); err != nil {
 		return chime.Task{}, err
 	}
-	if _, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: id}}); err != nil {
+	if _, err := tx.Append(appEvent(chime.EventDeleteAppInstance, id, now)); err != nil {
 		return chime.Task{}, err
 	}
 	return s.jobs.Enqueue(tx, chime.Task{Kind: taskDeleteAppInstance, App: id, Order: app.Order})

@@ -50,9 +50,7 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 }
 
 func createBot(tx store.Tx, app string, bot chime.Bot, tags []chime.Tag) (err error) {
-	bot.Order, err = tx.Append(chime.Event{
-		Time: bot.Created, Type: chime.EventCreateBot, Topic: chime.Topic{App: app}, Subject: chime.BotRef(bot.ID),
-	})
+	bot.Order, err = tx.Append(eventOf(chime.EventCreateBot, app, chime.BotRef(bot.ID), bot.Created))
 	if err != nil {
 		return err
 	}
@@ -115,7 +113,7 @@ func (s *Service) UpdateAppInstanceBot(ctx context.Context, req *wire.UpdateAppI
 		if err := store.Bots.Put(tx, store.K(res.App, bot.ID), bot); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateBot, Topic: chime.Topic{App: res.App}, Subject: res.Ref()})
+		_, err = tx.Append(eventOf(chime.EventUpdateBot, res.App, res.Ref(), now))
 		return err
 	})
 	if err != nil {

@@ -251,7 +251,9 @@ func deregister(tx store.Tx, app string, ref chime.Ref, endpoint chime.Endpoint,
 	if err := removeEndpoint(tx, app, ref, endpoint); err != nil {
 		return err
 	}
-	_, err := tx.Append(chime.Event{Time: now, Type: chime.EventDeregisterEndpoint, Topic: chime.Topic{App: app}, Subject: ref})
+	e := eventOf(chime.EventDeregisterEndpoint, app, ref, now)
+	e.Object = endpoint.ID
+	_, err := tx.Append(e)
 	return err
 }
 
@@ -303,9 +305,11 @@ func putEndpoint(tx store.Tx, res chime.Resource, endpoint chime.Endpoint, event
 	return err
 }
 
-// endpointEvent tells whose devices changed, and nothing of the device.
+// endpointEvent tells whose device changed, and nothing of the device but its id.
 func endpointEvent(res chime.Resource, endpoint chime.Endpoint, event string) chime.Event {
-	return chime.Event{Time: endpoint.Updated, Type: event, Topic: chime.Topic{App: res.App}, Subject: res.Ref()}
+	e := eventOf(event, res.App, res.Ref(), endpoint.Updated)
+	e.Object = endpoint.ID
+	return e
 }
 
 func endpointState(endpoint chime.Endpoint) *wire.EndpointState {

@@ -35,7 +35,7 @@ func (s *Service) PutAppInstanceRetentionSettings(ctx context.Context, req *wire
 		if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventPutRetention, Topic: chime.Topic{App: app.ID}})
+		_, err = tx.Append(appEvent(chime.EventPutRetention, app.ID, now))
 		return err
 	})
 	if err != nil {

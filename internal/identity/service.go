@@ -97,6 +97,17 @@ func New(o Options) *Service {
 
 func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 
+// appEvent is an event of the log alone about an app instance itself.
+func appEvent(kind, app string, now chime.Millis) chime.Event {
+	return chime.Event{Type: kind, Time: now, Topic: chime.Topic{App: app}, Object: app}
+}
+
+// eventOf is an event of the log alone about a user or bot. Calls about them have no bearer, so it has
+// no Actor.
+func eventOf(kind, app string, ref chime.Ref, now chime.Millis) chime.Event {
+	return chime.Event{Type: kind, Time: now, Topic: chime.Topic{App: app}, Subject: ref, Object: string(ref)}
+}
+
 // requireApp refuses, naming the member, when the app instance does not exist or is deleted.
 func requireApp(r store.Reader, member, app string) error {
 	found, err := store.AppInstances.Has(r, store.K(app))

@@ -105,9 +105,7 @@ func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []ch
 	if err := (counter{app, countUsers}).add(tx, s.limits.Users); err != nil {
 		return err
 	}
-	user.Order, err = tx.Append(chime.Event{
-		Time: user.Created, Type: chime.EventCreateUser, Topic: chime.Topic{App: app}, Subject: chime.UserRef(user.ID),
-	})
+	user.Order, err = tx.Append(eventOf(chime.EventCreateUser, app, chime.UserRef(user.ID), user.Created))
 	if err != nil {
 		return err
 	}
@@ -161,7 +159,7 @@ func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateApp
 		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateUser, Topic: chime.Topic{App: res.App}, Subject: res.Ref()})
+		_, err = tx.Append(eventOf(chime.EventUpdateUser, res.App, res.Ref(), now))
 		return err
 	})
 	if err != nil {
@@ -187,7 +185,7 @@ func (s *Service) PutAppInstanceUserExpirationSettings(ctx context.Context, req 
 		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: now, Type: chime.EventPutUserExpiration, Topic: chime.Topic{App: res.App}, Subject: res.Ref()})
+		_, err = tx.Append(eventOf(chime.EventPutUserExpiration, res.App, res.Ref(), now))
 		return err
 	})
 	if err != nil {
@@ -275,7 +273,7 @@ func (s *Service) leave(tx store.Tx, res chime.Resource, name string, since uint
 	if err := store.FormerNames.Put(tx, store.K(app, string(ref)).Num(since), name); err != nil {
 		return chime.Task{}, err
 	}
-	position, err := tx.Append(chime.Event{Time: now, Type: event, Topic: chime.Topic{App: app}, Subject: ref})
+	position, err := tx.Append(eventOf(event, app, ref, now))
 	if err != nil {
 		return chime.Task{}, err
 	}

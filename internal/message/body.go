@@ -51,9 +51,9 @@ func isThere(r store.Reader, e *chime.Event) (bool, error) {
 // nothing can, though its records are removed later.
 func (s *Service) present(r store.Reader, v *channel.Visit, e *chime.Event) (chime.Message, error) {
 	gone := chime.Message{
-		ID: e.MessageID, Sender: e.Subject, Type: messaging.ChannelMessageType(e.MessageType), Target: e.Target, Sub: e.Sub,
+		ID: e.Object, Sender: e.Subject, Type: messaging.ChannelMessageType(e.MessageType), Target: e.Target, Sub: e.Sub,
 		Persistence: messaging.ChannelMessagePersistenceTypePersistent, Status: e.Kind().Status,
-		Created: cmp.Or(chime.MessageTime(e.MessageID), e.Time), Updated: e.Time, After: e.Position - 1,
+		Created: cmp.Or(chime.MessageTime(e.Object), e.Time), Updated: e.Time, After: e.Position - 1,
 	}
 	if e.Ephemeral {
 		gone.After = e.Position
@@ -66,7 +66,7 @@ func (s *Service) present(r store.Reader, v *channel.Visit, e *chime.Event) (chi
 	if err != nil || !found {
 		return gone, err
 	}
-	m, found, err := store.Messages.Get(r, key(v, e.MessageID))
+	m, found, err := store.Messages.Get(r, key(v, e.Object))
 	if err != nil || !found || m.Created < oldest(&app, s.now()) {
 		return gone, err
 	}

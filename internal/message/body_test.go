@@ -20,7 +20,7 @@ func late(t *testing.T, w *servicetest.World) (bodies []string) {
 	err := w.Store.View(ctx, "", func(r store.Reader) error {
 		events, err := store.ReadEvents(r, 0, 1000)
 		for _, e := range events {
-			if e.MessageID == "" || err != nil {
+			if !e.Kind().IsMessage() || err != nil {
 				continue
 			}
 			if e.TellsContent() {
@@ -52,7 +52,7 @@ func live(t *testing.T, w *servicetest.World) (bodies []string) {
 		t.Fatal(err)
 	}
 	for _, e := range events {
-		if e.MessageID != "" {
+		if e.Kind().IsMessage() {
 			bodies = append(bodies, e.Type+" "+string(e.Payload))
 		}
 	}

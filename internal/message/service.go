@@ -124,7 +124,7 @@ func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.
 	e = chime.Event{
 		Type: kind, Time: m.Updated, Topic: chime.Topic{App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub},
 		Subject: m.Sender, MessageType: string(m.Type), Payload: s.whole(v, m, sender).AppendJSON(nil, api.ISO),
-		MessageID: m.ID, ChannelID: v.Channel.ID, Target: m.Target,
+		Object: m.ID, ChannelID: v.Channel.ID, Target: m.Target, Actor: v.Actor.Ref,
 	}
 	switch {
 	case !sent(m):

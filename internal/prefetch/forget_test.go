@@ -13,11 +13,11 @@ func TestExcerptsGoWithWhatIsRemoved(t *testing.T) {
 		removal chime.Event
 		left    string
 	}{
-		{chime.Event{Type: chime.EventRedactMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageID: "m"}, "d e"},
+		{chime.Event{Type: chime.EventRedactMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m"}, "d e"},
 		{chime.Event{Type: chime.EventDeleteChannel, Topic: chime.Topic{App: "A", Channel: "d"}}, "c e"},
 		{chime.Event{Type: chime.EventPutRetention, Topic: chime.Topic{App: "A"}}, "e"},
 		{chime.Event{Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: "B"}}, "c d"},
-		{chime.Event{Type: chime.EventUpdateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageID: "m"}, "c d e"},
+		{chime.Event{Type: chime.EventUpdateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m"}, "c d e"},
 	} {
 		s := &Service{kept: newExcerpts(100)}
 		s.kept.put("c", excerpt{"A", 5, []byte("c")})

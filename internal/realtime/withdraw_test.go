@@ -18,11 +18,11 @@ const manyRemovals = 600
 
 // body shows a message of the store, or that there is none.
 func body(r store.Reader, e *chime.Event) ([]byte, error) {
-	m, found, err := store.Messages.Get(r, store.K("A", e.Channel, e.MessageID))
+	m, found, err := store.Messages.Get(r, store.K("A", e.Channel, e.Object))
 	if !found {
-		return []byte(e.MessageID + " gone"), err
+		return []byte(e.Object + " gone"), err
 	}
-	return []byte(e.MessageID + " " + m.Content), err
+	return []byte(e.Object + " " + m.Content), err
 }
 
 // desk is a Prefetcher whose details are the messages of the channel.
@@ -53,7 +53,7 @@ func (w *world) say(channel, id string) {
 		if err := store.Messages.Put(tx, store.K("A", channel, id), m); err != nil {
 			return err
 		}
-		return commitTo(tx, []chime.Event{{Type: chime.EventCreateMessage, Topic: chime.Topic{Channel: channel}, MessageType: "STANDARD", MessageID: id, Payload: []byte(id + " " + m.Content)}})
+		return commitTo(tx, []chime.Event{{Type: chime.EventCreateMessage, Topic: chime.Topic{Channel: channel}, MessageType: "STANDARD", Object: id, Payload: []byte(id + " " + m.Content)}})
 	})
 }
 
@@ -68,7 +68,7 @@ func (w *world) takeAway(kind, channel, id string) {
 		if err := store.Messages.DeletePrefix(tx, key); err != nil {
 			return err
 		}
-		return commitTo(tx, []chime.Event{{Type: kind, Topic: chime.Topic{Channel: channel}, MessageType: "SYSTEM", MessageID: id, Payload: []byte(id)}})
+		return commitTo(tx, []chime.Event{{Type: kind, Topic: chime.Topic{Channel: channel}, MessageType: "SYSTEM", Object: id, Payload: []byte(id)}})
 	})
 }
 
@@ -138,7 +138,7 @@ func TestWhatComesLaterStays(t *testing.T) {
 		w.takeAway(chime.EventRedactMessage, "elsewhere", fmt.Sprint(i))
 	}
 	w.deliver()
-	typing := chime.Event{Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageType: "CONTROL", MessageID: "live", Payload: []byte("live")}
+	typing := chime.Event{Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageType: "CONTROL", Object: "live", Payload: []byte("live")}
 	w.st.Announce(typing)
 	w.say("c", "1")
 	w.deliver()

@@ -277,11 +277,35 @@ func (w *World) events(wanted func(*chime.Event) bool) []string {
 			return lines
 		}
 		for _, e := range events {
+			if lack := lacking(e); lack != "" {
+				w.t.Errorf("the event %s %s", w.line(e), lack)
+			}
 			if wanted(e) {
 				lines = append(lines, w.line(e))
 			}
 		}
 	}
+}
+
+// lacking is what an event does not say that its readers rely on, empty when it says everything.
+func lacking(e *chime.Event) string {
+	kind := e.Kind()
+	ends := kind == chime.EventKindOf(chime.EventEndMemberships) // of a channel of which all was said
+	switch {
+	case kind.Name == "":
+		return "has no row in the table of kinds"
+	case e.MessageType != "" && e.MessageType != kind.MessageType() && !kind.IsMessage():
+		return "has the message type " + e.MessageType
+	case e.Channel != "" && e.ChannelID == "" && !ends:
+		return "does not say the id of its channel"
+	case e.Object == "" && kind.StreamedAs == "" && !ends:
+		return "does not say what it is about"
+	case kind.Stream != "" && e.Payload == nil && !kind.Content:
+		return "has no payload for streams"
+	case kind.BySubject && e.Actor != e.Subject:
+		return "is by another than its subject: the log would not know"
+	}
+	return ""
 }
 
 func (w *World) line(e *chime.Event) string {

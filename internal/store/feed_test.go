@@ -213,26 +213,26 @@ func TestLiveCursorsReadMemory(t *testing.T) {
 // everything else as it was.
 func TestFeedHandsOutNothingRemoved(t *testing.T) {
 	message := func(position uint64, app, channel, sub, id string) chime.Event {
-		return chime.Event{Position: position, Type: chime.EventCreateMessage, Topic: chime.Topic{App: app, Channel: channel, Sub: sub}, MessageID: id, Payload: []byte(id)}
+		return chime.Event{Position: position, Type: chime.EventCreateMessage, Topic: chime.Topic{App: app, Channel: channel, Sub: sub}, Object: id, Payload: []byte(id)}
 	}
 	for _, tc := range []struct {
 		removal chime.Event
 		want    string // what still has content
 	}{
-		{chime.Event{Type: chime.EventRedactMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageID: "m1"}, "m2 m3 m4 m5 member live"},
-		{chime.Event{Type: chime.EventDeleteMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageID: "m2"}, "m1 m3 m4 m5 member live"},
+		{chime.Event{Type: chime.EventRedactMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m1"}, "m2 m3 m4 m5 member live"},
+		{chime.Event{Type: chime.EventDeleteMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m2"}, "m1 m3 m4 m5 member live"},
 		{chime.Event{Type: chime.EventDeleteSubChannel, Topic: chime.Topic{App: "A", Channel: "e", Sub: "s1"}}, "m1 m2 m4 m5 member live"},
 		{chime.Event{Type: chime.EventDeleteChannel, Topic: chime.Topic{App: "A", Channel: "e"}}, "m1 m2 m5 member"},
 		{chime.Event{Type: chime.EventPutRetention, Topic: chime.Topic{App: "A"}}, "m5 member live"},
 		{chime.Event{Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: "A"}}, "m5 member"},
-		{chime.Event{Type: chime.EventUpdateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageID: "m1"}, "m1 m2 m3 m4 m5 member live"},
+		{chime.Event{Type: chime.EventUpdateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m1"}, "m1 m2 m3 m4 m5 member live"},
 	} {
 		f := NewFeed(0, (&fakeLog{}).read)
 		early, late := open(t, f, 0), open(t, f, 0)
 		f.Publish([]chime.Event{
 			message(1, "A", "c", "", "m1"), message(2, "A", "c", "", "m2"), message(3, "A", "e", "s1", "m3"), message(4, "A", "e", "s2", "m4"),
 			message(5, "B", "c", "", "m5"), {Position: 6, Type: chime.EventCreateMembership, Topic: chime.Topic{App: "A", Channel: "c"}, Payload: []byte("member")},
-			{Ephemeral: true, Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "e", Sub: "s1"}, MessageID: "m6", Payload: []byte("live")},
+			{Ephemeral: true, Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "e", Sub: "s1"}, Object: "m6", Payload: []byte("live")},
 		})
 		read := func(c Cursor) (told []string) {
 			events, err := c.Next(ended())

@@ -9,9 +9,7 @@ var events = Table[chime.Event]{ID: TableEvents, Name: "events"}
 // wrote is kept once, in the record of the message, so that whatever removes it there removes it
 // here: the log keeps an event that tells it without its payload.
 func PutEvent(tx Tx, position uint64, event chime.Event) error {
-	if event.TellsContent() {
-		event.Payload = nil
-	}
+	event.Compact()
 	if err := events.Put(tx, K().Num(position), event); err != nil {
 		return err
 	}
@@ -25,6 +23,7 @@ func ReadEvent(r Reader, position uint64) (*chime.Event, error) {
 		err = ErrTrimmed
 	}
 	e.Position = position
+	e.Expand()
 	return &e, err
 }
 
@@ -47,6 +46,7 @@ func ReadEvents(r Reader, after uint64, limit int) (list []*chime.Event, err err
 			return false, events.failed(err)
 		}
 		e.Position, _ = columns[0].(uint64)
+		e.Expand()
 		list = append(list, &e)
 		return len(list) < limit, nil
 	})

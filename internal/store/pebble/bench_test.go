@@ -39,7 +39,7 @@ func send(s *Store, n uint64, content []byte) error {
 		if err := store.Memberships.Put(tx, store.K("app", channel, "user/alice"), member); err != nil {
 			return err
 		}
-		_, err = tx.Append(chime.Event{Time: 1, Type: chime.EventCreateMessage, Topic: chime.Topic{App: "app", Channel: channel}, MessageType: "STANDARD", MessageID: id, ChannelID: "general", Subject: "user/alice", Payload: content})
+		_, err = tx.Append(chime.Event{Time: 1, Type: chime.EventCreateMessage, Topic: chime.Topic{App: "app", Channel: channel}, MessageType: "STANDARD", Object: id, ChannelID: "general", Subject: "user/alice", Payload: content})
 		return err
 	})
 }

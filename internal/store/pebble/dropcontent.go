@@ -75,7 +75,7 @@ func refer(record []byte) (value []byte, changed bool, err error) {
 	if err := store.DecodeRecord(record, &e); err != nil {
 		return nil, false, err
 	}
-	if e.MessageID != "" || !strings.HasSuffix(e.Type, "_CHANNEL_MESSAGE") {
+	if e.Object != "" || !strings.HasSuffix(e.Type, "_CHANNEL_MESSAGE") {
 		return nil, false, nil
 	}
 	var about struct {
@@ -86,7 +86,7 @@ func refer(record []byte) (value []byte, changed bool, err error) {
 		return nil, false, fmt.Errorf("%w: the payload of %s names no message", store.ErrCorrupt, e.Type)
 	}
 	_, e.ChannelID, _ = strings.Cut(about.ChannelArn, "/channel/")
-	e.MessageID = about.MessageId
+	e.Object = about.MessageId
 	for _, target := range about.Target {
 		_, ref, _ := strings.Cut(target.MemberArn, ":app-instance/"+e.App+"/")
 		e.Target = chime.Ref(ref)

@@ -78,7 +78,7 @@ func TestMigratesContentOutOfTheLog(t *testing.T) {
 				if (e.Payload == nil) != e.TellsContent() {
 					t.Errorf("%s has the payload %s", e.Type, e.Payload)
 				}
-				m, found, err := store.Messages.Get(r, store.K(e.App, e.Channel, e.MessageID))
+				m, found, err := store.Messages.Get(r, store.K(e.App, e.Channel, e.Object))
 				if err != nil {
 					return err
 				}
@@ -133,7 +133,7 @@ func same(t *testing.T, what string, got, want []string) {
 func TestReferLeavesOtherEventsAlone(t *testing.T) {
 	for _, e := range []chime.Event{
 		{Type: chime.EventCreateMembership, Payload: []byte("{}")}, {Type: chime.EventCreateChannel},
-		{Type: chime.EventCreateMessage, MessageID: "m", ChannelID: "c"}, // done before a crash
+		{Type: chime.EventCreateMessage, Object: "m", ChannelID: "c"}, // done before a crash
 	} {
 		record, err := store.EncodeRecord(e)
 		if err != nil {

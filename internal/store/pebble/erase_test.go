@@ -67,7 +67,7 @@ func TestErasedIsInNoFile(t *testing.T) {
 			if err := store.Messages.Put(tx, store.K("app", fmt.Sprint(channel), id), m); err != nil {
 				return err
 			}
-			_, err := tx.Append(chime.Event{Type: chime.EventCreateMessage, Topic: chime.Topic{App: "app", Channel: fmt.Sprint(channel)}, MessageID: id, Payload: []byte(contents[id])})
+			_, err := tx.Append(chime.Event{Type: chime.EventCreateMessage, Topic: chime.Topic{App: "app", Channel: fmt.Sprint(channel)}, Object: id, Payload: []byte(contents[id])})
 			return err
 		})
 	}

@@ -54,7 +54,7 @@ func eventsKeepEverything(t *testing.T, h Harness) {
 	full := chime.Event{
 		Time: 1, Type: "type", Topic: chime.Topic{App: "app", Channel: "channel", Sub: "sub"}, MessageType: "SYSTEM", Reason: "reason",
 		Only: []chime.Ref{"user/a", "user/\x00"}, Also: []chime.Ref{"bot/b"}, Join: []chime.Ref{"user/c"},
-		Leave: []chime.Ref{"user/d"}, Subject: "user/e", Payload: []byte("{\x00\xff"), ChannelID: "id", Target: "user/f",
+		Leave: []chime.Ref{"user/d"}, Subject: "user/e", Payload: []byte("{\x00\xff"), Object: "object", ChannelID: "id", Target: "user/f", Actor: "user/g",
 	}
 	small := chime.Event{Time: 2, Type: "small", Topic: chime.Topic{App: "app"}}
 	update(t, s, func(tx store.Tx) error {
@@ -89,7 +89,7 @@ func contentIsNotInTheLog(t *testing.T, h Harness) {
 	want := make([]*chime.Event, len(kinds))
 	update(t, s, func(tx store.Tx) error {
 		for i, kind := range kinds {
-			e := chime.Event{Time: 1, Type: kind, Topic: chime.Topic{App: "app", Channel: "c"}, MessageID: kind, Payload: []byte("text")}
+			e := chime.Event{Time: 1, Type: kind, Topic: chime.Topic{App: "app", Channel: "c"}, Object: kind, Payload: []byte("text")}
 			if _, err := tx.Append(e); err != nil {
 				return err
 			}
