@@ -34,7 +34,7 @@ func (s *session) Remake(stale []*Frame) (map[*Frame]*Frame, error) {
 	made := make(map[*Frame]*Frame)
 	for _, f := range stale {
 		made[f] = frame("again-"+string(f.Bytes), f.Event.Position)
-		if s.gone[f.Event.MessageID] {
+		if s.gone[f.Event.Object] {
 			made[f] = nil
 		}
 	}
@@ -55,7 +55,7 @@ func frame(text string, position uint64) *Frame {
 }
 
 func event(kind, id string, position uint64) *chime.Event {
-	return &chime.Event{Type: kind, Topic: chime.Topic{App: "A", Channel: "c"}, MessageID: id, Position: position}
+	return &chime.Event{Type: kind, Topic: chime.Topic{App: "A", Channel: "c"}, Object: id, Position: position}
 }
 
 func (s *session) push(text string, position uint64) bool {
