@@ -20,8 +20,8 @@ func (r *roster) handOut(e *chime.Event) {
 		r.queues.Remove(e)
 	}
 
-	// Who gets it is decided under the lock: of the members as they are after those who join have
-	// joined and before those who leave have left.
+	// The receivers are found under the lock, when the users that join are members already and those
+	// that leave are still.
 	r.mu.Lock()
 	r.position = e.Position
 	for u := range r.loading {
@@ -75,7 +75,7 @@ func (r *roster) audience(to []*Session, e *chime.Event) []*Session {
 	return to
 }
 
-// sessionsOf collects the sessions of those whom alone the event is for, as far as they are members.
+// sessionsOf collects the sessions of the users in Only, as far as they are members.
 func (r *roster) sessionsOf(to []*Session, e *chime.Event) []*Session {
 	for i, ref := range e.Only {
 		if u := r.users[ref]; u != nil && u.follows(e) && r.isIn(u, e.Topic) && !slices.Contains(e.Only[:i], ref) {
@@ -111,7 +111,7 @@ func (r *roster) left(e *chime.Event) {
 	}
 }
 
-// kicked lists the sessions of users who are gone with the event.
+// kicked lists the sessions that end with the event.
 func (r *roster) kicked(e *chime.Event) []*Session {
 	switch e.Kind().EndsSessions {
 	case chime.OfSubject:

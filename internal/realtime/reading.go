@@ -10,9 +10,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Prefetcher answers what a client is told of its channels when it connects (spec 4.7).
+// Prefetcher finds what a client is sent about its channels when it connects (spec 4.7).
 type Prefetcher interface {
-	// Channels are the up to 50 channels to tell of, in order. Sort is prefetch-sort-by; an unknown
+	// Channels are the up to 50 channels to prefetch, in order. Sort is prefetch-sort-by; an unknown
 	// value is none.
 	Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.Place, error)
 	// Details is the payload of CHANNEL_DETAILS; ok is false when the user is no member any more.
@@ -33,7 +33,7 @@ type reading struct {
 	prefetches bool // nothing is left of it when it is false
 	sort       string
 	chosen     bool
-	places     []chime.Place // to be told of
+	places     []chime.Place // to be prefetched
 }
 
 // pieceBytes is about how much is read for a session at once.
@@ -93,7 +93,7 @@ func (r *reading) replayMore(q *outbox.Queue) (piece []*outbox.Frame, err error)
 	return piece, nil
 }
 
-// goLive ends the replay with its last piece and what tells the client of the end, which are in their
+// goLive ends the replay with its last piece and the notice of its end, which are in their
 // place before the live events are let go. When some of those were dropped in the meantime, the replay
 // goes on, and the piece is given back.
 func (r *reading) goLive(q *outbox.Queue, piece []*outbox.Frame) []*outbox.Frame {
@@ -179,7 +179,7 @@ func (s *Session) details(ctx context.Context, at chime.Place) (*outbox.Frame, e
 	}, s.form), nil
 }
 
-// remake makes frames of the same events, as the store has them now; nil for what is not to be told
+// remake makes frames of the same events, as the store has them now; nil for what is not to be sent
 // any more.
 func (s *Session) remake(stale []*outbox.Frame) (made map[*outbox.Frame]*outbox.Frame, err error) {
 	made = make(map[*outbox.Frame]*outbox.Frame, len(stale))

@@ -26,9 +26,9 @@ var refusals = map[replay.Refusal]string{
 	replay.Invalid:   "the token or the position was not given by this service: fetch what was missed",
 }
 
-// A resume token is a version, a position of the log, whose it is, and what vouches for them. It
-// is no secret and opens nothing: events are given to the user who signed the connect request,
-// and to it alone.
+// A resume token is a version, a position of the log, a hash of its user, and a MAC of these. It
+// is no secret and opens nothing: events are given to the user that signed the connect request
+// and to no other.
 const (
 	tokenVersion byte = 1
 	tokenOwner        = 8  // bytes
@@ -38,7 +38,7 @@ const (
 
 var tokenText = base64.RawURLEncoding.Strict()
 
-// tokenOwnerOf is a hash of the user whom a token belongs to.
+// tokenOwnerOf is the hash of the user in a token.
 func (env *environment) tokenOwnerOf(app string, user chime.Ref) []byte {
 	sum := env.Signer.MAC("resume owner", []byte(app+"\x00"+string(user)))
 	return sum[:tokenOwner]
@@ -121,7 +121,7 @@ func (s *Session) note(kind string, payload any) *outbox.Frame {
 	return s.system(kind, text)
 }
 
-// notResumed tells that what came before the position is not to be had.
+// notResumed makes the frame that says that what came before the position is not to be had.
 func (s *Session) notResumed(reason replay.Refusal, position uint64) *outbox.Frame {
 	return s.note(chime.EventSessionNotResumed, struct{ Reason, Message, ResumeToken string }{
 		string(reason), refusals[reason], s.tokenAt(position).ResumeToken,

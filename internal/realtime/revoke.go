@@ -14,7 +14,7 @@ type Authority interface {
 	// Revision grows with every change of the account.
 	Revision() uint64
 	// Confirm decides by the account as it is now whether the standing may still connect as the
-	// user. Steady tells that the answer changes with the account alone. Its error is a *CloseError
+	// user. Steady reports that the answer changes with the account alone. Its error is a *CloseError
 	// that ends the session, or a failure after which the question is asked again.
 	Confirm(ctx context.Context, standing any, app string, user chime.Ref) (steady bool, err error)
 }
@@ -32,7 +32,7 @@ const (
 	unsteadyPause = time.Minute
 )
 
-// AccountChanged tells the hub that what sessions may do could have changed. It returns at once; Run
+// AccountChanged notifies the hub that what sessions may do could have changed. It returns at once; Run
 // does the work.
 func (h *Hub) AccountChanged() {
 	select {

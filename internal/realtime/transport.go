@@ -31,10 +31,10 @@ func (e *CloseError) Error() string { return fmt.Sprintf("close %d: %s", e.Code,
 // Transport is one socket as the hub sees it. Its calls never block and never call back: some are
 // made under locks of the hub.
 type Transport interface {
-	// Ready tells that the session has frames to take. It is not called again until Take has
+	// Ready reports that the session has frames to take. It is not called again until Take has
 	// returned none.
 	Ready()
-	// Probe asks the client for a sign of life. Session.Probed tells whether one came in time, unless
+	// Probe asks the client for a sign of life. Session.Probed is called with whether one came in time, unless
 	// the socket has ended by then.
 	Probe()
 	// Close ends the socket with a close frame of this code and reason. Frames that were not

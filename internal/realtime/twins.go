@@ -3,8 +3,8 @@ package realtime
 import "fmt"
 
 // A client that comes with the sessionId of a socket that is there has either lost that one, and the
-// server does not know yet, or the other is a second tab or device. Only the older socket can tell:
-// it is probed, and both live when it answers. The newer one waits for nothing. No clock of a client
+// server does not know yet, or the other is a second tab or device. Only the older socket
+// can show which: it is probed, and both live when it answers. The newer one waits for nothing. No clock of a client
 // is asked, and no socket that is alive ends because of another.
 
 // contest lists the sessions of the same sessionId that are not being probed yet. The caller holds the

@@ -121,8 +121,8 @@ func (q *Queue) give(a *ahead, piece []*Frame, more bool) {
 	}
 }
 
-// Readers are the goroutines that read for queues: few, so that clients who return together are served
-// one after the other and the store has time for other work. The zero value is ready for use.
+// Readers are the goroutines that read for queues: few, so that clients that return together are
+// served one after the other and the store has time for other work. The zero value is ready for use.
 type Readers struct {
 	mu      lockorder.Mutex[lockorder.Readers]
 	waiting []*Queue

@@ -17,7 +17,7 @@ type Frame struct {
 
 // Session is what a queue needs of the session that it belongs to.
 type Session interface {
-	// Ready tells the transport that there are frames to take. It is called without the queue's lock,
+	// Ready notifies the transport that there are frames to take. It is called without the queue's lock,
 	// but may be under locks of those that push, so it must not block or call back.
 	Ready()
 	// Remake makes frames again of the same events as the store has them now; nil for one that is not
@@ -91,7 +91,7 @@ func (q *Queue) Push(f *Frame, position uint64) (ok bool) {
 	return ok
 }
 
-// push does so for a caller that holds mu, and reports whether the session is to be told.
+// push does so for a caller that holds mu, and reports whether Ready is to be called.
 func (q *Queue) push(f *Frame, position uint64) (notify, ok bool) {
 	if q.closed || position != 0 && position <= q.after {
 		return false, true

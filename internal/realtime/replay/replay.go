@@ -64,7 +64,9 @@ func (p *Replay) Next(r store.Reader, bytes int, size func(*chime.Event) int) (e
 		}
 		p.begun = true
 	}
+
 	for bytes > 0 {
+		// All that was found up to reach is given: find more, or end.
 		if len(p.found) == 0 {
 			p.at = max(p.at, p.reach)
 			if p.at >= p.until {
@@ -75,6 +77,7 @@ func (p *Replay) Next(r store.Reader, bytes int, size func(*chime.Event) int) (e
 			}
 			continue
 		}
+
 		e, err := readEvent(r, p.found[0])
 		if err != nil {
 			return nil, err
@@ -100,6 +103,8 @@ func (p *Replay) begin(r store.Reader) error {
 	if err := p.check(r, now); err != nil {
 		return err
 	}
+
+	// The memberships of now, from which the moves since are taken back, the latest first.
 	topics, err := Memberships(r, p.app, p.user)
 	if err != nil {
 		return err
