@@ -17,7 +17,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/cognito"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/dispatch"
-	"github.com/carillon-chat/carillon/internal/extras"
 	"github.com/carillon-chat/carillon/internal/flow"
 	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/iam"
@@ -27,12 +26,14 @@ import (
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/oidc"
 	"github.com/carillon-chat/carillon/internal/prefetch"
+	"github.com/carillon-chat/carillon/internal/presence"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/retention"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/stream"
 	"github.com/carillon-chat/carillon/internal/sts"
 	"github.com/carillon-chat/carillon/internal/throttle"
+	"github.com/carillon-chat/carillon/internal/typing"
 	"github.com/carillon-chat/carillon/internal/unread"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
@@ -60,8 +61,9 @@ type services struct {
 	log      *dispatch.Dispatcher
 	cleaner  *retention.Cleaner
 	details  *prefetch.Service
-	extras   *extras.Service
 	jobs     *jobs.Queue
+	presence *presence.Service
+	unread   *unread.Service
 	limiter  *throttle.Limiter // nil without rates
 }
 
@@ -123,16 +125,14 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
 	counter := unread.NewCounter(s.channels, s.messages)
 	s.details = prefetch.New(a.store, s.channels, s.messages, counter)
-	s.extras = extras.New(extras.Options{
-		Store: a.store, Site: site, Counter: counter, Always: chime.ParseExtras(cfg.Extras),
-		Now: now, Log: a.deps.Log,
-	})
+	typists := typing.New(typing.Options{Store: a.store, Publisher: a.store, Site: site, Now: now, Log: a.deps.Log})
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Companion: s.extras, Signer: s.keyring,
-		Authority: wsconn.Authority(s.access), Log: a.deps.Log,
+		Store: a.store, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
+		Extras: chime.ParseExtras(cfg.Extras), Typing: typists.Client, Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
-	s.extras.Use(s.hub)
+	s.presence = presence.New(presence.Options{Store: a.store, Publisher: a.store, Hub: s.hub, Site: site, Now: now, Log: a.deps.Log})
+	s.unread = unread.New(unread.Options{Store: a.store, Counter: counter, Hub: s.hub, Site: site, Now: now, Log: a.deps.Log})
 
 	if s.limiter, err = a.buildLimiter(); err != nil {
 		return err
@@ -203,21 +203,24 @@ func (s *services) forget() {
 
 // addBackground adds the actors that work on the log.
 func (a *App) addBackground(ctx context.Context, cleaning retention.Options) (err error) {
-	a.services.log, err = dispatch.New(ctx, a.store, a.services.messages.Body, sinks{a.services.hub, a.services.extras, a.services.details})
+	s := a.services
+	s.log, err = dispatch.New(ctx, a.store, s.messages.Body, sinks{s.hub, s.presence, s.unread, s.details})
 	if err != nil {
 		return err
 	}
-	a.services.cleaner = retention.New(cleaning)
+	s.cleaner = retention.New(cleaning)
 	a.actors = append(a.actors,
-		actor{name: "open sessions", run: a.services.hub.Run, patience: stopPatience},
-		actor{name: "dispatch", run: a.services.log.Run, patience: stopPatience},
-		actor{name: "jobs", run: a.services.jobs.Run, patience: stopPatience},
-		actor{name: "extras", run: a.services.extras.Run, patience: stopPatience},
-		actor{name: "retention", run: a.services.cleaner.Run, patience: stopPatience})
+		actor{name: "open sessions", run: s.hub.Run, patience: stopPatience},
+		actor{name: "dispatch", run: s.log.Run, patience: stopPatience},
+		actor{name: "jobs", run: s.jobs.Run, patience: stopPatience},
+		actor{name: "presence", run: s.presence.Run, patience: stopPatience},
+		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},
+		actor{name: "retention", run: s.cleaner.Run, patience: stopPatience})
 	return nil
 }
 
-// sinks hand events on to one after the other.
+// sinks hand events on to one after the other. The hub is the first: presence and unread counts follow what
+// it has delivered.
 type sinks []dispatch.Sink
 
 func (s sinks) Deliver(events []*chime.Event) {

@@ -44,6 +44,12 @@ type Resource struct {
 // Ref names a user or bot inside its app instance: "user/alice" or "bot/<id>".
 type Ref string
 
+// UserKey names a user or a bot across app instances.
+type UserKey struct {
+	App  string // id of the app instance
+	User Ref
+}
+
 // UserRef is the Ref of a user id.
 func UserRef(id string) Ref { return Ref("user/" + id) }
 

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/chime"
 )
 
 var (
@@ -75,7 +77,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	// The socket, and how much each of its clients may use.
 	fault("ws-engine", checkEngine(c.WSEngine))
 	for _, extra := range c.Extras {
-		fault("extras", oneOf(extra, "presence", "typing", "unread"))
+		fault("extras", oneOf(extra, chime.AllExtras.Names()...))
 	}
 	fault("ws-ping-interval", within(c.WSPingInterval, time.Second, 10*time.Minute))
 	fault("ws-queue-bytes", within(c.WSQueueBytes, 64<<10, 64<<20))

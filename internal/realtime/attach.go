@@ -151,9 +151,9 @@ func (r *roster) begin(s *Session, position uint64) {
 	if s.extras&ExtraTyping == 0 {
 		s.client = nil
 	}
-	if s.user.allowed != 0 {
-		r.env.Companion.Came(r.app, s.user.ref, s.user.allowed, s.extras)
-		r.env.watchers.publish(SessionEvent{App: r.app, User: s.user.ref, Opened: true, Allowed: s.user.allowed, Wants: s.extras})
+	if u := s.user; u.allowed != 0 {
+		r.env.watchers.opened(chime.UserKey{App: r.app, User: u.ref}, !u.watched, u.allowed, s.extras)
+		u.watched = true
 	}
 	s.begin(position)
 }
@@ -183,10 +183,8 @@ func (r *roster) read(ctx context.Context, user chime.Ref) (found record, err er
 		if found.position, err = tx.Position(); err != nil {
 			return err
 		}
-		if r.env.Companion != nil {
-			if found.extras, err = r.env.Companion.Allowed(tx, r.app); err != nil {
-				return err
-			}
+		if found.extras, err = r.env.allowed(tx, r.app); err != nil {
+			return err
 		}
 		found.channels, err = replay.Memberships(tx, r.app, user)
 		return err

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -17,16 +18,16 @@ const (
 	ExtraUnread   = chime.ExtraUnread
 )
 
-// Companion sees to the extras. No call may block or call back, but for Allowed, which reads.
-type Companion interface {
-	// Allowed are the extras that the app instance has.
-	Allowed(r store.Reader, app string) (Extras, error)
-	// Came is called when a session of a user begins, Went when its last one has ended, both of
-	// app instances with extras only.
-	Came(app string, user chime.Ref, allowed, wants Extras)
-	Went(app string, user chime.Ref)
-	// Client hears the texts of a session with extras; nil ignores them.
-	Client(Grant) Client
+// allowed are the extras that an app instance has.
+func (env *environment) allowed(r store.Reader, app string) (Extras, error) {
+	tags, _, err := store.Tags.Get(r, store.TagsKey(chime.Resource{App: app, Kind: chime.KindAppInstance}))
+	allowed := env.Extras
+	for _, tag := range tags {
+		if tag.Key == chime.ExtrasTag {
+			allowed |= chime.ParseExtras(strings.Split(tag.Value, " "))
+		}
+	}
+	return allowed, err
 }
 
 // Client hears what a client says.

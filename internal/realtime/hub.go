@@ -26,8 +26,11 @@ type Options struct {
 	// Authority decides about sessions after the account has changed; required for grants with a
 	// Standing.
 	Authority Authority
-	// Companion sees to the extras; without it there are none.
-	Companion Companion
+	// Extras are those that every app instance has, besides those that its tag names.
+	Extras Extras
+	// Typing makes what hears the texts of a session that gets ExtraTyping. Without it, and when it
+	// returns nil, such texts are ignored.
+	Typing func(Grant) Client
 	// Signer vouches for resume tokens; without it nobody gets any.
 	Signer Signer
 	// MaxQueueBytes bounds the frames that wait for one session (default 256 KiB).

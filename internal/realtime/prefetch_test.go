@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // shelf is a Prefetcher whose details tell how many were asked for.
@@ -48,19 +47,9 @@ func (r *resumer) prefetch(h *Hub, resume string) {
 	r.session = s
 }
 
-// generous is a Companion of app instances with all extras, who knows of none.
-type generous struct{}
-
-func (generous) Allowed(store.Reader, string) (Extras, error) {
-	return ExtraPresence | ExtraTyping | ExtraUnread, nil
-}
-func (generous) Came(string, chime.Ref, Extras, Extras) {}
-func (generous) Went(string, chime.Ref)                 {}
-func (generous) Client(Grant) Client                    { return nil }
-
 func TestPrefetchIsReadAsItIsTaken(t *testing.T) {
 	from := new(shelf)
-	w := newWorld(t, func(o *Options) { o.Prefetch, o.Companion = from, generous{} })
+	w := newWorld(t, func(o *Options) { o.Prefetch, o.Extras = from, chime.AllExtras })
 	w.commit(join("c", "ann"))
 	w.deliver()
 	ann := newResumer(t, "ann")
@@ -109,7 +98,7 @@ func (r *resumer) takeNext() {
 }
 
 func TestPrefetchFollowsWhatWasMissed(t *testing.T) {
-	w := newWorld(t, signed, func(o *Options) { o.Prefetch, o.Companion = new(shelf), generous{} })
+	w := newWorld(t, signed, func(o *Options) { o.Prefetch, o.Extras = new(shelf), chime.AllExtras })
 	w.commit(join("c", "ann"))
 	w.deliver()
 	ann := w.away("ann")

@@ -58,6 +58,7 @@ type onlineUser struct {
 	seats   []seat
 	since   uint64   // position of the log that the memberships were read at
 	allowed Extras   // of the app instance
+	watched bool     // the watchers know that it is online
 	loading *loading // nil once the memberships are known
 }
 
@@ -136,9 +137,8 @@ func (r *roster) forget(u *onlineUser) {
 		r.unseat(u, len(u.seats)-1)
 	}
 	delete(r.users, u.ref)
-	if u.allowed != 0 {
-		r.env.Companion.Went(r.app, u.ref)
-		r.env.watchers.publish(SessionEvent{App: r.app, User: u.ref})
+	if u.watched {
+		r.env.watchers.closed(chime.UserKey{App: r.app, User: u.ref})
 	}
 }
 

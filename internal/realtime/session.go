@@ -27,8 +27,9 @@ type Session struct {
 // newSession makes a session that is on no roster yet.
 func (env *environment) newSession(g Grant, t Transport) *Session {
 	s := &Session{transport: t, id: g.SessionID, standing: g.Standing}
-	if g.Extras != 0 && env.Companion != nil {
-		s.extras, s.wants, s.client = g.Extras, true, env.Companion.Client(g)
+	s.extras, s.wants = g.Extras, g.Extras != 0
+	if g.Extras&ExtraTyping != 0 && env.Typing != nil {
+		s.client = env.Typing(g)
 	}
 	if g.Compressed {
 		s.form |= compressed

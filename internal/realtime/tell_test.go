@@ -1,7 +1,6 @@
 package realtime
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -38,7 +37,7 @@ func (w *world) position() (position uint64) {
 }
 
 func TestTellReachesTheSessionsOfOneUserThatGetTheExtra(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Companion = generous{} })
+	w := newWorld(t, func(o *Options) { o.Extras = chime.AllExtras })
 	w.commit(join("c", "ann", "bob"))
 	w.deliver()
 	ann, plain, bob := w.listenFor("ann", "1", ExtraUnread), w.listenFor("ann", "2", 0), w.listenFor("bob", "1", ExtraUnread)
@@ -53,7 +52,7 @@ func TestTellReachesTheSessionsOfOneUserThatGetTheExtra(t *testing.T) {
 // An event that is told follows the events of the log that it is about, and a member that left gets
 // none.
 func TestTellWaitsForTheLog(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Companion = generous{} })
+	w := newWorld(t, func(o *Options) { o.Extras = chime.AllExtras })
 	w.commit(join("c", "ann", "bob"))
 	w.deliver()
 	ann, bob := w.listenFor("ann", "1", ExtraUnread), w.listenFor("bob", "1", ExtraUnread)
@@ -64,38 +63,4 @@ func TestTellWaitsForTheLog(t *testing.T) {
 	w.commit(message("c", "2"))
 	w.expect(ann, "MSG 1", "LEAVE bob", "UNREAD_COUNT", "MSG 2")
 	w.expect(bob, "MSG 1", "LEAVE bob")
-}
-
-func TestWatchersHearOfSessions(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Companion = generous{} })
-	one, two := w.hub.Watch(), w.hub.Watch()
-	all := ExtraPresence | ExtraTyping | ExtraUnread
-	opened := func(wants Extras) SessionEvent {
-		return SessionEvent{App: "A", User: "user/ann", Opened: true, Allowed: all, Wants: wants}
-	}
-	first, second := w.listenFor("ann", "1", ExtraPresence), w.listenFor("ann", "2", 0)
-	if got, want := one.Take(), []SessionEvent{opened(ExtraPresence), opened(0)}; !slices.Equal(got, want) {
-		t.Errorf("heard %v, want %v", got, want)
-	}
-	first.session.Detach()
-	if got := one.Take(); len(got) > 0 {
-		t.Errorf("heard %v though another session is left", got)
-	}
-	second.session.Detach()
-	closed := SessionEvent{App: "A", User: "user/ann"}
-	if got := one.Take(); !slices.Equal(got, []SessionEvent{closed}) {
-		t.Errorf("heard %v", got)
-	}
-	if got, want := two.Take(), []SessionEvent{opened(ExtraPresence), opened(0), closed}; !slices.Equal(got, want) {
-		t.Errorf("the second watcher heard %v, want %v", got, want)
-	}
-}
-
-func TestWatchersHearNothingOfAppInstancesWithoutExtras(t *testing.T) {
-	w := newWorld(t)
-	watcher := w.hub.Watch()
-	w.attach("ann", "1").session.Detach()
-	if got := watcher.Take(); len(got) > 0 {
-		t.Errorf("heard %v", got)
-	}
 }

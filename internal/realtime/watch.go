@@ -5,52 +5,81 @@ import (
 	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
-// SessionEvent says that a session of a user has begun or that its last one has ended. There are
+// UserChange is what has become of the sessions of a user since they were last asked about. There are
 // none of app instances without extras.
-type SessionEvent struct {
-	App  string
-	User chime.Ref
-	// Opened tells a session that begins from the end of a user's last one.
-	Opened bool
-	// Allowed are the extras of the app instance, Wants those of them that the session gets; of a
-	// session that begins.
+type UserChange struct {
+	chime.UserKey
+	// Online reports whether the user has sessions.
+	Online bool
+	// Left reports whether the last of the sessions ended that the user had before: those that it
+	// has are newer, and what was sent to the user before is known to none of them.
+	Left bool
+	// Allowed are the extras of the app instance, Wants those that sessions get which have begun.
+	// Both are of a user who is online.
 	Allowed, Wants Extras
 }
 
-// Watcher holds the session events that its owner has not taken yet. Publishing never waits for the
-// owner, and no lock of the hub is held while the owner works.
+// Watcher gathers the changes that its owner has not taken yet. It loses none and holds one for each
+// user who is online or was when its owner looked last. Noting a change never waits for the owner.
 type Watcher struct {
-	mu     lockorder.Mutex[lockorder.Watcher]
-	events []SessionEvent
+	mu      lockorder.Mutex[lockorder.Watcher]
+	changes map[chime.UserKey]*gathered
+}
+
+// gathered is what a Watcher has of one user.
+type gathered struct {
+	UserChange
+	before bool // the user was online when the owner looked last
 }
 
 // Watch makes a watcher of the sessions that begin and end from now on. It is called before the
 // first session attaches.
 func (h *Hub) Watch() *Watcher {
-	w := new(Watcher)
+	w := &Watcher{changes: make(map[chime.UserKey]*gathered)}
 	h.env.watchers = append(h.env.watchers, w)
 	return w
 }
 
-// Take returns the events since the last call. Those of one user are in the order in which they
-// happened.
-func (w *Watcher) Take() []SessionEvent {
+// Take returns the changes since the last call, in no order.
+func (w *Watcher) Take() []UserChange {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	events := w.events
-	w.events = nil
-	return events
+	taken := make([]UserChange, 0, len(w.changes))
+	for _, c := range w.changes {
+		taken = append(taken, c.UserChange)
+	}
+	clear(w.changes)
+	return taken
 }
 
-// watchers are all that there are. The list does not change once a session attaches.
+// watchers are all that there are. The list does not change once a session attaches. What happens is
+// noted under the roster's mu, so that what happens to one user has its order.
 type watchers []*Watcher
 
-// publish puts an event into every watcher. The caller holds the roster's mu, so that the events of
-// a user have their order.
-func (all watchers) publish(e SessionEvent) {
+// opened notes that a session of a user begins, its first one or one more.
+func (all watchers) opened(user chime.UserKey, first bool, allowed, wants Extras) {
 	for _, w := range all {
 		w.mu.Lock()
-		w.events = append(w.events, e)
+		c := w.changes[user]
+		if c == nil {
+			c = &gathered{UserChange{UserKey: user}, !first}
+			w.changes[user] = c
+		}
+		c.Online, c.Allowed, c.Wants = true, allowed, c.Wants|wants
+		w.mu.Unlock()
+	}
+}
+
+// closed notes that the last session of a user has ended. Of a user who came and went between two
+// looks there is nothing to know.
+func (all watchers) closed(user chime.UserKey) {
+	for _, w := range all {
+		w.mu.Lock()
+		if c := w.changes[user]; c != nil && !c.before {
+			delete(w.changes, user)
+		} else {
+			w.changes[user] = &gathered{UserChange{UserKey: user, Left: true}, true}
+		}
 		w.mu.Unlock()
 	}
 }

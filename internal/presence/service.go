@@ -1,0 +1,192 @@
+package presence
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// DefaultInterval is how long changes are gathered before they are sent.
+const DefaultInterval = time.Second
+
+// Publisher sends ephemeral events to the members of their channels, after what the log has up to now.
+type Publisher interface {
+	Announce(events ...chime.Event)
+}
+
+// Options of a Service. Store, Publisher, Hub and Site are required.
+type Options struct {
+	Store     store.Store
+	Publisher Publisher
+	Hub       *realtime.Hub // without sessions yet
+	Site      chime.Site
+	Interval  time.Duration    // zero means DefaultInterval
+	Now       func() time.Time // nil means time.Now
+	Log       *slog.Logger     // nil means none
+}
+
+// Service sends who is online. Deliver is safe for concurrent use; Run and Flush belong to one
+// goroutine.
+type Service struct {
+	o        Options
+	sessions *sessions
+	held     held
+	boards   map[string]*board // by app instance
+}
+
+// New makes a Service that hears of the hub's sessions.
+func New(o Options) *Service {
+	if o.Interval <= 0 {
+		o.Interval = DefaultInterval
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{o: o, sessions: watch(o.Hub.Watch()), boards: make(map[string]*board)}
+}
+
+// Deliver takes events in the order in which the hub has delivered them. It does not block.
+func (s *Service) Deliver(events []*chime.Event) {
+	for _, e := range events {
+		s.sessions.follow(e)
+		if e.Kind().Extra == chime.ExtraPresence {
+			for _, l := range s.held.take(e.Topic) {
+				s.send(l)
+			}
+		}
+	}
+}
+
+// Run calls Flush once an interval until ctx ends. It returns nil.
+func (s *Service) Run(ctx context.Context) error {
+	ticker := time.NewTicker(s.o.Interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			s.Flush(ctx)
+		}
+	}
+}
+
+// Flush sends what has changed since the last call. It logs which app instance cannot be read and tries
+// that again the next time.
+func (s *Service) Flush(ctx context.Context) {
+	for _, l := range s.held.takeAll() { // ephemeral events may be lost
+		s.send(l)
+	}
+	for app, all := range s.sessions.take() {
+		if s.boards[app] == nil {
+			s.boards[app] = newBoard(app)
+		}
+		s.boards[app].hear(all)
+	}
+	for app, b := range s.boards {
+		if err := s.flush(ctx, b); err != nil && ctx.Err() == nil {
+			s.o.Log.Error("presence: flush failed, will retry", "app_instance", app, "error", err)
+		}
+		if b.isEmpty() {
+			delete(s.boards, app)
+		}
+	}
+}
+
+// flush sends what has changed in one app instance.
+func (s *Service) flush(ctx context.Context, b *board) error {
+	found, err := s.read(ctx, b)
+	if err != nil {
+		return err
+	}
+	curious := b.update(found)
+	changes := b.due()
+
+	// What a session is sent alone follows the change of its channel, and precedes the next one.
+	for topic, users := range curious {
+		_, changes := changes[topic]
+		s.sendAll(b, topic, users, changes)
+	}
+	var events []chime.Event
+	for topic, c := range changes {
+		events = append(events, s.event(b, topic, s.payload(b, topic, c.channelID, c.online, c.offline)))
+	}
+	if len(events) > 0 {
+		s.o.Publisher.Announce(events...)
+	}
+	return nil
+}
+
+// read reads the memberships of users who are online, and of whom there is news, at one moment.
+func (s *Service) read(ctx context.Context, b *board) (map[chime.Ref]map[chime.Topic]membership, error) {
+	if len(b.news) == 0 {
+		return nil, nil
+	}
+	found := make(map[chime.Ref]map[chime.Topic]membership)
+	err := s.o.Store.View(ctx, b.app, func(r store.Reader) (err error) {
+		if b.position, err = r.Position(); err != nil {
+			return err
+		}
+		for user, is := range b.news {
+			if !is.online {
+				continue
+			}
+			if found[user], err = memberships(r, b.app, user); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// memberships reads where a user is a member.
+func memberships(r store.Reader, app string, user chime.Ref) (map[chime.Topic]membership, error) {
+	all := make(map[chime.Topic]membership)
+	list := store.Prefix(store.K(app, string(user)))
+	err := store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.Place) (bool, error) {
+		m, found, err := store.Memberships.Get(r, store.MembershipKey(app, at.UID, user, at.Sub))
+		if err != nil {
+			return false, fmt.Errorf("channel %s: %w", at.ChannelID, err)
+		}
+		if found {
+			topic := chime.Topic{App: app, Channel: at.UID, Sub: at.Sub}
+			all[topic] = membership{at.ChannelID, m.Order, m.Type == messaging.ChannelMembershipTypeHidden}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("memberships of %s: %w", user, err)
+	}
+	return all, nil
+}
+
+// sendAll sends users who is online in a channel of theirs: now, or when the change of the channel has been
+// delivered that is published next.
+func (s *Service) sendAll(b *board, topic chime.Topic, users []chime.Ref, changes bool) {
+	channelID := b.users[users[0]].memberships[topic].channelID
+	payload := s.payload(b, topic, channelID, b.shown[topic], nil)
+	payload.Complete = len(b.shown[topic]) <= maxNames
+	e := s.event(b, topic, payload)
+	for _, user := range users {
+		own := e // the hub keeps it
+		if changes {
+			s.held.add(topic, letter{user, &own})
+		} else {
+			s.send(letter{user, &own})
+		}
+	}
+}
+
+func (s *Service) send(l letter) {
+	s.o.Hub.Tell(l.event.App, l.user, chime.ExtraPresence, l.event)
+}

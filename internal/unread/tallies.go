@@ -1,0 +1,156 @@
+package unread
+
+import (
+	"sync"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// tallies are the counts of those who are online and get unread counts. A count is read once; messages
+// that are created later are added to it, and anything else has it read again.
+type tallies struct {
+	mu    sync.Mutex
+	users map[chime.UserKey]map[chime.Topic]*tally
+	dirty map[membership]struct{} // to be sent, if there is news
+}
+
+// membership is a user in a channel, or in a sub-channel.
+type membership struct {
+	user  chime.Ref
+	topic chime.Topic
+}
+
+func (m membership) owner() chime.UserKey { return chime.UserKey{App: m.topic.App, User: m.user} }
+
+// tally is the count of one membership.
+type tally struct {
+	Reading
+	channelID string
+	stale     bool // it has to be read
+	reading   bool
+	sent      bool   // before is what the client was sent last
+	before    uint64 // of what is counted
+}
+
+func newTallies() *tallies {
+	return &tallies{users: make(map[chime.UserKey]map[chime.Topic]*tally), dirty: make(map[membership]struct{})}
+}
+
+// of returns the tally of a membership, a stale one when there is none. The caller holds mu.
+func (t *tallies) of(m membership) *tally {
+	own := t.users[m.owner()]
+	if own == nil {
+		own = make(map[chime.Topic]*tally)
+		t.users[m.owner()] = own
+	}
+	if own[m.topic] == nil {
+		own[m.topic] = &tally{stale: true}
+	}
+	return own[m.topic]
+}
+
+// created adds the message of an event to the count of a member who is sent it.
+func (t *tallies) created(m membership, e *chime.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tally := t.of(m)
+	switch {
+	case tally.stale:
+	case tally.reading: // before the message or after it
+		tally.stale = true
+	case e.Position > tally.Position:
+		tally.Position = e.Position
+		if e.Subject == m.user {
+			return
+		}
+		tally.Count++
+	default: // it is counted already
+		return
+	}
+	t.dirty[m] = struct{}{}
+}
+
+// changed has a count read again.
+func (t *tallies) changed(m membership) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of(m).stale = true
+	t.dirty[m] = struct{}{}
+}
+
+// changedAll has every count of an app instance read again.
+func (t *tallies) changedAll(app string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for user, own := range t.users {
+		if user.App != app {
+			continue
+		}
+		for topic, tally := range own {
+			tally.stale = true
+			t.dirty[membership{user.User, topic}] = struct{}{}
+		}
+	}
+}
+
+// forget drops the tallies of a user whose sessions have ended: those that it has now were sent none.
+func (t *tallies) forget(u chime.UserKey) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.users, u)
+}
+
+// end drops the tally of a membership that has ended.
+func (t *tallies) end(m membership) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := t.users[m.owner()]
+	delete(own, m.topic)
+	if len(own) == 0 {
+		delete(t.users, m.owner())
+	}
+}
+
+// take returns the memberships whose counts may be news, by app instance.
+func (t *tallies) take() map[string][]membership {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make(map[string][]membership)
+	for m := range t.dirty {
+		all[m.topic.App] = append(all[m.topic.App], m)
+	}
+	clear(t.dirty)
+	return all
+}
+
+// again puts back what could not be sent.
+func (t *tallies) again(dirty []membership) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range dirty {
+		t.dirty[m] = struct{}{}
+	}
+}
+
+// refresh returns the tally of a membership as it is to be sent, and counts it as sent. A stale one is
+// read first, without mu; what happens meanwhile makes it stale again.
+func (t *tallies) refresh(m membership, read func() (Reading, string, error)) (now tally, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tally := t.of(m)
+	if tally.stale {
+		tally.stale, tally.reading = false, true
+		t.mu.Unlock()
+		reading, channelID, err := read()
+		t.mu.Lock()
+		tally.reading = false
+		if err != nil {
+			tally.stale = true
+			return *tally, err
+		}
+		tally.Reading, tally.channelID = reading, channelID
+	}
+	now = *tally
+	tally.sent, tally.before = true, tally.Count
+	return now, nil
+}
