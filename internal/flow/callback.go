@@ -9,7 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// ChannelFlowCallback takes what a processor made of a message. Processors are not invoked, so
+// ChannelFlowCallback takes a processor's version of a message. Processors are not invoked, so
 // none waits for an answer and every CallbackId is an unknown one: a ForbiddenException
 // (spec 7.4).
 func (s *Service) ChannelFlowCallback(ctx context.Context, req *messaging.ChannelFlowCallbackRequest) (*messaging.ChannelFlowCallbackResponse, error) {
@@ -25,6 +25,7 @@ func (s *Service) ChannelFlowCallback(ctx context.Context, req *messaging.Channe
 		if err == nil && found {
 			found, err = store.Channels.Has(r, store.K(at.App, at.ID))
 		}
+
 		if err != nil {
 			return err
 		}
@@ -35,7 +36,7 @@ func (s *Service) ChannelFlowCallback(ctx context.Context, req *messaging.Channe
 	})
 }
 
-// checkCallback applies the limits of messages, which are all STANDARD ones: others pass no
+// checkCallback applies the limits of STANDARD messages: those of other types pass no
 // flow.
 func checkCallback(m *messaging.ChannelMessageCallback) error {
 	if m.Content != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // AssociateChannelFlow gives a channel its flow, as an admin or a moderator. The same flow
-// again changes nothing; another one is a ConflictException.
+// again changes nothing; a different one is a ConflictException.
 func (s *Service) AssociateChannelFlow(ctx context.Context, req *messaging.AssociateChannelFlowRequest) (*messaging.AssociateChannelFlowResponse, error) {
 	return nil, s.manage(ctx, "AssociateChannelFlow", req.ChimeBearer, req.ChannelARN, req.ChannelFlowARN, func(tx store.Tx, v *channel.Visit, at chime.Resource) error {
 		_, found, err := find(tx, at)
@@ -20,6 +20,7 @@ func (s *Service) AssociateChannelFlow(ctx context.Context, req *messaging.Assoc
 		}
 		if !found {
 			return api.NotFound("ChannelFlowArn does not name a channel flow that exists")
+
 		}
 		switch v.Channel.Flow {
 		case at.ID:
@@ -42,13 +43,14 @@ func (s *Service) DisassociateChannelFlow(ctx context.Context, req *messaging.Di
 	})
 }
 
-// manage runs f as a transaction for a caller who manages the channel, with a flow of the same
+// manage runs f as a transaction for a caller that manages the channel, with a flow of the same
 // app instance.
 func (s *Service) manage(ctx context.Context, operation, bearer, channelARN, flowARN string, f func(store.Tx, *channel.Visit, chime.Resource) error) error {
 	at, err := s.parse(flowARN)
 	if err != nil {
 		return err
 	}
+
 	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		v, err := channel.Enter(tx, s.site, bearer, channelARN)
 		if err != nil {
@@ -72,6 +74,7 @@ func (s *Service) ListChannelsAssociatedWithChannelFlow(ctx context.Context, req
 	if err != nil {
 		return nil, err
 	}
+
 	resp := new(messaging.ListChannelsAssociatedWithChannelFlowResponse)
 	page := store.NewPage("ListChannelsAssociatedWithChannelFlow "+at.App+" "+at.ID, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, at.App, func(r store.Reader) error {

@@ -17,6 +17,8 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 	if err != nil {
 		return nil, err
 	}
+
+	// What can be refused without a transaction is.
 	processors, err := s.processors(req.Processors)
 	if err != nil {
 		return nil, err
@@ -24,6 +26,7 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 	if err := s.limit(len(processors), api.ResourceLimitExceededException); err != nil {
 		return nil, err
 	}
+
 	id, err := chime.NewUUID(s.random)
 	if err != nil {
 		return nil, err
@@ -35,8 +38,11 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 	if err != nil {
 		return nil, err
 	}
+
 	flow := chime.Flow{ID: id, Name: req.Name, Processors: processors, Created: now, Updated: now}
 	var created string
+
+	// A repeated call answers the flow of the first, as long as it exists.
 	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		if err := requireApp(tx, at.App); err != nil {
 			return err
@@ -50,10 +56,12 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 	if err != nil {
 		return nil, err
 	}
+
 	return &messaging.CreateChannelFlowResponse{ChannelFlowARN: s.site.ChannelFlowARN(at.App, created)}, nil
 }
 
 func (s *Service) create(tx store.Tx, app string, flow chime.Flow, tags []chime.Tag) error {
+	// The limit, the event that orders the flow, and its records.
 	n, err := store.AddCount(tx, countKey(app), 1)
 	if err != nil {
 		return err
@@ -87,6 +95,7 @@ func (s *Service) UpdateChannelFlow(ctx context.Context, req *messaging.UpdateCh
 	if err := s.limit(len(processors), api.BadRequestException); err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		flow, err := require(tx, at)
@@ -103,6 +112,7 @@ func (s *Service) UpdateChannelFlow(ctx context.Context, req *messaging.UpdateCh
 	if err != nil {
 		return nil, err
 	}
+
 	return &messaging.UpdateChannelFlowResponse{ChannelFlowARN: req.ChannelFlowARN}, nil
 }
 
@@ -113,6 +123,7 @@ func (s *Service) DeleteChannelFlow(ctx context.Context, req *messaging.DeleteCh
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	return nil, s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		flow, err := require(tx, at)
@@ -167,6 +178,7 @@ func (s *Service) DescribeChannelFlow(ctx context.Context, req *messaging.Descri
 	if err != nil {
 		return nil, err
 	}
+
 	var flow chime.Flow
 	err = s.store.View(ctx, at.App, func(r store.Reader) (err error) {
 		flow, err = require(r, at)
@@ -187,6 +199,7 @@ func (s *Service) ListChannelFlows(ctx context.Context, req *messaging.ListChann
 	if err != nil {
 		return nil, err
 	}
+
 	resp := new(messaging.ListChannelFlowsResponse)
 	page := store.NewPage("ListChannelFlows "+at.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, at.App, func(r store.Reader) (err error) {

@@ -10,8 +10,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// processors are those of a request in the order in which they run. Two may not have one place
-// in it, and each Lambda function has to be of this region and account.
+// processors returns those of a request in the order in which they run. No two may have the same
+// position in it, and each Lambda function has to be of this region and account.
 func (s *Service) processors(given []messaging.Processor) ([]chime.Processor, error) {
 	list := make([]chime.Processor, len(given))
 	taken := map[int]bool{}
@@ -21,6 +21,7 @@ func (s *Service) processors(given []messaging.Processor) ([]chime.Processor, er
 			return nil, api.BadRequest(member+".ExecutionOrder", "is given to two processors")
 		}
 		taken[p.ExecutionOrder] = true
+
 		lambda := p.Configuration.Lambda.ResourceARN
 		if _, err := s.site.ParseOther(member+".Configuration.Lambda.ResourceArn", "lambda", lambda); err != nil {
 			return nil, err
@@ -29,6 +30,7 @@ func (s *Service) processors(given []messaging.Processor) ([]chime.Processor, er
 			Name: p.Name, Lambda: lambda, ExecutionOrder: p.ExecutionOrder, FallbackAction: p.FallbackAction,
 		}
 	}
+
 	slices.SortFunc(list, func(a, b chime.Processor) int { return cmp.Compare(a.ExecutionOrder, b.ExecutionOrder) })
 	return list, nil
 }

@@ -17,9 +17,10 @@ type Actor struct {
 	Admin bool   // holds the role of app instance admin
 }
 
-// ResolveBearer finds the user or bot that the member ChimeBearer names. An ARN that is malformed, of
-// another account, or of none that exists is refused with UnauthorizedClientException, in the same
-// words, so that it tells nothing. The caller compares Actor.App with what the call is about.
+// ResolveBearer finds the user or bot that the member ChimeBearer names. An ARN that is malformed,
+// of another account, or of none that exists is refused with UnauthorizedClientException, in the
+// same words, so that the answer reveals nothing. The caller compares Actor.App with what the call
+// is about.
 func ResolveBearer(r store.Reader, site chime.Site, arn string) (Actor, error) {
 	actor, err := Recognize(r, site, arn)
 	if err != nil {
@@ -52,8 +53,8 @@ func invalidBearer() error {
 	return api.Unauthorized("ChimeBearer is an invalid app instance user ARN")
 }
 
-// Exists reports whether the user or bot exists in an app instance of which the caller knows
-// that it exists, for example from ResolveBearer.
+// Exists reports whether the user or bot exists in an app instance that the caller knows
+// to exist, for example from ResolveBearer.
 func Exists(r store.Reader, app string, ref chime.Ref) (bool, error) {
 	_, _, found, err := profile(r, app, ref)
 	return found, err
@@ -72,7 +73,7 @@ type Named struct {
 	First, Last uint64
 }
 
-// Now stands for the present where a position of the log is asked for.
+// Now stands for the present where a position of the log is expected.
 const Now uint64 = math.MaxUint64
 
 // Name is the name of the user or bot that held the id at a position of the log: the current one, or
@@ -82,6 +83,7 @@ func Name(r store.Reader, app string, ref chime.Ref, at uint64) (Named, error) {
 	if err != nil {
 		return Named{}, err
 	}
+
 	named, last := Named{Name: name, First: holder.Since, Last: Now}, Now
 	if found {
 		if at >= holder.Since {
@@ -89,6 +91,8 @@ func Name(r store.Reader, app string, ref chime.Ref, at uint64) (Named, error) {
 		}
 		last = holder.Since - 1
 	}
+
+	// Of the former holders, the latest one that began before the position.
 	former := store.Prefix(store.K(app, string(ref)))
 	former.Reverse = true
 	err = store.FormerNames.Each(r, former, func(key store.Key, name string) (bool, error) {
@@ -109,13 +113,13 @@ func IsAdmin(r store.Reader, app string, ref chime.Ref) (bool, error) {
 	return store.Admins.Has(r, store.K(app, string(ref)))
 }
 
-// Profiles are asked for much more often than the rest of the records.
+// Profiles are read much more often than the rest of the records.
 var (
 	userProfiles = store.Table[chime.UserProfile]{ID: store.Users.ID, Name: store.Users.Name}
 	botProfiles  = store.Table[chime.BotProfile]{ID: store.Bots.ID, Name: store.Bots.Name}
 )
 
-// profile is the one place that knows where each kind of identity is kept.
+// profile is the one function that knows where each kind of identity is kept.
 func profile(r store.Reader, app string, ref chime.Ref) (holder chime.Holder, name string, found bool, err error) {
 	if ref.IsUser() {
 		user, found, err := userProfiles.Get(r, store.K(app, ref.ID()))

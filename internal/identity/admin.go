@@ -16,6 +16,7 @@ func (s *Service) CreateAppInstanceAdmin(ctx context.Context, req *wire.CreateAp
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	var name string
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
@@ -31,11 +32,13 @@ func (s *Service) CreateAppInstanceAdmin(ctx context.Context, req *wire.CreateAp
 	}, nil
 }
 
-// createAdmin answers the admin's name.
+// createAdmin returns the admin's name.
 func (s *Service) createAdmin(tx store.Tx, app string, ref chime.Ref, now chime.Millis) (string, error) {
 	if err := requireApp(tx, "AppInstanceArn", app); err != nil {
 		return "", err
 	}
+
+	// Only a user or bot that exists and is no admin yet can become one.
 	_, name, found, err := profile(tx, app, ref)
 	if err != nil {
 		return "", err
@@ -50,6 +53,7 @@ func (s *Service) createAdmin(tx store.Tx, app string, ref chime.Ref, now chime.
 	if already {
 		return "", api.Conflict("AppInstanceAdminArn is an admin of the app instance already")
 	}
+
 	if err := (counter{app, countAdmins}).add(tx, s.limits.Admins); err != nil {
 		return "", err
 	}
@@ -57,6 +61,7 @@ func (s *Service) createAdmin(tx store.Tx, app string, ref chime.Ref, now chime.
 	if err != nil {
 		return "", err
 	}
+
 	if err := store.AdminsInOrder.Put(tx, store.K(app).Num(position), ref); err != nil {
 		return "", err
 	}
@@ -64,19 +69,21 @@ func (s *Service) createAdmin(tx store.Tx, app string, ref chime.Ref, now chime.
 	return name, store.Admins.Put(tx, store.K(app, string(ref)), admin)
 }
 
-// DescribeAppInstanceAdmin answers since when the user or bot is an admin. One who is none is
+// DescribeAppInstanceAdmin answers since when the user or bot is an admin. One that is none is
 // refused: the operation declares no NotFoundException (spec 10.5).
 func (s *Service) DescribeAppInstanceAdmin(ctx context.Context, req *wire.DescribeAppInstanceAdminRequest) (*wire.DescribeAppInstanceAdminResponse, error) {
 	res, err := s.parseAdmin(req.AppInstanceARN, req.AppInstanceAdminARN)
 	if err != nil {
 		return nil, err
 	}
+
 	var admin chime.Admin
 	var name string
 	err = s.store.View(ctx, res.App, func(r store.Reader) error {
 		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
+
 		var found bool
 		if admin, found, err = store.Admins.Get(r, store.K(res.App, string(res.Ref()))); err != nil {
 			return err
@@ -104,6 +111,7 @@ func (s *Service) ListAppInstanceAdmins(ctx context.Context, req *wire.ListAppIn
 	if err != nil {
 		return nil, err
 	}
+
 	resp := &wire.ListAppInstanceAdminsResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
 	p := store.NewPage("ListAppInstanceAdmins "+res.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
@@ -123,8 +131,8 @@ func (s *Service) ListAppInstanceAdmins(ctx context.Context, req *wire.ListAppIn
 	return resp, nil
 }
 
-// DeleteAppInstanceAdmin takes the role away and leaves the user. It has nothing to say about
-// one who is no admin (spec 10.5).
+// DeleteAppInstanceAdmin takes the role away and leaves the user. For one that is no admin it
+// answers as usual (spec 10.5).
 func (s *Service) DeleteAppInstanceAdmin(ctx context.Context, req *wire.DeleteAppInstanceAdminRequest) (*wire.DeleteAppInstanceAdminResponse, error) {
 	res, err := s.parseAdmin(req.AppInstanceARN, req.AppInstanceAdminARN)
 	if err != nil {
@@ -139,12 +147,13 @@ func (s *Service) DeleteAppInstanceAdmin(ctx context.Context, req *wire.DeleteAp
 	})
 }
 
-// deleteAdmin takes the role away from one who may have it.
+// deleteAdmin takes the role away if the user or bot has it.
 func (s *Service) deleteAdmin(tx store.Tx, app string, ref chime.Ref, now chime.Millis) error {
 	admin, found, err := store.Admins.Get(tx, store.K(app, string(ref)))
 	if err != nil || !found {
 		return err
 	}
+
 	if err := store.Admins.Delete(tx, store.K(app, string(ref))); err != nil {
 		return err
 	}

@@ -15,11 +15,13 @@ func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInst
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	call, err := s.tokens.Call(idempotency.Scope{Operation: "CreateAppInstance", Token: req.ClientRequestToken}, req)
 	if err != nil {
 		return nil, err
 	}
+
 	var created string
 	err = s.store.Update(ctx, "", func(tx store.Tx) (err error) {
 		exists := func(id string) (bool, error) { return store.AppInstances.Has(tx, store.K(id)) }
@@ -32,6 +34,7 @@ func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInst
 	if err != nil {
 		return nil, err
 	}
+
 	return &wire.CreateAppInstanceResponse{AppInstanceARN: s.site.AppInstanceARN(created)}, nil
 }
 
@@ -58,6 +61,7 @@ func (s *Service) DescribeAppInstance(ctx context.Context, req *wire.DescribeApp
 	if err != nil {
 		return nil, err
 	}
+
 	var app chime.AppInstance
 	err = s.store.View(ctx, "", func(r store.Reader) (err error) {
 		app, err = appInstance(r, res.App)
@@ -81,6 +85,7 @@ func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInst
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	err = s.store.Update(ctx, "", func(tx store.Tx) error {
 		app, err := appInstance(tx, res.App)
@@ -145,9 +150,11 @@ func (s *Service) deleteAppInstance(tx store.Tx, id string, now chime.Millis) (c
 	if err != nil {
 		return chime.Task{}, err
 	}
+
 	if !found {
 		return unfinished(tx, id, "", noApp("AppInstanceArn"))
 	}
+
 	if err := store.AppInstances.Delete(tx, store.K(id)); err != nil {
 		return chime.Task{}, err
 	}

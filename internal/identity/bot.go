@@ -17,6 +17,7 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 	if err != nil {
 		return nil, err
 	}
+
 	lex, err := lexOf(req.Configuration)
 	if err != nil {
 		return nil, err
@@ -25,12 +26,15 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	scope := idempotency.Scope{Operation: "CreateAppInstanceBot", App: res.App, Token: req.ClientRequestToken}
 	call, err := s.tokens.Call(scope, req)
 	if err != nil {
 		return nil, err
 	}
+
+	// A repeated call answers the bot of the first, as long as it exists.
 	var created string
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 		if err := requireApp(tx, "AppInstanceArn", res.App); err != nil {
@@ -46,6 +50,7 @@ func (s *Service) CreateAppInstanceBot(ctx context.Context, req *wire.CreateAppI
 	if err != nil {
 		return nil, err
 	}
+
 	return &wire.CreateAppInstanceBotResponse{AppInstanceBotARN: s.site.RefARN(res.App, chime.BotRef(created))}, nil
 }
 
@@ -63,13 +68,14 @@ func createBot(tx store.Tx, app string, bot chime.Bot, tags []chime.Tag) (err er
 	return PutTags(tx, chime.Resource{App: app, Kind: chime.KindBot, ID: bot.ID}, tags)
 }
 
-// DescribeAppInstanceBot answers the bot as it is. The configuration says what triggers the bot
+// DescribeAppInstanceBot answers the bot as it is. The configuration has what triggers the bot
 // even when that was left to the defaults.
 func (s *Service) DescribeAppInstanceBot(ctx context.Context, req *wire.DescribeAppInstanceBotRequest) (*wire.DescribeAppInstanceBotResponse, error) {
 	res, err := s.site.ParseKind("AppInstanceBotArn", req.AppInstanceBotARN, chime.KindBot)
 	if err != nil {
 		return nil, err
 	}
+
 	var bot chime.Bot
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		bot, err = readBot(r, res, api.NotFound("AppInstanceBotArn does not name an app instance bot that exists"))
@@ -94,22 +100,26 @@ func (s *Service) UpdateAppInstanceBot(ctx context.Context, req *wire.UpdateAppI
 	if err != nil {
 		return nil, err
 	}
+
 	var lex chime.Lex
 	if req.Configuration != nil {
 		if lex, err = lexOf(req.Configuration); err != nil {
 			return nil, err
 		}
 	}
+
 	now := s.now()
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		bot, err := readBot(tx, res, noBot())
 		if err != nil {
 			return err
 		}
+
 		bot.Name, bot.Metadata, bot.Updated = text(req.Name), text(req.Metadata), now
 		if req.Configuration != nil {
 			bot.Lex = lex
 		}
+
 		if err := store.Bots.Put(tx, store.K(res.App, bot.ID), bot); err != nil {
 			return err
 		}
@@ -128,6 +138,7 @@ func (s *Service) ListAppInstanceBots(ctx context.Context, req *wire.ListAppInst
 	if err != nil {
 		return nil, err
 	}
+
 	resp := &wire.ListAppInstanceBotsResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
 	p := store.NewPage("ListAppInstanceBots "+res.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
@@ -167,6 +178,7 @@ func (s *Service) DeleteAppInstanceBot(ctx context.Context, req *wire.DeleteAppI
 	return nil, s.jobs.Do(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
 }
 
+// deleteBot removes the bot's records and leaves the rest as a task.
 func (s *Service) deleteBot(tx store.Tx, res chime.Resource, now chime.Millis) (chime.Task, error) {
 	if err := requireApp(tx, "AppInstanceBotArn", res.App); err != nil {
 		return chime.Task{}, err
@@ -175,9 +187,11 @@ func (s *Service) deleteBot(tx store.Tx, res chime.Resource, now chime.Millis) (
 	if err != nil {
 		return chime.Task{}, err
 	}
+
 	if !found {
 		return unfinished(tx, res.App, res.Ref(), noBot())
 	}
+
 	if err := store.Bots.Delete(tx, store.K(res.App, bot.ID)); err != nil {
 		return chime.Task{}, err
 	}

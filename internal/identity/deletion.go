@@ -35,6 +35,7 @@ func (s *Service) removeAppInstance(ctx context.Context, task chime.Task) error 
 	remove := func(table store.TableID) error {
 		return s.store.Update(ctx, task.App, func(tx store.Tx) error { return tx.DeleteRange(table, under) })
 	}
+
 	for _, table := range store.UnderAppInstance {
 		if err := remove(table); err != nil {
 			return err

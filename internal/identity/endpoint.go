@@ -13,13 +13,14 @@ import (
 )
 
 // RegisterAppInstanceUserEndpoint makes a device take the notifications of a user. A device is
-// known by its token: registered again it keeps its endpoint id, and a device that another user
-// had until now moves to this one (spec 12.7 #96).
+// known by its token: registered again it keeps its endpoint id, and a device of another user
+// moves to this one (spec 12.7 #96).
 func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire.RegisterAppInstanceUserEndpointRequest) (*wire.RegisterAppInstanceUserEndpointResponse, error) {
 	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
 	if err != nil {
 		return nil, err
 	}
+
 	id, err := chime.NewUUID(s.random)
 	if err != nil {
 		return nil, err
@@ -29,6 +30,7 @@ func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire
 	if err != nil {
 		return nil, err
 	}
+
 	scope := idempotency.Scope{
 		Operation: "RegisterAppInstanceUserEndpoint", App: res.App, Parent: string(res.Ref()), Token: req.ClientRequestToken,
 	}
@@ -36,6 +38,8 @@ func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire
 	if err != nil {
 		return nil, err
 	}
+
+	// The token of the call belongs to this holder of the user's id.
 	var registered string
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
@@ -57,7 +61,7 @@ func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire
 	}, nil
 }
 
-// endpointOf is what a registration asks for.
+// endpointOf returns the endpoint that a registration describes.
 func endpointOf(req *wire.RegisterAppInstanceUserEndpointRequest, id string, now chime.Millis) (chime.Endpoint, error) {
 	if !pinpointApp.MatchString(req.ResourceARN) {
 		return chime.Endpoint{}, api.BadRequest("ResourceArn", "is not the ARN of a Pinpoint application")
@@ -65,6 +69,7 @@ func endpointOf(req *wire.RegisterAppInstanceUserEndpointRequest, id string, now
 	if req.EndpointAttributes.VoipDeviceToken != nil && req.Type == wire.AppInstanceUserEndpointTypeGcm {
 		return chime.Endpoint{}, api.BadRequest("EndpointAttributes.VoipDeviceToken", "is for endpoints of Type APNS and APNS_SANDBOX")
 	}
+
 	endpoint := chime.Endpoint{
 		ID: id, Name: text(req.Name), Type: string(req.Type), ResourceARN: req.ResourceARN,
 		DeviceToken: req.EndpointAttributes.DeviceToken, VoipToken: text(req.EndpointAttributes.VoipDeviceToken),
@@ -80,29 +85,34 @@ func endpointOf(req *wire.RegisterAppInstanceUserEndpointRequest, id string, now
 var pinpointApp = regexp.MustCompile(`^arn:aws:mobiletargeting:[a-z0-9-]+:[0-9]{12}:apps/[^/]+$`)
 
 // register keeps the endpoint under the id that its device has already, if it has one, and
-// answers that id.
+// returns that id.
 func (s *Service) register(tx store.Tx, res chime.Resource, endpoint chime.Endpoint) (string, error) {
-	place, known, err := store.EndpointOf.Get(tx, deviceKey(res.App, endpoint))
+	entry, known, err := store.EndpointOf.Get(tx, deviceKey(res.App, endpoint))
 	if err != nil {
 		return "", err
 	}
+
+	// A known device keeps its id, and leaves the user that it belonged to.
 	if known {
-		endpoint.ID = place.ID
-		last, _, err := store.Endpoints.Get(tx, endpointKey(res.App, place.Ref, place.ID))
+		endpoint.ID = entry.ID
+		last, _, err := store.Endpoints.Get(tx, endpointKey(res.App, entry.Ref, entry.ID))
 		if err != nil {
 			return "", err
 		}
-		if place.Ref == res.Ref() {
+		if entry.Ref == res.Ref() {
 			endpoint.Created, endpoint.Order = last.Created, last.Order
 			return endpoint.ID, putEndpoint(tx, res, endpoint, chime.EventRegisterEndpoint)
 		}
-		if err := deregister(tx, res.App, place.Ref, last, endpoint.Created); err != nil {
+		if err := deregister(tx, res.App, entry.Ref, last, endpoint.Created); err != nil {
 			return "", err
 		}
 	}
+
 	if err := s.limitEndpoints(tx, res); err != nil {
 		return "", err
 	}
+
+	// A device that is new to the user gets a position in the order of its endpoints.
 	endpoint.Order, err = tx.Append(endpointEvent(res, endpoint, chime.EventRegisterEndpoint))
 	if err != nil {
 		return "", err
@@ -119,8 +129,8 @@ func (s *Service) register(tx store.Tx, res chime.Resource, endpoint chime.Endpo
 	return endpoint.ID, nil
 }
 
-// limitEndpoints refuses one more endpoint of a user who has as many as allowed. They are few
-// and change seldom, so they are counted when somebody asks.
+// limitEndpoints refuses one more endpoint of a user that has as many as allowed. They are few
+// and change seldom, so they are counted at each registration.
 func (s *Service) limitEndpoints(r store.Reader, res chime.Resource) error {
 	if s.limits.Endpoints <= 0 {
 		return nil
@@ -142,6 +152,7 @@ func (s *Service) DescribeAppInstanceUserEndpoint(ctx context.Context, req *wire
 	if err != nil {
 		return nil, err
 	}
+
 	var endpoint chime.Endpoint
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		endpoint, err = readEndpoint(r, res, req.EndpointID)
@@ -150,6 +161,7 @@ func (s *Service) DescribeAppInstanceUserEndpoint(ctx context.Context, req *wire
 	if err != nil {
 		return nil, err
 	}
+
 	attributes := &wire.EndpointAttributes{DeviceToken: endpoint.DeviceToken}
 	if endpoint.VoipToken != "" {
 		attributes.VoipDeviceToken = &endpoint.VoipToken
@@ -174,18 +186,21 @@ func (s *Service) UpdateAppInstanceUserEndpoint(ctx context.Context, req *wire.U
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		endpoint, err := readEndpoint(tx, res, req.EndpointID)
 		if err != nil {
 			return err
 		}
+
 		if req.Name != nil {
 			endpoint.Name = *req.Name
 		}
 		if req.AllowMessages != "" {
 			endpoint.AllowMessages = string(req.AllowMessages)
 		}
+
 		endpoint.Updated = now
 		return putEndpoint(tx, res, endpoint, chime.EventUpdateEndpoint)
 	})
@@ -203,9 +218,11 @@ func (s *Service) ListAppInstanceUserEndpoints(ctx context.Context, req *wire.Li
 	if err != nil {
 		return nil, err
 	}
+
 	resp := new(wire.ListAppInstanceUserEndpointsResponse)
 	of := store.K(res.App, string(res.Ref()))
 	p := store.NewPage("ListAppInstanceUserEndpoints "+s.site.RefARN(res.App, res.Ref()), req.MaxResults, req.NextToken)
+
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		if _, err := readUser(r, res, noUser("AppInstanceUserArn")); err != nil {
 			return err
@@ -227,18 +244,20 @@ func (s *Service) ListAppInstanceUserEndpoints(ctx context.Context, req *wire.Li
 	return resp, nil
 }
 
-// DeregisterAppInstanceUserEndpoint forgets a device. It has nothing to say about one that is
-// not known (spec 10.5).
+// DeregisterAppInstanceUserEndpoint forgets a device. For one that is unknown it answers as
+// usual (spec 10.5).
 func (s *Service) DeregisterAppInstanceUserEndpoint(ctx context.Context, req *wire.DeregisterAppInstanceUserEndpointRequest) (*wire.DeregisterAppInstanceUserEndpointResponse, error) {
 	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	return nil, s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		if _, err := readUser(tx, res, noUser("AppInstanceUserArn")); err != nil {
 			return err
 		}
+
 		endpoint, found, err := store.Endpoints.Get(tx, endpointKey(res.App, res.Ref(), req.EndpointID))
 		if err != nil || !found {
 			return err
@@ -296,7 +315,7 @@ func readEndpoint(r store.Reader, res chime.Resource, id string) (chime.Endpoint
 	return endpoint, err
 }
 
-// putEndpoint writes an endpoint that has its place already.
+// putEndpoint writes an endpoint that has its position already.
 func putEndpoint(tx store.Tx, res chime.Resource, endpoint chime.Endpoint, event string) error {
 	if err := store.Endpoints.Put(tx, endpointKey(res.App, res.Ref(), endpoint.ID), endpoint); err != nil {
 		return err

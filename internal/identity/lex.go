@@ -23,7 +23,7 @@ func lexOf(c *wire.Configuration) (chime.Lex, error) {
 	return lex, nil
 }
 
-// maxLocale is far above the longest locale that Lex knows.
+// maxLocale is far above the longest locale of Lex.
 const maxLocale = 32
 
 func isLocale(s string) bool {

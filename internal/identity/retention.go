@@ -10,10 +10,10 @@ import (
 )
 
 // retentionGrace is how long messages past their time can be brought back by another setting,
-// before they begin to be removed for good (spec 8.6).
+// before they begin to be removed permanently (spec 8.6).
 const retentionGrace = chime.Millis(30 * 24 * time.Hour / time.Millisecond)
 
-// PutAppInstanceRetentionSettings says how many days the messages of the app instance can be
+// PutAppInstanceRetentionSettings sets for how many days the messages of the app instance can be
 // seen; settings without a number of days turn that off. The grace period begins again with
 // each call.
 func (s *Service) PutAppInstanceRetentionSettings(ctx context.Context, req *wire.PutAppInstanceRetentionSettingsRequest) (*wire.PutAppInstanceRetentionSettingsResponse, error) {
@@ -21,11 +21,13 @@ func (s *Service) PutAppInstanceRetentionSettings(ctx context.Context, req *wire
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	var retention *chime.Retention
 	if channels := req.AppInstanceRetentionSettings.ChannelRetentionSettings; channels != nil && channels.RetentionDays != nil {
 		retention = &chime.Retention{Days: *channels.RetentionDays, Deletion: now + retentionGrace}
 	}
+
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		app, err := appInstance(tx, res.App)
 		if err != nil {
@@ -41,6 +43,7 @@ func (s *Service) PutAppInstanceRetentionSettings(ctx context.Context, req *wire
 	if err != nil {
 		return nil, err
 	}
+
 	resp := new(wire.PutAppInstanceRetentionSettingsResponse)
 	resp.AppInstanceRetentionSettings, resp.InitiateDeletionTimestamp = retentionSettings(retention)
 	return resp, nil

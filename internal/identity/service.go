@@ -12,7 +12,7 @@
 //   - The id of a deleted user is free at once, and the next holder inherits nothing: what names the
 //     id means the holder of that moment of the log, and old messages show the former holder's name.
 //
-// Channel and message services look up who is calling, and what people are called, with the
+// Channel and message services look up the calling user or bot, and the names of users, with the
 // functions over a store.Reader in actor.go, inside their own transactions.
 package identity
 
@@ -50,7 +50,7 @@ type Options struct {
 // UserCascade removes what belongs to a user or bot outside of this package.
 type UserCascade interface {
 	// RemoveUser removes the memberships, moderator roles and whatever else a deleted user or
-	// bot took before the position of the log, and appends the events that tell of it, in
+	// bot took before the position of the log, and appends the events of that, in
 	// transactions of bounded size. It may be called again for work that is done, or for an
 	// app instance that is gone by now, and then writes nothing.
 	RemoveUser(ctx context.Context, app string, ref chime.Ref, before uint64) error

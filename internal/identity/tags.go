@@ -24,6 +24,7 @@ func PutTags(tx store.Tx, res chime.Resource, tags []chime.Tag) error {
 	if err := checkTags(tags); err != nil {
 		return err
 	}
+
 	all, _, err := store.Tags.Get(tx, store.TagsKey(res))
 	if err != nil {
 		return err
@@ -35,6 +36,7 @@ func PutTags(tx store.Tx, res chime.Resource, tags []chime.Tag) error {
 			all = append(all, tag)
 		}
 	}
+
 	if len(all) > maxTags {
 		return api.ResourceLimitExceeded("a resource has at most %d tags", maxTags)
 	}

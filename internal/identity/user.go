@@ -14,24 +14,28 @@ import (
 )
 
 // CreateAppInstanceUser makes a user with the id that the caller chose. A user of that id that was
-// made with equal name and metadata, or has them now, is answered as if it were made now, and left as
-// it is: login hooks create the user at each login.
+// made with equal name and metadata, or has them now, is answered as if it were made now, and left
+// as it is: login hooks create the user at each login.
 func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateAppInstanceUserRequest) (*wire.CreateAppInstanceUserResponse, error) {
 	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	scope := idempotency.Scope{Operation: "CreateAppInstanceUser", App: res.App, Token: req.ClientRequestToken}
 	call, err := s.tokens.Call(scope, req)
 	if err != nil {
 		return nil, err
 	}
+
 	user := chime.User{
 		ID: req.AppInstanceUserID, Name: req.Name, Metadata: text(req.Metadata),
 		Created: now, Updated: now, Expiration: expirationOf(req.ExpirationSettings),
 	}
 	user.Asked = asked(&user)
+
+	// The removal of a former holder of the id comes first, so that the user inherits nothing.
 	for {
 		var before *chime.Task
 		err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
@@ -47,6 +51,7 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 		if err != nil {
 			return nil, err
 		}
+
 		if before == nil {
 			break
 		}
@@ -55,6 +60,7 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 			return nil, err
 		}
 	}
+
 	return &wire.CreateAppInstanceUserResponse{
 		AppInstanceUserARN: s.site.RefARN(res.App, chime.UserRef(user.ID)),
 	}, nil
@@ -72,14 +78,14 @@ func userDeletion(r store.Reader, app string, ref chime.Ref) (*chime.Task, error
 	return &task, nil
 }
 
-// asked is a hash of what tells two calls for a user apart.
+// asked is a hash of what makes two calls for a user different.
 func asked(user *chime.User) []byte {
 	sum := sha256.Sum256(store.K(user.Name, user.Metadata))
 	return sum[:16]
 }
 
-// sameUser reports whether a call asks for the user that there is: as it was asked for at first, or as
-// it is now. Of a user whose record does not tell what was asked for the name decides.
+// sameUser reports whether a call describes the user that exists: as it was described at first, or
+// as it is now. When the record has no first description the name decides.
 func sameUser(existing, wanted *chime.User) bool {
 	switch {
 	case existing.Name == wanted.Name && existing.Metadata == wanted.Metadata:
@@ -96,12 +102,14 @@ func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []ch
 	if err != nil {
 		return err
 	}
+
 	if found {
 		if sameUser(&existing, &user) {
 			return nil
 		}
 		return api.Conflict("an app instance user with this AppInstanceUserId exists with another Name or Metadata")
 	}
+
 	if err := (counter{app, countUsers}).add(tx, s.limits.Users); err != nil {
 		return err
 	}
@@ -109,6 +117,7 @@ func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []ch
 	if err != nil {
 		return err
 	}
+
 	if err := store.Users.Put(tx, key, user); err != nil {
 		return err
 	}
@@ -125,6 +134,7 @@ func (s *Service) DescribeAppInstanceUser(ctx context.Context, req *wire.Describ
 	if err != nil {
 		return nil, err
 	}
+
 	var user chime.User
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		user, err = readUser(r, res, api.NotFound("AppInstanceUserArn does not name an app instance user that exists"))
@@ -149,12 +159,14 @@ func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateApp
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
 		if err != nil {
 			return err
 		}
+
 		user.Name, user.Metadata, user.Updated = req.Name, text(req.Metadata), now
 		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
 			return err
@@ -165,6 +177,7 @@ func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateApp
 	if err != nil {
 		return nil, err
 	}
+
 	return &wire.UpdateAppInstanceUserResponse{AppInstanceUserARN: s.site.RefARN(res.App, res.Ref())}, nil
 }
 
@@ -175,12 +188,14 @@ func (s *Service) PutAppInstanceUserExpirationSettings(ctx context.Context, req 
 	if err != nil {
 		return nil, err
 	}
+
 	now := s.now()
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
 		if err != nil {
 			return err
 		}
+
 		user.Expiration = expirationOf(req.ExpirationSettings)
 		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
 			return err
@@ -202,6 +217,7 @@ func (s *Service) ListAppInstanceUsers(ctx context.Context, req *wire.ListAppIns
 	if err != nil {
 		return nil, err
 	}
+
 	resp := &wire.ListAppInstanceUsersResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
 	p := store.NewPage("ListAppInstanceUsers "+res.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
@@ -260,7 +276,7 @@ func (s *Service) deleteUser(tx store.Tx, res chime.Resource, now chime.Millis) 
 	return s.leave(tx, res, user.Name, user.Order, chime.EventDeleteUser, now)
 }
 
-// leave removes what a user or bot has in this package besides its records, keeps its name for
+// leave removes what a user or bot has in this package apart from its records, keeps its name for
 // what it wrote, and leaves the rest as a task. since is the order of its creation.
 func (s *Service) leave(tx store.Tx, res chime.Resource, name string, since uint64, event string, now chime.Millis) (chime.Task, error) {
 	app, ref := res.App, res.Ref()
@@ -270,6 +286,7 @@ func (s *Service) leave(tx store.Tx, res chime.Resource, name string, since uint
 	if err := DeleteTags(tx, res); err != nil {
 		return chime.Task{}, err
 	}
+
 	if err := store.FormerNames.Put(tx, store.K(app, string(ref)).Num(since), name); err != nil {
 		return chime.Task{}, err
 	}
