@@ -35,8 +35,7 @@ func (e *Error) Temporary() bool {
 }
 
 // newError reads an answer that is no success. One that is not an error document, for example a
-// proxy's,
-// keeps its status.
+// proxy's, keeps its status.
 func newError(resp *http.Response, body []byte) *Error {
 	var document struct {
 		Code, Message string

@@ -62,8 +62,7 @@ func (p *resumePoint) connecting() {
 
 // take follows the events of a socket, reports whether the event is new, and notes in it where to
 // go on after it. When a session cannot be resumed, and the server does not say so, notice is an
-// event
-// that says it.
+// event that says it.
 func (p *resumePoint) take(e *Event) (isNew bool, notice *Event) {
 	if e.Position != 0 {
 		if e.Position <= p.position {

@@ -168,10 +168,8 @@ func (c *SessionConfig) complete() error {
 }
 
 // Next returns the next event. It fails with the context's error, or permanently when the session
-// has
-// ended: with ErrClosed after Close, else with an error that wraps the last failure, such as a
-// *CloseError
-// or an *Error. Events that came before the end are returned first.
+// has ended: with ErrClosed after Close, else with an error that wraps the last failure, such as a
+// *CloseError or an *Error. Events that came before the end are returned first.
 func (s *Session) Next(ctx context.Context) (Event, error) {
 	select {
 	case e, ok := <-s.events:
@@ -224,8 +222,7 @@ func (s *Session) finish() {
 var ErrNotConnected = errors.New("client: the session is not connected")
 
 // SendTyping notifies the other members of a channel that have the extra that the user is writing.
-// It
-// fails with ErrNotConnected between two sockets: a late notice would be of no use.
+// It fails with ErrNotConnected between two sockets: a late notice would be of no use.
 func (s *Session) SendTyping(ctx context.Context, channelARN string) error {
 	return s.SendTypingIn(ctx, channelARN, "")
 }

@@ -109,15 +109,13 @@ func markOf(rootSecret string) (string, error) {
 }
 
 // Forget drops what is remembered of principals, so that the next request of each sees the account
-// as
-// it is now. A change of users, keys, roles or policies calls it after the commit and before
-// the answer.
+// as it is now. A change of users, keys, roles or policies calls it after the commit and before the
+// answer.
 func (s *Service) Forget() { s.generation.Add(1) }
 
 // Screen refuses a request by what is known without its body: form, scope and clock of the
-// signature, what is signed, an access key that is not known, a session token that does not open
-// or has expired. A refusal is a *sigv4.Error whose Step distinguishes these. What Screen accepts
-// is
+// signature, what is signed, an access key that is not known, a session token that does not open or
+// has expired. A refusal is a *sigv4.Error whose Step distinguishes these. What Screen accepts is
 // not verified: only Verify proves its signer.
 func (s *Service) Screen(ctx context.Context, r *sigv4.Request) error {
 	return s.verifier.Screen(ctx, r, s)

@@ -101,9 +101,8 @@ func (p *Principal) withoutPolicy(op *api.Operation) (done bool, err error) {
 }
 
 // allowed reports whether the need is known to be allowed, whatever the request. That is never
-// known of a
-// need with an alternative resource: what was remembered of the one says nothing of a deny on the
-// other.
+// known of a need with an alternative resource: what was remembered of the one says nothing of a
+// deny on the other.
 func (s *Service) allowed(p *Principal, n *need) bool {
 	if p.all || n.or != "" {
 		return p.all

@@ -44,8 +44,7 @@ func (s *Service) IssueUserCredentials(ctx context.Context, app string, user chi
 }
 
 // chatHolder identifies the app instance user that has the id now, by its order of creation; empty
-// when
-// there is none.
+// when there is none.
 func (s *Service) chatHolder(ctx context.Context, app, id string) (holder string, err error) {
 	err = s.store.View(ctx, app, func(r store.Reader) error {
 		u, found, err := store.Users.Get(r, store.K(app, id))

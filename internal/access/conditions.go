@@ -103,8 +103,7 @@ func (c *Conditions) tag(prefix, name string) (found []string, ok, steady bool) 
 }
 
 // ofRequest returns the values of keys that can differ between two requests of a principal. known
-// reports that
-// it is such a key; its values are nil when this request has none.
+// reports that it is such a key; its values are nil when this request has none.
 func (c *Conditions) ofRequest(key string) (v values, known bool) {
 	switch key {
 	case "aws:currenttime":

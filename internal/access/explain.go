@@ -49,8 +49,7 @@ type Explanation struct {
 
 // ExplainConnect decides about a connect request like Connect and the hub, opens nothing, and
 // returns what Connect's caller would learn from the answer, with the reasons. Its error is a
-// failure
-// of the server.
+// failure of the server.
 func (s *Service) ExplainConnect(ctx context.Context, signed *sigv4.Request, from Source) (Explanation, error) {
 	c, err := s.Connect(ctx, signed, from)
 	if err != nil {

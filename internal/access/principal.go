@@ -86,8 +86,7 @@ func WithCaller(ctx context.Context, p *Principal, from Source) context.Context 
 }
 
 // PrincipalFrom returns the principal whose request ctx belongs to. Only requests to IAM and STS
-// have
-// one: those to the messaging and identity APIs are many, and their services go by the bearer.
+// have one: those to the messaging and identity APIs are many, and their services go by the bearer.
 func PrincipalFrom(ctx context.Context) (*Principal, bool) {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c.principal, c.principal != nil
@@ -115,10 +114,8 @@ func (s *Service) userPrincipal(u *entity) *Principal {
 }
 
 // sessionPrincipal returns the principal that the claims of a session token name. A session ends
-// with the
-// user or role that it was made for: a later one of the same name has another id, and the root
-// another
-// mark with another secret.
+// with the user or role that it was made for: a later one of the same name has another id, and the
+// root another mark with another secret.
 func (s *Service) sessionPrincipal(ctx context.Context, generation uint64, c claims) (p *Principal, err error) {
 	switch {
 	case c.Kind == ChatSession:
@@ -169,10 +166,8 @@ func (s *Service) roleSession(role *entity, c claims) *Principal {
 }
 
 // addSessionPolicies puts session policies over a principal, whose set has none yet: documents, and
-// managed
-// policies by their ARNs as they are now. One that no longer exists allows nothing, and neither
-// does
-// a later one of its name.
+// managed policies by their ARNs as they are now. One that no longer exists allows nothing, and
+// neither does a later one of its name.
 func (s *Service) addSessionPolicies(ctx context.Context, p *Principal, list, ids []string) error {
 	for i, text := range list {
 		session, found := policy.Policy{Name: fmt.Sprintf("session policy %d", i+1)}, true

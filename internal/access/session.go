@@ -23,8 +23,7 @@ import (
 const MaxToken = 4096
 
 // claims are the contents of a session token. They are sealed: without the key they can neither be
-// read
-// nor made, so no table of sessions is needed.
+// read nor made, so no table of sessions is needed.
 type claims struct {
 	AccessKeyID string              `cbor:"1,keyasint"`
 	Kind        Kind                `cbor:"2,keyasint"`
@@ -44,8 +43,7 @@ type claims struct {
 }
 
 // SessionRequest names the principal that Issue makes temporary credentials for, and what they
-// carry.
-// The caller has made sure that they may be given.
+// carry. The caller has made sure that they may be given.
 type SessionRequest struct {
 	// Role is assumed by a role session. Its name and id suffice.
 	Role *chime.Role

@@ -32,8 +32,7 @@ func NewStanding(accessKeyID, token string, from Source) Standing {
 }
 
 // resolve finds the principal of the standing as the account is now, in the same way as every
-// request.
-// A refusal is a *sigv4.Error.
+// request. A refusal is a *sigv4.Error.
 func (s *Service) resolve(ctx context.Context, st Standing) (*Principal, Source, error) {
 	if st == (Standing{}) {
 		return nil, Source{}, sigv4.KeyRefusal(sigv4.ErrUnknownKey)
@@ -58,11 +57,9 @@ func (s *Service) resolve(ctx context.Context, st Standing) (*Principal, Source,
 func (s *Service) Revision() uint64 { return s.generation.Load() }
 
 // Reconnect decides again about a connection of the app instance user as Connect did, by the
-// account
-// as it is now. Steady reports that the answer changes with the account alone. Credentials that
-// have
-// only expired are not refused: the connection's owner ends it at that time. Its error is a
-// *sigv4.Error or a *DeniedError, or a failure of the server.
+// account as it is now. Steady reports that the answer changes with the account alone. Credentials
+// that have only expired are not refused: the connection's owner ends it at that time. Its error is
+// a *sigv4.Error or a *DeniedError, or a failure of the server.
 func (s *Service) Reconnect(ctx context.Context, st Standing, app string, user chime.Ref) (steady bool, err error) {
 	p, from, err := s.resolve(ctx, st)
 	if refused, ok := errors.AsType[*sigv4.Error](err); ok && refused.Code == sigv4.CodeExpiredToken {

@@ -14,10 +14,9 @@ import (
 )
 
 // Check reports what would keep New from building a node with the settings: ports that are taken, a
-// data
-// folder that cannot be used, a certificate that cannot be read. warnings are what would not. It
-// takes
-// nothing and changes nothing. Whether the root secret opens the stored keys only a start shows.
+// data folder that cannot be used, a certificate that cannot be read. warnings are what would not.
+// It takes nothing and changes nothing. Whether the root secret opens the stored keys only a start
+// shows.
 func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []error, warnings []string) {
 	// Each check goes on after a fault, so that all are reported together.
 	probe := &App{cfg: cfg, deps: Deps{Log: slog.New(slog.DiscardHandler)}}

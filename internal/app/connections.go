@@ -20,13 +20,10 @@ const refusalTimeout = 100 * time.Millisecond
 const tooMany = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\ntoo many connections\n"
 
 // connections are those of the public port, no more than a bound. When it is reached, the
-// connection that
-// has been without a request for the longest time makes room: first a client's that has sent
-// nothing at
-// all, then one that is kept alive between requests, which every client opens again by itself.
-// Requests
-// under way and WebSockets are never ended for new ones; when only those are left the new
-// connection is refused.
+// connection that has been without a request for the longest time makes room: first a client's that
+// has sent nothing at all, then one that is kept alive between requests, which every client opens
+// again by itself. Requests under way and WebSockets are never ended for new ones; when only those
+// are left the new connection is refused.
 type connections struct {
 	most    int        // zero is no bound
 	sockets func() int // WebSockets, which have left the server
@@ -42,8 +39,7 @@ type connections struct {
 }
 
 // mostConnections is the bound of the setting, or what the process's limit of files allows apart
-// from
-// the store.
+// from the store.
 func mostConnections(setting int, files descriptors.Share) int {
 	if setting > 0 || files.Connections == 0 {
 		return setting

@@ -31,8 +31,7 @@ func (a *App) countRequests() func(operation string, status int, took time.Durat
 }
 
 // countRefusals returns, for each transport, the counter of requests that were refused because of
-// their
-// caller. Steps and codes are small closed sets.
+// their caller. Steps and codes are small closed sets.
 func (a *App) countRefusals() func(transport string) func(step, code string) {
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_auth_refusals_total",

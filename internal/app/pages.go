@@ -24,8 +24,7 @@ var help = map[browser.Reason]string{
 }
 
 // guardPages refuses what web pages that are not allowed make browsers send, before any other
-// handler
-// sees it.
+// handler sees it.
 func (a *App) guardPages(next http.Handler) http.Handler {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_page_refusals_total",

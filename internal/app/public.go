@@ -153,7 +153,6 @@ func (a *App) router(sockets http.Handler, refused func(step, code string)) (htt
 		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(), Bodies: bodies, Presigned: a.cfg.PresignedREST,
 		PageKey: &pageKey, Refused: refused, AccessLog: a.cfg.AccessLog,
 	})
-
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,7 @@ var reloadable = []string{"tls-cert", "tls-key", "allowed-origins", "log-level"}
 
 // Reload puts those of the settings in force that can change while the node runs, and reads the
 // certificate's files again. It names the settings that changed and need a restart. When there is
-// an
-// error nothing has changed. It must not be called concurrently.
+// an error nothing has changed. It must not be called concurrently.
 func (a *App) Reload(cfg config.Config) (restart []string, err error) {
 	restart = slices.DeleteFunc(config.Changed(&a.loaded, &cfg), func(key string) bool { return slices.Contains(reloadable, key) })
 

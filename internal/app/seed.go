@@ -24,8 +24,7 @@ const (
 )
 
 // seedTrust lets every principal that the account allows assume the role of dev mode; seedPolicy is
-// what the
-// role may do.
+// what the role may do.
 const (
 	seedTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},` +
 		`"Action":["sts:AssumeRole","sts:TagSession"]}]}`

@@ -30,8 +30,7 @@ const busyWait = time.Second
 
 // Bodies is the budget of the request bodies in memory, of all requests together. Bytes are taken
 // before they are read and given back after the answer. Requests without a signature share an
-// eighth
-// of it, so that they cannot crowd out signed requests. It is safe for concurrent use.
+// eighth of it, so that they cannot crowd out signed requests. It is safe for concurrent use.
 type Bodies struct {
 	limit       int64
 	used, open  atomic.Int64 // open is part of used

@@ -23,8 +23,7 @@ var (
 )
 
 // screen refuses a request before its body is read, and decides how long a body it may have and out
-// of
-// which share. A form has to be read before it is known whether its operation needs a signature:
+// of which share. A form has to be read before it is known whether its operation needs a signature:
 // the gate's refusal of it is kept until then.
 func (t *transport) screen(x *exchange) error {
 	if !identityEncoding(x.r.Header) {

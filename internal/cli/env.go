@@ -163,8 +163,7 @@ func (s server) authority() string {
 }
 
 // named returns the names of the app instance, and of those users and the channel of carillon dev
-// that
-// it has. A server without any app instance has none.
+// that it has. A server without any app instance has none.
 func (s server) named(ctx context.Context, c *client.Client, wanted string) ([]variable, error) {
 	app, err := s.appInstance(ctx, c, wanted)
 	if errors.Is(err, errNoAppInstance) {

@@ -52,8 +52,7 @@ func (s *Service) pool(ctx context.Context, id string) ([]chime.Role, error) {
 const audience = sts.Cognito + ":aud"
 
 // poolsOf returns the pools that a trust policy names. Which callers it accepts is decided later,
-// by the
-// policy as a whole.
+// by the policy as a whole.
 func poolsOf(trust string) (list []string) {
 	if !strings.Contains(trust, sts.Cognito) {
 		return nil

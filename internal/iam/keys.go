@@ -49,7 +49,6 @@ func (s *Service) CreateAccessKey(ctx context.Context, r *iamapi.CreateAccessKey
 		}
 		return store.AccessKeys.Put(tx, store.K(key.ID), key)
 	})
-
 	if err != nil {
 		return nil, err
 	}

@@ -47,10 +47,10 @@ func (s *Service) CreatePolicy(ctx context.Context, r *iamapi.CreatePolicyReques
 		}
 		return store.Policies.Put(tx, nameKey(p.Name), p)
 	})
-
 	if err != nil {
 		return nil, err
 	}
+
 	made := wirePolicy(s.managed(p), usage{})
 	made.Tags = wireTags(p.Tags)
 	return &iamapi.CreatePolicyResponse{Policy: &made}, nil
@@ -80,8 +80,7 @@ func (s *Service) GetPolicy(ctx context.Context, r *iamapi.GetPolicyRequest) (*i
 }
 
 // ListPolicies lists the built-in policies first, then the account's own, without descriptions and
-// tags,
-// as AWS does.
+// tags, as AWS does.
 func (s *Service) ListPolicies(ctx context.Context, r *iamapi.ListPoliciesRequest) (*iamapi.ListPoliciesResponse, error) {
 	l := policyList{prefix: valueOr(r.PathPrefix, "/"), attached: r.OnlyAttached, usage: r.PolicyUsageFilter}
 	scope := strings.Join([]string{"ListPolicies", string(r.Scope), strconv.FormatBool(r.OnlyAttached), string(r.PolicyUsageFilter), l.prefix}, " ")

@@ -55,7 +55,6 @@ func (s *Service) CreateOpenIDConnectProvider(ctx context.Context, r *iamapi.Cre
 		}
 		return store.OIDCProviders.Put(tx, store.K(p.URL), p)
 	})
-
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,6 @@ func (s *Service) CreateRole(ctx context.Context, r *iamapi.CreateRoleRequest) (
 		}
 		return store.Roles.Put(tx, nameKey(role.Name), role)
 	})
-
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,7 @@ func (s *Service) bind(r store.Reader, document string) (trusted []chime.Trusted
 }
 
 // idOf returns the unique id of the user or role with the ARN, empty when there is none. A session
-// of a role
-// has the role's and its own name: AROA...:web.
+// of a role has the role's and its own name: AROA...:web.
 func (s *Service) idOf(r store.Reader, arn string) (id string, err error) {
 	if path, ok := strings.CutPrefix(arn, "arn:aws:sts::"+s.site.Account+":assumed-role/"); ok {
 		name, session, _ := strings.Cut(path, "/")

@@ -43,7 +43,6 @@ func (s *Service) CreateUser(ctx context.Context, r *iamapi.CreateUserRequest) (
 		}
 		return store.AccountUsers.Put(tx, nameKey(u.Name), u)
 	})
-
 	if err != nil {
 		return nil, err
 	}

@@ -36,10 +36,10 @@ func (s *Service) CreatePolicyVersion(ctx context.Context, r *iamapi.CreatePolic
 		}
 		return nil
 	})
-
 	if err != nil {
 		return nil, err
 	}
+
 	answer := wireVersion(made, r.SetAsDefault)
 	return &iamapi.CreatePolicyVersionResponse{PolicyVersion: &answer}, nil
 }

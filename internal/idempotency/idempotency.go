@@ -7,15 +7,12 @@
 // order by the store's transactions.
 //
 // The window is measured in store time, and where an answer is kept does not depend on the time of
-// day:
-// a clock that is set, back or forward, neither hides an answer nor keeps one.
+// day: a clock that is set, back or forward, neither hides an answer nor keeps one.
 //
 // A token belongs to what the names of its call mean at the time: the next channel of an id, and
-// the
-// next user, do not share it. Whether it outlives what its call made is up to the operation: a
+// the next user, do not share it. Whether it outlives what its call made is up to the operation: a
 // resource that was deleted is made anew, since the answer would name one that is not there; a
-// message
-// that an admin deleted is not sent again.
+// message that an admin deleted is not sent again.
 package idempotency
 
 import (
@@ -100,9 +97,8 @@ func (c *Call) key(bucket int64) store.Key {
 }
 
 // Within binds the call to what the names in its scope stand for, which only the transaction knows:
-// the
-// UID of a channel and the position of the log at which the bearer was made. The token of a call
-// within another channel of the same id, or of a former holder of the bearer's id, is another
+// the UID of a channel and the position of the log at which the bearer was made. The token of a
+// call within another channel of the same id, or of a former holder of the bearer's id, is another
 // token.
 func (c *Call) Within(uid string, since uint64) { c.within = within{uid, since} }
 

@@ -51,8 +51,7 @@ type Options struct {
 	// longer needed does no harm.
 	Previous string
 	// Clock measures how old keys are. Without one, and for keys from before it was kept, the time
-	// of
-	// day does.
+	// of day does.
 	Clock *store.Clock
 	// Now is the time of day; nil means time.Now.
 	Now func() time.Time
@@ -141,7 +140,6 @@ func (k *Keyring) open(ctx context.Context) (all []entry, err error) {
 		written, err = k.complete(tx, written)
 		return err
 	})
-
 	if err != nil && !incomplete(all) && (errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable)) {
 		return all, nil
 	}

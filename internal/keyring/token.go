@@ -38,8 +38,7 @@ func (k *Keyring) SealToken(plain []byte) (string, error) {
 }
 
 // OpenToken returns what SealToken sealed. It returns ErrToken for a token that this keyring did
-// not
-// seal.
+// not seal.
 func (k *Keyring) OpenToken(token string) ([]byte, error) {
 	if len(token) > MaxToken {
 		return nil, ErrToken

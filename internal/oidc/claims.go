@@ -14,8 +14,7 @@ import (
 )
 
 // claims are the contents of a token, as far as they matter here. Names that differ in case are
-// other
-// names, and a name that comes twice makes the token unreadable.
+// other names, and a name that comes twice makes the token unreadable.
 type claims struct {
 	Issuer          string   `json:"iss"`
 	Subject         string   `json:"sub"`
@@ -84,8 +83,7 @@ func (c *claims) check(now time.Time) error {
 }
 
 // audience returns the client that the token is for, if it is one of the clients. As for AWS, the
-// authorized
-// party goes before the audience when a token has both.
+// authorized party goes before the audience when a token has both.
 func (c *claims) audience(clients []string) (string, error) {
 	if c.AuthorizedParty != "" {
 		if slices.Contains(clients, c.AuthorizedParty) {

@@ -90,10 +90,8 @@ func (a *assumption) admit(p *access.Principal, found, tagged, named bool) error
 }
 
 // ownNames are those by which the trust policy of the role names the principal itself: the ARNs
-// that
-// meant it when the policy was set. Its account, which stands for every caller whose own policies
-// allow it, is
-// not among them. The first is in no policy, but is a name that "*" fits.
+// that meant it when the policy was set. Its account, which stands for every caller whose own
+// policies allow it, is not among them. The first is in no policy, but is a name that "*" fits.
 func ownNames(p *access.Principal, role chime.Role) []string {
 	names := []string{"id:" + p.ID}
 	of, _, _ := strings.Cut(p.ID, ":") // of a session, the id of its role
@@ -128,8 +126,7 @@ func (a *assumption) keys(name string, values []string) {
 }
 
 // trusted evaluates the role's trust policy for the action, and for what comes with it. A policy
-// that
-// is not understood trusts no caller.
+// that is not understood trusts no caller.
 func (a *assumption) trusted(tagged, named bool) bool {
 	trust, err := policy.ParseTrust([]byte(a.role.Trust))
 	if err != nil {
@@ -208,8 +205,7 @@ func (s *Service) sessionPolicies(ctx context.Context, document *string, managed
 const keySource = "aws:sourceidentity"
 
 // sourceIdentity returns the name that the session gets: the requested one, or the one that the
-// caller
-// has, which cannot be replaced.
+// caller has, which cannot be replaced.
 func (a *assumption) sourceIdentity(asked *string) (string, error) {
 	has, _, _ := a.conditions.Lookup(keySource)
 	switch {

@@ -24,8 +24,7 @@ const (
 const webIdentityAction = "sts:AssumeRoleWithWebIdentity"
 
 // AssumeRoleWithWebIdentity returns a session of a role to a caller with a token of an issuer that
-// the
-// role trusts. The request is not signed.
+// the role trusts. The request is not signed.
 func (s *Service) AssumeRoleWithWebIdentity(ctx context.Context, r *wire.AssumeRoleWithWebIdentityRequest) (*wire.AssumeRoleWithWebIdentityResponse, error) {
 	if r.ProviderID != nil {
 		return nil, invalid("ProviderId", "is for OAuth 2.0 access tokens, which are not supported")

@@ -54,8 +54,7 @@ func (b *buckets) claim(r rate, id, part string) claim {
 }
 
 // take takes one call from the bucket of each claim, or none, and returns the rate of the bucket
-// that
-// lacks most and how long it lacks. The order of the claims may change.
+// that lacks most and how long it lacks. The order of the claims may change.
 func (b *buckets) take(now int64, claims []claim) (short rate, wait time.Duration) {
 	b.lock(claims)
 	defer b.unlock(claims)

@@ -44,8 +44,7 @@ type Guard struct {
 	Secure func(*http.Request) bool
 	Now    func() time.Time
 	// Refused is called for each refusal: the step that failed, one of sigv4's, request or policy,
-	// and
-	// AWS's name of the error. It may be nil.
+	// and AWS's name of the error. It may be nil.
 	Refused func(step, code string)
 }
 
@@ -81,7 +80,6 @@ func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Gra
 	from := access.Source{Remote: r.RemoteAddr, Secure: g.Secure(r), UserAgent: r.UserAgent()}
 	signed.Secure = from.Secure
 	c, err := g.Gate.Connect(ctx, &signed, from)
-
 	if err != nil {
 		refused, step, code := refusal(err)
 		if step != "" {

@@ -141,8 +141,7 @@ func piece(whole, part string) string {
 }
 
 // turn waits until few other connections are being made, so that clients that return together do
-// not
-// fill the queue of the scheduler, in which everything else waits too. It gives up with ctx.
+// not fill the queue of the scheduler, in which everything else waits too. It gives up with ctx.
 func (s *Server) turn(ctx context.Context) (done func()) {
 	select {
 	case s.turns <- struct{}{}:

@@ -24,11 +24,10 @@
 //   - The query of /connect holds a signature and maybe a session token; it is never logged
 //     and not kept after authentication.
 //
-// A connection is ended by the hub (Transport.Close), the client, the sweeper (no pong,
-// credentials expired, a wait that took too long), a breach of the protocol, or Shutdown. The
-// first of them decides the close code. A connection has a reader and a writer; the one that ends
-// last
-// closes the socket and detaches the session.
+// A connection is ended by the hub (Transport.Close), the client, the sweeper (no pong, credentials
+// expired, a wait that took too long), a breach of the protocol, or Shutdown. The first of them
+// decides the close code. A connection has a reader and a writer; the one that ends last closes the
+// socket and detaches the session.
 //
 // conn is the protocol: it decodes, answers, gathers batches and knows how far the end has come. A
 // link moves its bytes, in one of two ways:

@@ -8,11 +8,8 @@ import (
 )
 
 // door counts the sockets that are not authenticated, or never will be. Pending upgrades and
-// sockets
-// are bounded, in all and for each network. Refused sockets
-// have a queue of their own, so that their wait for the peer's close frame takes no pending
-// socket's
-// place. Server.mu guards it.
+// sockets are bounded, in all and for each network. Refused sockets have a queue of their own, so
+// that their wait for the peer's close frame takes no pending socket's place. Server.mu guards it.
 type door struct {
 	pending  int
 	waiting  int                  // authenticated ones, for a turn of their user
@@ -91,8 +88,7 @@ func (s *Server) waited() {
 
 // refuse closes a connection that becomes no session. It leaves the pending and waits for its
 // peer's close frame among the refused, of which the oldest is cut off when they are too many. When
-// the
-// server stops, that is the reason.
+// the server stops, that is the reason.
 func (s *Server) refuse(c *conn, e *realtime.CloseError) {
 	s.mu.Lock()
 	end := ending{causeRefused, e.Code, e.Reason}

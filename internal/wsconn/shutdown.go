@@ -7,9 +7,8 @@ import (
 )
 
 // Shutdown closes all connections with the code and reason, spread over CloseSpread, and waits
-// until
-// they have ended. When ctx is done first it cuts the rest off and returns ctx's error. From now on
-// requests get 503.
+// until they have ended. When ctx is done first it cuts the rest off and returns ctx's error. From
+// now on requests get 503.
 func (s *Server) Shutdown(ctx context.Context, code int, reason string) error {
 	e := ending{causeShutdown, code, reason}
 

@@ -18,8 +18,7 @@ type Site struct {
 const siteFile = "site.json"
 
 // CheckSite refuses a region or account that is not the stored data's: every ARN would be another
-// one.
-// A folder without a recorded site fits every one.
+// one. A folder without a recorded site fits every one.
 func CheckSite(path string, site Site) error {
 	var kept Site
 	text, err := os.ReadFile(filepath.Join(path, siteFile))

@@ -1,6 +1,5 @@
-// Package descriptors keeps file descriptors back from clients. The files of the store and
-// the connections of clients are drawn from one limit of the process: without this, a client that
-// opens
+// Package descriptors keeps file descriptors back from clients. The files of the store and the
+// connections of clients are drawn from one limit of the process: without this, a client that opens
 // enough connections takes from the store what it needs to write.
 package descriptors
 

@@ -1,6 +1,5 @@
 // Package trustedproxy finds the client of a request that came through proxies that the operator
-// trusts. It
-// promises:
+// trusts. It promises:
 //
 //   - Only peers within the trusted networks are believed. What other peers send about an address or a
 //     scheme is ignored.

@@ -113,8 +113,7 @@ func (c *Conn) accept() {
 }
 
 // complain logs a proxy that does not speak the protocol; without the line an operator would not
-// find
-// the cause.
+// find the cause.
 func (c *Conn) complain() {
 	if omitted, ok := c.proxies.lines.Sample(); ok {
 		c.proxies.Log.Warn("closed a connection of a trusted proxy: it does not begin with a PROXY protocol header",
@@ -133,8 +132,7 @@ const (
 var errNoHeader = errors.New("there is no header")
 
 // readHeader reads a header and not a byte more: what follows is read by the owner of the
-// connection, perhaps
-// from the socket itself.
+// connection, perhaps from the socket itself.
 func readHeader(r io.Reader) (*proxyproto.Header, error) {
 	text := make([]byte, prefix, maxVersion1)
 	if _, err := io.ReadFull(r, text); err != nil {

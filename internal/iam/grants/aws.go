@@ -31,11 +31,9 @@ type rule struct {
 func actions(list string) []rule { return []rule{{allow: list}} }
 
 // awsPolicies are those that public templates and samples attach, with AWS's names and paths. Of
-// services
-// that are here (chime, iam, sts, kinesis as far as streams are checked) they allow what they allow
-// on AWS, but for passing roles and roles linked to services, which do not exist here. What they
-// allow
-// of other services is shortened: no operation here needs it.
+// services that are here (chime, iam, sts, kinesis as far as streams are checked) they allow what
+// they allow on AWS, but for passing roles and roles linked to services, which do not exist here.
+// What they allow of other services is shortened: no operation here needs it.
 var awsPolicies = []struct {
 	path, name, description string
 	rules                   []rule

@@ -79,7 +79,6 @@ func load(r store.Reader, site chime.Site, kind, name, boundary string) (set pol
 		}
 		return err == nil, err
 	})
-
 	if err != nil || boundary == "" {
 		return set, err
 	}
