@@ -324,7 +324,7 @@ func putEndpoint(tx store.Tx, res chime.Resource, endpoint chime.Endpoint, event
 	return err
 }
 
-// endpointEvent tells whose device changed, and nothing of the device but its id.
+// endpointEvent names the user whose device changed, and of the device its id alone.
 func endpointEvent(res chime.Resource, endpoint chime.Endpoint, event string) chime.Event {
 	e := eventOf(event, res.App, res.Ref(), endpoint.Updated)
 	e.Object = endpoint.ID
