@@ -39,6 +39,11 @@ var kindReaders = map[string]string{
 // TestTheTableOfKindsDecides: outside of the table nothing compares, switches on or maps from the
 // kind of an event. The SDK and what is for tests look from outside, where there is only the name.
 func TestTheTableOfKindsDecides(t *testing.T) {
+	for path := range kindReaders {
+		if _, err := os.Stat(filepath.Join("..", "..", path)); err != nil {
+			t.Errorf("a file that may read the names of events: %v", err)
+		}
+	}
 	check := newChecker(t)
 	seen := 0
 	for _, p := range list(t) {

@@ -40,7 +40,7 @@ func TestRowsMakeSense(t *testing.T) {
 	for _, k := range EventKinds() {
 		for fault, holds := range map[string]bool{
 			"an extra is an extension for members":                        k.Extra == 0 || k.Extension && k.To == Members,
-			"an extension is in no log":                                   !k.Extension || k.To != NoSocket,
+			"an extension is carried, to members as an extra":             !k.Extension || k.To == OneSocket || k.Extra != 0,
 			"messages are told to members":                                !k.IsMessage() || k.To == Members,
 			"content is that of messages":                                 !k.Content || k.IsMessage() || k.To == OneSocket,
 			"what tells content removes none":                             !k.Content || k.Removes == Nowhere,
