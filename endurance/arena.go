@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // arena is the world of a run of cuts: channels, who is in them for good, and who comes and goes.
 type arena struct {
-	api      *peer
+	api      lab.Peer
 	app      string
 	host     string   // ARN of a moderator of the elastic channels, who has no session
 	users    []string // ARNs
@@ -44,9 +46,9 @@ const elasticPart = 7
 // nature of the call, makes the repetition harmless.
 func (a *arena) call(ctx context.Context, method, target, bearer string, in object, out any) error {
 	for {
-		err := a.api.call(ctx, method, target, bearer, in, out)
-		var refused *refusal
-		if err == nil || errors.As(err, &refused) && refused.status < 500 {
+		err := a.api.Call(ctx, method, target, bearer, in, out)
+		var refused *lab.Refusal
+		if err == nil || errors.As(err, &refused) && refused.Status < 500 {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -58,8 +60,8 @@ func (a *arena) call(ctx context.Context, method, target, bearer string, in obje
 
 // is reports whether err is a refusal with the status.
 func is(err error, status int) bool {
-	var refused *refusal
-	return errors.As(err, &refused) && refused.status == status
+	var refused *lab.Refusal
+	return errors.As(err, &refused) && refused.Status == status
 }
 
 // makeUsers makes the app instance and its users. Watchers attach before there are channels, so
@@ -130,7 +132,7 @@ func (a *arena) makeChannel(ctx context.Context, h *hall, name string) error {
 		}
 	}
 	var added struct{ Errors []any }
-	err := a.call(ctx, "POST", "/channels/"+escape(h.arn)+"/memberships?operation=batch-create", h.owner,
+	err := a.call(ctx, "POST", "/channels/"+lab.Escape(h.arn)+"/memberships?operation=batch-create", h.owner,
 		object{"MemberArns": arns, "Type": "DEFAULT"}, &added)
 	if err == nil && len(added.Errors) > 0 {
 		err = fmt.Errorf("members of %s: %v", name, added.Errors)
@@ -140,7 +142,7 @@ func (a *arena) makeChannel(ctx context.Context, h *hall, name string) error {
 
 // join adds a member; it is there already when a try before was carried out and its answer lost.
 func (a *arena) join(ctx context.Context, h *hall, user int) error {
-	err := a.call(ctx, "POST", "/channels/"+escape(h.arn)+"/memberships", h.owner, object{"MemberArn": a.users[user], "Type": "DEFAULT"}, nil)
+	err := a.call(ctx, "POST", "/channels/"+lab.Escape(h.arn)+"/memberships", h.owner, object{"MemberArn": a.users[user], "Type": "DEFAULT"}, nil)
 	if is(err, http.StatusConflict) {
 		return nil
 	}
@@ -148,7 +150,7 @@ func (a *arena) join(ctx context.Context, h *hall, user int) error {
 }
 
 func (a *arena) leave(ctx context.Context, h *hall, user int) error {
-	return a.call(ctx, "DELETE", "/channels/"+escape(h.arn)+"/memberships/"+escape(a.users[user]), h.owner, nil, nil)
+	return a.call(ctx, "DELETE", "/channels/"+lab.Escape(h.arn)+"/memberships/"+lab.Escape(a.users[user]), h.owner, nil, nil)
 }
 
 // subOf is the sub-channel that a member of an elastic channel is in.
@@ -158,7 +160,7 @@ func (a *arena) subOf(ctx context.Context, h *hall, user int) (string, error) {
 			AppInstanceUserMembershipSummary struct{ SubChannelId string }
 		}
 	}
-	err := a.call(ctx, "GET", "/channels/"+escape(h.arn)+"?scope=app-instance-user-membership&app-instance-user-arn="+escape(a.users[user]),
+	err := a.call(ctx, "GET", "/channels/"+lab.Escape(h.arn)+"?scope=app-instance-user-membership&app-instance-user-arn="+lab.Escape(a.users[user]),
 		a.users[user], nil, &answer)
 	return answer.ChannelMembership.AppInstanceUserMembershipSummary.SubChannelId, err
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carillon-chat/carillon/endurance/faultnet"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // cuts is a run in which the node and the network fail again and again, and nothing may be lost
@@ -92,7 +93,11 @@ func (c *cuts) prepare(ctx context.Context, inside bool) (err error) {
 		}
 	}()
 	if c.program == "" {
-		if c.program, err = build(ctx, c.dir, c.race); err != nil {
+		var race []string
+		if c.race {
+			race = []string{"-race"}
+		}
+		if c.program, err = lab.Build(ctx, c.dir, race...); err != nil {
 			return err
 		}
 	}
@@ -130,7 +135,7 @@ func (c *cuts) run(ctx context.Context, mirror *faultnet.Mirror) (err error) {
 		return err
 	}
 	defer proxy.Close()
-	defer func() { err = errors.Join(err, c.victim.end((*process).kill)) }()
+	defer func() { err = errors.Join(err, c.victim.end((*lab.Process).Kill)) }()
 
 	watching, stopWatching := context.WithCancel(ctx)
 	var sessions errgroup.Group
@@ -184,9 +189,7 @@ func (c *cuts) open(ctx context.Context, mirror *faultnet.Mirror) (*faultnet.Pro
 	if err := c.victim.start(ctx); err != nil {
 		return nil, errors.Join(err, proxy.Close())
 	}
-	api := newPeer(listen)
-	api.http.Timeout = 5 * time.Second
-	c.arena = &arena{api: api}
+	c.arena = &arena{api: lab.Dev(listen, 5*time.Second)}
 	c.traffic = &traffic{arena: c.arena}
 	c.chaos = &chaos{victim: c.victim, proxy: proxy, mirror: mirror, freeze: c.freeze, late: 2 * c.liveness, counts: map[string]int{}}
 	return proxy, nil
@@ -215,7 +218,8 @@ func (c *cuts) attach(ctx context.Context, sessions *errgroup.Group, random *ran
 		own := rand.New(rand.NewPCG(random.Uint64(), 0))
 		run := (&sdk{watcher: w, client: shared, userARN: arn, liveness: c.liveness, random: own, renews: i%5 == 1, dawdles: i%5 == 2}).run
 		if i%5 == 0 {
-			sockets := &peer{http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+			sockets := c.arena.api
+			sockets.HTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 			run = (&thin{watcher: w, api: c.arena.api, sockets: sockets, userARN: arn, liveness: c.liveness, random: own}).run
 		}
 		sessions.Go(func() error { run(ctx); return nil })

@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // What a socket is told of its channels when it connects with prefetch (spec 4.7) is compared
@@ -43,7 +44,7 @@ func detailsLine(arn, sub string, members, messages []string, more bool) string 
 }
 
 // readDetails says what a CHANNEL_DETAILS tells, in the words of the rules.
-func (f frame) readDetails() (string, error) {
+func readDetails(f lab.Frame) (string, error) {
 	var p struct {
 		Channel         struct{ ChannelArn string }
 		SubChannelId    string
@@ -58,7 +59,7 @@ func (f frame) readDetails() (string, error) {
 		ChannelMemberships     []struct{ Member identity }
 	}
 	if err := json.Unmarshal([]byte(f.Payload), &p); err != nil {
-		return "", fmt.Errorf("the payload of %s: %w", f.event(), err)
+		return "", fmt.Errorf("the payload of %s: %w", f.Event(), err)
 	}
 	var members, messages []string
 	for _, m := range p.ChannelMemberships {
@@ -93,7 +94,7 @@ func (run *isolation) prefetch(ctx context.Context, t *tenant, fence *channel) e
 				}
 			}
 		}
-		s, err := t.open(ctx, who, opening{more: url.Values{"prefetch-on": {"connect"}}, details: len(due)})
+		s, err := t.open(ctx, who, opening{details: len(due)})
 		if err != nil {
 			return err
 		}
@@ -124,13 +125,13 @@ func (run *isolation) channelsOf(t *tenant, fence *channel) []*channel {
 // prefetched reads what the socket is told of its channels, one after the other.
 func (s *socket) prefetched(ctx context.Context, count int) error {
 	for len(s.details) < count {
-		f, err := next(ctx, s.conn)
+		f, err := s.conn.Next(ctx)
 		if err != nil {
 			return fmt.Errorf("%s was told of %d of %d channels: %w", s, len(s.details), count, ended(err))
 		}
-		line, err := f.readDetails()
-		if f.event() != "CHANNEL_DETAILS" {
-			err = fmt.Errorf("%s was told of %d of %d channels, then came %s", s, len(s.details), count, f.event())
+		line, err := readDetails(f)
+		if f.Event() != "CHANNEL_DETAILS" {
+			err = fmt.Errorf("%s was told of %d of %d channels, then came %s", s, len(s.details), count, f.Event())
 		}
 		if err != nil {
 			return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // createElastic makes an elastic channel of small sub-channels.
@@ -35,7 +37,7 @@ type subChannel struct {
 // subChannels lists the sub-channels, the oldest first.
 func (l *lane) subChannels(ctx context.Context, c *channel) ([]subChannel, error) {
 	var out struct{ SubChannels []subChannel }
-	err := l.call(ctx, http.MethodGet, path(c, "subchannels"), l.user(keeper), nil, &out)
+	err := l.Call(ctx, http.MethodGet, path(c, "subchannels"), l.user(keeper), nil, &out)
 	if err != nil {
 		err = l.fault(err)
 	}
@@ -140,7 +142,7 @@ func (l *lane) exit(ctx context.Context, c *channel, p *place) error {
 		sub = p.sub
 	}
 	r := request{
-		text: by + " removes " + who + inSub(sub), method: http.MethodDelete, path: within(path(c, "memberships", escape(l.user(who))), sub), by: by, after: c.arn,
+		text: by + " removes " + who + inSub(sub), method: http.MethodDelete, path: within(path(c, "memberships", lab.Escape(l.user(who))), sub), by: by, after: c.arn,
 		done: func() []telling {
 			if sub == "" {
 				return c.endAll(who)

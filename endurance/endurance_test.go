@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 func TestMain(m *testing.M) {
@@ -54,22 +56,22 @@ func TestProcess(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the program")
 	}
-	program, err := build(t.Context(), t.TempDir(), false)
+	program, err := lab.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	data, listen := t.TempDir(), "127.0.0.1:0"
-	for _, end := range []func(*process) error{(*process).kill, (*process).stop} {
-		node, err := startProcess(t.Context(), program, data, listen)
+	for _, end := range []func(*lab.Process) error{(*lab.Process).Kill, (*lab.Process).Stop} {
+		node, err := lab.Launch(t.Context(), program, data, "--listen", listen)
 		if err != nil {
 			t.Fatal(err)
 		}
-		listen = node.addr
-		p := newPeer(node.addr)
-		if err := p.call(t.Context(), "GET", "/app-instances", "", nil, nil); err != nil {
+		listen = node.Addr
+		p := lab.Dev(node.Addr, 0)
+		if err := p.Call(t.Context(), "GET", "/app-instances", "", nil, nil); err != nil {
 			t.Error(err)
 		}
-		p.close()
+		p.Close()
 		if err := end(node); err != nil {
 			t.Error(err)
 		}

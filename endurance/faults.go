@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/endurance/faultnet"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // victim is a node that is killed, stopped and frozen, and comes back where it was.
@@ -21,26 +22,26 @@ type victim struct {
 	out                         io.Writer
 
 	mu   sync.Mutex // held while the node is not as it should be
-	node *process
+	node *lab.Process
 	odd  []string
 }
 
 // start starts the node. It outlives ctx: the checks need it, and end ends it.
 func (v *victim) start(ctx context.Context) (err error) {
-	v.node, err = startProcess(context.WithoutCancel(ctx), v.program, v.data, v.listen, "--public-host", v.host)
+	v.node, err = lab.Launch(context.WithoutCancel(ctx), v.program, v.data, "--listen", v.listen, "--ops-listen", "", "--public-host", v.host)
 	return err
 }
 
 // end ends the node and looks at what it said.
-func (v *victim) end(how func(*process) error) error {
+func (v *victim) end(how func(*lab.Process) error) error {
 	select {
-	case <-v.node.ended:
+	case <-v.node.Ended():
 		v.odd = append(v.odd, "the node ended by itself")
 	default:
 	}
 	err := how(v.node)
 	for _, bad := range []string{"DATA RACE", "panic:", "fatal error:", "level=ERROR"} {
-		if text := v.node.log.String(); strings.Contains(text, bad) {
+		if text := v.node.Stderr.String(); strings.Contains(text, bad) {
 			v.odd = append(v.odd, fmt.Sprintf("the node said %q:\n%s", bad, text[:min(len(text), 8000)]))
 			break
 		}
@@ -49,7 +50,7 @@ func (v *victim) end(how func(*process) error) error {
 }
 
 // restart ends the node, leaves it down for a while and starts it.
-func (v *victim) restart(ctx context.Context, how func(*process) error, down time.Duration) error {
+func (v *victim) restart(ctx context.Context, how func(*lab.Process) error, down time.Duration) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if err := v.end(how); err != nil {
@@ -63,11 +64,11 @@ func (v *victim) restart(ctx context.Context, how func(*process) error, down tim
 func (v *victim) freeze(ctx context.Context, d time.Duration) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if err := v.node.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := v.node.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
 	rest(ctx, d)
-	return v.node.Process.Signal(syscall.SIGCONT)
+	return v.node.Signal(syscall.SIGCONT)
 }
 
 // chaos makes faults at random, those of the server and those of the network at the same time.
@@ -99,7 +100,7 @@ type fault struct {
 
 func (c *chaos) serverFaults() []fault {
 	kill := func(ctx context.Context, random *rand.Rand) error {
-		return c.victim.restart(ctx, (*process).kill, between(random, 0, 2*time.Second))
+		return c.victim.restart(ctx, (*lab.Process).Kill, between(random, 0, 2*time.Second))
 	}
 	return []fault{
 		{"kill", 5, kill},
@@ -111,7 +112,7 @@ func (c *chaos) serverFaults() []fault {
 			return kill(ctx, random)
 		}},
 		{"stop", 2, func(ctx context.Context, random *rand.Rand) error {
-			return c.victim.restart(ctx, (*process).stop, between(random, 0, time.Second))
+			return c.victim.restart(ctx, (*lab.Process).Stop, between(random, 0, time.Second))
 		}},
 		{"freeze", 3, func(ctx context.Context, random *rand.Rand) error {
 			return c.victim.freeze(ctx, between(random, c.freeze[0], c.freeze[1]))

@@ -9,11 +9,16 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // isolation makes random calls in two app instances and compares every frame of every socket with
@@ -58,14 +63,15 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	run := &isolation{seed: *seed, rnd: rand.New(rand.NewPCG(*seed, 0))}
-	node, stop, err := startApp(ctx, dir, nil, run.clock.now)
+	node, err := startNode(ctx, dir, run.clock.now)
 	if err != nil {
 		return err
 	}
+	stop := sync.OnceValue(func() error { return stopNode(node) })
 	defer func() { err = errors.Join(err, stop()) }()
-	p := newPeer(node.Addr())
-	p.now = run.clock.now
-	defer p.close()
+	p := lab.Dev(node.Addr(), 30*time.Second)
+	p.Now = run.clock.now
+	defer p.Close()
 	defer func() {
 		for _, t := range run.tenants {
 			t.closeSockets()
@@ -100,7 +106,25 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 	return run.searchFolder(out, dir)
 }
 
-func (run *isolation) prepare(ctx context.Context, p *peer) error {
+// startNode runs a fresh node in dev mode inside this process, with its data in dir. now is its clock.
+func startNode(ctx context.Context, dir string, now func() time.Time) (*lab.Node, error) {
+	cfg, err := lab.Load(config.Dev, map[string]string{"ops-listen": "", "data": filepath.Join(dir, "data"), "log-level": "error"})
+	if err != nil {
+		return nil, err
+	}
+	return lab.Run(ctx, cfg, app.Deps{Now: now, Version: "endurance"})
+}
+
+// stopNode stops the node. That it logged anything, which could be errors alone, is an error.
+func stopNode(node *lab.Node) error {
+	err := node.Stop()
+	if text := node.Log.String(); text != "" {
+		err = errors.Join(err, fmt.Errorf("the node logged errors:\n%s", text))
+	}
+	return err
+}
+
+func (run *isolation) prepare(ctx context.Context, p lab.Peer) error {
 	for _, name := range []string{"a", "b"} {
 		t, err := newTenant(ctx, p, name, people)
 		if err != nil {
@@ -144,7 +168,7 @@ func (run *isolation) prepare(ctx context.Context, p *peer) error {
 // addFence makes the channel of all users of the app instance.
 func (t *tenant) addFence(ctx context.Context) (*channel, error) {
 	c := newChannel(t.channel("fence"), "fence", keeper, t.admins)
-	err := t.call(ctx, http.MethodPost, "/channels", t.user(keeper), object{
+	err := t.Call(ctx, http.MethodPost, "/channels", t.user(keeper), object{
 		"AppInstanceArn": t.arn, "ChannelId": "fence", "Name": "fence", "ClientRequestToken": uuid.NewString(), "Privacy": "PRIVATE", "Mode": "RESTRICTED",
 		"MemberArns": t.userARNs(t.users[1:]),
 	}, nil)
@@ -198,7 +222,7 @@ func (run *isolation) settle(ctx context.Context) error {
 		var out struct{ MessageId string }
 		n := &note{sender: keeper, kind: "STANDARD", persistence: "PERSISTENT", content: uuid.NewString()}
 		call := t.begun.Add(1)
-		err := t.call(ctx, http.MethodPost, path(fence, "messages"), t.user(keeper), object{
+		err := t.Call(ctx, http.MethodPost, path(fence, "messages"), t.user(keeper), object{
 			"Content": n.content, "Type": n.kind, "Persistence": n.persistence, "ClientRequestToken": uuid.NewString(),
 		}, &out)
 		if err != nil {
@@ -260,7 +284,7 @@ func (run *isolation) bringBack(ctx context.Context, t *tenant, fence *channel, 
 		return err
 	}
 	call := t.begun.Add(1)
-	err := t.call(ctx, http.MethodPost, path(fence, "memberships"), t.user(keeper), object{"MemberArn": t.user(who), "Type": "DEFAULT"}, nil)
+	err := t.Call(ctx, http.MethodPost, path(fence, "memberships"), t.user(keeper), object{"MemberArn": t.user(who), "Type": "DEFAULT"}, nil)
 	t.tell(call, fence.arn, fence.add(keeper, who, "DEFAULT"))
 	return err
 }

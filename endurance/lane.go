@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // lane makes random calls, one after the other, on channels that are its own. Lanes run at the same
@@ -41,6 +43,9 @@ func newLane(t *tenant, name string, seed uint64, ids ...string) *lane {
 	return &lane{tenant: t, name: name, seed: seed, rnd: rand.New(rand.NewPCG(seed, stream)), ids: ids, channels: map[string]*channel{}, ended: map[string]int{}}
 }
 
+// object is a JSON object that is sent.
+type object = map[string]any
+
 // request is one call: whose it is, whether somebody with that role may make it at all, and what
 // it causes when it is accepted.
 type request struct {
@@ -61,11 +66,11 @@ func (l *lane) make(ctx context.Context, r request) error {
 	l.number++
 	call := l.begun.Add(1)
 	l.latest = call
-	err := l.call(ctx, r.method, r.path, l.user(r.by), r.in, r.out)
+	err := l.Call(ctx, r.method, r.path, l.user(r.by), r.in, r.out)
 	outcome := "ok"
-	var refused *refusal
-	if errors.As(err, &refused) && refused.status/100 == 4 {
-		outcome, err = strings.TrimSuffix(refused.kind, "Exception"), nil
+	var refused *lab.Refusal
+	if errors.As(err, &refused) && refused.Status/100 == 4 {
+		outcome, err = strings.TrimSuffix(refused.Type(), "Exception"), nil
 	}
 	l.history = append(l.history[max(0, len(l.history)-40):], fmt.Sprintf("%d %s: %s", call, r.text, outcome))
 	if err != nil {
@@ -162,7 +167,7 @@ const uniqueEnd = 24
 
 // path of a resource of a channel.
 func path(c *channel, parts ...string) string {
-	p := "/channels/" + escape(c.arn)
+	p := "/channels/" + lab.Escape(c.arn)
 	for _, part := range parts {
 		p += "/" + part
 	}
@@ -206,9 +211,9 @@ func (l *lane) stranger(ctx context.Context, c *channel) error {
 		return l.make(ctx, r)
 	}
 	l.number++
-	err := l.call(ctx, r.method, r.path, l.other.user(who), r.in, nil)
-	var refused *refusal
-	if errors.As(err, &refused) && refused.status/100 == 4 {
+	err := l.Call(ctx, r.method, r.path, l.other.user(who), r.in, nil)
+	var refused *lab.Refusal
+	if errors.As(err, &refused) && refused.Status/100 == 4 {
 		return nil
 	}
 	return l.fault(fmt.Errorf("a call by a user of another app instance: %w", errors.Join(err, errors.New("was not refused"))))

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // telling is one event as the rules have it: who gets it, and what it says in one line of text.
@@ -78,7 +80,7 @@ func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:
 
 // read says what a frame tells of which channel, in the words of the rules. Members of the payload
 // that the rules do not decide are left out.
-func (f frame) read() (channel, line string, err error) {
+func readEvent(f lab.Frame) (channel, line string, err error) {
 	var p struct {
 		ChannelArn, SubChannelId  string
 		MessageId, Content, Name  string
@@ -89,9 +91,9 @@ func (f frame) read() (channel, line string, err error) {
 		Status                    struct{ Value string }
 	}
 	if err := json.Unmarshal([]byte(f.Payload), &p); err != nil {
-		return "", "", fmt.Errorf("the payload of %s: %w", f.event(), err)
+		return "", "", fmt.Errorf("the payload of %s: %w", f.Event(), err)
 	}
-	event, kind := f.event(), f.Headers["x-amz-chime-message-type"]
+	event, kind := f.Event(), f.Headers["x-amz-chime-message-type"]
 	switch {
 	case strings.HasSuffix(event, "_CHANNEL_MESSAGE"):
 		n := note{id: p.MessageId, sender: p.Sender.id(), kind: kind, persistence: p.Persistence, status: p.Status.Value, content: p.Content, redacted: p.Redacted}

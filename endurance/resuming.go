@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // Sockets that resume get tokens, and positions with the events of the log. One that goes on after
@@ -28,12 +30,12 @@ func (s *socket) newest() string {
 
 // begin reads the frames before the session goes on live.
 func (s *socket) begin(ctx context.Context, from *socket) error {
-	first, err := next(ctx, s.conn)
+	first, err := s.conn.Next(ctx)
 	if err != nil {
 		return ended(err)
 	}
-	if first.event() != "SESSION_ESTABLISHED" {
-		return fmt.Errorf("%s: the first event is %s", s, first.event())
+	if first.Event() != "SESSION_ESTABLISHED" {
+		return fmt.Errorf("%s: the first event is %s", s, first.Event())
 	}
 	if s.resumes {
 		err = s.takeToken(first)
@@ -57,7 +59,7 @@ func (s *socket) resume(ctx context.Context, from *socket) error {
 	s.catchingUp = true
 	defer func() { s.catchingUp = false }()
 	for missed := 0; ; missed++ {
-		f, err := next(ctx, s.conn)
+		f, err := s.conn.Next(ctx)
 		if err != nil {
 			return ended(err)
 		}
@@ -65,7 +67,7 @@ func (s *socket) resume(ctx context.Context, from *socket) error {
 			Events int
 			Reason string
 		}
-		switch f.event() {
+		switch f.Event() {
 		case "SESSION_RESUMED":
 			if err := json.Unmarshal([]byte(f.Payload), &told); err != nil || told.Events != missed || from.user != s.user {
 				return fmt.Errorf("%s resumes after %s with %d events: %s", s, from, missed, f.Payload)
@@ -84,10 +86,10 @@ func (s *socket) resume(ctx context.Context, from *socket) error {
 	}
 }
 
-func (s *socket) takeToken(f frame) error {
+func (s *socket) takeToken(f lab.Frame) error {
 	var told struct{ ResumeToken string }
 	if err := json.Unmarshal([]byte(f.Payload), &told); err != nil || told.ResumeToken == "" {
-		return fmt.Errorf("%s: %s has the payload %s", s, f.event(), f.Payload)
+		return fmt.Errorf("%s: %s has the payload %s", s, f.Event(), f.Payload)
 	}
 	s.token = told.ResumeToken
 	return nil
@@ -95,10 +97,10 @@ func (s *socket) takeToken(f frame) error {
 
 // takePosition checks that events of the log have a position, one after the other, and that no
 // other socket than one that resumes is shown any.
-func (s *socket) takePosition(f frame, live bool) error {
+func (s *socket) takePosition(f lab.Frame, live bool) error {
 	text, has := f.Headers["x-carillon-position"]
 	if has != (s.resumes && !live) {
-		return fmt.Errorf("%s: %s with the headers %v", s, f.event(), f.Headers)
+		return fmt.Errorf("%s: %s with the headers %v", s, f.Event(), f.Headers)
 	}
 	if !has {
 		return nil

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // clock is that of the node and its clients. It can be put forward and back.
@@ -51,7 +53,7 @@ func (run *isolation) changeRetention(ctx context.Context, t *tenant) error {
 		run.retentions++
 		run.clock.pass(48 * time.Hour)
 	}
-	err := t.call(ctx, http.MethodPut, "/app-instances/"+escape(t.arn)+"/retention-settings", "",
+	err := t.Call(ctx, http.MethodPut, "/app-instances/"+lab.Escape(t.arn)+"/retention-settings", "",
 		object{"AppInstanceRetentionSettings": object{"ChannelRetentionSettings": settings}}, nil)
 	if err != nil {
 		return err
@@ -101,7 +103,7 @@ func (run *isolation) pages(ctx context.Context, t *tenant, fence *channel) erro
 			if next != "" {
 				query.Set("next-token", next)
 			}
-			if err := t.call(ctx, http.MethodGet, path(c, "messages")+"?"+query.Encode(), t.user(who), nil, &page); err != nil {
+			if err := t.Call(ctx, http.MethodGet, path(c, "messages")+"?"+query.Encode(), t.user(who), nil, &page); err != nil {
 				return err
 			}
 			for _, m := range page.ChannelMessages {

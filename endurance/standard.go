@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // create makes a channel of the lane.
@@ -69,7 +71,7 @@ func (l *lane) manage(ctx context.Context, id string, c *channel) error {
 			r.wrong = "managers cannot be banned"
 		}
 	case n < 14:
-		r.text, r.method, r.path = by+" ends the ban of "+who, http.MethodDelete, path(c, "bans", escape(l.user(who)))
+		r.text, r.method, r.path = by+" ends the ban of "+who, http.MethodDelete, path(c, "bans", lab.Escape(l.user(who)))
 		r.done = func() []telling { delete(c.banned, who); return nil }
 	case n < 20:
 		r.text, r.method, r.path, r.in = by+" promotes "+who, http.MethodPost, path(c, "moderators"), object{"ChannelModeratorArn": l.user(who)}
@@ -78,7 +80,7 @@ func (l *lane) manage(ctx context.Context, id string, c *channel) error {
 			r.wrong = who + " is banned"
 		}
 	case n < 24:
-		r.text, r.method, r.path = by+" demotes "+who, http.MethodDelete, path(c, "moderators", escape(l.user(who)))
+		r.text, r.method, r.path = by+" demotes "+who, http.MethodDelete, path(c, "moderators", lab.Escape(l.user(who)))
 		r.done = func() []telling { return c.demote(who) }
 	case n < 28:
 		name := l.text()
@@ -95,7 +97,7 @@ func (l *lane) manage(ctx context.Context, id string, c *channel) error {
 
 func (l *lane) changeFlow(ctx context.Context, c *channel, r request) error {
 	if c.flow != "" {
-		r.text, r.method, r.path = r.by+" ends the flow", http.MethodDelete, path(c, "channel-flow", escape(l.flows[c.flow]))
+		r.text, r.method, r.path = r.by+" ends the flow", http.MethodDelete, path(c, "channel-flow", lab.Escape(l.flows[c.flow]))
 		r.done = func() []telling { c.flow = ""; return nil }
 		return l.make(ctx, r)
 	}
@@ -174,7 +176,7 @@ func (l *lane) leave(ctx context.Context, c *channel) error {
 		by = who
 	}
 	r := request{
-		text: by + " removes " + who, method: http.MethodDelete, path: path(c, "memberships", escape(l.user(who))), by: by, after: c.arn,
+		text: by + " removes " + who, method: http.MethodDelete, path: path(c, "memberships", lab.Escape(l.user(who))), by: by, after: c.arn,
 		done: func() []telling { return c.remove(by, who) },
 	}
 	if by != who && !c.manages(by) && (!c.open || !c.places[0].sends(by)) {

@@ -10,12 +10,14 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // tenant is one app instance with what its users are to get. Who is a user and who an admin changes
 // between rounds alone, when no lane makes calls.
 type tenant struct {
-	*peer
+	lab.Peer
 	name   string
 	arn    string
 	users  []string // ids
@@ -46,13 +48,13 @@ type entry struct {
 	line string
 }
 
-func newTenant(ctx context.Context, p *peer, name string, users []string) (*tenant, error) {
+func newTenant(ctx context.Context, p lab.Peer, name string, users []string) (*tenant, error) {
 	t := &tenant{
-		peer: p, name: name, users: users, gone: map[string]bool{}, admins: map[string]bool{}, flows: map[string]string{},
+		Peer: p, name: name, users: users, gone: map[string]bool{}, admins: map[string]bool{}, flows: map[string]string{},
 		due: map[string]map[string][]entry{}, kinds: map[string]int{}, versions: map[string][]version{}, stored: map[string]map[string]version{},
 	}
 	var app struct{ AppInstanceArn string }
-	if err := p.call(ctx, http.MethodPost, "/app-instances", "", object{"Name": name, "ClientRequestToken": uuid.NewString()}, &app); err != nil {
+	if err := p.Call(ctx, http.MethodPost, "/app-instances", "", object{"Name": name, "ClientRequestToken": uuid.NewString()}, &app); err != nil {
 		return nil, err
 	}
 	t.arn = app.AppInstanceArn
@@ -63,7 +65,7 @@ func newTenant(ctx context.Context, p *peer, name string, users []string) (*tena
 	}
 	for _, fallback := range []string{"CONTINUE", "ABORT"} {
 		var flow struct{ ChannelFlowArn string }
-		err := p.call(ctx, http.MethodPost, "/channel-flows", "", object{
+		err := p.Call(ctx, http.MethodPost, "/channel-flows", "", object{
 			"AppInstanceArn": t.arn, "Name": fallback, "ClientRequestToken": uuid.NewString(),
 			"Processors": []object{{
 				"Name": "p", "ExecutionOrder": 1, "FallbackAction": fallback,
@@ -80,7 +82,7 @@ func newTenant(ctx context.Context, p *peer, name string, users []string) (*tena
 
 func (t *tenant) addUser(ctx context.Context, id string) error {
 	delete(t.gone, id)
-	return t.call(ctx, http.MethodPost, "/app-instance-users", "", object{
+	return t.Call(ctx, http.MethodPost, "/app-instance-users", "", object{
 		"AppInstanceArn": t.arn, "AppInstanceUserId": id, "Name": id, "ClientRequestToken": uuid.NewString(),
 	}, nil)
 }
@@ -113,20 +115,20 @@ func (t *tenant) tell(call uint64, channel string, events []telling) {
 
 // setAdmin changes a role that counts in every channel.
 func (t *tenant) setAdmin(ctx context.Context, id string, admin bool) error {
-	path := "/app-instances/" + escape(t.arn) + "/admins"
+	path := "/app-instances/" + lab.Escape(t.arn) + "/admins"
 	if admin {
 		t.admins[id] = true
-		return t.call(ctx, http.MethodPost, path, "", object{"AppInstanceAdminArn": t.user(id)}, nil)
+		return t.Call(ctx, http.MethodPost, path, "", object{"AppInstanceAdminArn": t.user(id)}, nil)
 	}
 	delete(t.admins, id)
-	return t.call(ctx, http.MethodDelete, path+"/"+escape(t.user(id)), "", nil, nil)
+	return t.Call(ctx, http.MethodDelete, path+"/"+lab.Escape(t.user(id)), "", nil, nil)
 }
 
 // removeUser deletes a user, whose sockets are closed for good, and who cannot connect any more.
 func (t *tenant) removeUser(ctx context.Context, id string) error {
 	t.gone[id] = true
 	delete(t.admins, id)
-	if err := t.call(ctx, http.MethodDelete, "/app-instance-users/"+escape(t.user(id)), "", nil, nil); err != nil {
+	if err := t.Call(ctx, http.MethodDelete, "/app-instance-users/"+lab.Escape(t.user(id)), "", nil, nil); err != nil {
 		return err
 	}
 	for _, s := range t.socketsOf(id) {

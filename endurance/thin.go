@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // thin is a session that resumes and does nothing else: it keeps the newest token and the newest
@@ -20,8 +21,8 @@ import (
 // sends, where a client that filters would hide it.
 type thin struct {
 	*watcher
-	api      *peer // where the endpoint is asked for
-	sockets  *peer // the transport of sockets
+	api      lab.Peer // where the endpoint is asked for
+	sockets  lab.Peer // the transport of sockets
 	userARN  string
 	liveness time.Duration // a connection without a sign of life is given up
 	random   *rand.Rand
@@ -71,7 +72,7 @@ func (t *thin) once(ctx context.Context) error {
 	heard.Store(time.Now().UnixNano())
 	group.Go(func() { t.guard(ctx, conn, &heard) })
 	for {
-		f, err := next(ctx, conn)
+		f, err := conn.Next(ctx)
 		if err != nil {
 			return err
 		}
@@ -80,11 +81,11 @@ func (t *thin) once(ctx context.Context) error {
 	}
 }
 
-func (t *thin) connect(ctx context.Context) (*websocket.Conn, error) {
+func (t *thin) connect(ctx context.Context) (*lab.Socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*t.liveness)
 	defer cancel()
 	var answer struct{ Endpoint struct{ Url string } }
-	if err := t.api.call(ctx, "GET", "/endpoints/messaging-session", "", nil, &answer); err != nil {
+	if err := t.api.Call(ctx, "GET", "/endpoints/messaging-session", "", nil, &answer); err != nil {
 		return nil, err
 	}
 	t.attempts++
@@ -92,12 +93,13 @@ func (t *thin) connect(ctx context.Context) (*websocket.Conn, error) {
 	if from != "" && t.position > 0 {
 		from += "." + strconv.FormatUint(t.position, 10)
 	}
-	at := &peer{answer.Endpoint.Url, t.sockets.http, time.Now}
-	return at.dial(ctx, t.userARN, t.name, url.Values{"resume-from": {from}, "attempt": {strconv.Itoa(t.attempts)}})
+	at := t.sockets
+	at.Base = "http://" + answer.Endpoint.Url
+	return at.Connect(ctx, t.userARN, "sessionId", t.name, "resume-from", from, "attempt", strconv.Itoa(t.attempts))
 }
 
 // guard pings a silent connection and ends a dead one.
-func (t *thin) guard(ctx context.Context, conn *websocket.Conn, heard *atomic.Int64) {
+func (t *thin) guard(ctx context.Context, conn *lab.Socket, heard *atomic.Int64) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	tick := time.NewTicker(t.liveness / 3)
@@ -124,12 +126,12 @@ func (t *thin) guard(ctx context.Context, conn *websocket.Conn, heard *atomic.In
 }
 
 // handle keeps tokens and positions, and hands on the events of the log.
-func (t *thin) handle(f frame) {
+func (t *thin) handle(f lab.Frame) {
 	var about struct {
 		ResumeToken, Reason, Message string
 		Events                       int
 	}
-	switch kind := f.event(); kind {
+	switch kind := f.Event(); kind {
 	case "SESSION_ESTABLISHED", "SESSION_RESUMED", "SESSION_NOT_RESUMED", "RESUME_TOKEN":
 		_ = json.Unmarshal([]byte(f.Payload), &about) // without a token nothing is resumed, which is counted
 		if about.ResumeToken != "" {

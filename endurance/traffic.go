@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // sent is an acknowledged message. Began and ended are times of the arena's clock.
@@ -81,9 +83,9 @@ func (t *traffic) sendOne(ctx context.Context, h *hall, user int, content, token
 			request["SubChannelId"] = subs[key]
 		}
 		var made struct{ MessageId string }
-		err := t.call(ctx, "POST", "/channels/"+escape(h.arn)+"/messages", t.users[user], request, &made)
-		var refused *refusal
-		if !h.elastic || try > 20 || !errors.As(err, &refused) || refused.status >= 500 {
+		err := t.call(ctx, "POST", "/channels/"+lab.Escape(h.arn)+"/messages", t.users[user], request, &made)
+		var refused *lab.Refusal
+		if !h.elastic || try > 20 || !errors.As(err, &refused) || refused.Status >= 500 {
 			return made.MessageId, err
 		}
 		delete(subs, key)
@@ -186,7 +188,7 @@ type stored struct {
 
 // history lists a channel, or the sub-channel that the reader is in, the oldest first.
 func (a *arena) history(ctx context.Context, h *hall, reader string) (list []stored, err error) {
-	target := "/channels/" + escape(h.arn) + "/messages?sort-order=ASCENDING&max-results=50"
+	target := "/channels/" + lab.Escape(h.arn) + "/messages?sort-order=ASCENDING&max-results=50"
 	err = a.pages(ctx, target, reader, func(page *listing) {
 		for _, m := range page.ChannelMessages {
 			list = append(list, stored{m.MessageId, sum(m.Content)})
@@ -207,7 +209,7 @@ func (a *arena) pages(ctx context.Context, target, bearer string, each func(*lis
 	for token := ""; ; {
 		page, query := new(listing), ""
 		if token != "" {
-			query = "&next-token=" + escape(token)
+			query = "&next-token=" + lab.Escape(token)
 		}
 		if err := a.call(ctx, http.MethodGet, target+query, bearer, nil, page); err != nil {
 			return err
@@ -235,7 +237,7 @@ func (a *arena) read(ctx context.Context) (*truth, error) {
 		subs := []string{""}
 		if h.elastic {
 			subs = nil
-			err := a.pages(ctx, "/channels/"+escape(h.arn)+"/subchannels?max-results=50", h.owner, func(page *listing) {
+			err := a.pages(ctx, "/channels/"+lab.Escape(h.arn)+"/subchannels?max-results=50", h.owner, func(page *listing) {
 				for _, s := range page.SubChannels {
 					subs = append(subs, s.SubChannelId)
 				}
@@ -254,7 +256,7 @@ func (a *arena) read(ctx context.Context) (*truth, error) {
 }
 
 func (a *arena) readRoom(ctx context.Context, h *hall, sub string, t *truth) error {
-	at, target := room{suffix(h.arn), sub}, "/channels/"+escape(h.arn)+"/memberships?max-results=50"
+	at, target := room{suffix(h.arn), sub}, "/channels/"+lab.Escape(h.arn)+"/memberships?max-results=50"
 	if sub != "" {
 		target += "&sub-channel-id=" + sub
 	}

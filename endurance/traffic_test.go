@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // TestLastMessagesAreAllThatIsDue: a run waits for every message that the verdict demands
@@ -12,21 +14,21 @@ func TestLastMessagesAreAllThatIsDue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the program")
 	}
-	program, err := build(t.Context(), t.TempDir(), false)
+	program, err := lab.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	node, err := startProcess(t.Context(), program, t.TempDir(), "127.0.0.1:0")
+	node, err := lab.Launch(t.Context(), program, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := node.stop(); err != nil {
+		if err := node.Stop(); err != nil {
 			t.Error(err)
 		}
 	}()
-	a := &arena{api: newPeer(node.addr)}
-	defer a.api.close()
+	a := &arena{api: lab.Dev(node.Addr, 0)}
+	defer a.api.Close()
 	if err := a.makeUsers(t.Context(), 14); err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"net/url"
 	"slices"
 	"sort"
 	"strings"
@@ -12,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // patience is how long a frame or the end of a socket may take to come.
@@ -23,7 +23,7 @@ const patience = 20 * time.Second
 type socket struct {
 	tenant   *tenant
 	user, id string
-	conn     *websocket.Conn
+	conn     *lab.Socket
 	since    uint64 // calls that had begun when it was established, and had what it missed
 	asked    uint64 // calls that had begun when it was asked for
 	born     uint64 // the same of the first socket, when it goes on after others
@@ -59,11 +59,10 @@ func (e *endError) Error() string {
 
 // opening is how a socket is opened.
 type opening struct {
-	session string     // its name; empty: a new one
-	resumes bool       // it gets resume tokens
-	from    *socket    // an ended one, after which it goes on
-	more    url.Values // of the query
-	details int        // channels that it is to be told of
+	session string  // its name; empty: a new one
+	resumes bool    // it gets resume tokens
+	from    *socket // an ended one, after which it goes on
+	details int     // channels that it is to be told of
 }
 
 // open opens a socket and waits until it is established, and has what it missed.
@@ -76,12 +75,14 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	asked := t.begun.Load()
-	query := url.Values{}
-	maps.Copy(query, how.more)
+	query := []string{"sessionId", how.session}
 	if how.resumes {
-		query.Set("resume-from", how.from.newest())
+		query = append(query, "resume-from", how.from.newest())
 	}
-	conn, err := t.dial(dialing, t.user(user), how.session, query)
+	if how.details > 0 {
+		query = append(query, "prefetch-on", "connect")
+	}
+	conn, err := t.Connect(dialing, t.user(user), query...)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +112,7 @@ func ended(err error) *endError { return &endError{int(websocket.CloseStatus(err
 func (s *socket) listen(ctx context.Context) {
 	defer close(s.done)
 	for {
-		f, err := next(ctx, s.conn)
+		f, err := s.conn.Next(ctx)
 		if err != nil {
 			s.note(func() { s.end = ended(err) })
 			_ = s.conn.CloseNow()
@@ -126,11 +127,11 @@ func (s *socket) listen(ctx context.Context) {
 }
 
 // take notes what a frame says.
-func (s *socket) take(f frame) error {
-	if f.event() == "RESUME_TOKEN" && s.resumes {
+func (s *socket) take(f lab.Frame) error {
+	if f.Event() == "RESUME_TOKEN" && s.resumes {
 		return s.takeToken(f)
 	}
-	channel, line, err := f.read()
+	channel, line, err := readEvent(f)
 	if err == nil {
 		err = s.takePosition(f, isLive(line))
 	}

@@ -100,12 +100,12 @@ func (p Peer) Send(ctx context.Context, method, target, bearer string, body []by
 // Call sends in as JSON and reads the answer into out; nil is nothing to send, or nothing to read. An answer that is not a
 // success is a *Refusal.
 func (p Peer) Call(ctx context.Context, method, target, bearer string, in, out any) error {
-	var body []byte
-	if in != nil {
-		var err error
-		if body, err = json.Marshal(in); err != nil {
-			return err
-		}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	if string(body) == "null" { // a nil map as well
+		body = nil
 	}
 	got, err := p.Send(ctx, method, target, bearer, body)
 	if err != nil {
