@@ -22,8 +22,8 @@ type ahead struct {
 	read   uint64 // removals up to here were known when the piece at hand was read
 
 	// held keeps the live frames back until the replay has ended. When that takes so long that they
-	// need too much room, they are dropped and read from the log as well; pushed is the position of the
-	// latest one.
+	// need too much room, they are dropped and read from the log as well. pushed is the position of the
+	// latest event that came, dropped or not.
 	held, dropped bool
 	pushed        uint64
 
@@ -31,8 +31,8 @@ type ahead struct {
 }
 
 // Release ends the hold: these frames go out next and then those that were pushed, which are of events
-// after a position of the log. When pushed frames were dropped, it reports false and holds on: those up
-// to the position that it returns have to be read, later ones will be pushed.
+// after a position of the log. When some of those are not in the queue, it reports false and holds on:
+// what is up to the position that it returns is not in the queue, all that is later is or will be.
 func (q *Queue) Release(after uint64, frames []*Frame) (upTo uint64, released bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -43,6 +43,10 @@ func (q *Queue) Release(after uint64, frames []*Frame) (upTo uint64, released bo
 	if a.dropped {
 		a.dropped = false
 		q.after = max(q.after, a.pushed)
+		return q.after, false
+	}
+	if after < q.after && after < a.pushed { // the source promised to read what came up to q.after
+		q.after = min(q.after, a.pushed)
 		return q.after, false
 	}
 	q.after, a.held = after, false

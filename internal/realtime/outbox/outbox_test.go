@@ -227,6 +227,40 @@ func TestAHeldQueueMayDrop(t *testing.T) {
 	})
 }
 
+// A source that was to read up to a position beyond the live events, and cannot, goes on behind what
+// came in the meantime and was not queued.
+func TestAHoldThatEndsEarlier(t *testing.T) {
+	for name, tc := range map[string]struct {
+		pushed uint64 // up to here
+		upTo   uint64
+		want   string
+	}{
+		"nothing came":           {3, 0, "first end"},
+		"less than was promised": {6, 6, "first log-to-6 end"},
+		"more than was promised": {11, 9, "first log-to-9 end x10 x11"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := newSession(100)
+				p := &pieces{holds: true, after: 3}
+				p.before = func(int) {
+					if p.read == 2 {
+						p.after = p.upTo
+					}
+				}
+				s.queue.Open(9, []*Frame{frame("first", 0)}, p, true)
+				for position := uint64(4); position <= tc.pushed; position++ {
+					s.push(fmt.Sprint("x", position), position)
+				}
+				expect(t, s.takeAll(), tc.want)
+				if p.upTo != tc.upTo {
+					t.Errorf("not queued up to %d, want %d", p.upTo, tc.upTo)
+				}
+			})
+		})
+	}
+}
+
 func TestRemovedContentIsNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, g := newSession(100)

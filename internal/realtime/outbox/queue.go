@@ -93,12 +93,12 @@ func (q *Queue) Push(f *Frame, position uint64) (ok bool) {
 
 // push does so for a caller that holds mu, and reports whether Ready is to be called.
 func (q *Queue) push(f *Frame, position uint64) (notify, ok bool) {
-	if q.closed || position != 0 && position <= q.after {
-		return false, true
-	}
 	held := q.ahead != nil && q.ahead.held
 	if held {
 		q.ahead.pushed = max(q.ahead.pushed, position)
+	}
+	if q.closed || position != 0 && position <= q.after {
+		return false, true
 	}
 	full := q.bytes > 0 && int(q.bytes)+len(f.Bytes) > int(q.group.maxBytes)
 	switch {
