@@ -11,26 +11,28 @@ import (
 )
 
 // CreateChannelBan keeps a user or bot out of the channel until the ban is deleted, and ends the
-// membership that it has. Admins and moderators cannot be banned (rule w). Sockets are told of
+// membership that it has. Admins and moderators cannot be banned (rule w). Sockets are notified of
 // the end of the membership alone.
 func (s *Service) CreateChannelBan(ctx context.Context, req *messaging.CreateChannelBanRequest) (*messaging.CreateChannelBanResponse, error) {
 	resp := &messaging.CreateChannelBanResponse{ChannelARN: req.ChannelARN}
 	err := s.update(ctx, "CreateChannelBan", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
 		ref, err := v.find(tx, "MemberArn", req.MemberARN)
 		if err != nil {
 			return err
 		}
+
 		if err := v.refuseManager(tx, ref); err != nil {
 			return err
 		}
-		if banned, err := v.bans(tx, ref); err != nil {
+		if banned, err := v.isBanned(tx, ref); err != nil {
 			return err
 		} else if banned {
 			return api.Conflict("MemberArn is banned already")
 		}
+
 		if err := s.ban(tx, v, ref, s.now()); err != nil {
 			return err
 		}
@@ -41,22 +43,23 @@ func (s *Service) CreateChannelBan(ctx context.Context, req *messaging.CreateCha
 }
 
 func (v *Visit) refuseManager(r store.Reader, ref chime.Ref) error {
-	manages, err := v.manages(r, ref)
+	manages, err := v.isManager(r, ref)
 	if err == nil && manages {
 		err = api.Forbidden("MemberArn is an admin or a moderator, who cannot be banned")
 	}
 	return err
 }
 
-// manages tells of somebody what Manages does of the caller.
-func (v *Visit) manages(r store.Reader, ref chime.Ref) (bool, error) {
-	manages, err := v.moderates(r, ref)
+// isManager reports of a user or bot what CanManage reports of the caller.
+func (v *Visit) isManager(r store.Reader, ref chime.Ref) (bool, error) {
+	manages, err := v.isModerator(r, ref)
 	if err != nil || manages {
 		return manages, err
 	}
 	return identity.IsAdmin(r, v.Actor.App, ref)
 }
 
+// ban writes the ban with its event and ends the memberships of the banned.
 func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
 	b := chime.Ban{Ref: ref, CreatedBy: v.Actor.Ref, Created: now}
 	order, err := v.appendBan(tx, chime.EventCreateBan, b, now)
@@ -64,6 +67,7 @@ func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) er
 		return err
 	}
 	b.Order = order
+
 	for _, err := range []error{
 		store.Bans.Put(tx, v.key(ref), b),
 		store.BansInOrder.Put(tx, v.roleOrderKey(ref, order), ref),
@@ -73,6 +77,7 @@ func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) er
 			return err
 		}
 	}
+
 	memberships, err := v.membershipsOf(tx, ref)
 	if err != nil {
 		return err
@@ -80,14 +85,15 @@ func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) er
 	return s.removeMembers(tx, v, ref, memberships, now)
 }
 
-// bans tells whether somebody is banned from the channel.
-func (v *Visit) bans(r store.Reader, ref chime.Ref) (bool, error) {
+// isBanned reports whether a user or bot is banned from the channel.
+func (v *Visit) isBanned(r store.Reader, ref chime.Ref) (bool, error) {
 	return store.Bans.Has(r, v.key(ref))
 }
 
-// refuseBanned refuses to give a banned user or bot a role in the channel, whoever asks.
+// refuseBanned refuses to give a banned user or bot a role in the channel, whatever the caller's
+// role.
 func (v *Visit) refuseBanned(r store.Reader, member string, ref chime.Ref) error {
-	banned, err := v.bans(r, ref)
+	banned, err := v.isBanned(r, ref)
 	if err == nil && banned {
 		err = api.Forbidden("%s is banned from the channel", member)
 	}
@@ -98,7 +104,7 @@ func (v *Visit) refuseBanned(r store.Reader, member string, ref chime.Ref) error
 // that there is not is done already.
 func (s *Service) DeleteChannelBan(ctx context.Context, req *messaging.DeleteChannelBanRequest) (*messaging.DeleteChannelBanResponse, error) {
 	err := s.update(ctx, "DeleteChannelBan", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
 		ref, err := v.parse("MemberArn", req.MemberARN)
@@ -148,13 +154,14 @@ func (v *Visit) showBan(r store.Reader, b chime.Ban) (*messaging.ChannelBan, err
 	return &messaging.ChannelBan{Member: member, ChannelARN: v.ARN(), CreatedTimestamp: b.Created.Optional(), CreatedBy: by}, err
 }
 
-// DescribeChannelBan answers one ban, to those who manage the channel.
+// DescribeChannelBan answers one ban to callers that can manage the channel.
 func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.DescribeChannelBanRequest) (*messaging.DescribeChannelBanResponse, error) {
 	resp := new(messaging.DescribeChannelBanResponse)
 	err := s.view(ctx, "DescribeChannelBan", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
+
 		ref, err := v.parse("MemberArn", req.MemberARN)
 		if err != nil {
 			return err
@@ -163,6 +170,7 @@ func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.Describ
 		if err != nil {
 			return err
 		}
+
 		if !found {
 			return api.NotFound("MemberArn is not banned from the channel")
 		}
@@ -176,7 +184,7 @@ func (s *Service) DescribeChannelBan(ctx context.Context, req *messaging.Describ
 func (s *Service) ListChannelBans(ctx context.Context, req *messaging.ListChannelBansRequest) (*messaging.ListChannelBansResponse, error) {
 	resp := &messaging.ListChannelBansResponse{ChannelARN: req.ChannelARN}
 	err := s.view(ctx, "ListChannelBans", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
 		page := store.NewPage("ListChannelBans "+v.Channel.UID, req.MaxResults, req.NextToken)

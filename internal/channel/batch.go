@@ -11,7 +11,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// BatchCreateChannelMembership makes up to 100 users or bots members with one event. Those who
+// BatchCreateChannelMembership makes up to 100 users or bots members with one event. Those that
 // cannot be added are listed in Errors; the others are added all the same (spec 6.3).
 func (s *Service) BatchCreateChannelMembership(ctx context.Context, req *messaging.BatchCreateChannelMembershipRequest) (*messaging.BatchCreateChannelMembershipResponse, error) {
 	kind := req.Type
@@ -26,39 +26,47 @@ func (s *Service) BatchCreateChannelMembership(ctx context.Context, req *messagi
 	return resp, DeclaresNotFound(err)
 }
 
+// batch decides which users and bots can be added, and adds them.
 func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipType, arns []string, sub *string) (*messaging.BatchCreateChannelMembershipResponse, error) {
 	inviter, err := v.Identity(tx, v.Actor.Ref)
 	if err != nil {
 		return nil, err
 	}
-	// Lists that end up empty are answered all the same, for callers who go through them unasked.
+	// Lists that end up empty are answered all the same, for clients that iterate over them
+	// unchecked.
 	added := &messaging.BatchChannelMemberships{InvitedBy: inviter, Type: kind, Members: []messaging.Identity{}, ChannelARN: v.ARN()}
 	resp := &messaging.BatchCreateChannelMembershipResponse{BatchChannelMemberships: added, Errors: []messaging.BatchCreateChannelMembershipError{}}
+
 	those, err := s.batchMembers(tx, v, kind, arns, sub, resp)
 	if err != nil {
 		return resp, err
 	}
+
 	if v.Channel.Elastic != nil {
 		return resp, s.batchElastic(tx, v, kind, those.all, sub, resp)
 	}
 	if err := RefuseSubChannel(sub); err != nil {
 		return resp, err
 	}
+
+	// One event names all that join; its position orders their memberships.
 	now, order := s.now(), uint64(0)
 	if len(those.joining) > 0 {
-		told := *added
-		if told.Members, err = v.identities(tx, those.joining); err != nil {
+		shown := *added
+		if shown.Members, err = v.identities(tx, those.joining); err != nil {
 			return nil, err
 		}
-		if order, err = v.tellBatch(tx, &told, kind, those.joining, now); err != nil {
+		if order, err = v.appendBatchEvents(tx, &shown, kind, those.joining, now); err != nil {
 			return nil, err
 		}
 	}
+
 	for _, ref := range those.joining {
 		if err := s.saveNewMember(tx, v, v.newMembership(ref, kind, now), order); err != nil {
 			return nil, err
 		}
 	}
+
 	if err := s.refuseFull(tx, v, those.secret...); err != nil {
 		return nil, err
 	}
@@ -66,23 +74,27 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 	return resp, err
 }
 
-// entrants are those of a batch who are answered as members: all in the order of the request, those of
-// them who join, and those who are hidden members that the caller may not know of.
+// entrants are those of a batch that are answered as members: all in the order of the request,
+// those of them that join, and those that are hidden members unknown to the caller.
 type entrants struct{ all, joining, secret []chime.Ref }
 
-// tellBatch appends the event of a batch and answers its position. That of hidden members goes
-// to the members who manage the channel; a hidden member learns of itself alone (spec 3.5).
-func (v *Visit) tellBatch(tx store.Tx, added *messaging.BatchChannelMemberships, kind messaging.ChannelMembershipType, refs []chime.Ref, now chime.Millis) (order uint64, err error) {
-	if !hidden(kind) {
+// appendBatchEvents appends the events of a batch and returns the last position. The event of
+// hidden members goes to the members that can manage the channel; a hidden member learns of itself
+// alone (spec 3.5).
+func (v *Visit) appendBatchEvents(tx store.Tx, added *messaging.BatchChannelMemberships, kind messaging.ChannelMembershipType, refs []chime.Ref, now chime.Millis) (order uint64, err error) {
+	if !isHidden(kind) {
 		return v.appendBatch(tx, *added, refs, nil, now)
 	}
+
 	managers, err := v.memberManagers(tx)
 	if err != nil {
 		return 0, err
 	}
-	var joining []chime.Ref // who manage the channel themselves
+	var joining []chime.Ref // those that manage the channel themselves
+
+	// Those that manage the channel share one event; each of the others gets its own.
 	for _, ref := range refs {
-		manages, err := v.manages(tx, ref)
+		manages, err := v.isManager(tx, ref)
 		if err != nil {
 			return 0, err
 		}
@@ -90,6 +102,7 @@ func (v *Visit) tellBatch(tx store.Tx, added *messaging.BatchChannelMemberships,
 			joining = append(joining, ref)
 			continue
 		}
+
 		own := *added
 		if own.Members, err = v.identities(tx, []chime.Ref{ref}); err != nil {
 			return 0, err
@@ -98,14 +111,15 @@ func (v *Visit) tellBatch(tx store.Tx, added *messaging.BatchChannelMemberships,
 			return 0, err
 		}
 	}
+
 	if only := append(managers, joining...); len(only) > 0 {
 		return v.appendBatch(tx, *added, joining, only, now)
 	}
 	return order, nil
 }
 
-func (v *Visit) appendBatch(tx store.Tx, told messaging.BatchChannelMemberships, join, only []chime.Ref, now chime.Millis) (uint64, error) {
-	e := v.event(chime.EventBatchCreateMembership, now, "", told.AppendJSON(nil, api.ISO))
+func (v *Visit) appendBatch(tx store.Tx, shown messaging.BatchChannelMemberships, join, only []chime.Ref, now chime.Millis) (uint64, error) {
+	e := v.event(chime.EventBatchCreateMembership, now, "", shown.AppendJSON(nil, api.ISO))
 	e.Join, e.Only = join, only
 	return tx.Append(e)
 }
@@ -122,24 +136,26 @@ func (v *Visit) identities(r store.Reader, refs []chime.Ref) ([]messaging.Identi
 	return list, nil
 }
 
-// batchElastic adds the members of a batch to an elastic channel one by one, each with an event
-// of its own for the sub-channel that it comes to. Those for whom there is no room are listed in
-// Errors.
+// batchElastic adds the members of a batch to an elastic channel one by one, each with an event of
+// its own for the sub-channel that it comes to. Those for which no sub-channel has space are listed
+// in Errors.
 func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMembershipType, refs []chime.Ref, sub *string, resp *messaging.BatchCreateChannelMembershipResponse) error {
-	if hidden(kind) {
+	if isHidden(kind) {
 		return errHiddenElastic
 	}
-	if !v.Manages() { // who adds itself
+	if !v.CanManage() { // the caller adds itself
 		if err := refusePlacing(sub); err != nil {
 			return err
 		}
 	}
+
 	if sub != nil {
 		if err := v.requireSubChannel(tx, *sub); err != nil {
 			return err
 		}
 		resp.BatchChannelMemberships.SubChannelID = *sub
 	}
+
 	for _, ref := range refs {
 		m := v.newMembership(ref, kind, s.now())
 		var refused *api.Error
@@ -152,11 +168,13 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 		} else if err != nil {
 			return err
 		}
+
 		if !already {
 			if err := s.welcome(tx, v, m); err != nil {
 				return err
 			}
 		}
+
 		member, err := v.Identity(tx, ref)
 		if err != nil {
 			return err
@@ -166,8 +184,8 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 	return nil
 }
 
-// batchMembers decides who can be added, and lists the others in the response. A caller who
-// may add nobody of the batch is refused.
+// batchMembers decides which of the batch can be added, and lists the others in the response. A
+// caller that may add none of the batch is refused.
 func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arns []string, sub *string, resp *messaging.BatchCreateChannelMembershipResponse) (those entrants, err error) {
 	seen := make(map[string]bool, len(arns))
 	allowed := false
@@ -176,12 +194,14 @@ func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelM
 			continue
 		}
 		seen[arn] = true
+
 		res, err := v.site.ParseIdentity("MemberArns", arn)
 		if err != nil && !api.ForbiddenException.Matches(err) {
 			return those, err
 		}
-		may := err == nil && v.mayAdd(res.Ref(), kind)
+		may := err == nil && v.canAdd(res.Ref(), kind)
 		allowed = allowed || may
+
 		refusal, err := s.batchMember(r, v, kind, arn, res, sub, may, &those)
 		if err != nil {
 			return those, err
@@ -190,15 +210,17 @@ func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelM
 			resp.Errors = append(resp.Errors, *refusal)
 		}
 	}
-	return those, require(allowed || v.Manages())
+	return those, require(allowed || v.CanManage())
 }
 
-// batchMember adds one member of a batch to those who are answered as members, or says why it cannot
-// be one.
+// batchMember adds one member of a batch to those that are answered as members, or returns why it
+// cannot be one.
 func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arn string, res chime.Resource, sub *string, may bool, those *entrants) (*messaging.BatchCreateChannelMembershipError, error) {
 	because := func(code messaging.ErrorCode, text string) *messaging.BatchCreateChannelMembershipError {
 		return &messaging.BatchCreateChannelMembershipError{MemberARN: arn, ErrorCode: code, ErrorMessage: text}
 	}
+
+	// Permission and existence come first, so that the answer reveals no more.
 	if !may {
 		return because(messaging.ErrorCodeForbidden, v.reason("BatchCreateChannelMembership")), nil
 	}
@@ -209,7 +231,8 @@ func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMe
 		}
 		return nil, err
 	}
-	if banned, err := v.bans(r, ref); err != nil {
+
+	if banned, err := v.isBanned(r, ref); err != nil {
 		return nil, err
 	} else if banned {
 		return because(messaging.ErrorCodeForbidden, "this is banned from the channel"), nil
@@ -228,7 +251,7 @@ func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMe
 		those.all = append(those.all, ref)
 		return nil, nil
 	}
-	if found && v.mayKnow(is[0]) {
+	if found && v.canKnow(is[0]) {
 		return because(messaging.ErrorCodeConflict, fmt.Sprintf("this is a %s member of the channel already", is[0].Type)), nil
 	}
 
@@ -239,6 +262,7 @@ func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMe
 	if limit := s.limits.MembershipsPerUser; limit > 0 && n >= uint64(limit) {
 		return because(messaging.ErrorCodeResourceLimitExceeded, fmt.Sprintf("the limit of %d memberships per user is reached", limit)), nil
 	}
+
 	those.all = append(those.all, ref)
 	if found {
 		those.secret = append(those.secret, ref)

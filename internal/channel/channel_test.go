@@ -18,8 +18,8 @@ import (
 var ctx = context.Background()
 
 const (
-	dflt   = messaging.ChannelMembershipTypeDefault
-	hidden = messaging.ChannelMembershipTypeHidden
+	dflt     = messaging.ChannelMembershipTypeDefault
+	isHidden = messaging.ChannelMembershipTypeHidden
 )
 
 func expect(t *testing.T, what string, got, want []string) {
@@ -215,7 +215,7 @@ func TestMembershipEvents(t *testing.T) {
 	w.AddChannel("ann", "c", func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users("bob", "adm") })
 	w.Events()
 	w.AddMember("bob", "c", "cy", dflt)
-	w.AddMember("ann", "c", "dee", hidden)
+	w.AddMember("ann", "c", "dee", isHidden)
 	for _, member := range []string{"cy", "dee", "dee"} {
 		if _, err := w.Channels.DeleteChannelMembership(ctx, &messaging.DeleteChannelMembershipRequest{ChannelARN: w.Channel("c"), MemberARN: w.User(member), ChimeBearer: w.User("ann")}); err != nil {
 			t.Fatal(err)
@@ -232,9 +232,9 @@ func TestMembershipEvents(t *testing.T) {
 func TestHiddenMembersAreSeenByManagersAlone(t *testing.T) {
 	w := servicetest.New(t, "ann", "bob", "dee")
 	w.AddChannel("ann", "c", func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users("bob") })
-	w.AddMember("ann", "c", "dee", hidden)
+	w.AddMember("ann", "c", "dee", isHidden)
 	expect(t, "default list", members(w, "bob", dflt), []string{"ANN", "BOB"})
-	expect(t, "hidden list", members(w, "ann", hidden), []string{"DEE"})
+	expect(t, "hidden list", members(w, "ann", isHidden), []string{"DEE"})
 	describe := func(by, member string) string {
 		_, err := w.Channels.DescribeChannelMembership(ctx, &messaging.DescribeChannelMembershipRequest{ChannelARN: w.Channel("c"), MemberARN: w.User(member), ChimeBearer: w.User(by)})
 		return servicetest.Outcome(err)
@@ -299,7 +299,7 @@ func TestAHiddenMemberOfABatchLearnsOfItselfAlone(t *testing.T) {
 		t.Helper()
 		w.Events()
 		_, err := w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{
-			ChannelARN: w.Channel("c"), ChimeBearer: w.User("ann"), Type: hidden, MemberARNs: w.Users(users...),
+			ChannelARN: w.Channel("c"), ChimeBearer: w.User("ann"), Type: isHidden, MemberARNs: w.Users(users...),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -311,7 +311,7 @@ func TestAHiddenMemberOfABatchLearnsOfItselfAlone(t *testing.T) {
 		"BATCH_CREATE_CHANNEL_MEMBERSHIP to dee: DEE +dee",
 		"BATCH_CREATE_CHANNEL_MEMBERSHIP to ann,mod: CY MOD DEE +mod",
 	})
-	expect(t, "hidden list", members(w, "ann", hidden), []string{"CY", "DEE", "MOD"})
+	expect(t, "hidden list", members(w, "ann", isHidden), []string{"CY", "DEE", "MOD"})
 	w.MakeAdmin("bob")
 	for _, id := range []string{"ann", "mod", "bob", "cy"} { // nobody who manages is left
 		if _, err := w.Channels.DeleteChannelMembership(ctx, &messaging.DeleteChannelMembershipRequest{ChannelARN: w.Channel("c"), MemberARN: w.User(id), ChimeBearer: w.User("ann")}); err != nil {

@@ -10,32 +10,35 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// DescribeChannel answers the whole channel to those who may read it (rules c, d).
+// DescribeChannel answers all of the channel to callers that may read it (rules c, d).
 func (s *Service) DescribeChannel(ctx context.Context, req *messaging.DescribeChannelRequest) (*messaging.DescribeChannelResponse, error) {
 	resp := new(messaging.DescribeChannelResponse)
 	err := s.view(ctx, "DescribeChannel", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
-		if err := require(v.mayDescribe()); err != nil {
+		if err := require(v.canDescribe()); err != nil {
 			return err
 		}
-		resp.Channel, err = v.whole(r)
+		resp.Channel, err = v.show(r)
 		return err
 	})
 	return resp, err
 }
 
-// UpdateChannel changes the members that are present and tells all members of the channel.
+// UpdateChannel changes the members of the request that are present and notifies all members of the
+// channel.
 func (s *Service) UpdateChannel(ctx context.Context, req *messaging.UpdateChannelRequest) (*messaging.UpdateChannelResponse, error) {
 	err := s.update(ctx, "UpdateChannel", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
 		if req.Name == nil && req.Mode == "" && req.Metadata == nil {
 			return nil
 		}
+
 		c := &v.Channel
 		if c.Elastic != nil && req.Mode == messaging.ChannelModeUnrestricted {
 			return api.BadRequest("Mode", "must be RESTRICTED: the channel is elastic")
 		}
+
 		if req.Name != nil {
 			c.Name = *req.Name
 		}
@@ -45,6 +48,7 @@ func (s *Service) UpdateChannel(ctx context.Context, req *messaging.UpdateChanne
 		if req.Metadata != nil {
 			c.Metadata = *req.Metadata
 		}
+
 		c.Updated = s.now().NotBefore(c.Updated)
 		if err := v.save(tx); err != nil {
 			return err
@@ -70,20 +74,20 @@ func (v *Visit) announce(tx store.Tx, kind string, now chime.Millis) error {
 
 // channelEvent is an event about the channel itself. It shows what every member may see.
 func (v *Visit) channelEvent(r store.Reader, kind string, now chime.Millis) (chime.Event, error) {
-	shared := *v // as a caller without a role, whose LastMessageTimestamp is everybody's
+	shared := *v // as a caller without a role, which sees the time that all may see
 	shared.Membership, shared.Moderator, shared.Actor.Admin = nil, false, false
-	c, err := shared.whole(r)
+	c, err := shared.show(r)
 	if err != nil {
 		return chime.Event{}, err
 	}
 	return v.event(kind, now, v.Channel.ID, c.AppendJSON(nil, api.ISO)), nil
 }
 
-// DeleteChannel removes the channel and all that belongs to it, and tells its members once.
+// DeleteChannel removes the channel and all that belongs to it, and notifies its members once.
 func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChannelRequest) (*messaging.DeleteChannelResponse, error) {
 	var rest *chime.Task
 	err := s.update(ctx, "DeleteChannel", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
 		if err := v.announce(tx, chime.EventDeleteChannel, s.now()); err != nil {
@@ -112,18 +116,22 @@ func (s *Service) ListChannels(ctx context.Context, req *messaging.ListChannelsR
 	if privacy == "" {
 		privacy = messaging.ChannelPrivacyPublic
 	}
+
 	resp := new(messaging.ListChannelsResponse)
 	err = s.store.View(ctx, at.App, func(r store.Reader) error {
 		actor, err := identity.ResolveBearer(r, s.site, req.ChimeBearer)
 		if err != nil {
 			return err
 		}
+
+		// Private channels are listed for admins alone.
 		if actor.App != at.App {
 			return api.Forbidden("ChimeBearer and AppInstanceArn belong to different app instances")
 		}
 		if !actor.Admin && privacy != messaging.ChannelPrivacyPublic {
 			return refusal(req.ChimeBearer, "ListChannels", req.AppInstanceARN, "only app instance admins may list PRIVATE channels")
 		}
+
 		scope := store.NewPage("ListChannels "+at.App+" "+string(privacy), req.MaxResults, req.NextToken)
 		list := store.Prefix(store.K(at.App, string(privacy)))
 		resp.Channels, resp.NextToken, err = store.List(r, store.ChannelsInOrder, list, scope,
@@ -151,15 +159,15 @@ func (s *Service) summaryFor(r store.Reader, actor identity.Actor, c chime.Chann
 		v.Membership = &m
 	}
 	if c.Elastic != nil {
-		if v.Moderator, err = v.moderates(r, actor.Ref); err != nil {
+		if v.Moderator, err = v.isModerator(r, actor.Ref); err != nil {
 			return messaging.ChannelSummary{}, err
 		}
 	}
 	return v.Summary(r)
 }
 
-// whole is the channel with all that describes it.
-func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
+// show returns the channel with all that describes it.
+func (v *Visit) show(r store.Reader) (*messaging.Channel, error) {
 	creator, err := v.IdentityAt(r, v.Channel.CreatedBy, v.Channel.Order)
 	if err != nil {
 		return nil, err
@@ -168,6 +176,7 @@ func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	c := &messaging.Channel{
 		Name: v.Channel.Name, ChannelARN: v.ARN(), Mode: v.Channel.Mode, Privacy: v.Channel.Privacy,
 		Metadata: v.Channel.Metadata, CreatedBy: creator,
@@ -176,6 +185,7 @@ func (v *Visit) whole(r store.Reader) (*messaging.Channel, error) {
 	}
 	c.ElasticChannelConfiguration = showElastic(v.Channel.Elastic)
 	c.ExpirationSettings = showExpiration(v.Channel.Expiration)
+
 	if v.Channel.Flow != "" {
 		c.ChannelFlowARN = v.site.ChannelFlowARN(v.Actor.App, v.Channel.Flow)
 	}
@@ -199,29 +209,35 @@ func (v *Visit) lastMessage(r store.Reader) (chime.Millis, error) {
 }
 
 // latest is the time of the latest persistent message that the caller may see, and its position in
-// a standard channel: one to everybody, or a targeted one to or from it. Of an elastic channel those
-// who manage it see the whole, a member its own sub-channel, and all others none.
+// a standard channel: one to all members, or a targeted one to or from the caller. In an elastic
+// channel callers that manage it see the latest of all sub-channels, a member that of its own, and
+// all others none.
 func (v *Visit) latest(r store.Reader) (last chime.Millis, position uint64, err error) {
 	where := v.Prefix()
-	if v.walled() {
+	if v.isConfined() {
 		if v.Membership == nil {
 			return 0, 0, nil
 		}
 		where = where.Str(v.Membership.Sub)
 	}
+
 	activity, _, err := store.Activities.Get(r, where)
 	if err != nil {
 		return 0, 0, err
 	}
 	last, position = activity.LastMessage, activity.LastPosition()
+
+	// Targeted messages count for their target and sender alone.
 	switch m := v.Membership; {
 	case m == nil:
 		return last, position, nil
 	case m.Sub == "" && m.TargetedPosition > position:
 		return m.LastTargeted, m.TargetedPosition, nil
-	case m.Sub == "" || !v.Manages():
+	case m.Sub == "" || !v.CanManage():
 		return max(last, m.LastTargeted), position, nil
 	}
+
+	// A manager of an elastic channel may have several memberships.
 	all, err := v.membershipsOf(r, v.Actor.Ref)
 	for _, m := range all {
 		last = max(last, m.LastTargeted)

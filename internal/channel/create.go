@@ -12,9 +12,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// CreateChannel makes a channel with its first members and moderators, all or nothing (spec
-// 6.1). The creator becomes member and moderator, of an elastic channel moderator alone. Each
-// initial member is told of its own membership; nobody is told of the others.
+// CreateChannel makes a channel with its first members and moderators, all or nothing (spec 6.1).
+// The creator becomes member and moderator, of an elastic channel moderator alone. Each initial
+// member is notified of its own membership, and of no other.
 func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChannelRequest) (*messaging.CreateChannelResponse, error) {
 	at, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
 	if err != nil {
@@ -23,16 +23,20 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 	if err := s.checkElastic(req); err != nil {
 		return nil, err
 	}
+
 	call, err := s.tokens.Call(idempotency.Scope{
 		Operation: "CreateChannel", App: at.App, Bearer: chime.Ref(req.ChimeBearer), Token: req.ClientRequestToken,
 	}, req)
 	if err != nil {
 		return nil, err
 	}
+
 	id, uid, err := s.newChannelIDs(req.ChannelID)
 	if err != nil {
 		return nil, err
 	}
+
+	// A repeated call answers the channel of the first, as long as it exists.
 	var arn string
 	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		actor, err := identity.ResolveBearer(tx, s.site, req.ChimeBearer)
@@ -47,6 +51,7 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 			v := &Visit{Actor: actor, Channel: newChannel(req, id, uid, actor.Ref, s.now()), caller: actor.Ref, site: s.site}
 			return id + "/" + uid, s.create(tx, v, req)
 		})
+
 		id, _, _ := strings.Cut(made, "/")
 		arn = s.site.ChannelARN(at.App, id)
 		return err
@@ -54,10 +59,11 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 	if err != nil {
 		return nil, err
 	}
+
 	return &messaging.CreateChannelResponse{ChannelARN: arn}, nil
 }
 
-// madeStill tells of channels, by id and UID, whether they are there.
+// madeStill reports of channels, by id and UID, whether they exist.
 func madeStill(r store.Reader, app string) func(made string) (bool, error) {
 	return func(made string) (bool, error) {
 		id, uid, _ := strings.Cut(made, "/")
@@ -76,11 +82,13 @@ func (s *Service) newChannelIDs(wanted *string) (id, uid string, err error) {
 	return uid, uid, nil
 }
 
+// newChannel returns the channel of a request, with the defaults of AWS.
 func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chime.Ref, now chime.Millis) chime.Channel {
 	c := chime.Channel{
 		ID: id, UID: uid, Name: req.Name, Mode: req.Mode, Privacy: req.Privacy,
 		CreatedBy: creator, Created: now, Updated: now,
 	}
+
 	c.Elastic = newElastic(req.ElasticChannelConfiguration)
 	switch {
 	case c.Mode != "":
@@ -89,6 +97,7 @@ func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chi
 	default:
 		c.Mode = messaging.ChannelModeUnrestricted
 	}
+
 	if c.Privacy == "" {
 		c.Privacy = messaging.ChannelPrivacyPublic
 	}
@@ -99,6 +108,7 @@ func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chi
 	return c
 }
 
+// create writes the channel, its roles and its first members.
 func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequest) error {
 	key := store.K(v.Actor.App, v.Channel.ID)
 	taken, err := store.Channels.Has(tx, key)
@@ -108,6 +118,7 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 	if taken {
 		return api.Conflict("a channel with this ChannelId exists")
 	}
+
 	members, err := v.findAll(tx, "MemberArns", req.MemberARNs)
 	if err != nil {
 		return err
@@ -116,6 +127,8 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 	if err != nil {
 		return err
 	}
+
+	// The event's position orders the channel, so it is appended before the records.
 	if err := s.countChannel(tx, v); err != nil {
 		return err
 	}
@@ -127,6 +140,7 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 	if v.Channel.Order, err = tx.Append(created); err != nil {
 		return err
 	}
+
 	if err := store.Channels.Put(tx, key, v.Channel); err != nil {
 		return err
 	}
@@ -136,6 +150,8 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 	if err := identity.PutTags(tx, v.resource(), chime.TagsOf(req.Tags)); err != nil {
 		return err
 	}
+
+	// Roles last: their events follow that of the channel.
 	for _, ref := range moderators {
 		if err := s.addModerator(tx, v, ref, v.Channel.Created); err != nil {
 			return err
@@ -157,12 +173,12 @@ func (s *Service) countChannel(tx store.Tx, v *Visit) error {
 	return s.count(tx, v.channelsCount(), s.limits.ChannelsPerApp, "channels per app instance")
 }
 
-// orderKey is the channel's place in the lists of channels.
+// orderKey is the channel's key in the lists of channels.
 func (v *Visit) orderKey() store.Key {
 	return store.K(v.Actor.App, string(v.Channel.Privacy)).Num(v.Channel.Order)
 }
 
-// findAll reads a list of users or bots, with the caller first and nobody twice.
+// findAll reads a list of users or bots, with the caller first and without repeats.
 func (v *Visit) findAll(r store.Reader, member string, arns []string) ([]chime.Ref, error) {
 	refs := []chime.Ref{v.Actor.Ref}
 	seen := map[chime.Ref]bool{v.Actor.Ref: true}
@@ -194,7 +210,7 @@ func (s *Service) addFirstMembers(tx store.Tx, v *Visit, members []chime.Ref) er
 	return nil
 }
 
-// placeKey is the place of this channel in somebody's list of channels.
+// placeKey is the key of this channel in the list of channels of a user or bot.
 func (v *Visit) placeKey(ref chime.Ref, order uint64) store.Key {
 	return store.PlaceKey(v.Actor.App, ref, order, v.Channel.UID)
 }

@@ -1,10 +1,10 @@
-// Package channel keeps channels and who is in them: members and their preferences, moderators,
-// bans, read markers, and the sub-channels of elastic channels.
+// Package channel keeps channels and their members: memberships with preferences, moderators, bans,
+// read markers, and the sub-channels of elastic channels.
 //
-// What it promises: the matrix of roles of spec 3.2 decides every call, in Visit; each change
-// and the event that tells of it are one commit; a channel made again under the id of a
-// deleted one inherits nothing, because all that belongs to a channel is kept under its UID;
-// what is left of a deleted channel with many members goes in bounded commits, as a task
-// (follow/jobs); an elastic channel is balanced after every commit, and the events tell each step, so that who
-// follows the log knows who is in which sub-channel.
+// What it promises: the matrix of roles of spec 3.2 decides every call, in Visit; each change and
+// its event are one commit; a channel made again under the id of a deleted one inherits nothing,
+// because all that belongs to a channel is kept under its UID; what is left of a deleted channel
+// with many members goes in bounded commits, as a task (follow/jobs); an elastic channel is
+// balanced after every commit, and each step is an event, so that a reader of the log knows the
+// members of each sub-channel.
 package channel

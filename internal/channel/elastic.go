@@ -31,35 +31,37 @@ func (v *Visit) subChannels(r store.Reader) (subs []chime.SubChannel, err error)
 	return subs, err
 }
 
-// fullest is the place of the sub-channel with the most members of those with room for some
-// more, the oldest of equals; -1 when none has room. It passes over the one at the place except.
-func fullest(subs []chime.SubChannel, e *chime.Elastic, room, except int) int {
+// fullest is the index of the sub-channel with the most members of those with space for some more,
+// the oldest of equals; -1 when none has space. It passes over the index except.
+func fullest(subs []chime.SubChannel, e *chime.Elastic, space, except int) int {
 	best := -1
 	for i, sub := range subs {
-		if i != except && sub.Members+room <= e.TargetMemberships && (best < 0 || sub.Members > subs[best].Members) {
+		if i != except && sub.Members+space <= e.TargetMemberships && (best < 0 || sub.Members > subs[best].Members) {
 			best = i
 		}
 	}
 	return best
 }
 
-// place finds room for one more member: in the fullest sub-channel that has any, to keep
-// conversations lively. When none has, it divides the channel first.
-func (s *Service) place(tx store.Tx, v *Visit, now chime.Millis) (id string, err error) {
+// assign finds a sub-channel for one more member: the fullest that has space, to keep conversations
+// lively. When none has, it divides the channel first.
+func (s *Service) assign(tx store.Tx, v *Visit, now chime.Millis) (id string, err error) {
 	subs, err := v.subChannels(tx)
 	if err != nil {
 		return "", err
 	}
+
 	if best := fullest(subs, v.Channel.Elastic, 1, -1); best >= 0 {
 		return subs[best].ID, nil
 	}
+
 	if len(subs) >= v.Channel.Elastic.MaximumSubChannels {
 		return "", api.ResourceLimitExceeded("all %d sub-channels of the channel are full", len(subs))
 	}
 	if err := s.scaleOut(tx, v, subs, now); err != nil {
 		return "", err
 	}
-	return s.place(tx, v, now)
+	return s.assign(tx, v, now)
 }
 
 // scaleOut makes a sub-channel when all are full, and moves as many members to it as it needs to
@@ -69,12 +71,14 @@ func (s *Service) scaleOut(tx store.Tx, v *Visit, full []chime.SubChannel, now c
 	if err != nil {
 		return err
 	}
+
 	moves := minimum(v.Channel.Elastic)
 	for i, sub := range full {
 		share := moves / len(full)
 		if i < moves%len(full) {
 			share++
 		}
+
 		newest, err := v.newestOf(tx, sub.ID, share)
 		if err != nil {
 			return err
@@ -123,9 +127,11 @@ func (s *Service) scaleIn(tx store.Tx, v *Visit, now chime.Millis) error {
 				small = i
 			}
 		}
+
 		if subs[small].Members >= minimum(v.Channel.Elastic) {
 			return nil
 		}
+
 		into := fullest(subs, v.Channel.Elastic, subs[small].Members, small)
 		if into < 0 {
 			return nil
@@ -137,18 +143,20 @@ func (s *Service) scaleIn(tx store.Tx, v *Visit, now chime.Millis) error {
 	return err
 }
 
-// merge moves the members of a sub-channel to another and deletes it with its messages.
-// Moderators are not moved: each is told that its membership ended, and why.
+// merge moves the members of a sub-channel to another and deletes it with its messages. Moderators
+// are not moved: each is notified that its membership ended, and why.
 func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime.Millis) error {
 	members, moderators, err := v.allOf(tx, from.ID)
 	if err != nil {
 		return err
 	}
+
 	for _, m := range members {
 		if err := v.move(tx, m, into, now); err != nil {
 			return err
 		}
 	}
+
 	for _, m := range moderators {
 		e, err := v.membershipEvent(tx, chime.EventDeleteMembership, m, now)
 		if err != nil {
@@ -159,6 +167,7 @@ func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime
 			return err
 		}
 	}
+
 	if _, err := tx.Append(v.subChannelEvent(chime.EventDeleteSubChannel, now, from.ID)); err != nil {
 		return err
 	}
@@ -177,14 +186,16 @@ func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime
 	return nil
 }
 
-// move puts a membership into another sub-channel. The member alone is told; where it was, it
-// leaves without a word. What it could see as the target of messages stays behind.
+// move puts a membership into another sub-channel. Only the member is notified; where it was, it
+// leaves silently. What it could see as the target of messages stays behind.
 func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Millis) error {
 	left := v.eventOf(chime.EventLeaveSubChannel, now, m.Ref, nil)
 	left.Sub, left.Leave = m.Sub, []chime.Ref{m.Ref}
 	if _, err := tx.Append(left); err != nil {
 		return err
 	}
+
+	// The records of the former sub-channel, and the counts of both.
 	from := m.Sub
 	for _, err := range []error{
 		store.Memberships.Delete(tx, v.memberKey(m.Ref, from)),
@@ -196,6 +207,8 @@ func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Mil
 			return err
 		}
 	}
+
+	// The membership continues in the other, without its targeted messages.
 	m.Sub, m.Updated, m.LastTargeted, m.TargetedPosition = into, now.NotBefore(m.Updated), 0, 0
 	e, err := v.membershipEvent(tx, chime.EventUpdateMembership, m, now)
 	if err != nil {
@@ -227,8 +240,8 @@ func (v *Visit) newestOf(r store.Reader, sub string, n int) (members []chime.Mem
 	list := store.Prefix(v.subMembers(sub))
 	list.Reverse = true
 	err = store.MembersInOrder.Each(r, list, func(_ store.Key, ref chime.Ref) (bool, error) {
-		moderates, err := v.moderates(r, ref)
-		if err != nil || moderates {
+		isModerator, err := v.isModerator(r, ref)
+		if err != nil || isModerator {
 			return err == nil, err
 		}
 		m, _, err := store.Memberships.Get(r, v.memberKey(ref, sub))
@@ -245,8 +258,8 @@ func (v *Visit) allOf(r store.Reader, sub string) (members, moderators []chime.M
 		if err != nil {
 			return false, err
 		}
-		moderates, err := v.moderates(r, ref)
-		if moderates {
+		isModerator, err := v.isModerator(r, ref)
+		if isModerator {
 			moderators = append(moderators, m)
 		} else {
 			members = append(members, m)
@@ -278,6 +291,7 @@ func (s *Service) checkElastic(req *messaging.CreateChannelRequest) error {
 	case e.MaximumSubChannels > maxElasticMembers/e.TargetMembershipsPerSubChannel:
 		return api.BadRequest(member, "allows for more than %d members", maxElasticMembers)
 	}
+
 	if limit := s.limits.SubChannelsPerChannel; limit > 0 && e.MaximumSubChannels > limit {
 		return api.ResourceLimitExceeded("%s.MaximumSubChannels is over the limit of %d sub-channels per elastic channel", member, limit)
 	}
@@ -287,8 +301,8 @@ func (s *Service) checkElastic(req *messaging.CreateChannelRequest) error {
 	return nil
 }
 
-// maxElasticMembers is the most that sub-channels times members of each may be, without
-// moderators. AWS does not raise it for anybody.
+// maxElasticMembers is the most that sub-channels times members of each may be, without moderators.
+// AWS never raises it.
 const maxElasticMembers = 1_000_000
 
 func newElastic(e *messaging.ElasticChannelConfiguration) *chime.Elastic {

@@ -328,7 +328,7 @@ func TestElasticBatch(t *testing.T) {
 	w.AddUser("z")
 	expect(t, "full", batch(nil, "b", "z"), []string{"added B", "ResourceLimitExceeded z"})
 	_, err := w.Channels.BatchCreateChannelMembership(ctx, &messaging.BatchCreateChannelMembershipRequest{
-		ChannelARN: w.Channel("c"), MemberARNs: w.Users("z"), Type: hidden, ChimeBearer: w.User("ann")})
+		ChannelARN: w.Channel("c"), MemberARNs: w.Users("z"), Type: isHidden, ChimeBearer: w.User("ann")})
 	if got := servicetest.Outcome(err); got != "BadRequest" {
 		t.Errorf("hidden: %s", got)
 	}

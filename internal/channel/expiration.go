@@ -9,16 +9,17 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// PutChannelExpirationSettings says when the channel deletes itself; without settings it does
-// not. Those who may update the channel may do so (rule x), and sockets are not told.
+// PutChannelExpirationSettings sets when the channel deletes itself; without settings it does not.
+// Callers that may update the channel may do so (rule x), and sockets are not notified.
 func (s *Service) PutChannelExpirationSettings(ctx context.Context, req *messaging.PutChannelExpirationSettingsRequest) (*messaging.PutChannelExpirationSettingsResponse, error) {
 	if req.ChimeBearer == nil {
 		return nil, errNoBearer
 	}
 	err := s.update(ctx, "PutChannelExpirationSettings", *req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
+
 		v.Channel.Expiration = newExpiration(req.ExpirationSettings)
 		e, err := v.channelEvent(tx, chime.EventUpdateExpiration, s.now())
 		if err != nil {

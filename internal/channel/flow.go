@@ -5,8 +5,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// SetFlow gives the channel the flow of that id, or none when the id is empty. No socket is
-// told (spec 4.4).
+// SetFlow gives the channel the flow of that id, or none when the id is empty. Sockets are not
+// notified (spec 4.4).
 func (v *Visit) SetFlow(tx store.Tx, id string, now chime.Millis) error {
 	e := v.event(chime.EventAssociateFlow, now, id, nil)
 	if id == "" {
@@ -15,6 +15,7 @@ func (v *Visit) SetFlow(tx store.Tx, id string, now chime.Millis) error {
 	if _, err := tx.Append(e); err != nil {
 		return err
 	}
+
 	if err := v.unlinkFlow(tx); err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func (v *Visit) unlinkFlow(tx store.Tx) error {
 	return store.FlowChannels.Delete(tx, v.flowKey())
 }
 
-// flowKey is the channel's place in the list of its flow, in order of the channels' creation.
+// flowKey is the channel's key in the list of its flow, in order of the channels' creation.
 func (v *Visit) flowKey() store.Key {
 	return store.K(v.Actor.App, v.Channel.Flow).Num(v.Channel.Order).Str(v.Channel.UID)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// CreateChannelMembership makes a user or bot a member and tells the members, the new one
+// CreateChannelMembership makes a user or bot a member and notifies the members, the new one
 // included. One that is a member of the type already is answered likewise, and nothing changes.
 func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.CreateChannelMembershipRequest) (*messaging.CreateChannelMembershipResponse, error) {
 	resp := &messaging.CreateChannelMembershipResponse{ChannelARN: req.ChannelARN}
@@ -19,12 +19,14 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 		if err != nil {
 			return err
 		}
-		if err := require(v.mayAdd(ref, req.Type)); err != nil {
+
+		if err := require(v.canAdd(ref, req.Type)); err != nil {
 			return err
 		}
 		if err := v.refuseBanned(tx, "MemberArn", ref); err != nil {
 			return err
 		}
+
 		m := v.newMembership(ref, req.Type, s.now())
 		already, err := s.admit(tx, v, &m, req.SubChannelID)
 		if err != nil {
@@ -35,6 +37,7 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 				return err
 			}
 		}
+
 		resp.SubChannelID = m.Sub
 		resp.Member, err = v.Identity(tx, ref)
 		return err
@@ -43,7 +46,7 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 }
 
 // DescribeChannelMembership answers one membership. In an elastic channel that is the caller's own,
-// one of its sub-channel, or for those who manage the channel any.
+// one of its sub-channel, or for callers that manage the channel any.
 func (s *Service) DescribeChannelMembership(ctx context.Context, req *messaging.DescribeChannelMembershipRequest) (*messaging.DescribeChannelMembershipResponse, error) {
 	resp := new(messaging.DescribeChannelMembershipResponse)
 	err := s.view(ctx, "DescribeChannelMembership", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
@@ -51,22 +54,27 @@ func (s *Service) DescribeChannelMembership(ctx context.Context, req *messaging.
 		if err != nil {
 			return err
 		}
+
+		// Hidden members, and members of other sub-channels, are unknown to most callers.
 		own := res.App == v.Actor.App && res.Ref() == v.Actor.Ref
-		if err := require(v.MayRead() && (own || v.mayReadMembers())); err != nil {
+		if err := require(v.CanRead() && (own || v.canReadMembers())); err != nil {
 			return err
 		}
+
 		sub := req.SubChannelID
-		if v.walled() && !own {
+		if v.isConfined() && !own {
 			if err := v.choose(r, sub); err != nil {
 				return err
 			}
 			sub = &v.Sub
 		}
+
 		memberships, err := v.named(r, res.Ref(), sub)
 		if err != nil {
 			return err
 		}
-		if len(memberships) == 0 || res.App != v.Actor.App || !v.mayKnow(memberships[0]) {
+
+		if len(memberships) == 0 || res.App != v.Actor.App || !v.canKnow(memberships[0]) {
 			return api.NotFound("MemberArn is not a member of the channel")
 		}
 		if len(memberships) > 1 {
@@ -94,28 +102,31 @@ func (v *Visit) named(r store.Reader, ref chime.Ref, sub *string) ([]chime.Membe
 	return []chime.Membership{m}, nil
 }
 
-// ListChannelMemberships lists the members of one type, DEFAULT unless asked otherwise, of the
-// channel or of one sub-channel. A member of an elastic channel sees its own sub-channel.
+// ListChannelMemberships lists the members of one type, DEFAULT by default, of the channel or of
+// one sub-channel. A member of an elastic channel sees its own sub-channel.
 func (s *Service) ListChannelMemberships(ctx context.Context, req *messaging.ListChannelMembershipsRequest) (*messaging.ListChannelMembershipsResponse, error) {
 	resp := &messaging.ListChannelMembershipsResponse{ChannelARN: req.ChannelARN}
 	kind := req.Type
 	if kind == "" {
 		kind = messaging.ChannelMembershipTypeDefault
 	}
+
 	err := s.view(ctx, "ListChannelMemberships", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
-		if err := require(v.mayReadMembers() && (v.Manages() || !hidden(kind))); err != nil {
+		if err := require(v.canReadMembers() && (v.CanManage() || !isHidden(kind))); err != nil {
 			return err
 		}
-		if hidden(kind) && v.Channel.Elastic != nil {
+		if isHidden(kind) && v.Channel.Elastic != nil {
 			return errHiddenElastic
 		}
+
 		list := v.Prefix().Str(string(kind))
-		if req.SubChannelID != nil || v.walled() {
+		if req.SubChannelID != nil || v.isConfined() {
 			if err := v.choose(r, req.SubChannelID); err != nil {
 				return err
 			}
 			list = v.subMembers(v.Sub)
 		}
+
 		page := store.NewPage(fmt.Sprintf("ListChannelMemberships %x", list), req.MaxResults, req.NextToken)
 		var err error
 		resp.ChannelMemberships, resp.NextToken, err = v.list(r, list, page)
@@ -133,15 +144,16 @@ func (v *Visit) list(r store.Reader, list store.Key, page store.Page) ([]messagi
 		})
 }
 
-// Members are the DEFAULT members of the channel, or of the sub-channel that the visit is about,
-// who joined first, at most so many. Who may not list them sees none.
+// Members are the DEFAULT members of the channel, or of the sub-channel that the visit is about, in
+// the order in which they joined, at most so many. A caller that may not list them sees none.
 func (v *Visit) Members(r store.Reader, limit int) (members []messaging.ChannelMembershipSummary, err error) {
 	caller := *v
-	if caller.Hidden() { // unless it has a role besides
-		if err := caller.learnRoles(r); err != nil || !caller.mayReadMembers() {
+	if caller.IsHidden() { // unless it has a role in addition
+		if err := caller.learnRoles(r); err != nil || !caller.canReadMembers() {
 			return nil, err
 		}
 	}
+
 	list := v.Prefix().Str(string(messaging.ChannelMembershipTypeDefault))
 	if v.Sub != "" {
 		list = v.subMembers(v.Sub)
@@ -150,30 +162,35 @@ func (v *Visit) Members(r store.Reader, limit int) (members []messaging.ChannelM
 	return members, err
 }
 
-// DeleteChannelMembership ends a membership and tells the members and the removed one. Ending
-// one that does not exist is done already. A moderator leaves the sub-channel that is named, or
-// all.
+// DeleteChannelMembership ends a membership and notifies the members and the removed one. For a
+// membership that does not exist it does nothing. A moderator leaves the sub-channel that is named,
+// or all.
 func (s *Service) DeleteChannelMembership(ctx context.Context, req *messaging.DeleteChannelMembershipRequest) (*messaging.DeleteChannelMembershipResponse, error) {
 	err := s.update(ctx, "DeleteChannelMembership", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		ref, err := v.parse("MemberArn", req.MemberARN)
 		if err != nil {
 			return err
 		}
-		if err := require(v.mayRemove(ref)); err != nil {
+
+		if err := require(v.canRemove(ref)); err != nil {
 			return err
 		}
+
+		// Members of an elastic channel leave it; only moderators have several sub-channels to
+		// leave.
 		if v.Channel.Elastic != nil && req.SubChannelID != nil {
-			if moderates, err := v.moderates(tx, ref); err != nil {
+			if isModerator, err := v.isModerator(tx, ref); err != nil {
 				return err
-			} else if !moderates {
+			} else if !isModerator {
 				return refusePlacing(req.SubChannelID)
 			}
 		}
+
 		memberships, err := v.named(tx, ref, req.SubChannelID)
 		if err != nil || len(memberships) == 0 {
 			return err
 		}
-		if !v.mayKnow(memberships[0]) {
+		if !v.canKnow(memberships[0]) {
 			return nil // there is no such member as far as the caller can know
 		}
 		return s.removeMembers(tx, v, ref, memberships, s.now())

@@ -11,9 +11,9 @@ func (v *Visit) newMembership(ref chime.Ref, kind messaging.ChannelMembershipTyp
 	return chime.Membership{Ref: ref, Type: kind, InvitedBy: v.Actor.Ref, Created: now, Updated: now}
 }
 
-// admit decides where a new membership belongs, and refuses, before it writes anything, one that the
-// channel cannot have. Members of an elastic channel are placed by the service, moderators say where.
-// already reports that there is nothing to write: m is then the membership as it is to be answered.
+// admit decides where a new membership belongs, and refuses, before it writes anything, one that
+// the channel cannot have. Members of an elastic channel are assigned by the service, moderators
+// choose. already reports that there is nothing to write: m is then the membership to be answered.
 func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string) (already bool, err error) {
 	if v.Channel.Elastic == nil {
 		if err := RefuseSubChannel(sub); err != nil {
@@ -21,14 +21,17 @@ func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string)
 		}
 		return s.admitAgain(tx, v, m, nil)
 	}
-	if hidden(m.Type) {
+
+	if isHidden(m.Type) {
 		return false, errHiddenElastic
 	}
-	moderates, err := v.moderates(tx, m.Ref)
+
+	// A moderator chooses its sub-channels, and is not counted in any.
+	isModerator, err := v.isModerator(tx, m.Ref)
 	if err != nil {
 		return false, err
 	}
-	if moderates {
+	if isModerator {
 		if err := v.RequireSub(sub); err != nil {
 			return false, err
 		}
@@ -38,21 +41,24 @@ func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string)
 		}
 		return s.admitAgain(tx, v, m, sub)
 	}
+
+	// Other members are assigned to one.
 	if err := refusePlacing(sub); err != nil {
 		return false, err
 	}
 	if already, err := s.admitAgain(tx, v, m, nil); err != nil || already {
 		return already, err
 	}
-	if m.Sub, err = s.place(tx, v, m.Created); err != nil {
+	if m.Sub, err = s.assign(tx, v, m.Created); err != nil {
 		return false, err
 	}
 	return false, v.countMember(tx, m.Sub, 1)
 }
 
-// admitAgain looks for the membership that the sub-channel, or the channel at all when none is named,
-// has of the same user or bot. One of the same type is what the call wants. One of another type is a
-// ConflictException to callers who may know of it; to others a hidden member is as one that is added.
+// admitAgain looks for the membership that the sub-channel, or the channel at all when none is
+// named, has of the same user or bot. One of the same type is what the call wants. One of another
+// type is a ConflictException to callers that may know of it; to others a hidden member is as one
+// that is added.
 func (s *Service) admitAgain(r store.Reader, v *Visit, m *chime.Membership, sub *string) (already bool, err error) {
 	memberships, err := v.named(r, m.Ref, sub)
 	if err != nil || len(memberships) == 0 {
@@ -62,20 +68,21 @@ func (s *Service) admitAgain(r store.Reader, v *Visit, m *chime.Membership, sub 
 	case is.Type == m.Type:
 		*m = is
 		return true, nil
-	case !v.mayKnow(is):
+	case !v.canKnow(is):
 		return true, s.refuseFull(r, v, m.Ref)
 	default:
 		return false, api.Conflict("MemberArn is a %s member of the channel already", is.Type)
 	}
 }
 
-// mayKnow: hidden members are known to themselves and to those who manage the channel.
-func (v *Visit) mayKnow(m chime.Membership) bool {
-	return !hidden(m.Type) || v.Manages() || m.Ref == v.Actor.Ref
+// canKnow reports whether the caller may know of a member: hidden members are known to themselves
+// and to managers of the channel.
+func (v *Visit) canKnow(m chime.Membership) bool {
+	return !isHidden(m.Type) || v.CanManage() || m.Ref == v.Actor.Ref
 }
 
-// refuseFull refuses new memberships of a standard channel for want of room as saveNewMember does, for
-// hidden members that a caller adds who may not know of them.
+// refuseFull refuses new memberships of a full standard channel as saveNewMember does, for hidden
+// members that are added by a caller that may not know of them.
 func (s *Service) refuseFull(r store.Reader, v *Visit, refs ...chime.Ref) error {
 	n, _, err := store.Counts.Get(r, v.membersCount())
 	if err == nil {
@@ -89,7 +96,7 @@ func (s *Service) refuseFull(r store.Reader, v *Visit, refs ...chime.Ref) error 
 	return err
 }
 
-// refusePlacing refuses a SubChannelId for a member of an elastic channel who is no moderator.
+// refusePlacing refuses a SubChannelId for a member of an elastic channel that is no moderator.
 func refusePlacing(sub *string) error {
 	if sub != nil {
 		return api.BadRequest("SubChannelId", "must be absent: only moderators choose their sub-channels")
@@ -97,20 +104,20 @@ func refusePlacing(sub *string) error {
 	return nil
 }
 
-// welcome writes a membership that was admitted and tells the members, the new one included.
+// welcome writes a membership that was admitted and notifies the members, the new one included.
 func (s *Service) welcome(tx store.Tx, v *Visit, m chime.Membership) error {
 	e, err := v.membershipEvent(tx, chime.EventCreateMembership, m, m.Created)
 	if err != nil {
 		return err
 	}
 	e.Join = []chime.Ref{m.Ref}
-	if err := v.narrow(tx, &e, m.Type, m.Ref); err != nil {
+	if err := v.limitAudience(tx, &e, m.Type, m.Ref); err != nil {
 		return err
 	}
 	return s.addMember(tx, v, m, e)
 }
 
-// addMember writes a membership together with the event that tells of it.
+// addMember writes a membership together with its event.
 func (s *Service) addMember(tx store.Tx, v *Visit, m chime.Membership, e chime.Event) error {
 	order, err := tx.Append(e)
 	if err != nil {
@@ -161,12 +168,12 @@ func membershipsCount(app string, ref chime.Ref) store.Key {
 	return store.K(app, string(ref), "memberships")
 }
 
-// memberOrderKey is the place of a membership in the channel's list of its type.
+// memberOrderKey is the key of a membership in the channel's list of its type.
 func (v *Visit) memberOrderKey(m chime.Membership) store.Key {
 	return store.K(v.Actor.App, v.Channel.UID, string(m.Type)).Num(m.Order).Str(string(m.Ref))
 }
 
-// membershipEvent tells of one membership.
+// membershipEvent is an event about one membership.
 func (v *Visit) membershipEvent(r store.Reader, kind string, m chime.Membership, now chime.Millis) (chime.Event, error) {
 	shown, err := v.showMembership(r, m)
 	if err != nil {
@@ -190,10 +197,10 @@ func (v *Visit) showMembership(r store.Reader, m chime.Membership) (*messaging.C
 	}, err
 }
 
-// narrow limits the event of a hidden membership to the hidden member and to the members who
-// manage the channel (spec 3.5).
-func (v *Visit) narrow(r store.Reader, e *chime.Event, kind messaging.ChannelMembershipType, about ...chime.Ref) error {
-	if !hidden(kind) {
+// limitAudience limits the event of a hidden membership to the hidden member and to the members
+// that manage the channel (spec 3.5).
+func (v *Visit) limitAudience(r store.Reader, e *chime.Event, kind messaging.ChannelMembershipType, about ...chime.Ref) error {
+	if !isHidden(kind) {
 		return nil
 	}
 	managers, err := v.memberManagers(r)
@@ -201,10 +208,11 @@ func (v *Visit) narrow(r store.Reader, e *chime.Event, kind messaging.ChannelMem
 	return err
 }
 
-// memberManagers are the members who are moderators of the channel or admins.
+// memberManagers are the members that are moderators of the channel or admins.
 func (v *Visit) memberManagers(r store.Reader) ([]chime.Ref, error) {
 	var candidates, managers []chime.Ref
 	collect := func(ref chime.Ref) { candidates = append(candidates, ref) }
+
 	err := store.Moderators.Each(r, store.Prefix(v.Prefix()), func(_ store.Key, m chime.Moderator) (bool, error) {
 		collect(m.Ref)
 		return true, nil
@@ -212,10 +220,12 @@ func (v *Visit) memberManagers(r store.Reader) ([]chime.Ref, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	err = store.Admins.Each(r, store.Prefix(store.K(v.Actor.App)), func(_ store.Key, a chime.Admin) (bool, error) {
 		collect(a.Ref)
 		return true, nil
 	})
+
 	for i := 0; i < len(candidates) && err == nil; i++ {
 		var member bool
 		if member, err = store.Memberships.Has(r, v.key(candidates[i])); member {
@@ -225,20 +235,22 @@ func (v *Visit) memberManagers(r store.Reader) ([]chime.Ref, error) {
 	return managers, err
 }
 
-// removeMembers ends the memberships of one user or bot, each with its event, and balances what
-// they leave behind.
+// removeMembers ends the memberships of one user or bot, each with its event, and balances the
+// sub-channels that it leaves.
 func (s *Service) removeMembers(tx store.Tx, v *Visit, ref chime.Ref, memberships []chime.Membership, now chime.Millis) error {
 	for _, m := range memberships {
 		if err := v.removeMember(tx, m, now); err != nil {
 			return err
 		}
 	}
+
 	if v.Channel.Elastic == nil || len(memberships) == 0 {
 		return nil
 	}
-	if moderates, err := v.moderates(tx, ref); err != nil || moderates { // who are not counted
+	if isModerator, err := v.isModerator(tx, ref); err != nil || isModerator { // moderators are not counted
 		return err
 	}
+
 	for _, m := range memberships {
 		if err := v.countMember(tx, m.Sub, -1); err != nil {
 			return err
@@ -247,8 +259,8 @@ func (s *Service) removeMembers(tx store.Tx, v *Visit, ref chime.Ref, membership
 	return s.scaleIn(tx, v, now)
 }
 
-// removeFromElastic ends all memberships that somebody has in an elastic channel, as a new role
-// or a ban does.
+// removeFromElastic ends all memberships of a user or bot in an elastic channel, as a new role or a
+// ban does.
 func (s *Service) removeFromElastic(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
 	if v.Channel.Elastic == nil {
 		return nil
@@ -260,24 +272,25 @@ func (s *Service) removeFromElastic(tx store.Tx, v *Visit, ref chime.Ref, now ch
 	return s.removeMembers(tx, v, ref, memberships, now)
 }
 
-// removeMember deletes a membership together with the event that tells of it.
+// removeMember deletes a membership together with its event.
 func (v *Visit) removeMember(tx store.Tx, m chime.Membership, now chime.Millis) error {
 	e, err := v.membershipEvent(tx, chime.EventDeleteMembership, m, now)
 	if err != nil {
 		return err
 	}
 	e.Leave = []chime.Ref{m.Ref}
-	if err := v.narrow(tx, &e, m.Type, m.Ref); err != nil {
+	if err := v.limitAudience(tx, &e, m.Type, m.Ref); err != nil {
 		return err
 	}
 	return v.dropMember(tx, m, e)
 }
 
-// dropMember deletes a membership and appends the event that tells of it.
+// dropMember deletes a membership and appends the event.
 func (v *Visit) dropMember(tx store.Tx, m chime.Membership, e chime.Event) error {
 	if _, err := tx.Append(e); err != nil {
 		return err
 	}
+
 	if err := store.Memberships.Delete(tx, v.memberKey(m.Ref, m.Sub)); err != nil {
 		return err
 	}
@@ -289,6 +302,7 @@ func (v *Visit) dropMember(tx store.Tx, m chime.Membership, e chime.Event) error
 			return err
 		}
 	}
+
 	if err := store.MembershipsOf.Delete(tx, v.placeKey(m.Ref, m.Order)); err != nil {
 		return err
 	}

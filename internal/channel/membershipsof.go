@@ -10,8 +10,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// ListChannelMembershipsForAppInstanceUser lists the channels of the caller, or for admins of
-// anybody in the app instance.
+// ListChannelMembershipsForAppInstanceUser lists the channels of the caller, or for admins those of
+// any user or bot of the app instance.
 func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, req *messaging.ListChannelMembershipsForAppInstanceUserRequest) (*messaging.ListChannelMembershipsForAppInstanceUserResponse, error) {
 	resp := new(messaging.ListChannelMembershipsForAppInstanceUserResponse)
 	err := s.viewOf(ctx, req.ChimeBearer, req.AppInstanceUserARN, func(r store.Reader, actor identity.Actor, ref chime.Ref) (err error) {
@@ -31,7 +31,8 @@ func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, 
 	return resp, err
 }
 
-// viewOf runs f on one moment for a call about the user whom the ARN names, the caller without.
+// viewOf runs f on one moment for a call about the user that the ARN names, or else about the
+// caller.
 func (s *Service) viewOf(ctx context.Context, bearer string, arn *string, f func(store.Reader, identity.Actor, chime.Ref) error) error {
 	return s.store.View(ctx, s.site.AppOf(bearer), func(r store.Reader) error {
 		actor, err := identity.ResolveBearer(r, s.site, bearer)
@@ -46,7 +47,7 @@ func (s *Service) viewOf(ctx context.Context, bearer string, arn *string, f func
 	})
 }
 
-// subject is the user whom a ...ForAppInstanceUser call is about: the caller unless it names
+// subject is the user that a ...ForAppInstanceUser call is about: the caller unless it names
 // another, which takes an admin (rule g).
 func (s *Service) subject(r store.Reader, actor identity.Actor, arn *string) (chime.Ref, error) {
 	if arn == nil {
@@ -71,9 +72,9 @@ func channelAt(r store.Reader, app string, at chime.Place) (c chime.Channel, fou
 	return c, found && c.UID == at.UID, err
 }
 
-// VisitAt is what a user or bot is, as a member and nothing more, in a place of its list of
-// memberships, nil when the channel or the membership is gone. Of one that is deleted no message is
-// its own.
+// VisitAt is the visit of a user or bot, as a member without other roles, to an entry of its list
+// of memberships, nil when the channel or the membership is gone. A member that is deleted has sent
+// none of the messages.
 func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (*Visit, error) {
 	c, found, err := channelAt(r, app, at)
 	if err != nil || !found {
@@ -93,9 +94,9 @@ func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.Pl
 	return v, nil
 }
 
-// MembershipAt reads the membership that a place of a member's list leads to: the time of the latest
-// message that it lets see, zero when there was none, and whether that is after its read marker.
-// Whether the channel is still there is not looked up.
+// MembershipAt reads the membership that an entry of a member's list leads to: the time of the
+// latest message that it lets see, zero when there was none, and whether that is after its read
+// marker. It does not look up whether the channel still exists.
 func (s *Service) MembershipAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (last chime.Millis, unread, found bool, err error) {
 	v := s.placeOf(app, ref, at)
 	m, found, err := v.MembershipOf(r, ref)
@@ -127,8 +128,8 @@ func (s *Service) membershipSummary(r store.Reader, actor identity.Actor, theirs
 	}, err
 }
 
-// DescribeChannelMembershipForAppInstanceUser answers the caller's membership of one channel,
-// or for admins anybody's (rules g, h).
+// DescribeChannelMembershipForAppInstanceUser answers the caller's membership of one channel, or
+// for admins that of any user or bot (rules g, h).
 func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Context, req *messaging.DescribeChannelMembershipForAppInstanceUserRequest) (*messaging.DescribeChannelMembershipForAppInstanceUserResponse, error) {
 	resp := new(messaging.DescribeChannelMembershipForAppInstanceUserResponse)
 	err := s.view(ctx, "DescribeChannelMembershipForAppInstanceUser", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
@@ -156,13 +157,17 @@ func (s *Service) UpdateChannelReadMarker(ctx context.Context, req *messaging.Up
 		if err := require(v.Membership != nil); err != nil {
 			return err
 		}
+
 		if err := v.refuseElastic(); err != nil {
 			return err
 		}
+
 		activity, _, err := store.Activities.Get(tx, v.History())
 		if err != nil {
 			return err
 		}
+
+		// The marker lies behind the latest message, and its time never goes back.
 		before := activity
 		m := *v.Membership
 		m.ReadMarker = activity.Mark(s.now().NotBefore(m.ReadMarker))
@@ -172,6 +177,7 @@ func (s *Service) UpdateChannelReadMarker(ctx context.Context, req *messaging.Up
 				return err
 			}
 		}
+
 		if _, err := tx.Append(v.eventOf(chime.EventUpdateReadMarker, m.ReadMarker, m.Ref, nil)); err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // ListChannelsModeratedByAppInstanceUser lists the channels that the caller moderates, or for
-// admins those of anybody in the app instance (rule g).
+// admins those of any user or bot of the app instance (rule g).
 func (s *Service) ListChannelsModeratedByAppInstanceUser(ctx context.Context, req *messaging.ListChannelsModeratedByAppInstanceUserRequest) (*messaging.ListChannelsModeratedByAppInstanceUserResponse, error) {
 	resp := new(messaging.ListChannelsModeratedByAppInstanceUserResponse)
 	err := s.viewOf(ctx, req.ChimeBearer, req.AppInstanceUserARN, func(r store.Reader, actor identity.Actor, ref chime.Ref) (err error) {
@@ -31,8 +31,8 @@ func (s *Service) ListChannelsModeratedByAppInstanceUser(ctx context.Context, re
 	return resp, err
 }
 
-// DescribeChannelModeratedByAppInstanceUser answers a channel that the user moderates. Managers
-// and members may ask about anybody, others about themselves (rule h).
+// DescribeChannelModeratedByAppInstanceUser answers a channel that the user moderates. Managers and
+// members may name any user, others only themselves (rule h).
 func (s *Service) DescribeChannelModeratedByAppInstanceUser(ctx context.Context, req *messaging.DescribeChannelModeratedByAppInstanceUserRequest) (*messaging.DescribeChannelModeratedByAppInstanceUserResponse, error) {
 	resp := new(messaging.DescribeChannelModeratedByAppInstanceUserResponse)
 	err := s.view(ctx, "DescribeChannelModeratedByAppInstanceUser", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
@@ -40,19 +40,22 @@ func (s *Service) DescribeChannelModeratedByAppInstanceUser(ctx context.Context,
 		if err != nil {
 			return err
 		}
-		if err := require(v.Manages() || v.Member() || v.MayRead() && ref == v.Actor.Ref); err != nil {
+
+		if err := require(v.CanManage() || v.CanSend() || v.CanRead() && ref == v.Actor.Ref); err != nil {
 			return err
 		}
 		if err := v.refuseElastic(); err != nil {
 			return err
 		}
-		moderates, err := v.moderates(r, ref)
+
+		isModerator, err := v.isModerator(r, ref)
 		if err != nil {
 			return err
 		}
-		if !moderates {
+		if !isModerator {
 			return api.Forbidden("AppInstanceUserArn is not a moderator of the channel")
 		}
+
 		summary, err := v.Summary(r)
 		resp.Channel = &messaging.ChannelModeratedByAppInstanceUserSummary{ChannelSummary: &summary}
 		return err

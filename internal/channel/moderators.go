@@ -10,13 +10,14 @@ import (
 )
 
 // CreateChannelModerator makes a user or bot a moderator, which need not be a member (rule v).
-// Sockets are not told, but for the memberships of an elastic channel, which end.
+// Sockets are not notified, but for the memberships of an elastic channel, which end.
 func (s *Service) CreateChannelModerator(ctx context.Context, req *messaging.CreateChannelModeratorRequest) (*messaging.CreateChannelModeratorResponse, error) {
 	resp := &messaging.CreateChannelModeratorResponse{ChannelARN: req.ChannelARN}
 	err := s.update(ctx, "CreateChannelModerator", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
+
 		ref, err := v.find(tx, "ChannelModeratorArn", req.ChannelModeratorARN)
 		if err != nil {
 			return err
@@ -24,11 +25,13 @@ func (s *Service) CreateChannelModerator(ctx context.Context, req *messaging.Cre
 		if err := v.refuseBanned(tx, "ChannelModeratorArn", ref); err != nil {
 			return err
 		}
-		if moderates, err := v.moderates(tx, ref); err != nil {
+
+		if isModerator, err := v.isModerator(tx, ref); err != nil {
 			return err
-		} else if moderates {
+		} else if isModerator {
 			return api.Conflict("ChannelModeratorArn is a moderator of the channel already")
 		}
+
 		now := s.now()
 		if err := s.removeFromElastic(tx, v, ref, now); err != nil {
 			return err
@@ -42,21 +45,24 @@ func (s *Service) CreateChannelModerator(ctx context.Context, req *messaging.Cre
 	return resp, err
 }
 
-// moderates tells whether somebody has the role of moderator, which admins need not.
-func (v *Visit) moderates(r store.Reader, ref chime.Ref) (bool, error) {
+// isModerator reports whether a user or bot has the role of moderator, which admins need not.
+func (v *Visit) isModerator(r store.Reader, ref chime.Ref) (bool, error) {
 	return store.Moderators.Has(r, v.key(ref))
 }
 
+// addModerator writes the role with its event, within the limit of the channel.
 func (s *Service) addModerator(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
 	if err := s.count(tx, v.moderatorsCount(), s.limits.ModeratorsPerChannel, "moderators per channel"); err != nil {
 		return err
 	}
+
 	m := chime.Moderator{Ref: ref, CreatedBy: v.Actor.Ref, Created: now}
 	order, err := v.appendModerator(tx, chime.EventCreateModerator, m, now)
 	if err != nil {
 		return err
 	}
 	m.Order = order
+
 	if err := store.Moderators.Put(tx, v.key(ref), m); err != nil {
 		return err
 	}
@@ -70,18 +76,19 @@ func (v *Visit) moderatorsCount() store.Key {
 	return store.K(v.Actor.App, v.Channel.UID, "moderators")
 }
 
-// roleOrderKey is the place of a moderator or a ban in the channel's list.
+// roleOrderKey is the key of a moderator or a ban in the channel's list.
 func (v *Visit) roleOrderKey(ref chime.Ref, order uint64) store.Key {
 	return v.Prefix().Num(order).Str(string(ref))
 }
 
-// DeleteChannelModerator takes the role away, also from the last moderator or from oneself, and
-// with it the memberships of an elastic channel. Taking away one that nobody has is done already.
+// DeleteChannelModerator takes the role away, also from the last moderator or from the caller, and
+// with it the memberships of an elastic channel. For a user without the role it does nothing.
 func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.DeleteChannelModeratorRequest) (*messaging.DeleteChannelModeratorResponse, error) {
 	err := s.update(ctx, "DeleteChannelModerator", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
+
 		ref, err := v.parse("ChannelModeratorArn", req.ChannelModeratorARN)
 		if err != nil {
 			return err
@@ -90,6 +97,7 @@ func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.Del
 		if err != nil || !found {
 			return err
 		}
+
 		now := s.now()
 		if err := s.removeFromElastic(tx, v, ref, now); err != nil {
 			return err
@@ -137,13 +145,14 @@ func (v *Visit) showModerator(r store.Reader, m chime.Moderator) (*messaging.Cha
 	}, err
 }
 
-// DescribeChannelModerator answers one moderator, to those who manage the channel.
+// DescribeChannelModerator answers one moderator to callers that can manage the channel.
 func (s *Service) DescribeChannelModerator(ctx context.Context, req *messaging.DescribeChannelModeratorRequest) (*messaging.DescribeChannelModeratorResponse, error) {
 	resp := new(messaging.DescribeChannelModeratorResponse)
 	err := s.view(ctx, "DescribeChannelModerator", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
+
 		ref, err := v.parse("ChannelModeratorArn", req.ChannelModeratorARN)
 		if err != nil {
 			return err
@@ -152,6 +161,7 @@ func (s *Service) DescribeChannelModerator(ctx context.Context, req *messaging.D
 		if err != nil {
 			return err
 		}
+
 		if !found {
 			return api.NotFound("ChannelModeratorArn is not a moderator of the channel")
 		}
@@ -165,7 +175,7 @@ func (s *Service) DescribeChannelModerator(ctx context.Context, req *messaging.D
 func (s *Service) ListChannelModerators(ctx context.Context, req *messaging.ListChannelModeratorsRequest) (*messaging.ListChannelModeratorsResponse, error) {
 	resp := &messaging.ListChannelModeratorsResponse{ChannelARN: req.ChannelARN}
 	err := s.view(ctx, "ListChannelModerators", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) error {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
 		page := store.NewPage("ListChannelModerators "+v.Channel.UID, req.MaxResults, req.NextToken)

@@ -11,7 +11,7 @@ import (
 )
 
 // PutChannelMembershipPreferences sets which messages are pushed to the caller, a member of any
-// type. Nobody can do it for another (rule n). It replaces what was set before.
+// type. No caller can do it for another (rule n). It replaces what was set before.
 func (s *Service) PutChannelMembershipPreferences(ctx context.Context, req *messaging.PutChannelMembershipPreferencesRequest) (*messaging.PutChannelMembershipPreferencesResponse, error) {
 	preferences, err := newPreferences(req.Preferences)
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Service) GetChannelMembershipPreferences(ctx context.Context, req *mess
 	return resp, err
 }
 
-// requireOwn refuses everybody but a member of a standard channel who names itself.
+// requireOwn refuses all callers but a member of a standard channel that names itself.
 func (v *Visit) requireOwn(memberARN string) error {
 	ref, err := v.parse("MemberArn", memberARN)
 	if err != nil {
@@ -66,12 +66,14 @@ func newPreferences(p *messaging.ChannelMembershipPreferences) (*chime.Preferenc
 	const member = "Preferences.PushNotifications.FilterRule"
 	rule := p.PushNotifications.FilterRule
 	kept := &chime.Preferences{AllowNotifications: p.PushNotifications.AllowNotifications}
+
 	if rule == nil {
 		if kept.AllowNotifications == messaging.AllowNotificationsFiltered {
 			return nil, api.BadRequest(member, "is required when AllowNotifications is FILTERED")
 		}
 		return kept, nil
 	}
+
 	if _, err := filter.Parse(*rule); err != nil {
 		return nil, api.BadRequest(member, "%s", err)
 	}

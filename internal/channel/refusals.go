@@ -6,8 +6,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 )
 
-// ErrRole is what a rule of roles refuses a caller with, who may know the channel. Explain puts the
-// reason in its place.
+// ErrRole is the refusal of a caller by a rule of roles, when the caller may know the channel.
+// Explain adds the reason.
 var ErrRole error = api.Forbidden("you are not allowed to do this in the channel")
 
 // require is nil when allowed, else ErrRole.
@@ -18,9 +18,9 @@ func require(allowed bool) error {
 	return ErrRole
 }
 
-// Explain says who was refused what by a rule of roles, and why, in the words of the refusals of IAM.
-// Other errors, and nil, stay as they are; so does all of a call that found no channel, whose Visit is
-// nil.
+// Explain names the caller, the operation and the reason of a refusal by a rule of roles, in the
+// words of IAM. Other errors, and nil, stay as they are; so do those of a call that found no
+// channel, whose Visit is nil.
 func (v *Visit) Explain(operation string, err error) error {
 	if v == nil || !errors.Is(err, ErrRole) {
 		return err
@@ -42,7 +42,7 @@ func (v *Visit) reason(operation string) string {
 	return reasons[operation]
 }
 
-// reasons say of each operation on a channel who may call it, for those who may not.
+// reasons are, by operation on a channel, which callers may call it, for those that may not.
 var reasons = map[string]string{
 	"UpdateChannel":                "only moderators and app instance admins may update a channel",
 	"DeleteChannel":                "only moderators and app instance admins may delete a channel",

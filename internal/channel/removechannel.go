@@ -29,6 +29,8 @@ const taskRef = "channel/"
 // rest, else nil.
 func (s *Service) remove(tx store.Tx, v *Visit) (rest *chime.Task, err error) {
 	prefix := v.Prefix()
+
+	// The record goes with all that one range removes, whatever its size.
 	for _, err := range []error{
 		store.Channels.Delete(tx, store.K(v.Actor.App, v.Channel.ID)),
 		store.ChannelsInOrder.Delete(tx, v.orderKey()),
@@ -48,6 +50,7 @@ func (s *Service) remove(tx store.Tx, v *Visit) (rest *chime.Task, err error) {
 			return nil, err
 		}
 	}
+
 	if v.Channel.Elastic != nil {
 		if _, err := store.AddCount(tx, v.elasticCount(), -1); err != nil {
 			return nil, err
@@ -56,6 +59,8 @@ func (s *Service) remove(tx store.Tx, v *Visit) (rest *chime.Task, err error) {
 	if _, err := store.AddCount(tx, v.channelsCount(), -1); err != nil {
 		return nil, err
 	}
+
+	// Records that are also on lists of their holders go in batches.
 	more := false
 	for _, strike := range strikes {
 		next, err := strike(s, tx, v.Actor.App, v.Channel.UID, prefix)
@@ -67,6 +72,7 @@ func (s *Service) remove(tx store.Tx, v *Visit) (rest *chime.Task, err error) {
 	if !more {
 		return nil, nil
 	}
+
 	task, err := s.jobs.Enqueue(tx, chime.Task{Kind: taskDeleteChannel, App: v.Actor.App, Ref: chime.Ref(taskRef + v.Channel.UID)})
 	return &task, err
 }
@@ -90,8 +96,8 @@ func (s *Service) removeRest(ctx context.Context, task chime.Task) error {
 	return nil
 }
 
-// strikes delete up to strikeBatch records of a channel from a key on, with their places on the
-// lists of their holders. Each answers the key to go on from, nil when nothing is left.
+// strikes delete up to strikeBatch records of a channel from a key on, with their entries on the
+// lists of their holders. Each returns the key to go on from, nil when nothing is left.
 var strikes = [...]func(s *Service, tx store.Tx, app, uid string, from store.Key) (next store.Key, err error){
 	(*Service).strikeMembers,
 	func(_ *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
@@ -106,8 +112,8 @@ var strikes = [...]func(s *Service, tx store.Tx, app, uid string, from store.Key
 	},
 }
 
-// strikeMembers also tells the log whose memberships ended: who comes back later has to be given
-// what the channel said while they lasted.
+// strikeMembers also appends which memberships ended: a user that comes back later gets what the
+// channel sent while they lasted.
 func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
 	left := make(map[string][]chime.Ref) // by sub-channel
 	next, err := strike(tx, app, uid, from, store.Memberships, func(m chime.Membership) error {
@@ -123,6 +129,7 @@ func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (s
 		_, err = store.AddCount(tx, membershipsCount(app, m.Ref), -1)
 		return err
 	})
+
 	for _, sub := range slices.Sorted(maps.Keys(left)) {
 		if err == nil {
 			_, err = tx.Append(chime.Event{
@@ -141,8 +148,8 @@ func strike[V any](tx store.Tx, app, uid string, from store.Key, table store.Tab
 	return drain(tx, table, list, strikeBatch, unlist)
 }
 
-// drain deletes up to most records of a range and calls f for each. It answers the key of the
-// first that is left, nil when there is none.
+// drain deletes up to most records of a range and calls f for each. It returns the key of the first
+// that is left, nil when there is none.
 func drain[V any](tx store.Tx, table store.Table[V], list store.Range, most int, f func(V) error) (next store.Key, err error) {
 	var keys []store.Key
 	var records []V
@@ -154,6 +161,7 @@ func drain[V any](tx store.Tx, table store.Table[V], list store.Range, most int,
 		keys, records = append(keys, slices.Clone(key)), append(records, record)
 		return true, nil
 	})
+
 	for i := 0; i < len(keys) && err == nil; i++ {
 		if err = table.Delete(tx, keys[i]); err == nil {
 			err = f(records[i])

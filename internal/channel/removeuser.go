@@ -8,12 +8,12 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// removeBatch is how many memberships one transaction ends: enough to be quick, few enough not
-// to hold up the others.
+// removeBatch is how many memberships one transaction ends: enough to be quick, few enough not to
+// hold up other transactions.
 const removeBatch = 100
 
 // RemoveUser ends every membership, moderator role and ban that a deleted user or bot got before a
-// position of the log, and tells the remaining members. It may be called again after a crash.
+// position of the log, and notifies the remaining members. It may be called again after a crash.
 func (s *Service) RemoveUser(ctx context.Context, app string, ref chime.Ref, before uint64) error {
 	for more := true; more; {
 		err := s.store.Update(ctx, app, func(tx store.Tx) (err error) {
@@ -65,7 +65,7 @@ func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Place)
 	if v.Channel, found, err = channelAt(tx, app, at); err != nil || !found {
 		return err
 	}
-	if err := s.removeFromElastic(tx, v, ref, now); err != nil { // before who moderates is forgotten
+	if err := s.removeFromElastic(tx, v, ref, now); err != nil { // before the role is forgotten
 		return err
 	}
 	return v.removeModerator(tx, m, now)
@@ -80,7 +80,7 @@ func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.Place
 	return v.removeBan(tx, b, s.now())
 }
 
-// placeOf is a channel of somebody's list without what only its record knows.
+// placeOf is the visit to an entry of a user's list, without what only the channel's record knows.
 func (s *Service) placeOf(app string, ref chime.Ref, at chime.Place) *Visit {
 	return &Visit{
 		Actor: identity.Actor{App: app, Holder: chime.Holder{Ref: ref}}, Sub: at.Sub,

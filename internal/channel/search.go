@@ -24,6 +24,7 @@ func (s *Service) SearchChannels(ctx context.Context, req *messaging.SearchChann
 		if err != nil {
 			return err
 		}
+
 		wanted, err := s.searched(r, actor.App, req.Fields)
 		if err != nil {
 			return err
@@ -33,6 +34,7 @@ func (s *Service) SearchChannels(ctx context.Context, req *messaging.SearchChann
 		if actor.Admin {
 			among = wanted.first
 		}
+
 		list := store.Prefix(store.K(actor.App, string(among)))
 		page := store.NewPage(fmt.Sprintf("SearchChannels %s %s %s", actor.App, among, wanted.scope), req.MaxResults, req.NextToken)
 		resp.Channels, resp.NextToken, err = store.List(r, store.MembershipsOf, list, page,
@@ -53,18 +55,20 @@ func (s *Service) SearchChannels(ctx context.Context, req *messaging.SearchChann
 	return resp, err
 }
 
-// search is what SearchChannels looks for.
+// search is the input of SearchChannels.
 type search struct {
 	members map[chime.Ref]bool // must all be members
 	exactly []int              // sizes that sets of all the members must have: one for each EQUALS
 	first   chime.Ref
-	scope   string // tells searches apart
+	scope   string // distinguishes searches
 }
 
-// searched reads the fields of a search. Who does not exist is refused with ForbiddenException.
+// searched reads the fields of a search. A user that does not exist is refused with
+// ForbiddenException.
 func (s *Service) searched(r store.Reader, app string, fields []messaging.SearchField) (search, error) {
 	wanted := search{members: make(map[chime.Ref]bool)}
 	var scope strings.Builder
+
 	for i, field := range fields {
 		fmt.Fprintf(&scope, "%s %s", field.Key, field.Operator)
 		set := make(map[chime.Ref]bool, len(field.Values))
@@ -73,16 +77,19 @@ func (s *Service) searched(r store.Reader, app string, fields []messaging.Search
 			if err != nil {
 				return search{}, err
 			}
+
 			if wanted.first == "" {
 				wanted.first = ref
 			}
 			fmt.Fprintf(&scope, " %q", ref)
 			set[ref], wanted.members[ref] = true, true
 		}
+
 		if field.Operator == messaging.SearchFieldOperatorEquals {
 			wanted.exactly = append(wanted.exactly, len(set))
 		}
 	}
+
 	if wanted.first == "" {
 		return search{}, api.BadRequest("Fields", "must name at least one member")
 	}
@@ -90,24 +97,26 @@ func (s *Service) searched(r store.Reader, app string, fields []messaging.Search
 	return wanted, nil
 }
 
-// consistsOf tells whether the DEFAULT members of the channel are as wanted. An EQUALS whose
-// set is as large as the channel, all of whose values are members, names all members.
+// consistsOf reports whether the DEFAULT members of the channel are as wanted. An EQUALS whose set
+// is as large as the channel, all of whose values are members, names all members.
 func (v *Visit) consistsOf(r store.Reader, wanted search) (bool, error) {
 	for ref := range wanted.members {
 		m, found, err := v.MembershipOf(r, ref)
-		if err != nil || !found || hidden(m.Type) {
+		if err != nil || !found || isHidden(m.Type) {
 			return false, err
 		}
 	}
 	if len(wanted.exactly) == 0 {
 		return true, nil
 	}
+
 	size, enough := 0, len(wanted.members)
 	members := store.Prefix(v.Prefix().Str(string(messaging.ChannelMembershipTypeDefault)))
 	err := store.MembersInOrder.Each(r, members, func(store.Key, chime.Ref) (bool, error) {
 		size++
 		return size <= enough, nil
 	})
+
 	for _, n := range wanted.exactly {
 		if n != size {
 			return false, err

@@ -42,7 +42,7 @@ func TestSearchChannels(t *testing.T) {
 	w.AddChannel("bob", "b")
 	w.AddChannel("bob", "bc", private("cy"))
 	w.AddChannel("ann", "ab+hid", private("bob"))
-	w.AddMember("ann", "ab+hid", "hid", hidden)
+	w.AddMember("ann", "ab+hid", "hid", isHidden)
 	w.AddChannel("cy", "gone", private("ann", "bob"))
 	if _, err := w.Channels.DeleteChannel(ctx, &messaging.DeleteChannelRequest{ChannelARN: w.Channel("gone"), ChimeBearer: w.User("cy")}); err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ type Limits struct {
 	MembershipsPerUser    int
 	ModeratorsPerChannel  int
 	ElasticChannelsPerApp int
-	SubChannelsPerChannel int // that an elastic channel may ask for
-	MembersPerSubChannel  int // that an elastic channel may ask for
+	SubChannelsPerChannel int // the most that an elastic channel may have
+	MembersPerSubChannel  int // the most that an elastic channel may have
 }
 
 // Options of a Service.
@@ -108,6 +108,6 @@ func (v *Visit) eventOf(kind string, now chime.Millis, subject chime.Ref, payloa
 	return e
 }
 
-func hidden(t messaging.ChannelMembershipType) bool {
+func isHidden(t messaging.ChannelMembershipType) bool {
 	return t == messaging.ChannelMembershipTypeHidden
 }

@@ -15,9 +15,9 @@ import (
 var errNoSubChannel error = api.Forbidden("SubChannelId does not name a sub-channel that you may use")
 
 // EnterSub is Enter for a call about messages, which are kept by sub-channel when the channel is
-// elastic (spec 5.5, 6.8). A member means its own sub-channel, by name or without; a caller who
-// manages the channel names any that exists. All others have no sub-channel and are refused, before a
-// word about which ones there are.
+// elastic (spec 5.5, 6.8). A member means its own sub-channel, by name or without; a caller that
+// manages the channel names any that exists. All others have no sub-channel and are refused before
+// the answer could reveal which exist.
 func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*Visit, error) {
 	v, err := arrive(r, site, bearer, channelARN)
 	if err != nil {
@@ -26,14 +26,14 @@ func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *s
 	return v, v.enterSub(r, sub)
 }
 
-// EnterSender is EnterSub for a send, which takes a DEFAULT membership and no other role: whether
-// a member of a standard channel has one besides is not looked up.
+// EnterSender is EnterSub for a send, which takes a DEFAULT membership and no other role: whether a
+// member of a standard channel has one in addition is not looked up.
 func EnterSender(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*Visit, error) {
 	v, err := arrive(r, site, bearer, channelARN)
 	switch {
 	case err != nil:
 		return nil, err
-	case v.Member() && v.Channel.Elastic == nil:
+	case v.CanSend() && v.Channel.Elastic == nil:
 		return v, RefuseSubChannel(sub)
 	}
 	return v, v.enterSub(r, sub)
@@ -43,7 +43,7 @@ func (v *Visit) enterSub(r store.Reader, sub *string) error {
 	if err := v.enter(r); err != nil {
 		return err
 	}
-	if err := require(v.MayRead()); err != nil {
+	if err := require(v.CanRead()); err != nil {
 		return err
 	}
 	return v.choose(r, sub)
@@ -54,19 +54,24 @@ func (v *Visit) choose(r store.Reader, sub *string) error {
 	if v.Channel.Elastic == nil {
 		return RefuseSubChannel(sub)
 	}
-	if !v.Manages() {
+
+	// A member that is no manager has one sub-channel, and may name no other.
+	if !v.CanManage() {
 		if v.Membership == nil {
 			return ErrRole
 		}
 		v.Sub = v.Membership.Sub
 		return require(sub == nil || *sub == v.Sub)
 	}
+
+	// A manager names any that exists, as a member of it or not.
 	if err := v.RequireSub(sub); err != nil {
 		return err
 	}
 	if err := v.requireSubChannel(r, *sub); err != nil {
 		return err
 	}
+
 	v.Sub, v.Membership = *sub, nil
 	m, found, err := v.MembershipOf(r, v.Actor.Ref)
 	if found {
@@ -119,26 +124,26 @@ func (v *Visit) History() store.Key {
 	return v.Prefix().Str(v.Sub)
 }
 
-// Touch moves the last message time of an elastic channel as a whole. That of what History
-// names is the caller's to move.
+// Touch moves the last message time of an elastic channel as a whole. That of History's sub-channel
+// is moved by the caller.
 func (v *Visit) Touch(tx store.Tx, at chime.Millis) error {
 	if v.Sub == "" {
 		return nil
 	}
-	whole, _, err := store.Activities.Get(tx, v.Prefix())
+	channel, _, err := store.Activities.Get(tx, v.Prefix())
 	if err != nil {
 		return err
 	}
-	whole.LastMessage = at.NotBefore(whole.LastMessage)
-	return store.Activities.Put(tx, v.Prefix(), whole)
+	channel.LastMessage = at.NotBefore(channel.LastMessage)
+	return store.Activities.Put(tx, v.Prefix(), channel)
 }
 
-// MayEditOwn: change a message that the caller sent. On an elastic channel this takes being in
-// the message's sub-channel still.
-func (v *Visit) MayEditOwn() bool { return v.Member() || v.Manages() && v.Channel.Elastic == nil }
+// CanEditOwn reports whether the caller may change a message that it sent. On an elastic channel
+// this takes being in the message's sub-channel still.
+func (v *Visit) CanEditOwn() bool { return v.CanSend() || v.CanManage() && v.Channel.Elastic == nil }
 
-// membershipsOf reads all memberships that somebody has in the channel, oldest first: at most
-// one unless it is a moderator of an elastic channel.
+// membershipsOf reads all memberships of a user or bot in the channel, oldest first: at most one
+// unless it is a moderator of an elastic channel.
 func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Membership, err error) {
 	if v.Channel.Elastic == nil {
 		m, found, err := store.Memberships.Get(r, v.key(ref))
@@ -147,6 +152,7 @@ func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Member
 		}
 		return all, err
 	}
+
 	err = store.Memberships.Each(r, store.Prefix(v.key(ref)), func(_ store.Key, m chime.Membership) (bool, error) {
 		all = append(all, m)
 		return true, nil
@@ -160,7 +166,7 @@ func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Member
 func (s *Service) ListSubChannels(ctx context.Context, req *messaging.ListSubChannelsRequest) (*messaging.ListSubChannelsResponse, error) {
 	resp := &messaging.ListSubChannelsResponse{ChannelARN: req.ChannelARN}
 	err := s.view(ctx, "ListSubChannels", req.ChimeBearer, req.ChannelARN, func(r store.Reader, v *Visit) (err error) {
-		if err := require(v.Manages()); err != nil {
+		if err := require(v.CanManage()); err != nil {
 			return err
 		}
 		if v.Channel.Elastic == nil {

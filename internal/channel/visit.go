@@ -10,8 +10,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Visit is a caller on a channel: who it is and what it is there. Every rule of spec 3.2 about
-// a channel is one of its methods.
+// Visit is a caller on a channel, with its roles there. Every rule of spec 3.2 about a channel is
+// one of its methods.
 type Visit struct {
 	Actor      identity.Actor
 	Channel    chime.Channel
@@ -28,13 +28,13 @@ type Visit struct {
 	shown  map[chime.Ref]shown // by Identity
 }
 
-// errNoChannel is what most operations answer for a channel that does not exist, and for one that the
-// caller may not know: the answers are one and the same, as is what is read to give them.
+// errNoChannel is the answer of most operations for a channel that does not exist, and for one that
+// the caller may not know: the answers are one and the same, as is what is read to give them.
 var errNoChannel error = api.Forbidden("ChannelArn does not name a channel that you may use")
 
 // Enter finds the caller and the channel. A caller of another app instance is refused with
-// ForbiddenException, and so is one who may not know the channel, in the words for a channel that does
-// not exist.
+// ForbiddenException, and so is one that may not know the channel, in the words for a channel that
+// does not exist.
 func Enter(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, error) {
 	v, err := arrive(r, site, bearer, channelARN)
 	if err != nil {
@@ -50,6 +50,7 @@ func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit,
 	if err != nil {
 		return nil, err
 	}
+
 	actor, err := identity.Recognize(r, site, bearer)
 	if err != nil {
 		return nil, err
@@ -57,6 +58,7 @@ func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit,
 	if at.App != actor.App {
 		return nil, api.Forbidden("ChimeBearer and ChannelArn belong to different app instances")
 	}
+
 	v := &Visit{Actor: actor, caller: actor.Ref, site: site}
 	if v.Channel, _, err = store.Channels.Get(r, store.K(at.App, at.ID)); err != nil {
 		return nil, err
@@ -68,40 +70,41 @@ func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit,
 	return v, err
 }
 
-// enter finds what else than a member the caller is, and refuses one who may not know the channel.
+// enter finds the roles of the caller other than member, and refuses one that may not know the
+// channel.
 func (v *Visit) enter(r store.Reader) error {
 	if err := v.learnRoles(r); err != nil {
 		return err
 	}
-	if v.Channel.UID == "" || !v.mayDescribe() {
+	if v.Channel.UID == "" || !v.canDescribe() {
 		return errNoChannel
 	}
 	return nil
 }
 
-// learnRoles finds what else than a member the caller is.
+// learnRoles finds the roles of the caller other than member.
 func (v *Visit) learnRoles(r store.Reader) (err error) {
 	if v.Actor.Admin, err = identity.IsAdmin(r, v.Actor.App, v.Actor.Ref); err != nil {
 		return err
 	}
-	if v.Moderator, err = v.moderates(r, v.Actor.Ref); err != nil {
+	if v.Moderator, err = v.isModerator(r, v.Actor.Ref); err != nil {
 		return err
 	}
-	if v.Membership == nil && !v.Manages() { // a ban ends the membership, so members need no look
-		v.Banned, err = v.bans(r, v.Actor.Ref)
+	if v.Membership == nil && !v.CanManage() { // a ban ends the membership, so members need no look
+		v.Banned, err = v.isBanned(r, v.Actor.Ref)
 	}
 	return err
 }
 
-// EventVisit is a visit without a caller, to show what an event tells of: its channel may be gone by
-// now, or be another one of the same id.
+// EventVisit is a visit without a caller, to show what an event is about: its channel may be gone
+// by now, or be another one of the same id.
 func EventVisit(site chime.Site, e *chime.Event) *Visit {
 	return &Visit{
 		Actor: identity.Actor{App: e.App}, Channel: chime.Channel{ID: e.ChannelID, UID: e.Channel}, Sub: e.Sub, site: site,
 	}
 }
 
-// key is the place of somebody's record in this channel.
+// key is the key of the record of a user or bot in this channel.
 func (v *Visit) key(ref chime.Ref) store.Key {
 	return store.K(v.Actor.App, v.Channel.UID, string(ref))
 }
@@ -129,8 +132,8 @@ func (v *Visit) resource() chime.Resource {
 	return chime.Resource{App: v.Actor.App, Kind: chime.KindChannel, ID: v.Channel.ID}
 }
 
-// MembershipOf reads somebody's membership of this channel, or of the sub-channel that the visit
-// is about.
+// MembershipOf reads the membership of a user or bot in this channel, or in the sub-channel that
+// the visit is about.
 func (v *Visit) MembershipOf(r store.Reader, ref chime.Ref) (chime.Membership, bool, error) {
 	if v.Channel.Elastic != nil && v.Sub == "" {
 		all, err := v.membershipsOf(r, ref)
@@ -142,9 +145,9 @@ func (v *Visit) MembershipOf(r store.Reader, ref chime.Ref) (chime.Membership, b
 	return store.Memberships.Get(r, v.memberKey(ref, v.Sub))
 }
 
-// Among picks those whom a message names who are members of the channel, or of the sub-channel that
-// the visit is about, in their order and none twice. The next holder of an id is not the one that the
-// message names.
+// Among picks those that a message names and that are members of the channel, or of the sub-channel
+// that the visit is about, in their order without repeats. A later holder of an id is not the one
+// that the message names.
 func (v *Visit) Among(r store.Reader, m *chime.Message, refs ...chime.Ref) (members []chime.Ref, err error) {
 	for i, ref := range refs {
 		is, err := v.isStillMember(r, m, ref)
@@ -176,62 +179,65 @@ func (v *Visit) SaveMembership(tx store.Tx, m chime.Membership) error {
 	return store.Memberships.Put(tx, v.memberKey(m.Ref, m.Sub), m)
 }
 
-// memberKey is the place of a membership; sub is empty on standard channels.
+// memberKey is the key of a membership; sub is empty on standard channels.
 func (v *Visit) memberKey(ref chime.Ref, sub string) store.Key {
 	return store.MembershipKey(v.Actor.App, v.Channel.UID, ref, sub)
 }
 
-// Manages: admins and moderators run the channel.
-func (v *Visit) Manages() bool { return v.Actor.Admin || v.Moderator }
+// CanManage reports whether the caller is an admin or a moderator of the channel.
+func (v *Visit) CanManage() bool { return v.Actor.Admin || v.Moderator }
 
-// Member: a DEFAULT membership, which may send.
-func (v *Visit) Member() bool { return v.Membership != nil && !hidden(v.Membership.Type) }
+// CanSend reports whether the caller has a DEFAULT membership.
+func (v *Visit) CanSend() bool { return v.Membership != nil && !isHidden(v.Membership.Type) }
 
-// Hidden: a HIDDEN membership, which only observes, and no other role.
-func (v *Visit) Hidden() bool {
-	return v.Membership != nil && hidden(v.Membership.Type) && !v.Manages()
+// IsHidden reports whether the caller has a HIDDEN membership, which only observes, and no other
+// role.
+func (v *Visit) IsHidden() bool {
+	return v.Membership != nil && isHidden(v.Membership.Type) && !v.CanManage()
 }
 
-// MayRead: see the members of the channel and its messages. Everybody but the banned on a PUBLIC
-// channel, who has a role on a PRIVATE one.
-func (v *Visit) MayRead() bool {
-	return v.Manages() || v.Membership != nil || v.public() && !v.Banned
+// CanRead reports whether the caller may see the members of the channel and its messages: on a
+// PUBLIC channel all but the banned, on a PRIVATE one callers with a role.
+func (v *Visit) CanRead() bool {
+	return v.CanManage() || v.Membership != nil || v.isPublic() && !v.Banned
 }
 
-// mayDescribe: know the channel. The banned may still describe a PUBLIC one (rule c).
-func (v *Visit) mayDescribe() bool { return v.MayRead() || v.public() }
+// canDescribe reports whether the caller may know the channel. The banned may still describe a
+// PUBLIC one (rule c).
+func (v *Visit) canDescribe() bool { return v.CanRead() || v.isPublic() }
 
-func (v *Visit) public() bool { return v.Channel.Privacy == messaging.ChannelPrivacyPublic }
+func (v *Visit) isPublic() bool { return v.Channel.Privacy == messaging.ChannelPrivacyPublic }
 
 // walled: the caller sees of an elastic channel its own sub-channel alone, if it has one.
-func (v *Visit) walled() bool { return v.Channel.Elastic != nil && !v.Manages() }
+func (v *Visit) isConfined() bool { return v.Channel.Elastic != nil && !v.CanManage() }
 
-// mayReadMembers: hidden members see nobody but themselves (rule l).
-func (v *Visit) mayReadMembers() bool { return v.MayRead() && !v.Hidden() }
+// canReadMembers reports whether the caller may see members other than itself, which hidden members
+// may not (rule l).
+func (v *Visit) canReadMembers() bool { return v.CanRead() && !v.IsHidden() }
 
-// mayAdd tells whether the caller may make somebody a member (rules i, j, k).
-func (v *Visit) mayAdd(ref chime.Ref, kind messaging.ChannelMembershipType) bool {
+// canAdd reports whether the caller may make a user or bot a member (rules i, j, k).
+func (v *Visit) canAdd(ref chime.Ref, kind messaging.ChannelMembershipType) bool {
 	switch {
-	case v.Manages():
+	case v.CanManage():
 		return true
-	case hidden(kind):
+	case isHidden(kind):
 		return false
 	case ref == v.Actor.Ref:
-		return v.MayRead()
+		return v.CanRead()
 	default:
-		return v.Member() && v.Channel.Mode == messaging.ChannelModeUnrestricted
+		return v.CanSend() && v.Channel.Mode == messaging.ChannelModeUnrestricted
 	}
 }
 
-// mayRemove tells whether the caller may end a membership (rule m).
-func (v *Visit) mayRemove(ref chime.Ref) bool {
+// canRemove reports whether the caller may end a membership (rule m).
+func (v *Visit) canRemove(ref chime.Ref) bool {
 	switch {
-	case v.Manages():
+	case v.CanManage():
 		return true
 	case ref == v.Actor.Ref:
-		return v.MayRead()
+		return v.CanRead()
 	default:
-		return v.Member() && v.Channel.Mode == messaging.ChannelModeUnrestricted
+		return v.CanSend() && v.Channel.Mode == messaging.ChannelModeUnrestricted
 	}
 }
 
@@ -256,10 +262,12 @@ func (v *Visit) IdentityAt(r store.Reader, ref chime.Ref, at uint64) (*messaging
 	if s, found := v.shown[ref]; found && s.first <= at && at <= s.last {
 		return s.Identity, nil
 	}
+
 	named, err := identity.Name(r, v.Actor.App, ref, at)
 	if err != nil {
 		return nil, err
 	}
+
 	if v.shown == nil {
 		v.shown = make(map[chime.Ref]shown)
 	}
@@ -273,8 +281,8 @@ func (v *Visit) Sender(r store.Reader, m *chime.Message) (*messaging.Identity, e
 	return v.IdentityAt(r, m.Sender, m.After)
 }
 
-// parse reads the member of a request that names a user or bot of the app instance, who need
-// not exist any more.
+// parse reads the member of a request that names a user or bot of the app instance, which need not
+// exist any more.
 func (v *Visit) parse(member, arn string) (chime.Ref, error) {
 	res, err := v.site.ParseIdentity(member, arn)
 	if err != nil {

@@ -56,7 +56,7 @@ func (s *Service) manage(ctx context.Context, operation, bearer, channelARN, flo
 		if err != nil {
 			return err
 		}
-		if !v.Manages() {
+		if !v.CanManage() {
 			return v.Explain(operation, channel.ErrRole)
 		}
 		if at.App != v.Actor.App {

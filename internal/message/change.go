@@ -23,7 +23,7 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 		if !found {
 			return errNoMessage
 		}
-		if !v.Actor.Sent(&m) || !v.MayEditOwn() {
+		if !v.Actor.Sent(&m) || !v.CanEditOwn() {
 			return channel.ErrRole
 		}
 		if err := changeable(&m); err != nil {
@@ -95,7 +95,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 	var sub string
 	err := s.update(ctx, "RedactChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		sub = v.Sub
-		if !v.Manages() && !v.Member() {
+		if !v.CanManage() && !v.CanSend() {
 			return channel.ErrRole
 		}
 		m, found, err := s.find(tx, v, req.MessageID)
@@ -105,7 +105,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		if !found {
 			return errNoMessage
 		}
-		if !v.Actor.Sent(&m) && !v.Manages() {
+		if !v.Actor.Sent(&m) && !v.CanManage() {
 			return channel.ErrRole
 		}
 		if err := changeable(&m); err != nil {

@@ -17,7 +17,7 @@ import (
 func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChannelMessageRequest) (*messaging.GetChannelMessageResponse, error) {
 	resp := new(messaging.GetChannelMessageResponse)
 	err := s.view(ctx, "GetChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
-		if !v.MayRead() {
+		if !v.CanRead() {
 			return channel.ErrRole
 		}
 		m, found, err := s.find(r, v, req.MessageID)
@@ -38,7 +38,7 @@ func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChann
 func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.GetChannelMessageStatusRequest) (*messaging.GetChannelMessageStatusResponse, error) {
 	resp := new(messaging.GetChannelMessageStatusResponse)
 	err := s.view(ctx, "GetChannelMessageStatus", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
-		if !v.MayRead() {
+		if !v.CanRead() {
 			return channel.ErrRole
 		}
 		m, found, err := s.find(r, v, req.MessageID)
@@ -62,7 +62,7 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 		return nil, api.BadRequest("NotBefore", "is later than NotAfter")
 	}
 	err := s.view(ctx, "ListChannelMessages", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) (err error) {
-		if !v.MayRead() {
+		if !v.CanRead() {
 			return channel.ErrRole
 		}
 		resp.SubChannelID = v.Sub

@@ -136,7 +136,7 @@ type sending struct {
 
 // maySend: a DEFAULT member may, of an elastic channel in a sub-channel that it names.
 func maySend(v *channel.Visit, req *messaging.SendChannelMessageRequest) error {
-	if !v.Member() {
+	if !v.CanSend() {
 		return channel.ErrRole
 	}
 	return v.RequireSub(req.SubChannelID)

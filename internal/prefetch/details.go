@@ -66,7 +66,7 @@ func (s *Service) common(r store.Reader, v *channel.Visit) (text []byte, err err
 	if err != nil {
 		return nil, err
 	}
-	ordinary := v.Sub == "" && v.Member() // balancing moves members in ways that others are not told of
+	ordinary := v.Sub == "" && v.CanSend() // balancing moves members in ways that others are not told of
 	if ordinary {
 		if text, err = s.kept.find(r, v, now); text != nil || err != nil {
 			return text, err

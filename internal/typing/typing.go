@@ -140,7 +140,7 @@ func (c *client) publish(ctx context.Context, text []byte) error {
 		if err != nil {
 			return err
 		}
-		if !v.Member() {
+		if !v.CanSend() {
 			return api.Forbidden("a member may type")
 		}
 		e = s.event(v, c.grant.UserARN)
