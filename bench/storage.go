@@ -103,14 +103,14 @@ func runStore(job storeJob) (result storeResult, err error) {
 			store.K(fixed, fmt.Sprintf("replies-%040d", i)),
 			store.K(fixed, "membership-of-a-user-in-a-channel-of-usual-lengt"),
 		}
-		return s.Update(context.Background(), "", func(tx store.Tx) error {
+		return s.Update(context.Background(), fixed, func(tx store.Tx) error {
 			for n, key := range keys {
 				if err := tx.Put(tables[n], key, value[:values[n]]); err != nil {
 					return err
 				}
 			}
 			_, err := tx.Append(chime.Event{
-				Type: chime.EventUpdateChannel, Topic: chime.Topic{App: "app", Channel: fixed}, MessageType: "SYSTEM", Payload: value[:payload],
+				Type: chime.EventUpdateChannel, Topic: chime.Topic{App: fixed, Channel: fixed}, MessageType: "SYSTEM", Payload: value[:payload],
 			})
 			return err
 		})

@@ -42,7 +42,7 @@ func (f *fixture) clock() time.Time { return f.now }
 
 func (f *fixture) issue(t testing.TB, user string) access.Credentials {
 	t.Helper()
-	f.update(t, func(tx store.Tx) error {
+	f.updateApp(t, func(tx store.Tx) error {
 		if known, err := store.Users.Has(tx, store.K("A", user)); known || err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func TestChatSessionsEndWithTheirUser(t *testing.T) {
 		{"deleted", func(tx store.Tx) error { return store.Users.Delete(tx, key) }, false},
 		{"made again", func(tx store.Tx) error { return store.Users.Put(tx, key, chime.User{ID: "ann", Order: 8}) }, false},
 	} {
-		if err := f.store.Update(t.Context(), "", test.change); err != nil { // without a call of Forget
+		if err := f.store.Update(t.Context(), "A", test.change); err != nil { // without a call of Forget
 			t.Fatal(err)
 		}
 		_, err := f.verify(t, c)
@@ -247,7 +247,7 @@ func TestChatSessionsEndWithTheirUser(t *testing.T) {
 		}
 	}
 	f.mustVerify(t, f.issue(t, "ann"))
-	if err := f.store.Update(t.Context(), "", func(tx store.Tx) error { return store.Users.Delete(tx, key) }); err != nil {
+	if err := f.store.Update(t.Context(), "A", func(tx store.Tx) error { return store.Users.Delete(tx, key) }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.IssueUserCredentials(t.Context(), "A", "user/ann", time.Hour); err == nil {

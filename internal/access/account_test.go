@@ -18,7 +18,18 @@ import (
 
 func (f *fixture) update(t testing.TB, change func(tx store.Tx) error) {
 	t.Helper()
-	if err := f.store.Update(t.Context(), "", change); err != nil {
+	f.updateIn(t, "", change)
+}
+
+// updateApp changes the app instance A.
+func (f *fixture) updateApp(t testing.TB, change func(tx store.Tx) error) {
+	t.Helper()
+	f.updateIn(t, "A", change)
+}
+
+func (f *fixture) updateIn(t testing.TB, app string, change func(tx store.Tx) error) {
+	t.Helper()
+	if err := f.store.Update(t.Context(), app, change); err != nil {
 		t.Fatal(err)
 	}
 	f.Forget()

@@ -81,13 +81,12 @@ func TestConditionKeys(t *testing.T) {
 					ann.Boundary = "arn:aws:iam::aws:policy/AdministratorAccess"
 					err = store.AccountUsers.Put(tx, store.K("ann"), ann)
 				}
-				if err == nil {
-					err = store.Tags.Put(tx, store.K("A").Num(uint64(chime.KindChannel)).Str("c"), tags("Room", "blue"))
-				}
-				if err == nil {
-					err = store.Tags.Put(tx, store.K("A").Num(uint64(chime.KindAppInstance)).Str(""), tags("Room", "green"))
-				}
 				return err
+			})
+			f.updateApp(t, func(tx store.Tx) error {
+				return errors.Join(
+					store.Tags.Put(tx, store.K("A").Num(uint64(chime.KindChannel)).Str("c"), tags("Room", "blue")),
+					store.Tags.Put(tx, store.K("A").Num(uint64(chime.KindAppInstance)).Str(""), tags("Room", "green")))
 			})
 			ask := func() error {
 				policy := allow(`"*"`, `"*"`, `"Condition":{"`+test.operator+`":{"`+test.key+`":"`+test.value+`"}}`)
@@ -154,7 +153,7 @@ func TestOnlySteadyDecisionsAreRemembered(t *testing.T) {
 	from := access.Source{Remote: "192.0.2.1:1"}
 	ask := func(req api.Request) error { return f.Authorize(t.Context(), p, operationOf(req), req, from) }
 	setTag := func(value string) { // tags of channels change without a Forget
-		err := f.store.Update(t.Context(), "", func(tx store.Tx) error {
+		err := f.store.Update(t.Context(), "A", func(tx store.Tx) error {
 			return store.Tags.Put(tx, store.K("A").Num(uint64(chime.KindChannel)).Str("c"), tags("Room", value))
 		})
 		if err != nil {

@@ -42,8 +42,8 @@ func (f *fixture) connectRequest(t *testing.T, c access.Credentials, query url.V
 
 func TestConnecting(t *testing.T) {
 	f := newFixture(t)
-	f.update(t, func(tx store.Tx) error { return store.AppInstances.Put(tx, store.K("A"), chime.AppInstance{ID: "A"}) })
-	f.update(t, func(tx store.Tx) error { return store.Users.Put(tx, store.K("A", "ann"), chime.User{ID: "ann"}) })
+	f.updateApp(t, func(tx store.Tx) error { return store.AppInstances.Put(tx, store.K("A"), chime.AppInstance{ID: "A"}) })
+	f.updateApp(t, func(tx store.Tx) error { return store.Users.Put(tx, store.K("A", "ann"), chime.User{ID: "ann"}) })
 	ann, bob, none := app+"/user/ann", app+"/user/bob", app+"/user/none"
 	query := func(user string) url.Values { return url.Values{"userArn": {user}, "sessionId": {"1"}} }
 	root := access.Credentials{AccessKeyID: servicetest.RootAccessKeyID, SecretAccessKey: servicetest.RootSecretAccessKey}

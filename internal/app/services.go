@@ -126,8 +126,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	counter := unread.NewCounter(s.channels, s.messages)
 	s.details = prefetch.New(a.store, s.channels, s.messages, counter)
 	typists := typing.New(typing.Options{Store: a.store, Publisher: a.store, Site: site, Now: now, Log: a.deps.Log})
+	s.log = dispatch.New(a.store, s.messages.Body, announcers{s})
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
+		Store: a.store, Follow: s.followApp, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
 		Extras: chime.ParseExtras(cfg.Extras), Typing: typists.Client, Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
@@ -149,7 +150,11 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.bindTrusts(ctx); err != nil {
 		return err
 	}
-	return a.addBackground(ctx, cleaning)
+	if err := s.forgetUnborn(ctx); err != nil {
+		return err
+	}
+	a.addBackground(cleaning)
+	return nil
 }
 
 // bindTrusts binds the trust policies of older versions: until then such roles trust no caller by name.
@@ -158,6 +163,16 @@ func (s *services) bindTrusts(ctx context.Context) error {
 	err := s.account.BindTrusts(ctx)
 	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
 		s.jobs.Ensure("bind the trust policies of an older version", s.account.BindTrusts)
+		return nil
+	}
+	return err
+}
+
+// forgetUnborn undoes creations of app instances that a crash cut off. A store that refuses changes leaves
+// them to the next start.
+func (s *services) forgetUnborn(ctx context.Context) error {
+	err := s.identity.ForgetUnborn(ctx)
+	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
 		return nil
 	}
 	return err
@@ -202,12 +217,8 @@ func (s *services) forget() {
 }
 
 // addBackground adds the actors that work on the log.
-func (a *App) addBackground(ctx context.Context, cleaning retention.Options) (err error) {
+func (a *App) addBackground(cleaning retention.Options) {
 	s := a.services
-	s.log, err = dispatch.New(ctx, a.store, s.messages.Body, sinks{s.hub, s.presence, s.unread, s.details})
-	if err != nil {
-		return err
-	}
 	s.cleaner = retention.New(cleaning)
 	a.actors = append(a.actors,
 		actor{name: "open sessions", run: s.hub.Run, patience: stopPatience},
@@ -216,17 +227,23 @@ func (a *App) addBackground(ctx context.Context, cleaning retention.Options) (er
 		actor{name: "presence", run: s.presence.Run, patience: stopPatience},
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},
 		actor{name: "retention", run: s.cleaner.Run, patience: stopPatience})
-	return nil
 }
 
-// sinks hand events on to one after the other. The hub is the first: presence and unread counts follow what
-// it has delivered.
-type sinks []dispatch.Sink
+// followApp sends the events of an app instance to the announcers while users of it are online.
+func (s *services) followApp(ctx context.Context, app string) (after uint64, stop func(), err error) {
+	after, end, err := s.log.Follow(ctx, app)
+	return after, func() { end(); s.details.Forget(app) }, err
+}
 
-func (s sinks) Deliver(events []*chime.Event) {
-	for _, sink := range s {
-		sink.Deliver(events)
-	}
+// announcers get the events of the app instances that have users online. The hub is the first:
+// presence and unread counts follow what it has delivered.
+type announcers struct{ *services }
+
+func (s announcers) Deliver(events []*chime.Event) {
+	s.hub.Deliver(events)
+	s.presence.Deliver(events)
+	s.unread.Deliver(events)
+	s.details.Deliver(events)
 }
 
 // messagingAPI joins the services that answer the messaging API.
@@ -260,5 +277,5 @@ func (s *services) operations() []api.Operation {
 		stsapi.Operations(s.sts),
 		iamapi.Operations(s.account),
 		cognitoapi.Operations(s.cognito),
-	), s.log.Settle)
+	), s.site, s.log.Settle)
 }

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
 )
 
 // removing are the operations that are answered when nothing delivers any more what they removed:
@@ -15,7 +17,7 @@ var removing = []string{
 
 // settling has those operations wait for settle before they answer. The wait is for what is committed
 // already, so it is short, and its failure is no failure of the call.
-func settling(all []api.Operation, settle func(context.Context) error) []api.Operation {
+func settling(all []api.Operation, site chime.Site, settle func(ctx context.Context, app string) error) []api.Operation {
 	for i, op := range all {
 		if !slices.Contains(removing, op.Name) {
 			continue
@@ -25,7 +27,8 @@ func settling(all []api.Operation, settle func(context.Context) error) []api.Ope
 			if err != nil {
 				return nil, err
 			}
-			_ = settle(ctx) // ends early when the client has gone or the node stops
+			app := site.AppOf(cmp.Or(req.Member("ChannelArn"), req.Member("AppInstanceArn")))
+			_ = settle(ctx, app) // ends early when the client has gone or the node stops
 			return resp, nil
 		}
 	}

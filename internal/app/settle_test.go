@@ -9,6 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/identity"
 )
 
@@ -25,12 +26,12 @@ func TestRemovalsAreAnsweredWhenTheyHold(t *testing.T) {
 		{Name: "RedactChannelMessage", Call: call},
 		{Name: "SendChannelMessage", Call: call},
 		{Name: "DeleteChannel", Call: func(context.Context, api.Request) (api.Response, error) { return nil, refused }},
-	}, func(context.Context) error {
+	}, chime.Site{}, func(context.Context, string) error {
 		steps = append(steps, "settle")
 		return context.Canceled
 	})
 	for i, want := range []error{nil, nil, refused} {
-		if _, err := ops[i].Call(t.Context(), nil); err != want {
+		if _, err := ops[i].Call(t.Context(), new(messaging.RedactChannelMessageRequest)); err != want {
 			t.Errorf("%s: %v", ops[i].Name, err)
 		}
 	}

@@ -154,7 +154,7 @@ func TestTheSDKReadsErrors(t *testing.T) {
 
 func TestASessionOfAUserIsHeldToItsPolicy(t *testing.T) {
 	s := serve(t, answering(new(messaging.DescribeChannelResponse), nil))
-	if err := s.store.Update(t.Context(), "", func(tx store.Tx) error { return store.Users.Put(tx, store.K("a", "u"), chime.User{ID: "u"}) }); err != nil {
+	if err := s.store.Update(t.Context(), "a", func(tx store.Tx) error { return store.Users.Put(tx, store.K("a", "u"), chime.User{ID: "u"}) }); err != nil {
 		t.Fatal(err)
 	}
 	c, err := s.access.IssueUserCredentials(t.Context(), "a", chime.UserRef("u"), access.UserSessionDuration)

@@ -47,7 +47,7 @@ func TestBalance(t *testing.T) {
 			roster: map[string]map[chime.Ref]bool{}, subs: map[string]bool{},
 		}
 		var err error
-		if b.cursor, err = b.Store.Follow("", 0); err != nil {
+		if b.cursor, err = b.Store.Follow(b.AppID(), 0); err != nil {
 			rt.Fatal(err)
 		}
 		b.AddChannel("ann", "c", servicetest.Elastic(b.maximum, b.target, b.percent))

@@ -51,7 +51,7 @@ func TestThirdMemberOverATargetOfTwo(t *testing.T) {
 
 // stored are the messages that the store has.
 func stored(t testing.TB, w *servicetest.World) (contents []string) {
-	err := w.Store.View(ctx, "", func(r store.Reader) error {
+	err := w.Store.View(ctx, w.AppID(), func(r store.Reader) error {
 		return store.Messages.Each(r, store.Range{}, func(_ store.Key, m chime.Message) (bool, error) {
 			contents = append(contents, m.Content)
 			return true, nil

@@ -48,6 +48,8 @@ type EventKind struct {
 	EndsMemberships bool
 	// EndsSessions is whose sessions end.
 	EndsSessions Reach
+	// ListsApps is set when the account's list of app instances has changed.
+	ListsApps bool
 }
 
 // Audience is who is sent the events of a kind.
@@ -142,8 +144,9 @@ const (
 
 // Names of the kinds of the log alone.
 const (
-	EventUpdateAccount      = "UPDATE_ACCOUNT"    // any change of IAM
-	EventPutPoolIdentity    = "PUT_POOL_IDENTITY" // of Cognito: created, or given a login
+	EventUpdateAccount      = "UPDATE_ACCOUNT"       // any change of IAM
+	EventUpdateAppInstances = "UPDATE_APP_INSTANCES" // of the account's list of app instances
+	EventPutPoolIdentity    = "PUT_POOL_IDENTITY"    // of Cognito: created, or given a login
 	EventCreateAppInstance  = "CREATE_APP_INSTANCE"
 	EventUpdateAppInstance  = "UPDATE_APP_INSTANCE"
 	EventDeleteAppInstance  = "DELETE_APP_INSTANCE"
@@ -258,5 +261,6 @@ var kinds = [...]EventKind{
 	{Name: EventDeleteFlow},
 
 	{Name: EventUpdateAccount},
+	{Name: EventUpdateAppInstances, ListsApps: true},
 	{Name: EventPutPoolIdentity},
 }

@@ -1,13 +1,14 @@
-// Package dispatch carries committed events from the log to those who announce them. It promises:
+// Package dispatch carries committed events from the logs to those who announce them. It promises:
 //
-//   - Events are handed on in the order of the log, and nothing uncommitted ever is.
+//   - The log of an app instance is followed while a caller asks for it, at its own pace: what is handed
+//     on for one does not delay another.
+//   - Events are handed on in the order of their log, and nothing uncommitted ever is.
 //   - What was removed when an event is handed on is not in the event's payload.
-//   - After Settle every sink knows of everything that was committed before.
+//   - After Settle every sink knows of everything that was committed before in the app instance.
 package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -15,7 +16,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Sink takes events in the order of the log. It must not block for long: the next events wait.
+// Sink takes the events of each log that is followed in their order. It must not block for long: the
+// next events of the log wait. Calls for different app instances are concurrent.
 type Sink interface {
 	Deliver(events []*chime.Event)
 }
@@ -23,64 +25,147 @@ type Sink interface {
 // Body makes the payload of an event whose own is not kept: see chime.Event.
 type Body func(store.Reader, *chime.Event) ([]byte, error)
 
-// Dispatcher follows the log of one store.
+// Dispatcher follows logs of one store.
 type Dispatcher struct {
-	store  store.Store
+	store store.Store
+	body  Body
+	sink  Sink
+
+	ctx    context.Context // of all that is followed; ended by Run
+	cancel context.CancelCauseFunc
+
+	work sync.WaitGroup
+
+	mu    sync.Mutex
+	logs  map[string]*log // that are followed, by app instance
+	ended bool            // Run has: none is followed any more
+}
+
+// log is one that is followed.
+type log struct {
+	app    string
 	cursor store.Cursor
-	body   Body
-	sink   Sink
+	done   chan struct{} // closed when no more events are handed on
 
 	mu    sync.Mutex
 	at    uint64        // position of the last event that was handed on
-	moved chan struct{} // closed when at grows or Run ends; nil when no caller waits
-	ended bool
+	moved chan struct{} // closed when at grows; nil when no caller waits
 }
 
-// New begins to follow the log: every event committed after New returns reaches the sink once
-// Run is called.
-func New(ctx context.Context, s store.Store, body Body, sink Sink) (*Dispatcher, error) {
-	end, err := position(ctx, s)
-	if err != nil {
-		return nil, fmt.Errorf("dispatch: %w", err)
-	}
-	cursor, err := s.Follow("", end)
-	if err != nil {
-		return nil, fmt.Errorf("dispatch: %w", err)
-	}
-	return &Dispatcher{store: s, cursor: cursor, body: body, sink: sink, at: end}, nil
+// New makes a Dispatcher that follows no log yet.
+func New(s store.Store, body Body, sink Sink) *Dispatcher {
+	d := &Dispatcher{store: s, body: body, sink: sink, logs: make(map[string]*log)}
+	d.ctx, d.cancel = context.WithCancelCause(context.Background())
+	return d
 }
 
-func position(ctx context.Context, s store.Store) (end uint64, err error) {
-	err = s.View(ctx, "", func(r store.Reader) (err error) {
+// Run waits until ctx ends, which is no error, or a log cannot be read. Then nothing is followed any
+// more.
+func (d *Dispatcher) Run(ctx context.Context) (err error) {
+	select {
+	case <-ctx.Done():
+	case <-d.ctx.Done():
+		err = context.Cause(d.ctx)
+	}
+	d.mu.Lock()
+	d.ended = true
+	d.mu.Unlock()
+	d.cancel(context.Canceled)
+	d.work.Wait()
+	return err
+}
+
+// Follow has the sink get every event of an app instance that is committed after the position that it
+// returns, until stop is called. A log that is followed already is waited for.
+func (d *Dispatcher) Follow(ctx context.Context, app string) (after uint64, stop func(), err error) {
+	l := &log{app: app, done: make(chan struct{})}
+	if err := d.add(ctx, l); err != nil {
+		return 0, nil, fmt.Errorf("dispatch: %w", err)
+	}
+	if after, err = position(ctx, d.store, app); err == nil {
+		l.cursor, err = d.store.Follow(app, after)
+	}
+	if err != nil {
+		d.remove(l)
+		return 0, nil, fmt.Errorf("dispatch: %w", err)
+	}
+
+	l.reach(after)
+	following, stop := context.WithCancel(d.ctx)
+	go func() {
+		defer d.remove(l)
+		if err := d.follow(following, l); err != nil {
+			d.cancel(fmt.Errorf("dispatch: %w", err))
+		}
+	}()
+	return after, stop, nil
+}
+
+// add waits until the log is not followed and then takes its place.
+func (d *Dispatcher) add(ctx context.Context, l *log) error {
+	for {
+		d.mu.Lock()
+		if d.ended {
+			d.mu.Unlock()
+			return store.ErrUnavailable
+		}
+		before := d.logs[l.app]
+		if before == nil {
+			d.logs[l.app] = l
+			d.work.Add(1)
+			d.mu.Unlock()
+			return nil
+		}
+		d.mu.Unlock()
+		select {
+		case <-before.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// remove gives the place up.
+func (d *Dispatcher) remove(l *log) {
+	if l.cursor != nil {
+		l.cursor.Close()
+	}
+	d.mu.Lock()
+	delete(d.logs, l.app)
+	d.mu.Unlock()
+	close(l.done)
+	d.work.Done()
+}
+
+func position(ctx context.Context, s store.Store, app string) (end uint64, err error) {
+	err = s.View(ctx, app, func(r store.Reader) (err error) {
 		end, err = r.Position()
 		return err
 	})
 	return end, err
 }
 
-// Run hands events on until ctx ends, which is no error, or the log cannot be read.
-func (d *Dispatcher) Run(ctx context.Context) error {
-	defer d.reached(func() { d.ended = true })
-	defer d.cursor.Close()
+// follow hands events on until ctx ends, which is no error, or the log cannot be read.
+func (d *Dispatcher) follow(ctx context.Context, l *log) error {
 	for {
-		events, err := d.cursor.Next(ctx)
+		events, err := l.cursor.Next(ctx)
 		if err == nil {
-			err = d.complete(ctx, events)
+			err = d.complete(ctx, l.app, events)
 		}
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		if ctx.Err() != nil { // the sink has been told all that it wants
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("dispatch: %w", err)
+			return err
 		}
 		d.sink.Deliver(events)
-		d.reached(func() { d.at = events[len(events)-1].Position })
+		l.reach(events[len(events)-1].Position)
 	}
 }
 
 // complete puts events with payloads in the place of those that have none of their own. Events that
 // are read as they are published all have theirs.
-func (d *Dispatcher) complete(ctx context.Context, events []*chime.Event) error {
+func (d *Dispatcher) complete(ctx context.Context, app string, events []*chime.Event) error {
 	first := 0
 	for first < len(events) && !bare(events[first]) {
 		first++
@@ -88,7 +173,7 @@ func (d *Dispatcher) complete(ctx context.Context, events []*chime.Event) error 
 	if first == len(events) {
 		return nil
 	}
-	return d.store.View(ctx, "", func(r store.Reader) (err error) {
+	return d.store.View(ctx, app, func(r store.Reader) (err error) {
 		for i, e := range events[first:] {
 			if !bare(e) {
 				continue
@@ -105,45 +190,54 @@ func (d *Dispatcher) complete(ctx context.Context, events []*chime.Event) error 
 
 func bare(e *chime.Event) bool { return e.Payload == nil && e.TellsContent() }
 
-// reached notes a change and wakes the callers of Settle.
-func (d *Dispatcher) reached(change func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	change()
-	if d.moved != nil {
-		close(d.moved)
-		d.moved = nil
+// reach notes how far the log was handed on.
+func (l *log) reach(position uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at = position
+	if l.moved != nil {
+		close(l.moved)
+		l.moved = nil
 	}
 }
 
-// Settle waits until the sink has every event that was committed before the call, or Run has ended.
-func (d *Dispatcher) Settle(ctx context.Context) error {
-	end, err := position(ctx, d.store)
+// next is closed with the next change, nil when the position is reached.
+func (l *log) next(position uint64) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at >= position {
+		return nil
+	}
+	if l.moved == nil {
+		l.moved = make(chan struct{})
+	}
+	return l.moved
+}
+
+// Settle waits until the sink has every event of an app instance that was committed before the call,
+// or the log is not followed.
+func (d *Dispatcher) Settle(ctx context.Context, app string) error {
+	d.mu.Lock()
+	l := d.logs[app]
+	d.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	end, err := position(ctx, d.store, app)
 	if err != nil {
 		return err
 	}
 	for {
-		moved := d.next(end)
+		moved := l.next(end)
 		if moved == nil {
 			return nil
 		}
 		select {
 		case <-moved:
+		case <-l.done:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-}
-
-// next is closed with the next change, nil when the position is reached.
-func (d *Dispatcher) next(position uint64) <-chan struct{} {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.at >= position || d.ended {
-		return nil
-	}
-	if d.moved == nil {
-		d.moved = make(chan struct{})
-	}
-	return d.moved
 }

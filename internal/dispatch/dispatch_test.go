@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 
@@ -26,8 +27,8 @@ func (s sink) Deliver(events []*chime.Event) {
 
 func appendEvent(t *testing.T, st store.Store, kind string) {
 	t.Helper()
-	err := st.Update(context.Background(), "", func(tx store.Tx) error {
-		_, err := tx.Append(chime.Event{Type: kind})
+	err := st.Update(context.Background(), "A", func(tx store.Tx) error {
+		_, err := tx.Append(chime.Event{Type: kind, Topic: chime.Topic{App: "A"}})
 		return err
 	})
 	if err != nil {
@@ -35,44 +36,109 @@ func appendEvent(t *testing.T, st store.Store, kind string) {
 	}
 }
 
-func TestHandsOnWhatIsCommittedAfterNew(t *testing.T) {
+// run runs the dispatcher until stop is called, which returns its error.
+func run(d *Dispatcher) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+func follow(t *testing.T, d *Dispatcher, app string) (after uint64, stop func()) {
+	t.Helper()
+	after, stop, err := d.Follow(t.Context(), app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return after, stop
+}
+
+func TestHandsOnWhatIsCommittedWhileFollowed(t *testing.T) {
 	st := memstore.New()
 	defer st.Close()
 	appendEvent(t, st, "before")
 	got := make(sink, 100)
-	d, err := New(context.Background(), st, nil, got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 20 {
-		appendEvent(t, st, fmt.Sprint(i))
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
-	for i := range 20 {
-		if kind := <-got; kind != fmt.Sprint(i) {
-			t.Fatalf("event %d is %s", i, kind)
+	d := New(st, nil, got)
+	end := run(d)
+	for round := range 3 {
+		after, stop := follow(t, d, "A")
+		if want := uint64(1 + 21*round); after != want {
+			t.Errorf("followed after %d, want %d", after, want)
 		}
+		for i := range 20 {
+			appendEvent(t, st, fmt.Sprint(i))
+		}
+		for i := range 20 {
+			if kind := <-got; kind != fmt.Sprint(i) {
+				t.Fatalf("event %d is %s", i, kind)
+			}
+		}
+		stop()
+		for d.isFollowed("A") { // it ends in its own time
+			runtime.Gosched()
+		}
+		appendEvent(t, st, "meanwhile")
 	}
-	cancel()
-	if err := <-ended; err != nil {
+	if err := end(); err != nil {
 		t.Errorf("a stop is an error: %v", err)
 	}
+	if _, _, err := d.Follow(t.Context(), "A"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("follow after the end: %v", err)
+	}
+}
+
+func (d *Dispatcher) isFollowed(app string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.logs[app] != nil
 }
 
 func TestEndsWithTheStore(t *testing.T) {
 	st := memstore.New()
-	d, err := New(context.Background(), st, nil, make(sink, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := New(st, nil, make(sink, 1))
+	follow(t, d, "A")
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Run(context.Background()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A log that is followed anew is handed on by one goroutine at a time, and app instances do not wait
+// for each other.
+func TestOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := memstore.New()
+		defer st.Close()
+		sink := &held{may: make(chan struct{})}
+		d := New(st, nil, sink)
+		end := run(d)
+		_, stop := follow(t, d, "A")
+		appendEvent(t, st, "a")
+		synctest.Wait()
+		stop()
+		again := make(chan struct{})
+		go func() {
+			follow(t, d, "A")
+			close(again)
+		}()
+		follow(t, d, "B")
+		synctest.Wait()
+		select {
+		case <-again:
+			t.Error("followed anew while an event is being handed on")
+		default:
+		}
+		close(sink.may)
+		<-again
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestHandsOnWhatIsStillThere: of events that are handed on after a removal those that it concerns
@@ -82,15 +148,15 @@ func TestHandsOnWhatIsStillThere(t *testing.T) {
 	defer st.Close()
 	bodies := func(_ store.Reader, e *chime.Event) ([]byte, error) { return []byte("present " + e.Object), nil }
 	got := make(payloads, 10)
-	d, err := New(t.Context(), st, bodies, got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = st.Update(t.Context(), "", func(tx store.Tx) error {
+	d := New(st, bodies, got)
+	end := run(d)
+	follow(t, d, "A")
+	err := st.Update(t.Context(), "A", func(tx store.Tx) error {
 		for _, e := range []chime.Event{
 			{Type: chime.EventCreateMessage, Object: "1", Payload: []byte("1")}, {Type: chime.EventCreateMessage, Object: "2", Payload: []byte("2")},
 			{Type: chime.EventRedactMessage, Object: "1", Payload: []byte("redacted")}, {Type: chime.EventCreateChannel},
 		} {
+			e.App = "A"
 			if _, err := tx.Append(e); err != nil {
 				return err
 			}
@@ -100,10 +166,7 @@ func TestHandsOnWhatIsStillThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
-	if err := d.Settle(t.Context()); err != nil {
+	if err := d.Settle(t.Context(), "A"); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"present 1", "2", "redacted", ""} {
@@ -111,8 +174,7 @@ func TestHandsOnWhatIsStillThere(t *testing.T) {
 			t.Errorf("got %q, want %q", payload, want)
 		}
 	}
-	cancel()
-	if err := <-ended; err != nil {
+	if err := end(); err != nil {
 		t.Error(err)
 	}
 }
@@ -141,19 +203,18 @@ func TestSettleWaitsForTheSink(t *testing.T) {
 		st := memstore.New()
 		defer st.Close()
 		sink := &held{may: make(chan struct{})}
-		d, err := New(t.Context(), st, nil, sink)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := d.Settle(t.Context()); err != nil { // nothing was committed
+		d := New(st, nil, sink)
+		end := run(d)
+		follow(t, d, "A")
+		if err := d.Settle(t.Context(), "A"); err != nil { // nothing was committed
 			t.Fatal(err)
 		}
 		appendEvent(t, st, "a")
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- d.Run(ctx) }()
 		settled := make(chan error, 1)
-		go func() { settled <- d.Settle(t.Context()) }()
+		go func() { settled <- d.Settle(t.Context(), "A") }()
+		if err := d.Settle(t.Context(), "B"); err != nil { // is not followed
+			t.Error(err)
+		}
 		synctest.Wait()
 		select {
 		case err := <-settled:
@@ -162,19 +223,18 @@ func TestSettleWaitsForTheSink(t *testing.T) {
 		}
 		gone, leave := context.WithCancel(t.Context())
 		leave()
-		if err := d.Settle(gone); !errors.Is(err, context.Canceled) {
+		if err := d.Settle(gone, "A"); !errors.Is(err, context.Canceled) {
 			t.Errorf("a caller that has gone: %v", err)
 		}
 		close(sink.may)
 		if err := <-settled; err != nil || !sink.taken {
 			t.Errorf("settled with %v, taken %v", err, sink.taken)
 		}
-		cancel()
-		if err := <-ended; err != nil {
+		if err := end(); err != nil {
 			t.Error(err)
 		}
 		appendEvent(t, st, "b")
-		if err := d.Settle(t.Context()); err != nil { // no event is handed on any more
+		if err := d.Settle(t.Context(), "A"); err != nil { // no event is handed on any more
 			t.Error(err)
 		}
 	})

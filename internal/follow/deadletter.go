@@ -72,7 +72,7 @@ func (r *Runner) DeadLetter(ctx context.Context, app, follower string, position 
 		if !found {
 			return fmt.Errorf("dead letter: %w", ErrNotFound)
 		}
-		_, err := store.ReadEvent(rd, position)
+		_, err := store.ReadEvent(rd, app, position)
 		if replayable = err == nil; errors.Is(err, store.ErrTrimmed) {
 			return nil
 		}
@@ -134,7 +134,7 @@ func (w *worker) replay(ctx context.Context, position uint64) error {
 			err = fmt.Errorf("dead letter: %w", ErrNotFound)
 		}
 		if err == nil {
-			e, err = store.ReadEvent(r, position)
+			e, err = store.ReadEvent(r, w.app, position)
 		}
 		return err
 	})

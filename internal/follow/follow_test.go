@@ -71,7 +71,10 @@ func (b *bed) must(err error) {
 
 func (b *bed) addApp(app string) {
 	b.t.Helper()
-	b.must(b.store.Update(b.t.Context(), "", func(tx store.Tx) error {
+	b.list(func(tx store.Tx, next uint64) error {
+		return store.AppInstancesInOrder.Put(tx, store.Key(nil).Num(next), app)
+	})
+	b.must(b.store.Update(b.t.Context(), app, func(tx store.Tx) error {
 		if err := store.AppInstances.Put(tx, store.K(app), chime.AppInstance{ID: app}); err != nil {
 			return err
 		}
@@ -82,12 +85,32 @@ func (b *bed) addApp(app string) {
 
 func (b *bed) removeApp(app string) {
 	b.t.Helper()
-	b.must(b.store.Update(b.t.Context(), "", func(tx store.Tx) error {
+	b.must(b.store.Update(b.t.Context(), app, func(tx store.Tx) error {
 		if err := store.AppInstances.Delete(tx, store.K(app)); err != nil {
 			return err
 		}
 		_, err := tx.Append(chime.Event{Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: app}})
 		return err
+	}))
+	b.list(func(tx store.Tx, _ uint64) error {
+		return store.AppInstancesInOrder.Each(tx, store.Range{}, func(key store.Key, listed string) (bool, error) {
+			if listed == app {
+				return false, store.AppInstancesInOrder.Delete(tx, key)
+			}
+			return true, nil
+		})
+	})
+}
+
+// list changes the account's list of app instances.
+func (b *bed) list(change func(tx store.Tx, next uint64) error) {
+	b.t.Helper()
+	b.must(b.store.Update(b.t.Context(), "", func(tx store.Tx) error {
+		next, err := tx.Append(chime.Event{Type: chime.EventUpdateAppInstances})
+		if err != nil {
+			return err
+		}
+		return change(tx, next)
 	}))
 }
 

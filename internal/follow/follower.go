@@ -20,6 +20,7 @@ var (
 
 	errLapsed  = errors.New("the lease could not be renewed in time")
 	errDeleted = errors.New("the app instance is deleted")
+	errUnborn  = errors.New("the app instance is being created")
 )
 
 // Start says where a follower begins in an app instance that it has not followed before.

@@ -33,8 +33,11 @@ func child() {
 	dir := os.Getenv(childDir)
 	s, err := pebble.Open(filepath.Join(dir, "store"), pebble.Options{})
 	check(err)
-	check(s.Update(context.Background(), "", func(tx store.Tx) error {
+	check(s.Update(context.Background(), "a", func(tx store.Tx) error {
 		return store.AppInstances.Put(tx, store.K("a"), chime.AppInstance{ID: "a"})
+	}))
+	check(s.Update(context.Background(), "", func(tx store.Tx) error {
+		return store.AppInstancesInOrder.Put(tx, store.Key(nil).Num(1), "a")
 	}))
 	handled, err := os.OpenFile(filepath.Join(dir, "handled"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	check(err)
@@ -117,7 +120,7 @@ func expectHandled(t *testing.T, dir string) {
 		if record, _, err = store.Followings.Get(r, store.K("a", "f")); err != nil {
 			return err
 		}
-		events, err = store.ReadEvents(r, 0, int(record.Position))
+		events, err = store.ReadEvents(r, "a", 0, int(record.Position))
 		return err
 	})
 	if err != nil {

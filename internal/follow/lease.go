@@ -90,14 +90,19 @@ func (c *claim) begin(r store.Reader) (record chime.Following, err error) {
 	if err != nil {
 		return record, err
 	}
-	if !exists {
+	end, err := r.Position()
+	switch {
+	case err != nil:
+		return record, err
+	case !exists && end == 0: // the account lists it already
+		return record, errUnborn
+	case !exists:
 		return record, errDeleted
+	case c.start == End:
+		record.Position = end
+		return record, nil
 	}
-	if c.start == End {
-		record.Position, err = r.Position()
-	} else {
-		record.Position, err = beforeFirst(r)
-	}
+	record.Position, err = store.LogStart(r, c.app)
 	return record, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,26 +97,10 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // discover begins to work in each app instance that there is, and in those that come later.
 func (r *Runner) discover(ctx context.Context) error {
-	var position uint64
-	var there []string
-	err := r.o.Store.View(ctx, "", func(rd store.Reader) (err error) {
-		if position, err = rd.Position(); err != nil {
-			return err
-		}
-		there = nil
-		return store.AppInstances.Each(rd, store.Range{}, func(_ store.Key, app chime.AppInstance) (bool, error) {
-			there = append(there, app.ID)
-			return true, nil
-		})
-	})
+	position, err := r.update(ctx, false)
 	if err != nil {
 		return err
 	}
-	r.keepOnly(there)
-	for _, app := range there {
-		r.begin(ctx, app, false)
-	}
-
 	cursor, err := r.o.Store.Follow("", position)
 	if err != nil {
 		return err
@@ -126,42 +111,37 @@ func (r *Runner) discover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.update(ctx, events); err != nil {
+		if !slices.ContainsFunc(events, func(e *chime.Event) bool { return e.Kind().ListsApps }) {
+			continue
+		}
+		if _, err := r.update(ctx, true); err != nil {
 			return err
 		}
 	}
 }
 
-// update begins and ends work in the app instances that the account's log tells of.
-func (r *Runner) update(ctx context.Context, events []*chime.Event) error {
-	exists := map[string]bool{}
-	for _, e := range events {
-		if e.App != "" && e.Channel == "" {
-			exists[e.App] = false
+// update begins and ends work as the account's list of app instances says, as of the position that it
+// returns. created says that what is new on the list came there after the followers began.
+func (r *Runner) update(ctx context.Context, created bool) (position uint64, err error) {
+	var listed []string
+	err = r.o.Store.View(ctx, "", func(rd store.Reader) (err error) {
+		if position, err = rd.Position(); err != nil {
+			return err
 		}
-	}
-	if len(exists) == 0 {
-		return nil
-	}
-	err := r.o.Store.View(ctx, "", func(rd store.Reader) (err error) {
-		for app := range exists {
-			if exists[app], err = store.AppInstances.Has(rd, store.K(app)); err != nil {
-				return err
-			}
-		}
-		return nil
+		listed = nil
+		return store.AppInstancesInOrder.Each(rd, store.Range{}, func(_ store.Key, app string) (bool, error) {
+			listed = append(listed, app)
+			return true, nil
+		})
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	for app, there := range exists {
-		if there {
-			r.begin(ctx, app, true)
-		} else {
-			r.end(app)
-		}
+	r.keepOnly(listed)
+	for _, app := range listed {
+		r.begin(ctx, app, created)
 	}
-	return nil
+	return position, nil
 }
 
 // begin starts a worker for each follower, unless there are some. created says that all events of the app

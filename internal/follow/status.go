@@ -92,7 +92,11 @@ func (r *Runner) add(rd store.Reader, s *Status, w *worker) error {
 		return nil
 	}
 	s.Behind += end - position
-	first, err := store.ReadEvents(rd, position, 1)
+	start, err := store.LogStart(rd, w.app)
+	if err != nil {
+		return err
+	}
+	first, err := store.ReadEvents(rd, w.app, max(position, start), 1)
 	if err != nil || len(first) == 0 {
 		return err
 	}

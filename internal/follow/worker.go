@@ -56,6 +56,9 @@ func (w *worker) run(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil || errors.Is(err, errDeleted):
 			return
+		case errors.Is(err, errUnborn):
+			_, _ = w.waitForEvents(ctx, 0) // its creation is the first
+			failures = 0
 		case errors.Is(err, ErrFenced) || errors.Is(err, errLapsed):
 			w.log.Warn("follower: lost the lease", "error", err)
 			failures = 0
@@ -155,7 +158,7 @@ func (w *worker) waitForEvents(ctx context.Context, after uint64) (idle bool, er
 }
 
 // own reports whether the event belongs to the app instance's log.
-func (w *worker) own(e *chime.Event) bool { return e.App == w.app && !e.Ephemeral }
+func (w *worker) own(e *chime.Event) bool { return !e.Ephemeral }
 
 // work hands events to the follower until the lease is lost.
 func (w *worker) work(ctx context.Context) error {
@@ -234,7 +237,7 @@ func (w *worker) skipTrimmed(ctx context.Context) error {
 	var lost uint64
 	reached := w.reached.Load()
 	err := w.claim.change(ctx, func(tx store.Tx, record *chime.Following) error {
-		before, err := beforeFirst(tx)
+		before, err := store.LogStart(tx, w.app)
 		if err != nil {
 			return err
 		}
@@ -251,17 +254,4 @@ func (w *worker) skipTrimmed(ctx context.Context) error {
 	w.counts.lost.Add(lost)
 	w.reached.Store(w.claim.saved())
 	return nil
-}
-
-// beforeFirst is the position before the first event that the log still has, or the log's end when it
-// has none.
-func beforeFirst(r store.Reader) (uint64, error) {
-	first, err := store.ReadEvents(r, 0, 1)
-	if err != nil {
-		return 0, err
-	}
-	if len(first) == 0 {
-		return r.Position()
-	}
-	return first[0].Position - 1, nil
 }

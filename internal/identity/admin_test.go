@@ -40,7 +40,7 @@ func TestAdminRoleIsGivenAndTaken(t *testing.T) {
 		ctx := context.Background()
 		app := w.app("app")
 		alice := w.user(app, "alice")
-		position := w.position()
+		position := w.position(app)
 		resp, err := w.CreateAppInstanceAdmin(ctx, &wire.CreateAppInstanceAdminRequest{AppInstanceARN: app, AppInstanceAdminARN: alice})
 		ok(w.t, err)
 		want := wire.Identity{ARN: alice, Name: "Name of alice"}
@@ -68,7 +68,7 @@ func TestAdminRoleIsGivenAndTaken(t *testing.T) {
 		if _, err := w.describeUser(alice); err != nil {
 			w.t.Errorf("the user went with the role: %v", err)
 		}
-		if got := w.events(position); !slices.Equal(got, []string{
+		if got := w.events(app, position); !slices.Equal(got, []string{
 			"CREATE_APP_INSTANCE_ADMIN user/alice", "DELETE_APP_INSTANCE_ADMIN user/alice",
 		}) {
 			w.t.Errorf("events %q", got)
@@ -162,7 +162,7 @@ func TestNamesOutliveTheirUsers(t *testing.T) {
 			return found
 		}
 		alice := w.user(app, "alice")
-		first := w.position()
+		first := w.position(app)
 		if got := name("user/alice"); got != "Name of alice" || !exists("user/alice") {
 			w.t.Errorf("alice is called %q", got)
 		}
@@ -178,7 +178,7 @@ func TestNamesOutliveTheirUsers(t *testing.T) {
 		if got := name("user/alice"); got != "Second" {
 			w.t.Errorf("the next alice is called %q", got)
 		}
-		second := w.position()
+		second := w.position(app)
 		ok(w.t, w.deleteUser(alice))
 		for at, want := range map[uint64]string{first: "Name of alice", second: "Second", identity.Now: "Second"} {
 			named, err := view(w, func(r store.Reader) (identity.Named, error) { return identity.Name(r, res.App, "user/alice", at) })

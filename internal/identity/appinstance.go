@@ -9,7 +9,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// CreateAppInstance makes an app instance with an id of its own. Names need not be unique.
+// CreateAppInstance makes an app instance with an id of its own. Names need not be unique. The account
+// takes it on its list first, then it comes to be; whatever lies between is taken up by a repeated call
+// with the same token, and otherwise undone by ForgetUnborn.
 func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInstanceRequest) (*wire.CreateAppInstanceResponse, error) {
 	id, err := chime.NewUUID(s.random)
 	if err != nil {
@@ -22,12 +24,15 @@ func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInst
 		return nil, err
 	}
 
-	var created string
+	app := chime.AppInstance{Name: req.Name, Metadata: text(req.Metadata), Created: now, Updated: now}
 	err = s.store.Update(ctx, "", func(tx store.Tx) (err error) {
-		exists := func(id string) (bool, error) { return store.AppInstances.Has(tx, store.K(id)) }
-		created, err = call.Do(tx, exists, func() (string, error) {
-			app := chime.AppInstance{ID: id, Name: req.Name, Metadata: text(req.Metadata), Created: now, Updated: now}
-			return id, s.createAppInstance(tx, app, chime.TagsOf(req.Tags))
+		exists := func(id string) (found bool, err error) {
+			app.Order, found, err = listed(tx, id)
+			return found, err
+		}
+		app.ID, err = call.Do(tx, exists, func() (string, error) {
+			app.Order, err = s.enlist(tx, id, now)
+			return id, err
 		})
 		return err
 	})
@@ -35,21 +40,22 @@ func (s *Service) CreateAppInstance(ctx context.Context, req *wire.CreateAppInst
 		return nil, err
 	}
 
-	return &wire.CreateAppInstanceResponse{AppInstanceARN: s.site.AppInstanceARN(created)}, nil
+	err = s.store.Update(ctx, app.ID, func(tx store.Tx) error { return createAppInstance(tx, app, chime.TagsOf(req.Tags)) })
+	if err != nil {
+		return nil, err
+	}
+	return &wire.CreateAppInstanceResponse{AppInstanceARN: s.site.AppInstanceARN(app.ID)}, nil
 }
 
-func (s *Service) createAppInstance(tx store.Tx, app chime.AppInstance, tags []chime.Tag) error {
-	if err := (counter{what: countApps}).add(tx, s.limits.AppInstances); err != nil {
+// createAppInstance makes what the account has listed, once: it was there before if its log has begun.
+func createAppInstance(tx store.Tx, app chime.AppInstance, tags []chime.Tag) error {
+	if begun, err := tx.Position(); err != nil || begun > 0 {
 		return err
 	}
-	var err error
-	if app.Order, err = tx.Append(appEvent(chime.EventCreateAppInstance, app.ID, app.Created)); err != nil {
+	if _, err := tx.Append(appEvent(chime.EventCreateAppInstance, app.ID, app.Created)); err != nil {
 		return err
 	}
 	if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
-		return err
-	}
-	if err := store.AppInstancesInOrder.Put(tx, store.Key(nil).Num(app.Order), app.ID); err != nil {
 		return err
 	}
 	return PutTags(tx, chime.Resource{App: app.ID, Kind: chime.KindAppInstance}, tags)
@@ -63,7 +69,7 @@ func (s *Service) DescribeAppInstance(ctx context.Context, req *wire.DescribeApp
 	}
 
 	var app chime.AppInstance
-	err = s.store.View(ctx, "", func(r store.Reader) (err error) {
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
 		app, err = appInstance(r, res.App)
 		return err
 	})
@@ -87,7 +93,7 @@ func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInst
 	}
 
 	now := s.now()
-	err = s.store.Update(ctx, "", func(tx store.Tx) error {
+	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
 		app, err := appInstance(tx, res.App)
 		if err != nil {
 			return err
@@ -112,7 +118,7 @@ func (s *Service) ListAppInstances(ctx context.Context, req *wire.ListAppInstanc
 	err := s.store.View(ctx, "", func(r store.Reader) (err error) {
 		resp.AppInstances, resp.NextToken, err = store.List(r, store.AppInstancesInOrder, store.Range{}, p,
 			func(id string) (wire.AppInstanceSummary, bool, error) {
-				app, found, err := store.AppInstances.Get(r, store.K(id)) // not found: its removal is not done
+				app, found, err := store.AppInstances.Get(r, store.K(id)) // not yet or no longer, while it is listed
 				return wire.AppInstanceSummary{
 					AppInstanceARN: s.site.AppInstanceARN(id), Name: app.Name, Metadata: app.Metadata,
 				}, found, err

@@ -36,7 +36,7 @@ func TestAppInstanceIsDescribedAsCreatedAndUpdated(t *testing.T) {
 		}
 
 		w.pass(time.Hour)
-		position := w.position()
+		position := w.position(arn)
 		updated, err := w.UpdateAppInstance(ctx, &wire.UpdateAppInstanceRequest{AppInstanceARN: arn, Name: "two", Metadata: ptr("")})
 		ok(w.t, err)
 		second, err := w.describeApp(arn)
@@ -45,7 +45,7 @@ func TestAppInstanceIsDescribedAsCreatedAndUpdated(t *testing.T) {
 			!second.CreatedTimestamp.Equal(*first.CreatedTimestamp) || !second.LastUpdatedTimestamp.Equal(w.now) {
 			w.t.Errorf("after the update: %+v", second)
 		}
-		if got := w.events(position); !slices.Equal(got, []string{"UPDATE_APP_INSTANCE"}) {
+		if got := w.events(arn, position); !slices.Equal(got, []string{"UPDATE_APP_INSTANCE"}) {
 			w.t.Errorf("events %q", got)
 		}
 	})
@@ -76,8 +76,10 @@ func TestCreateAppInstanceIsIdempotentByToken(t *testing.T) {
 		if sameName == first {
 			w.t.Error("another token was answered with the same app instance")
 		}
-		if got := w.events(0); !slices.Equal(got, []string{"CREATE_APP_INSTANCE", "CREATE_APP_INSTANCE"}) {
-			w.t.Errorf("events %q", got)
+		for _, arn := range []string{first, sameName} {
+			if got := w.events(arn, 0); !slices.Equal(got, []string{"CREATE_APP_INSTANCE"}) {
+				w.t.Errorf("events %q", got)
+			}
 		}
 
 		ok(w.t, w.deleteApp(first))

@@ -31,7 +31,7 @@ func TestBotIsDescribedAsCreatedAndUpdated(t *testing.T) {
 	onEachEngine(t, func(w *world) {
 		ctx := context.Background()
 		app := w.app("app")
-		position := w.position()
+		position := w.position(app)
 		req := botRequest(app, "Bot")
 		req.Metadata, req.Tags = ptr("m"), []wire.Tag{tag("k", "v")}
 		req.Configuration.Lex.WelcomeIntent = ptr("Hello_World")
@@ -67,7 +67,7 @@ func TestBotIsDescribedAsCreatedAndUpdated(t *testing.T) {
 		if lex := third.Configuration.Lex; *lex.LocaleID != "de_DE" || lex.WelcomeIntent != nil {
 			w.t.Errorf("after an update with configuration: %+v", lex)
 		}
-		if after := w.position(); after != position+3 {
+		if after := w.position(app); after != position+3 {
 			w.t.Errorf("%d events", after-position)
 		}
 	})
@@ -173,10 +173,10 @@ func TestABotIsWhateverAUserCanBe(t *testing.T) {
 		ok(w.t, w.tag(bot, tag("a", "1")))
 		w.wantTags(bot, tag("a", "1"))
 
-		position := w.position()
+		position := w.position(app)
 		ok(w.t, w.deleteBot(bot))
 		ref := string(res.Ref())
-		if got := w.events(position); !slices.Equal(got, []string{
+		if got := w.events(app, position); !slices.Equal(got, []string{
 			"DELETE_APP_INSTANCE_ADMIN " + ref, "DELETE_APP_INSTANCE_BOT " + ref,
 		}) {
 			w.t.Errorf("events %q", got)
@@ -224,7 +224,7 @@ func TestFlowsHaveTags(t *testing.T) {
 		app := w.app("app")
 		res, err := site.Parse("AppInstanceArn", app)
 		ok(w.t, err)
-		ok(w.t, w.store.Update(context.Background(), "", func(tx store.Tx) error {
+		ok(w.t, w.store.Update(context.Background(), res.App, func(tx store.Tx) error {
 			return store.Flows.Put(tx, store.K(res.App, "f"), chime.Flow{ID: "f"})
 		}))
 		flow := site.ChannelFlowARN(res.App, "f")

@@ -25,10 +25,10 @@ func unfinished(r store.Reader, app string, ref chime.Ref, missing error) (chime
 	return task, err
 }
 
-// removeAppInstance is the work of a task. It removes one table in each transaction: an engine may have
-// to visit every entry of a range.
+// removeAppInstance is the work of a task. It takes the app instance off the account's list and removes
+// one table in each transaction: an engine may have to visit every entry of a range.
 func (s *Service) removeAppInstance(ctx context.Context, task chime.Task) error {
-	if err := s.store.Update(ctx, "", func(tx store.Tx) error { return unlistAppInstance(tx, task) }); err != nil {
+	if err := s.store.Update(ctx, "", func(tx store.Tx) error { return unlist(tx, task.App, task.Order, s.now()) }); err != nil {
 		return err
 	}
 	under := store.Prefix(store.K(task.App))
@@ -50,19 +50,6 @@ func (s *Service) removeAppInstance(ctx context.Context, task chime.Task) error 
 		}
 		return tx.DeleteRange(store.Tasks.ID, under)
 	})
-}
-
-// unlistAppInstance takes a deleted app instance off the account's list, once.
-func unlistAppInstance(tx store.Tx, task chime.Task) error {
-	key := store.Key(nil).Num(task.Order)
-	id, found, err := store.AppInstancesInOrder.Get(tx, key)
-	if err != nil || !found || id != task.App {
-		return err
-	}
-	if err := store.AppInstancesInOrder.Delete(tx, key); err != nil {
-		return err
-	}
-	return (counter{what: countApps}).remove(tx)
 }
 
 // removeUser is the work of a task.

@@ -66,8 +66,9 @@ func (w *world) devicesOf(user string) fetch {
 func TestDeviceIsDescribedAsRegisteredAndUpdated(t *testing.T) {
 	onEachEngine(t, func(w *world) {
 		ctx := context.Background()
-		alice := w.user(w.app("app"), "alice")
-		position := w.position()
+		app := w.app("app")
+		alice := w.user(app, "alice")
+		position := w.position(app)
 		req := deviceRequest(alice, "phone")
 		req.Name, req.EndpointAttributes.VoipDeviceToken = ptr("Phone"), ptr("voip")
 		resp, err := w.RegisterAppInstanceUserEndpoint(ctx, req)
@@ -109,7 +110,7 @@ func TestDeviceIsDescribedAsRegisteredAndUpdated(t *testing.T) {
 		if e.Name != "" || e.AllowMessages != "NONE" {
 			w.t.Errorf("after an update of the name: %+v", e)
 		}
-		if after := w.position(); after != position+3 {
+		if after := w.position(app); after != position+3 {
 			w.t.Errorf("%d events", after-position)
 		}
 	})
@@ -137,11 +138,11 @@ func TestKnownDeviceKeepsItsEndpoint(t *testing.T) {
 			w.t.Errorf("registered again as %+v", e)
 		}
 
-		position := w.position()
+		position := w.position(app)
 		if moved := w.device(bob, "phone"); moved != id {
 			w.t.Errorf("%s became %s with another user", id, moved)
 		}
-		if got := w.events(position); !slices.Equal(got, []string{
+		if got := w.events(app, position); !slices.Equal(got, []string{
 			"DEREGISTER_APP_INSTANCE_USER_ENDPOINT user/alice", "REGISTER_APP_INSTANCE_USER_ENDPOINT user/bob",
 		}) {
 			w.t.Errorf("events %q", got)
@@ -184,10 +185,10 @@ func TestRepeatedRegistrationChangesNothing(t *testing.T) {
 		req.ClientRequestToken = "token"
 		first, err := w.RegisterAppInstanceUserEndpoint(context.Background(), req)
 		ok(w.t, err)
-		position := w.position()
+		position := w.position(app)
 		second, err := w.RegisterAppInstanceUserEndpoint(context.Background(), req)
 		ok(w.t, err)
-		if first.EndpointID != second.EndpointID || w.position() != position {
+		if first.EndpointID != second.EndpointID || w.position(app) != position {
 			w.t.Errorf("%s and %s", first.EndpointID, second.EndpointID)
 		}
 		req.EndpointAttributes.DeviceToken = "tablet"

@@ -246,14 +246,12 @@ func view[T any](w *world, ask func(r store.Reader) (T, error)) (answer T, err e
 	return answer, err
 }
 
-// events are the types of the events in the log after the position, with their subjects.
-func (w *world) events(after uint64) (types []string) {
+// events are the types of the events in the log of the app instance after the position, with their
+// subjects.
+func (w *world) events(app string, after uint64) (types []string) {
 	w.t.Helper()
-	last, err := view(w, store.Reader.Position)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	cursor, err := w.store.Follow("", after)
+	last := w.position(app)
+	cursor, err := w.store.Follow(site.AppOf(app), after)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -265,7 +263,7 @@ func (w *world) events(after uint64) (types []string) {
 		}
 		for _, e := range events {
 			position = e.Position
-			if e.MessageType != "" || e.App == "" || e.Time != chime.At(w.now) {
+			if e.MessageType != "" || e.App != site.AppOf(app) || e.Time != chime.At(w.now) {
 				w.t.Errorf("odd event %+v", e)
 			}
 			types = append(types, strings.TrimSpace(e.Type+" "+string(e.Subject)))
@@ -274,9 +272,12 @@ func (w *world) events(after uint64) (types []string) {
 	return types
 }
 
-func (w *world) position() uint64 {
+func (w *world) position(app string) (position uint64) {
 	w.t.Helper()
-	position, err := view(w, store.Reader.Position)
+	err := w.store.View(context.Background(), site.AppOf(app), func(r store.Reader) (err error) {
+		position, err = r.Position()
+		return err
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func TestRetentionSettingsAreKeptAndTurnedOff(t *testing.T) {
 			ok(w.t, w.retain(app, 7))
 			get(7)
 			w.pass(time.Hour)
-			position := w.position()
+			position := w.position(app)
 			resp, err := w.PutAppInstanceRetentionSettings(ctx, &wire.PutAppInstanceRetentionSettingsRequest{
 				AppInstanceARN: app, AppInstanceRetentionSettings: step.settings,
 			})
@@ -67,7 +67,7 @@ func TestRetentionSettingsAreKeptAndTurnedOff(t *testing.T) {
 			w.t.Log(name)
 			want(resp.AppInstanceRetentionSettings, resp.InitiateDeletionTimestamp, step.days)
 			get(step.days)
-			if got := w.events(position); !slices.Equal(got, []string{"PUT_APP_INSTANCE_RETENTION_SETTINGS"}) {
+			if got := w.events(app, position); !slices.Equal(got, []string{"PUT_APP_INSTANCE_RETENTION_SETTINGS"}) {
 				w.t.Errorf("events %q", got)
 			}
 		}
@@ -81,11 +81,12 @@ func TestRetentionSettingsAreKeptAndTurnedOff(t *testing.T) {
 
 func TestUserExpirationIsReplacedAndRemoved(t *testing.T) {
 	onEachEngine(t, func(w *world) {
-		alice := w.user(w.app("app"), "alice")
+		app := w.app("app")
+		alice := w.user(app, "alice")
 		put := func(settings *wire.ExpirationSettings) {
 			w.t.Helper()
 			w.pass(time.Minute)
-			position := w.position()
+			position := w.position(app)
 			resp, err := w.PutAppInstanceUserExpirationSettings(context.Background(), &wire.PutAppInstanceUserExpirationSettingsRequest{
 				AppInstanceUserARN: alice, ExpirationSettings: settings,
 			})
@@ -103,7 +104,7 @@ func TestUserExpirationIsReplacedAndRemoved(t *testing.T) {
 			if user.Name != "Name of alice" {
 				w.t.Errorf("the user is now %+v", user)
 			}
-			if got := w.events(position); !slices.Equal(got, []string{"PUT_APP_INSTANCE_USER_EXPIRATION_SETTINGS user/alice"}) {
+			if got := w.events(app, position); !slices.Equal(got, []string{"PUT_APP_INSTANCE_USER_EXPIRATION_SETTINGS user/alice"}) {
 				w.t.Errorf("events %q", got)
 			}
 		}

@@ -47,7 +47,7 @@ func (w *world) channel(app, id string) string {
 	w.t.Helper()
 	res, err := site.Parse("AppInstanceArn", app)
 	ok(w.t, err)
-	ok(w.t, w.store.Update(context.Background(), "", func(tx store.Tx) error {
+	ok(w.t, w.store.Update(context.Background(), res.App, func(tx store.Tx) error {
 		return store.Channels.Put(tx, store.K(res.App, id), chime.Channel{ID: id, UID: "uid"})
 	}))
 	return site.ChannelARN(res.App, id)

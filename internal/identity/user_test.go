@@ -15,7 +15,7 @@ func TestUserIsDescribedAsCreatedAndUpdated(t *testing.T) {
 	onEachEngine(t, func(w *world) {
 		ctx := context.Background()
 		app := w.app("app")
-		position := w.position()
+		position := w.position(app)
 		created, err := w.CreateAppInstanceUser(ctx, &wire.CreateAppInstanceUserRequest{
 			AppInstanceARN: app, AppInstanceUserID: "us-east-1:ali@ce", Name: "Alice", Metadata: ptr("m"),
 			ExpirationSettings: &wire.ExpirationSettings{ExpirationDays: 30, ExpirationCriterion: wire.ExpirationCriterionCreatedTimestamp},
@@ -33,12 +33,12 @@ func TestUserIsDescribedAsCreatedAndUpdated(t *testing.T) {
 			first.ExpirationSettings.ExpirationCriterion != wire.ExpirationCriterionCreatedTimestamp {
 			w.t.Errorf("described as %+v", first)
 		}
-		if got := w.events(position); !slices.Equal(got, []string{"CREATE_APP_INSTANCE_USER user/us-east-1:ali@ce"}) {
+		if got := w.events(app, position); !slices.Equal(got, []string{"CREATE_APP_INSTANCE_USER user/us-east-1:ali@ce"}) {
 			w.t.Errorf("events %q", got)
 		}
 
 		w.pass(time.Minute)
-		position = w.position()
+		position = w.position(app)
 		updated, err := w.UpdateAppInstanceUser(ctx, &wire.UpdateAppInstanceUserRequest{AppInstanceUserARN: arn, Name: "Alicia", Metadata: ptr("")})
 		ok(w.t, err)
 		second, err := w.describeUser(arn)
@@ -48,7 +48,7 @@ func TestUserIsDescribedAsCreatedAndUpdated(t *testing.T) {
 			second.ExpirationSettings == nil {
 			w.t.Errorf("after the update: %+v", second)
 		}
-		if got := w.events(position); !slices.Equal(got, []string{"UPDATE_APP_INSTANCE_USER user/us-east-1:ali@ce"}) {
+		if got := w.events(app, position); !slices.Equal(got, []string{"UPDATE_APP_INSTANCE_USER user/us-east-1:ali@ce"}) {
 			w.t.Errorf("events %q", got)
 		}
 		other, err := w.describeUser(w.user(app, "bob"))
@@ -72,7 +72,7 @@ func TestCreatingAUserAgain(t *testing.T) {
 			return func(r *wire.CreateAppInstanceUserRequest) { r.ClientRequestToken = token }
 		}
 		ok(w.t, create(token("t1")))
-		position := w.position()
+		position := w.position(app)
 		w.pass(time.Minute)
 
 		ok(w.t, create(token("t1")))
@@ -84,7 +84,7 @@ func TestCreatingAUserAgain(t *testing.T) {
 			r.ClientRequestToken, r.AppInstanceUserID = "t1", "bob"
 		}), "ConflictException", "ClientRequestToken")
 
-		if got := w.events(position); len(got) != 0 {
+		if got := w.events(app, position); len(got) != 0 {
 			w.t.Errorf("events %q", got)
 		}
 		user, err := w.describeUser(app + "/user/alice")
@@ -145,11 +145,11 @@ func TestCreatingAUserAgainAfterItWasUpdated(t *testing.T) {
 		}
 		ok(w.t, create("Dan", ""))
 		update("Dan", `{"avatar":1}`)
-		position := w.position()
+		position := w.position(app)
 		ok(w.t, create("Dan", ""))
 		refused(w.t, create("Dan", "else"), "ConflictException", "Name or Metadata")
 		ok(w.t, create("Dan", `{"avatar":1}`)) // as it is now
-		if got := w.events(position); len(got) > 0 {
+		if got := w.events(app, position); len(got) > 0 {
 			w.t.Errorf("events %q", got)
 		}
 		update("Daniel", "")
@@ -162,7 +162,7 @@ func TestCreatingAUserAgainAfterItWasUpdated(t *testing.T) {
 		// A record of before what was asked for was kept: an equal Name is enough.
 		res, err := site.Parse("AppInstanceArn", app)
 		ok(w.t, err)
-		ok(w.t, w.store.Update(context.Background(), "", func(tx store.Tx) error {
+		ok(w.t, w.store.Update(context.Background(), res.App, func(tx store.Tx) error {
 			dan, _, err := store.Users.Get(tx, store.K(res.App, "dan"))
 			if err != nil {
 				return err

@@ -17,8 +17,8 @@ import (
 // late is what a reader of the log is given that comes to the events of messages late.
 func late(t *testing.T, w *servicetest.World) (bodies []string) {
 	t.Helper()
-	err := w.Store.View(ctx, "", func(r store.Reader) error {
-		events, err := store.ReadEvents(r, 0, 1000)
+	err := w.Store.View(ctx, w.AppID(), func(r store.Reader) error {
+		events, err := store.ReadEvents(r, w.AppID(), 0, 1000)
 		for _, e := range events {
 			if !e.Kind().IsMessage() || err != nil {
 				continue
@@ -42,7 +42,7 @@ func late(t *testing.T, w *servicetest.World) (bodies []string) {
 // live is what the same events told when they happened.
 func live(t *testing.T, w *servicetest.World) (bodies []string) {
 	t.Helper()
-	cursor, err := w.Store.Follow("", 0)
+	cursor, err := w.Store.Follow(w.AppID(), w.Began)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestALateReaderIsToldThePresent(t *testing.T) {
 		}, "", ""},
 		"the end of the app instance": {func(w *servicetest.World, _ string) error {
 			// The records are left, as they are before the work that goes on in the background.
-			return w.Store.Update(ctx, "", func(tx store.Tx) error {
+			return w.Store.Update(ctx, w.AppID(), func(tx store.Tx) error {
 				return store.AppInstances.Delete(tx, store.K(w.App[strings.LastIndexByte(w.App, '/')+1:]))
 			})
 		}, "", ""},
@@ -236,7 +236,7 @@ func TestLateOfADeletedSubChannel(t *testing.T) {
 // A message that is not persistent is in no record: what was withdrawn of it stays so.
 func TestWithdrawnLiveMessage(t *testing.T) {
 	w := room(t)
-	cursor, err := w.Store.Follow("", 0)
+	cursor, err := w.Store.Follow(w.AppID(), w.Began)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestWithdrawnLiveMessage(t *testing.T) {
 		if e.Payload != nil {
 			t.Errorf("the feed has %s", e.Payload)
 		}
-		err := w.Store.View(ctx, "", func(r store.Reader) error {
+		err := w.Store.View(ctx, w.AppID(), func(r store.Reader) error {
 			body, err := w.Messages.Body(r, e)
 			if !strings.Contains(string(body), `"Persistence":"NON_PERSISTENT"`) {
 				t.Errorf("told %s", body)
@@ -275,7 +275,7 @@ func TestWithdrawnLiveMessage(t *testing.T) {
 // there: no record could tell it again.
 func TestALateReaderIsToldALiveMessage(t *testing.T) {
 	w := room(t)
-	cursor, err := w.Store.Follow("", 0)
+	cursor, err := w.Store.Follow(w.AppID(), w.Began)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func TestALateReaderIsToldALiveMessage(t *testing.T) {
 	}
 	live := events[len(events)-1]
 	body := func() (text string) {
-		err := w.Store.View(ctx, "", func(r store.Reader) error {
+		err := w.Store.View(ctx, w.AppID(), func(r store.Reader) error {
 			body, err := w.Messages.Body(r, live)
 			text = string(body)
 			return err

@@ -105,7 +105,7 @@ func TestMessagesWithoutAPositionGoByTheirTime(t *testing.T) {
 
 func forgetPositions(t *testing.T, w *servicetest.World) {
 	t.Helper()
-	err := w.Store.Update(ctx, "", func(tx store.Tx) error {
+	err := w.Store.Update(ctx, w.AppID(), func(tx store.Tx) error {
 		return store.Messages.Each(tx, store.Range{}, func(key store.Key, m chime.Message) (bool, error) {
 			m.After = 0
 			return true, store.Messages.Put(tx, append(store.Key(nil), key...), m)

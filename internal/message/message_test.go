@@ -323,7 +323,7 @@ func TestContentOfRedactedMessages(t *testing.T) {
 		w.Messages = message.New(message.Options{
 			Store: w.Store, Site: w.Site, Now: func() time.Time { return w.Now }, Random: rand.New(rand.NewSource(4)), EmptyContent: empty,
 		})
-		cursor, err := w.Store.Follow("", 0)
+		cursor, err := w.Store.Follow(w.AppID(), w.Began)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -100,7 +100,7 @@ func BenchmarkUnread(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var now unread.Reading
-		err := w.Store.View(b.Context(), "", func(r store.Reader) (err error) {
+		err := w.Store.View(b.Context(), w.AppID(), func(r store.Reader) (err error) {
 			now, err = counter.Read(r, app(w), "user/ann", places[0])
 			return err
 		})
@@ -113,7 +113,7 @@ func BenchmarkUnread(b *testing.B) {
 // fill writes messages of somebody else into a channel's history.
 func fill(b *testing.B, w *servicetest.World, at chime.Place, n int) {
 	for from := 0; from < n; from += 1000 {
-		err := w.Store.Update(b.Context(), "", func(tx store.Tx) error {
+		err := w.Store.Update(b.Context(), w.AppID(), func(tx store.Tx) error {
 			for i := from; i < from+1000; i++ {
 				m := chime.Message{
 					Sender: "user/person-1", Type: messaging.ChannelMessageTypeStandard, Status: messaging.ChannelMessageStatusSent,

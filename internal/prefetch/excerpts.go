@@ -25,11 +25,14 @@ type excerpts struct {
 	mu   sync.Mutex
 	by   map[string]excerpt
 	size int
-	// removed is the position of the latest removal of content: what was read before is not kept.
-	removed uint64
+	// removed is the position of the latest removal of content in each app instance: what was read
+	// before is not kept.
+	removed map[string]uint64
 }
 
-func newExcerpts(limit int) excerpts { return excerpts{limit: limit, by: make(map[string]excerpt)} }
+func newExcerpts(limit int) excerpts {
+	return excerpts{limit: limit, by: make(map[string]excerpt), removed: make(map[string]uint64)}
+}
 
 // find is the excerpt of a channel if it holds for the caller at the position of the log that r
 // reads, else nil.
@@ -59,7 +62,7 @@ func (e *excerpts) put(uid string, made excerpt) {
 		}
 		e.drop(uid)
 	}
-	if len(made.text) > e.limit || made.at < e.removed {
+	if len(made.text) > e.limit || made.at < e.removed[made.app] {
 		return
 	}
 	for other := range e.by {
@@ -76,9 +79,21 @@ func (e *excerpts) put(uid string, made excerpt) {
 func (e *excerpts) forget(removal *chime.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.removed = removal.Position
+	e.removed[removal.App] = removal.Position
 	for uid, kept := range e.by {
 		if removal.Withdraws(&chime.Event{Type: chime.EventChannelDetails, Topic: chime.Topic{App: kept.app, Channel: uid, Sub: removal.Sub}}) {
+			e.drop(uid)
+		}
+	}
+}
+
+// forgetApp drops all of an app instance, of which no removal is told any more.
+func (e *excerpts) forgetApp(app string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.removed, app)
+	for uid, kept := range e.by {
+		if kept.app == app {
 			e.drop(uid)
 		}
 	}

@@ -93,7 +93,7 @@ func (l *life) step() (what string) {
 		{"a retention", func() { l.retain(1 + l.rnd.IntN(2)) }},
 		{"no retention", func() { l.retain(0) }},
 		{"a shorter log", func() {
-			l.must(nil, l.Store.Update(ctx, "", func(tx store.Tx) error { return tx.TrimEvents(l.position()) }))
+			l.must(nil, l.Store.Update(ctx, l.AppID(), func(tx store.Tx) error { return tx.TrimEvents(l.position()) }))
 		}},
 	}
 	h := happenings[l.rnd.IntN(len(happenings))]

@@ -34,7 +34,7 @@ func TestExcerptsGoWithWhatIsRemoved(t *testing.T) {
 		if got := strings.Join(left, " "); got != tc.left || s.kept.size != len(left) {
 			t.Errorf("after %s %q is left, want %q; %d bytes", tc.removal.Type, got, tc.left, s.kept.size)
 		}
-		if s.kept.put("late", excerpt{"A", 6, []byte("x")}); tc.removal.Removes() == (s.kept.by["late"].text != nil) {
+		if s.kept.put("late", excerpt{tc.removal.App, 6, []byte("x")}); tc.removal.Removes() == (s.kept.by["late"].text != nil) {
 			t.Errorf("after %s what was read before it is kept: %v", tc.removal.Type, s.kept.by["late"])
 		}
 	}

@@ -392,7 +392,7 @@ func TestFiftyChannels(t *testing.T) {
 		w.expect("the fifty latest", strings.HasPrefix(got, "c59 c58 c57 c56 c55 c54 ") && strings.HasSuffix(got, " c10"), true)
 
 		// A channel whose deletion is not done takes no place of another.
-		w.must(nil, w.Store.Update(ctx, "", func(tx store.Tx) error { return store.Channels.Delete(tx, store.K(app(w.World), "c59")) }))
+		w.must(nil, w.Store.Update(ctx, w.AppID(), func(tx store.Tx) error { return store.Channels.Delete(tx, store.K(app(w.World), "c59")) }))
 		w.expect("the fifty without one", w.list("bob", ""), strings.Join(append(want[1:], "c54"), " "))
 	})
 }

@@ -32,6 +32,9 @@ func New(st store.Store, channels *channel.Service, messages *message.Service, c
 	return &Service{store: st, channels: channels, messages: messages, unread: counter, kept: newExcerpts(keptBytes)}
 }
 
+// Forget drops what is kept of an app instance whose events are not delivered any more.
+func (s *Service) Forget(app string) { s.kept.forgetApp(app) }
+
 // Deliver takes events in the order of the log, and forgets what is kept of removed content.
 func (s *Service) Deliver(events []*chime.Event) {
 	for _, e := range events {

@@ -36,7 +36,7 @@ func (w *world) unread(user, channel string) int {
 
 // counted is what a Counter of its own says.
 func (w *world) counted(user string, at chime.Place) (now unread.Reading, err error) {
-	err = w.Store.View(ctx, "", func(r store.Reader) (err error) {
+	err = w.Store.View(ctx, w.AppID(), func(r store.Reader) (err error) {
 		now, err = unread.NewCounter(w.Channels, w.Messages).Read(r, app(w.World), chime.UserRef(user), at)
 		return err
 	})
@@ -44,7 +44,7 @@ func (w *world) counted(user string, at chime.Place) (now unread.Reading, err er
 }
 
 func (w *world) position() (position uint64) {
-	w.must(nil, w.Store.View(ctx, "", func(r store.Reader) (err error) {
+	w.must(nil, w.Store.View(ctx, w.AppID(), func(r store.Reader) (err error) {
 		position, err = r.Position()
 		return err
 	}))

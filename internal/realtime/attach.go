@@ -101,7 +101,11 @@ func (r *roster) enter(g Grant, s *Session) (found entry, entered bool, err erro
 
 // load reads the user's memberships and then lets it catch up with what happened meanwhile.
 func (r *roster) load(ctx context.Context, u *onlineUser) {
-	found, err := r.read(ctx, u.ref)
+	var found record
+	err := r.follow(ctx) // from before the memberships are read, so that nothing lies in between
+	if err == nil {
+		found, err = r.read(ctx, u.ref)
+	}
 	for _, s := range r.enrol(u, found, err) {
 		s.endSlow()
 	}

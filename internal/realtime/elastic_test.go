@@ -106,7 +106,7 @@ func TestNoGapWhenMovedWhileAttaching(t *testing.T) {
 			if err != nil {
 				return
 			}
-			w.hub.Deliver(events)
+			w.hand(events)
 		}
 	})
 	running.Go(func() {
@@ -121,7 +121,7 @@ func TestNoGapWhenMovedWhileAttaching(t *testing.T) {
 				}
 				events = append(events, moved("c", "bob", from, to)...)
 			}
-			if err := w.st.Update(ctx, "", func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
+			if err := w.st.Update(ctx, "A", func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
 				return
 			}
 		}

@@ -16,6 +16,9 @@ import (
 // Options of a Hub.
 type Options struct {
 	Store store.Store
+	// Follow has Deliver called with every event of an app instance after the position that it
+	// returns, until stop is called. The hub asks for the app instances that have users online.
+	Follow func(ctx context.Context, app string) (after uint64, stop func(), err error)
 	// Frame makes the transport's frame of a text, plain or compressed, once for all receivers.
 	Frame func(text []byte, compressed bool) []byte
 	// Body makes the payload of an event of a message that the log keeps without: see chime.Event.
@@ -41,16 +44,13 @@ type Options struct {
 }
 
 // Hub knows who is online. It has a roster for each app instance with online users. It is safe for
-// concurrent use, except that Deliver belongs to one goroutine.
+// concurrent use, except that the calls of Deliver for one app instance come one after another.
 type Hub struct {
 	env     *environment
 	changed chan struct{} // has room for one: the account has changed
 
-	mu       lockorder.Mutex[lockorder.Hub]
-	rosters  map[string]*roster // by app instance
-	position uint64             // of the last event that was delivered
-
-	visited []*roster // by Deliver
+	mu      lockorder.Mutex[lockorder.Hub]
+	rosters map[string]*roster // by app instance
 }
 
 // environment is what the rosters and sessions of a hub have in common. It knows none of them.
@@ -86,32 +86,15 @@ func New(opts Options) *Hub {
 	}
 }
 
-// Deliver hands events to the rosters of their app instances, in the order of the log. It never
-// waits for a receiver.
+// Deliver hands events of one app instance, in the order of its log, to those whom they concern. It
+// never waits for a receiver.
 func (h *Hub) Deliver(events []*chime.Event) {
 	if len(events) == 0 {
 		return
 	}
-	for rest := events; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].App == rest[0].App {
-			n++
-		}
-		if r := h.roster(rest[0].App); r != nil {
-			r.deliver(rest[:n])
-		}
-		rest = rest[n:]
+	if r := h.roster(events[0].App); r != nil {
+		r.deliver(events)
 	}
-
-	// The log is one for all app instances: up to here it has nothing more for any of them.
-	h.mu.Lock()
-	h.position = events[len(events)-1].Position
-	h.mu.Unlock()
-	h.visited = h.all(h.visited[:0])
-	for _, r := range h.visited {
-		r.reach(events[len(events)-1].Position)
-	}
-	clear(h.visited)
 }
 
 // roster returns that of an app instance, nil when none of its users is online.
@@ -127,19 +110,20 @@ func (h *Hub) open(app string) *roster {
 	defer h.mu.Unlock()
 	r := h.rosters[app]
 	if r == nil || r.retired.Load() {
-		r = newRoster(app, h.env, h.position, h.drop)
+		r = newRoster(app, h.env, h.drop)
 		h.rosters[app] = r
 	}
 	return r
 }
 
-// drop forgets a roster that is retired.
+// drop forgets a roster that is retired. It is delivered nothing any more.
 func (h *Hub) drop(r *roster) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if h.rosters[r.app] == r {
 		delete(h.rosters, r.app)
 	}
+	h.mu.Unlock()
+	r.unfollow()
 }
 
 // all appends the rosters to a list, in no order.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -75,7 +76,8 @@ type world struct {
 	t   *testing.T
 	st  store.Store
 	hub *Hub
-	cur store.Cursor
+	cur store.Cursor  // of the log of app instance A
+	at  atomic.Uint64 // position of the last event that the hub has of it
 }
 
 func newWorld(t *testing.T, change ...func(*Options)) *world {
@@ -88,14 +90,16 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 func openWorld(t *testing.T, change ...func(*Options)) *world {
 	st := memstore.New()
 	o := Options{Store: st, Frame: func(text []byte, _ bool) []byte { return text }}
+	w := &world{t: t, st: st}
+	o.Follow = func(context.Context, string) (uint64, func(), error) { return w.at.Load(), func() {}, nil }
 	for _, f := range change {
 		f(&o)
 	}
-	cur, err := st.Follow("", 0)
-	if err != nil {
+	w.hub = New(o)
+	var err error
+	if w.cur, err = st.Follow("A", 0); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, st: st, hub: New(o), cur: cur}
 	w.update(func(tx store.Tx) error {
 		if err := store.AppInstances.Put(tx, store.K("A"), chime.AppInstance{ID: "A"}); err != nil {
 			return err
@@ -112,7 +116,7 @@ func openWorld(t *testing.T, change ...func(*Options)) *world {
 
 func (w *world) update(f func(store.Tx) error) {
 	w.t.Helper()
-	if err := w.st.Update(context.Background(), "", f); err != nil {
+	if err := w.st.Update(context.Background(), "A", f); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -159,10 +163,16 @@ func (w *world) deliverEach(f func()) {
 			return
 		}
 		for i := range events {
-			w.hub.Deliver(events[i : i+1])
+			w.hand(events[i : i+1])
 			f()
 		}
 	}
+}
+
+// hand gives the hub events.
+func (w *world) hand(events []*chime.Event) {
+	w.hub.Deliver(events)
+	w.at.Store(events[len(events)-1].Position)
 }
 
 func (w *world) attach(user, session string) *socket {
@@ -399,7 +409,7 @@ func TestNoGapWhenAttaching(t *testing.T) {
 			if err != nil {
 				return
 			}
-			w.hub.Deliver(events)
+			w.hand(events)
 		}
 	})
 	running.Go(func() { // numbered messages; bob comes and goes
@@ -411,7 +421,7 @@ func TestNoGapWhenAttaching(t *testing.T) {
 			case 5:
 				events = append(events, leave("c", "bob"))
 			}
-			if err := w.st.Update(ctx, "", func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
+			if err := w.st.Update(ctx, "A", func(tx store.Tx) error { return commitTo(tx, events) }); err != nil {
 				return
 			}
 		}

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -22,8 +23,11 @@ func TestAnIdleUserIsSmall(t *testing.T) {
 	const users = 4000
 	st := memstore.New()
 	defer st.Close()
-	hub := New(Options{Store: st, Frame: func(text []byte, _ bool) []byte { return text }})
-	err := st.Update(t.Context(), "", func(tx store.Tx) error {
+	hub := New(Options{
+		Store: st, Frame: func(text []byte, _ bool) []byte { return text },
+		Follow: func(context.Context, string) (uint64, func(), error) { return 0, func() {}, nil },
+	})
+	err := st.Update(t.Context(), "A", func(tx store.Tx) error {
 		if err := store.AppInstances.Put(tx, store.K("A"), chime.AppInstance{ID: "A"}); err != nil {
 			return err
 		}

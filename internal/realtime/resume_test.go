@@ -498,12 +498,14 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 func TestResumeOnAnotherNode(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann"))
-	behind, err := w.st.Follow("", 0)
+	behind, err := w.st.Follow("A", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := *w
-	other.hub, other.cur = New(w.hub.env.Options), behind
+	other := &world{t: t, st: w.st, cur: behind}
+	options := w.hub.env.Options
+	options.Follow = func(context.Context, string) (uint64, func(), error) { return other.at.Load(), func() {}, nil }
+	other.hub = New(options)
 	other.attach("ann", "another socket")
 
 	ann := newResumer(t, "ann")

@@ -1,7 +1,9 @@
 package realtime
 
 import (
+	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -18,6 +20,10 @@ type roster struct {
 	app     string
 	env     *environment
 	emptied func(*roster) // called without mu when the last user has gone
+
+	followed sync.Once // the log is
+	failed   error     // of that, or nil
+	unfollow func()    // ends it
 
 	// settled is the position up to which every event is in all queues.
 	settled atomic.Uint64
@@ -37,15 +43,33 @@ type roster struct {
 	receivers []*Session // the deliverer's: of the event at hand
 }
 
-// newRoster makes a roster that is to be delivered what the log has after a position.
-func newRoster(app string, env *environment, after uint64, emptied func(*roster)) *roster {
-	r := &roster{
-		app: app, env: env, emptied: emptied,
+// newRoster makes a roster that is delivered nothing yet.
+func newRoster(app string, env *environment, emptied func(*roster)) *roster {
+	return &roster{
+		app: app, env: env, emptied: emptied, unfollow: func() {},
 		users: make(map[chime.Ref]*onlineUser), channels: make(map[chime.Topic]*channelRoster),
 		loading: make(map[*onlineUser]struct{}), queues: outbox.NewGroup(env.MaxQueueBytes, &env.readers),
 	}
-	r.settled.Store(after)
-	return r
+}
+
+// follow has the roster delivered what the log has from now on. The first call does so.
+func (r *roster) follow(ctx context.Context) error {
+	r.followed.Do(func() {
+		after, stop, err := r.env.Follow(ctx, r.app)
+		if err != nil {
+			r.failed = err
+			return
+		}
+		r.reach(after)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.retired.Load() {
+			stop()
+			return
+		}
+		r.unfollow = stop
+	})
+	return r.failed
 }
 
 // onlineUser is a user with sessions.

@@ -15,16 +15,21 @@ import (
 // twoApps is a world in which user ann of app instance B is online too, in a channel of the same name.
 func twoApps(t *testing.T, change ...func(*Options)) (w *world, inA, inB *socket) {
 	w = newWorld(t, change...)
-	w.update(func(tx store.Tx) error {
+	w.commit(join("c", "ann"))
+	err := w.st.Update(t.Context(), "B", func(tx store.Tx) error {
 		if err := store.AppInstances.Put(tx, store.K("B"), chime.AppInstance{ID: "B"}); err != nil {
 			return err
 		}
-		return store.Users.Put(tx, store.K("B", "ann"), chime.User{ID: "ann"})
+		if err := store.Users.Put(tx, store.K("B", "ann"), chime.User{ID: "ann"}); err != nil {
+			return err
+		}
+		return commitTo(tx, []chime.Event{inApp("B", join("c", "ann"))})
 	})
-	w.commit(join("c", "ann"), inApp("B", join("c", "ann")))
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.deliver()
 	inA, inB = w.attach("ann", "1"), new(socket)
-	var err error
 	if inB.session, err = w.hub.Attach(t.Context(), Grant{App: "B", User: "user/ann", SessionID: "1"}, inB); err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +44,24 @@ func inApp(app string, e chime.Event) chime.Event {
 
 func TestAppInstancesAreApart(t *testing.T) {
 	w, inA, inB := twoApps(t)
-	w.commit(message("c", "of A"), inApp("B", message("c", "of B")), message("c", "of A again"))
+	ofB := func(e chime.Event) {
+		t.Helper()
+		e = inApp("B", e)
+		err := w.st.Update(t.Context(), "B", func(tx store.Tx) (err error) {
+			e.Position, err = tx.Append(e)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.hub.Deliver([]*chime.Event{&e})
+	}
+	w.commit(message("c", "of A"))
+	ofB(message("c", "of B"))
+	w.commit(message("c", "of A again"))
 	w.expect(inA, "MSG of A", "MSG of A again")
 	w.expect(inB, "MSG of B")
-	w.commit(inApp("B", chime.Event{Type: chime.EventDeleteAppInstance}))
-	w.deliver()
+	ofB(chime.Event{Type: chime.EventDeleteAppInstance})
 	if inA.closed != nil || inB.closed == nil {
 		t.Errorf("after the deletion of B: A closed with %v, B with %v", inA.closed, inB.closed)
 	}

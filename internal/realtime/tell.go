@@ -70,7 +70,7 @@ func (r *roster) put(t told) (slow []*Session) {
 func (r *roster) reach(position uint64) {
 	var slow []*Session
 	r.mu.Lock()
-	r.settled.Store(position)
+	r.settled.Store(max(r.settled.Load(), position))
 	r.wake()
 	waiting := r.waiting
 	r.waiting = nil

@@ -26,7 +26,7 @@ func count(channel string, position uint64) *chime.Event {
 
 func (w *world) position() (position uint64) {
 	w.t.Helper()
-	err := w.st.View(w.t.Context(), "", func(r store.Reader) (err error) {
+	err := w.st.View(w.t.Context(), "A", func(r store.Reader) (err error) {
 		position, err = r.Position()
 		return err
 	})

@@ -34,7 +34,7 @@ func (d desk) Channels(context.Context, string, chime.Ref, string) ([]chime.Plac
 
 func (d desk) Details(_ context.Context, _ string, _ chime.Ref, at chime.Place, _ bool) (payload []byte, ok bool, err error) {
 	payload = []byte("of " + at.UID)
-	err = d.View(context.Background(), "", func(r store.Reader) error {
+	err = d.View(context.Background(), "A", func(r store.Reader) error {
 		return store.Messages.Each(r, store.Prefix(store.K("A", at.UID)), func(_ store.Key, m chime.Message) (bool, error) {
 			payload = append(payload, " "+m.ID+" "+m.Content...)
 			return true, nil

@@ -34,17 +34,34 @@ func (c *Cleaner) EraseRemoved(ctx context.Context) error {
 	if err := c.o.Eraser.Erase(ctx, store.Messages.ID, ranges...); err != nil {
 		return err
 	}
+	for rest := marks; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].app == rest[0].app {
+			n++
+		}
+		if err := c.erased(ctx, rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
 	return c.o.Store.Update(ctx, "", func(tx store.Tx) error {
+		return store.Counts.Put(tx, erasedKey, uint64(c.o.Clock.Now().Milliseconds()))
+	})
+}
+
+// erased removes marks of one app instance, but for those of what was removed since.
+func (c *Cleaner) erased(ctx context.Context, marks []removal) error {
+	return c.o.Store.Update(ctx, marks[0].app, func(tx store.Tx) error {
 		for _, m := range marks {
 			position, found, err := store.Removals.Get(tx, m.key)
-			if err == nil && found && position == m.position { // nothing was removed meanwhile
+			if err == nil && found && position == m.position {
 				err = store.Removals.Delete(tx, m.key)
 			}
 			if err != nil {
 				return err
 			}
 		}
-		return store.Counts.Put(tx, erasedKey, uint64(c.o.Clock.Now().Milliseconds()))
+		return nil
 	})
 }
 
@@ -62,6 +79,7 @@ func (c *Cleaner) eraseInTime(ctx context.Context) error {
 
 // removal is the mark of one.
 type removal struct {
+	app      string // empty for the mark of all
 	key      store.Key
 	position uint64
 }
@@ -75,8 +93,9 @@ func (c *Cleaner) marks(ctx context.Context) (marks []removal, last time.Duratio
 		}
 		last = time.Duration(at) * time.Millisecond
 		return store.Removals.Each(r, store.Range{}, func(key store.Key, position uint64) (bool, error) {
-			marks = append(marks, removal{slices.Clone(key), position})
-			return true, nil
+			app, err := key.App()
+			marks = append(marks, removal{app, slices.Clone(key), position})
+			return true, err
 		})
 	})
 	return marks, last, err

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/retention"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
@@ -36,8 +37,12 @@ func (e *eraser) Erase(_ context.Context, table store.TableID, ranges ...store.R
 
 func remove(t *testing.T, s store.Store, app, uid string) {
 	t.Helper()
-	appendEvent(t, s)
-	update(t, s, func(tx store.Tx) error { return store.MarkRemoved(tx, app, uid) })
+	updateIn(t, s, app, func(tx store.Tx) error {
+		if _, err := tx.Append(chime.Event{Type: chime.EventDeleteChannel, Topic: chime.Topic{App: app}}); err != nil {
+			return err
+		}
+		return store.MarkRemoved(tx, app, uid)
+	})
 }
 
 func marked(t *testing.T, s store.Store) (n int) {

@@ -1,9 +1,11 @@
 // Package retention removes what has had its time: answers remembered for client request tokens,
 // events of the log and keys; it has the engine erase what is left on disk of removed messages. It promises:
 //
-//   - Nothing younger than its window or retention is removed, and the latest event never is. Ages
-//     are in store time (store.Clock), which setting the machine's clock does not move.
-//   - A pass is one short transaction, however much there is to remove.
+//   - Nothing younger than its window or retention is removed, and the latest event of an app instance
+//     or the account never is. Ages are in store time (store.Clock), which setting the machine's clock
+//     does not move.
+//   - A pass is a few short transactions, however much there is to remove: one for what all have in
+//     common, and one for each log that has grown or has old events.
 //   - What was removed is erased from the disk within a time, as long as passes succeed.
 //   - A pass that fails is logged and the next one does its work too.
 package retention
@@ -68,48 +70,88 @@ func (c *Cleaner) Run(ctx context.Context) error {
 // Clean makes one pass. A part that fails does not keep the others from their work. Only one may be
 // under way.
 func (c *Cleaner) Clean(ctx context.Context) error {
-	err := errors.Join(c.forget(ctx), c.eraseInTime(ctx))
+	err := errors.Join(c.forget(ctx), c.trimLogs(ctx), c.eraseInTime(ctx))
 	if c.o.RotateKeys != nil {
 		err = errors.Join(err, c.o.RotateKeys(ctx))
 	}
 	return err
 }
 
-// forget removes tokens and events, and saves store time.
+// forget removes tokens and saves store time.
 func (c *Cleaner) forget(ctx context.Context) error {
 	return c.o.Store.Update(ctx, "", func(tx store.Tx) error {
 		if err := c.o.Clock.Save(tx); err != nil {
 			return err
 		}
-		if err := c.o.Tokens.Forget(tx); err != nil {
-			return err
-		}
-		return c.trim(tx)
+		return c.o.Tokens.Forget(tx)
 	})
 }
 
-// trim marks how far the log has come by now, and forgets the events up to the latest mark that is
-// as old as the retention. Times of events say nothing about that: they are times of day.
-func (c *Cleaner) trim(tx store.Tx) error {
+// trimLogs removes events, and writes to no log of which nothing is to be noted or removed.
+func (c *Cleaner) trimLogs(ctx context.Context) error {
 	now := c.o.Clock.Now()
-	last, err := tx.Position()
+	var due []string
+	err := c.o.Store.View(ctx, "", func(r store.Reader) error {
+		due = nil
+		return store.EachLog(r, func(app string) (bool, error) {
+			is, err := c.due(r, app, now)
+			if is {
+				due = append(due, app)
+			}
+			return true, err
+		})
+	})
+	failed := []error{err}
+	for _, app := range due {
+		failed = append(failed, c.o.Store.Update(ctx, app, func(tx store.Tx) error { return c.trim(tx, app, now) }))
+	}
+	return errors.Join(failed...)
+}
+
+// due reports whether a log goes beyond its latest mark, or has a mark as old as the retention.
+func (c *Cleaner) due(r store.Reader, app string, now time.Duration) (bool, error) {
+	end, err := store.LogEnd(r, app)
+	if err != nil {
+		return false, err
+	}
+	marked, err := latestMark(r, store.Prefix(store.K(app)))
+	if err != nil || marked < end {
+		return err == nil, err
+	}
+	old, err := latestMark(r, c.past(app, now))
+	return old > 0, err
+}
+
+// trim marks how far a log has come by now, and forgets the events up to the latest mark that is
+// as old as the retention. Times of events say nothing about that: they are times of day.
+func (c *Cleaner) trim(tx store.Tx, app string, now time.Duration) error {
+	end, err := tx.Position()
 	if err != nil {
 		return err
 	}
-	if err := mark(tx, now, last); err != nil {
+	marked, err := latestMark(tx, store.Prefix(store.K(app)))
+	if err != nil {
 		return err
 	}
-	if now < c.o.EventRetention {
-		return nil
+	if marked < end {
+		if err := store.LogMarks.Put(tx, moment(app, now), end); err != nil {
+			return err
+		}
 	}
-	var old uint64
-	past := store.Range{To: moment(now - c.o.EventRetention + time.Millisecond)}
-	err = store.LogMarks.Each(tx, store.Range{To: past.To, Reverse: true}, func(_ store.Key, position uint64) (bool, error) {
-		old = position
-		return false, nil
-	})
-	if old = min(old, max(last, 1)-1); err != nil || old == 0 {
+
+	past := c.past(app, now)
+	old, err := latestMark(tx, past)
+	if err != nil || old == 0 {
 		return err
+	}
+	exists := app == ""
+	if !exists {
+		if exists, err = store.AppInstances.Has(tx, store.K(app)); err != nil {
+			return err
+		}
+	}
+	if exists { // the latest event stays
+		old = min(old, max(end, 1)-1)
 	}
 	if err := tx.DeleteRange(store.LogMarks.ID, past); err != nil {
 		return err
@@ -117,18 +159,22 @@ func (c *Cleaner) trim(tx store.Tx) error {
 	return tx.TrimEvents(old)
 }
 
-// mark notes the position of the latest event unless it is that of the latest mark.
-func mark(tx store.Tx, now time.Duration, last uint64) error {
-	marked := false
-	err := store.LogMarks.Each(tx, store.Range{Reverse: true}, func(_ store.Key, position uint64) (bool, error) {
-		marked = position == last
+// latestMark is the position of the latest mark in a range, zero when there is none.
+func latestMark(r store.Reader, rng store.Range) (position uint64, err error) {
+	rng.Reverse = true
+	err = store.LogMarks.Each(r, rng, func(_ store.Key, marked uint64) (bool, error) {
+		position = marked
 		return false, nil
 	})
-	if err != nil || marked || last == 0 {
-		return err
-	}
-	return store.LogMarks.Put(tx, moment(now), last)
+	return position, err
+}
+
+// past is the range of a log's marks that are as old as the retention.
+func (c *Cleaner) past(app string, now time.Duration) store.Range {
+	return store.Range{From: store.K(app), To: moment(app, max(0, now-c.o.EventRetention+time.Millisecond))}
 }
 
 // moment is the key of a mark.
-func moment(at time.Duration) store.Key { return store.Key(nil).Num(uint64(at.Milliseconds())) }
+func moment(app string, at time.Duration) store.Key {
+	return store.K(app).Num(uint64(at.Milliseconds()))
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func update(t *testing.T, s store.Store, f func(store.Tx) error) {
 	t.Helper()
-	if err := s.Update(t.Context(), "", f); err != nil {
+	updateIn(t, s, "", f)
+}
+
+func updateIn(t *testing.T, s store.Store, app string, f func(store.Tx) error) {
+	t.Helper()
+	if err := s.Update(t.Context(), app, f); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -39,7 +45,11 @@ func appendEvent(t *testing.T, s store.Store) {
 func oldest(t *testing.T, s store.Store) (position uint64) {
 	t.Helper()
 	err := s.View(t.Context(), "", func(r store.Reader) error {
-		events, err := store.ReadEvents(r, 0, 1)
+		start, err := store.LogStart(r, "")
+		if err != nil {
+			return err
+		}
+		events, err := store.ReadEvents(r, "", start, 1)
 		if len(events) > 0 {
 			position = events[0].Position
 		}
@@ -244,5 +254,76 @@ func TestKeysAreRotatedInEveryPass(t *testing.T) {
 		if passes != 2 || strings.Count(log.String(), "no keys") != 2 {
 			t.Errorf("keys were looked after %d times in two passes; log: %s", passes, &log)
 		}
+	})
+}
+
+// quiet counts the app instances that a pass writes to.
+type quiet struct {
+	store.Store
+	written []string
+}
+
+func (q *quiet) Update(ctx context.Context, app string, f func(store.Tx) error) error {
+	if app != "" {
+		q.written = append(q.written, app)
+	}
+	return q.Store.Update(ctx, app, f)
+}
+
+// Each log is trimmed by its own marks, up to its latest event as long as its app instance exists, and
+// a pass writes to no log that is as it was.
+func TestLogsAreTrimmedApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &quiet{Store: memstore.New()}
+		defer s.Close()
+		c := retention.New(retention.Options{Store: s, Clock: open(t, s), EventRetention: time.Hour})
+		say := func(app string, events int) {
+			updateIn(t, s.Store, app, func(tx store.Tx) (err error) {
+				for range events {
+					if _, err = tx.Append(chime.Event{Type: chime.EventUpdateChannel, Topic: chime.Topic{App: app}}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		pass := func(after time.Duration, want ...string) {
+			t.Helper()
+			time.Sleep(after)
+			s.written = nil
+			if err := c.Clean(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(s.written, want) {
+				t.Errorf("wrote to %q, want %q", s.written, want)
+			}
+		}
+		start := func(app string, want uint64) {
+			t.Helper()
+			err := s.View(t.Context(), app, func(r store.Reader) error {
+				start, err := store.LogStart(r, app)
+				if start != want {
+					t.Errorf("the log of %q begins after %d, want %d", app, start, want)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		updateIn(t, s.Store, "a", func(tx store.Tx) error {
+			return store.AppInstances.Put(tx, store.K("a"), chime.AppInstance{ID: "a"})
+		})
+		say("a", 3)
+		say("deleted", 2)
+		pass(0, "a", "deleted")
+		pass(time.Minute)
+		say("a", 1)
+		pass(time.Minute, "a")
+		pass(59*time.Minute, "a", "deleted")
+		start("a", 3)
+		start("deleted", 2)
+		pass(time.Minute, "a")
+		start("a", 3) // the latest event stays
 	})
 }

@@ -137,8 +137,8 @@ func causeEvents(t *testing.T, w *servicetest.World, arn string, messages *[]str
 // late are the events of the log.
 func late(t *testing.T, w *servicetest.World) (events []*chime.Event) {
 	t.Helper()
-	err := w.Store.View(context.Background(), "", func(r store.Reader) (err error) {
-		events, err = store.ReadEvents(r, 0, 1000)
+	err := w.Store.View(context.Background(), w.AppID(), func(r store.Reader) (err error) {
+		events, err = store.ReadEvents(r, w.AppID(), 0, 1000)
 		return err
 	})
 	if err != nil {
@@ -152,7 +152,7 @@ func streamed(t *testing.T, w *servicetest.World, e *chime.Event, messages []str
 	t.Helper()
 	payload, err := e.Payload, error(nil)
 	if e.TellsContent() {
-		err = w.Store.View(context.Background(), "", func(r store.Reader) (err error) {
+		err = w.Store.View(context.Background(), w.AppID(), func(r store.Reader) (err error) {
 			payload, err = w.Messages.Body(r, e)
 			return err
 		})

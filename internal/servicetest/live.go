@@ -32,6 +32,7 @@ type Live struct {
 	Log      bytes.Buffer // lines of warnings and errors
 
 	cursor  store.Cursor
+	at      uint64 // position of the last event that was delivered
 	sockets []*Socket
 }
 
@@ -50,27 +51,23 @@ func LiveOver(t testing.TB, st store.Store, extras chime.Extras, users ...string
 	log := slog.New(slog.NewTextHandler(&l.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	typing := typing.New(typing.Options{Store: st, Publisher: st, Site: w.Site, Now: w.Clock})
 	l.Hub = realtime.New(realtime.Options{
-		Store: st, Frame: func(text []byte, _ bool) []byte { return text }, Extras: extras, Typing: typing.Client,
+		Store: st, Follow: func(context.Context, string) (uint64, func(), error) { return l.at, func() {}, nil }, Frame: func(text []byte, _ bool) []byte { return text }, Extras: extras, Typing: typing.Client,
 	})
 	l.Presence = presence.New(presence.Options{Store: st, Publisher: st, Hub: l.Hub, Site: w.Site, Now: w.Clock, Log: log})
 	l.Unread = unread.New(unread.Options{Store: st, Counter: l.Counter, Hub: l.Hub, Site: w.Site, Now: w.Clock, Log: log})
 
-	var position uint64
 	err := st.View(t.Context(), l.AppID(), func(r store.Reader) (err error) {
-		position, err = r.Position()
+		l.at, err = r.Position()
 		return err
 	})
 	if err == nil {
-		l.cursor, err = st.Follow(l.AppID(), position)
+		l.cursor, err = st.Follow(l.AppID(), l.at)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
-
-// AppID is the id of the app instance.
-func (l *Live) AppID() string { return l.App[strings.LastIndexByte(l.App, '/')+1:] }
 
 // Deliver hands out what was committed and published, as fast as the sockets take it.
 func (l *Live) Deliver() {
@@ -85,6 +82,7 @@ func (l *Live) Deliver() {
 			l.Hub.Deliver(events[i : i+1])
 			l.Presence.Deliver(events[i : i+1])
 			l.Unread.Deliver(events[i : i+1])
+			l.at = events[i].Position
 			for _, s := range l.sockets {
 				s.take()
 			}

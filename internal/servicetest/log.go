@@ -72,7 +72,7 @@ func (w *World) line(e *chime.Event) string {
 	}
 	payload := e.Payload
 	if payload == nil && e.TellsContent() { // withdrawn by now
-		err := w.Store.View(context.Background(), "", func(r store.Reader) (err error) {
+		err := w.Store.View(context.Background(), w.AppID(), func(r store.Reader) (err error) {
 			payload, err = w.Messages.Body(r, e)
 			return err
 		})

@@ -30,9 +30,11 @@ import (
 
 // World is one app instance. Its users are named by their ids.
 type World struct {
-	t        testing.TB
-	Store    store.Store
-	Site     chime.Site
+	t     testing.TB
+	Store store.Store
+	Site  chime.Site
+	// Began is the position of the log when the world and its users were made.
+	Began    uint64
 	Now      time.Time
 	Random   io.Reader // of all services
 	Jobs     *jobs.Queue
@@ -99,18 +101,22 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	for _, u := range users {
 		w.AddUser(u)
 	}
-	if w.cursor, err = st.Follow("", w.position()); err != nil {
+	w.Began = w.position()
+	if w.cursor, err = st.Follow(w.AppID(), w.Began); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
+
+// AppID is the id of the world's app instance.
+func (w *World) AppID() string { return w.Site.AppOf(w.App) }
 
 // Clock tells what time it is in the world.
 func (w *World) Clock() time.Time { return w.Now }
 
 func (w *World) position() (p uint64) {
 	w.t.Helper()
-	err := w.Store.View(context.Background(), "", func(r store.Reader) (err error) {
+	err := w.Store.View(context.Background(), w.AppID(), func(r store.Reader) (err error) {
 		p, err = r.Position()
 		return err
 	})

@@ -7,8 +7,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// Follow opens a cursor over the events after the position. Ephemeral events that were
-// published before are handed out only where they lie between later events still in memory.
+// Follow opens a cursor over the events after the position, or answers ErrTrimmed. Ephemeral events
+// that were published before are handed out only where they lie between later events still in memory.
 func (f *Feed) Follow(after uint64) (Cursor, error) {
 	c := &feedCursor{feed: f, after: after}
 	f.mu.Lock()
@@ -25,7 +25,7 @@ func (f *Feed) Follow(after uint64) (Cursor, error) {
 	if c.live {
 		return c, nil
 	}
-	if _, err := c.log(1); err != nil {
+	if _, err := f.read(after, 1); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -42,7 +42,7 @@ type feedCursor struct {
 
 func (c *feedCursor) Next(ctx context.Context) ([]*chime.Event, error) {
 	for {
-		events, wake, err := c.take()
+		events, wake, err := c.Poll()
 		if err != nil || len(events) > 0 {
 			return events, err
 		}
@@ -56,8 +56,8 @@ func (c *feedCursor) Next(ctx context.Context) ([]*chime.Event, error) {
 
 func (c *feedCursor) Close() {}
 
-// take returns what is ready, or the channel that tells of more.
-func (c *feedCursor) take() (events []*chime.Event, wake <-chan struct{}, err error) {
+// Poll implements Cursor.
+func (c *feedCursor) Poll() (events []*chime.Event, wake <-chan struct{}, err error) {
 	f := c.feed
 	f.mu.Lock()
 	if f.closed {
@@ -119,7 +119,7 @@ func (c *feedCursor) fromRing() (events []*chime.Event) {
 // fromLog reads on from disk, but no further than what was published: the log may already
 // hold events whose commit is not on disk yet.
 func (c *feedCursor) fromLog(published uint64) ([]*chime.Event, error) {
-	events, err := c.log(feedBatch)
+	events, err := c.feed.read(c.after, feedBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -129,13 +129,4 @@ func (c *feedCursor) fromLog(published uint64) ([]*chime.Event, error) {
 	}
 	c.behind = true
 	return events[:n], nil
-}
-
-// log reads the events after the cursor, of which there is at least one.
-func (c *feedCursor) log(limit int) ([]*chime.Event, error) {
-	events, err := c.feed.read(c.after, limit)
-	if err == nil && (len(events) == 0 || events[0].Position != c.after+1) {
-		return nil, ErrTrimmed
-	}
-	return events, err
 }

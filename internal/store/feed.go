@@ -8,18 +8,19 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// Feed is the live end of the log, kept in memory: engines publish committed events into it
-// and cursors read from it, falling back to the engine's log when they lag. It promises the
-// order of Publish calls to every cursor, and that no cursor is handed content after the event that
-// removed it was published.
+// Feed is the live end of one log, kept in memory: engines publish committed events into it and
+// cursors read from it, falling back to the engine's log when they lag. It promises every cursor the
+// events of the log in their order, whatever publications are lost, come twice or come late, and
+// that no cursor is handed content after the event that removed it was published.
 type Feed struct {
 	read func(after uint64, limit int) ([]*chime.Event, error)
 
 	mu     sync.Mutex
 	ring   []*chime.Event // the latest events, oldest first
 	bytes  int            // of the payloads in the ring
-	first  uint64         // number of publications before ring[0]
+	first  uint64         // number of publications before ring[0]; a gap counts as one
 	last   uint64         // position of the latest event
+	begun  bool           // last is known
 	wake   chan struct{}  // closed when there is more to read
 	waited bool           // somebody may wait on wake
 	closed bool
@@ -35,11 +36,26 @@ const (
 // NewFeed is a feed whose log ends at position last. read returns up to limit events after a
 // position from the engine's log, in order and nothing when it holds none.
 func NewFeed(last uint64, read func(after uint64, limit int) ([]*chime.Event, error)) *Feed {
-	return &Feed{read: read, last: last, wake: make(chan struct{})}
+	f := newFeed(read)
+	f.Begin(last)
+	return f
+}
+
+// newFeed is a feed that takes what is published, whose log ends where Begin will say.
+func newFeed(read func(after uint64, limit int) ([]*chime.Event, error)) *Feed {
+	return &Feed{read: read, wake: make(chan struct{})}
+}
+
+// Begin says where the log ended at a moment after the feed was made.
+func (f *Feed) Begin(last uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last, f.begun = max(f.last, last), true
 }
 
 // Publish adds events that are on disk, or ephemeral ones, which get the position of the event
-// before them. The feed keeps the events.
+// before them. The feed keeps the events. Those that it has had are dropped; when some before them
+// are missing, cursors read those from the log.
 func (f *Feed) Publish(events []chime.Event) {
 	if len(events) == 0 {
 		return
@@ -51,9 +67,16 @@ func (f *Feed) Publish(events []chime.Event) {
 	}
 	for i := range events {
 		e := &events[i]
-		if e.Ephemeral {
+		switch {
+		case e.Ephemeral:
 			e.Position = f.last
+		case e.Position <= f.last:
+			continue
+		case e.Position > f.last+1 && f.begun:
+			f.drop(len(f.ring))
+			f.first++
 		}
+		f.begun = true
 		if e.Removes() {
 			f.withdraw(e)
 		}

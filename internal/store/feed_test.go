@@ -19,6 +19,9 @@ type fakeLog struct {
 
 func (l *fakeLog) read(after uint64, limit int) (events []*chime.Event, err error) {
 	l.reads++
+	if after+1 < l.first {
+		return nil, ErrTrimmed
+	}
 	for p := max(after+1, l.first); p <= l.last && len(events) < limit; p++ {
 		events = append(events, &chime.Event{Position: p})
 	}
@@ -255,6 +258,112 @@ func TestFeedHandsOutNothingRemoved(t *testing.T) {
 		if len(before) != 7 || f.bytes != len(strings.ReplaceAll(tc.want, " ", "")) {
 			t.Errorf("before it %v; %d bytes in memory", before, f.bytes)
 		}
+	}
+}
+
+// A publication that is lost, comes twice or comes late costs a look into the log and no event, and no
+// event comes twice.
+func TestFeedMakesUpForPublications(t *testing.T) {
+	at := func(positions ...uint64) (events []chime.Event) {
+		for _, p := range positions {
+			events = append(events, chime.Event{Position: p})
+		}
+		return events
+	}
+	for _, tc := range []struct {
+		name         string
+		publications [][]chime.Event
+		want         []int64 // of a cursor that reads after each publication
+	}{
+		{"in order", [][]chime.Event{at(3), at(4, 5), at(6)}, []int64{3, 4, 5, 6}},
+		{"lost", [][]chime.Event{at(3), at(5), at(6)}, []int64{3, 4, 5, 6}},
+		{"lost within one", [][]chime.Event{at(3, 5), at(6)}, []int64{3, 4, 5, 6}},
+		{"first lost", [][]chime.Event{at(5), at(6)}, []int64{3, 4, 5, 6}},
+		{"doubled", [][]chime.Event{at(3), at(3), at(3, 4), at(4, 5, 6), at(5)}, []int64{3, 4, 5, 6}},
+		{"late", [][]chime.Event{at(4), at(3), at(6), at(5)}, []int64{3, 4, 5, 6}},
+		{"old", [][]chime.Event{at(1), at(2), at(3), at(4, 5, 6)}, []int64{3, 4, 5, 6}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			log := &fakeLog{first: 1, last: 6}
+			f := NewFeed(2, log.read)
+			steady, late := open(t, f, 2), open(t, f, 0)
+			var got []int64
+			for _, events := range tc.publications {
+				f.Publish(events)
+				got = append(got, take(t, steady)...)
+			}
+			expect(t, got, tc.want...)
+			expect(t, take(t, late), 1, 2, 3, 4, 5, 6)
+		})
+	}
+}
+
+// A cursor that waits when a publication is lost is woken by the next.
+func TestGapWakesCursors(t *testing.T) {
+	log := &fakeLog{first: 1, last: 3}
+	f := NewFeed(1, log.read)
+	c := open(t, f, 1)
+	_, wake, err := c.Poll()
+	if wake == nil || err != nil {
+		t.Fatal(err)
+	}
+	f.Publish([]chime.Event{{Position: 3}})
+	<-wake
+	expect(t, take(t, c), 2, 3)
+}
+
+// What is published while a feed is being opened reaches its first cursor.
+func TestFeedsMissNothingWhileOneOpens(t *testing.T) {
+	log := &fakeLog{first: 1, last: 2}
+	var feeds *Feeds
+	end := func(string) (uint64, error) {
+		log.last += 2
+		feeds.Publish("app", []chime.Event{{Position: 3}, {Position: 4}})
+		return 3, nil // read between the two
+	}
+	feeds = NewFeeds(end, func(_ string, after uint64, limit int) ([]*chime.Event, error) { return log.read(after, limit) })
+	c, err := feeds.Follow("app", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, take(t, c), 3, 4)
+	feeds.Publish("app", []chime.Event{{Position: 5}})
+	log.last++
+	expect(t, take(t, c), 5)
+}
+
+// A feed is in memory as long as its log has a cursor.
+func TestFeedsGoWithTheirCursors(t *testing.T) {
+	log := &fakeLog{first: 1, last: 4}
+	boom := errors.New("boom")
+	var failure error
+	feeds := NewFeeds(func(string) (uint64, error) { return log.last, failure },
+		func(_ string, after uint64, limit int) ([]*chime.Event, error) { return log.read(after, limit) })
+	one, err := feeds.Follow("app", 4)
+	two, err2 := feeds.Follow("app", 4)
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	one.Close()
+	one.Close()
+	log.last++
+	feeds.Publish("app", []chime.Event{{Position: 5}})
+	expect(t, take(t, two), 5)
+	two.Close()
+	log.first = 3
+	if _, err := feeds.Follow("app", 1); !errors.Is(err, ErrTrimmed) {
+		t.Errorf("follow a trimmed log: %v", err)
+	}
+	failure = boom
+	if _, err := feeds.Follow("app", 4); err != boom {
+		t.Errorf("follow a log that cannot be read: %v", err)
+	}
+	if len(feeds.open) > 0 {
+		t.Errorf("%d feeds without a cursor", len(feeds.open))
+	}
+	feeds.Close()
+	if _, err := feeds.Follow("app", 4); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("follow after Close: %v", err)
 	}
 }
 

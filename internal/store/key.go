@@ -60,6 +60,27 @@ func (k Key) Columns() ([]any, error) {
 	return columns, nil
 }
 
+// App is the first column of the key, which names the app instance in the tables that app instances
+// have. It is empty in an empty key, and when it is a number.
+func (k Key) App() (string, error) {
+	if len(k) == 0 {
+		return "", nil
+	}
+	column, _, err := nextColumn(k)
+	app, _ := column.(string)
+	return app, err
+}
+
+// LastNumber is the last column of the key, zero when that is a string.
+func (k Key) LastNumber() (uint64, error) {
+	columns, err := k.Columns()
+	if err != nil || len(columns) == 0 {
+		return 0, err
+	}
+	n, _ := columns[len(columns)-1].(uint64)
+	return n, nil
+}
+
 func nextColumn(b []byte) (column any, rest []byte, err error) {
 	switch {
 	case b[0] == tagNumber && len(b) >= 9:

@@ -2,23 +2,41 @@ package store
 
 import "github.com/carillon-chat/carillon/internal/chime"
 
-// events is the log as engines keep it that have no better place for it.
-var events = Table[chime.Event]{ID: TableEvents, Name: "events"}
+// The log of an app instance, and that of the account, as engines keep it that have no better place
+// for it: events and their traces under the app instance and the position, and one record about the
+// log itself once it was trimmed. The functions of this file trust that a transaction is that of the
+// app instance.
+var (
+	events = Table[chime.Event]{ID: TableEvents, Name: "events"}
+	logs   = Table[Log]{ID: TableLogs, Name: "logs"} // app
+)
+
+// Log says of a log what its events do not.
+type Log struct {
+	// Trimmed is the position behind which the log has all events.
+	Trimmed uint64 `cbor:"1,keyasint"`
+	// Base is the position behind which the log has no gaps. Up to there it has the positions of the
+	// one log that there was before format 3 of the engine pebble.
+	Base uint64 `cbor:"2,keyasint,omitempty"`
+}
+
+// PutLog replaces what is noted of a log.
+func PutLog(tx Tx, app string, log Log) error { return logs.Put(tx, K(app), log) }
 
 // PutEvent writes an event at its position of the log, and its traces. What the sender of a message
 // wrote is kept once, in the record of the message, so that whatever removes it there removes it
 // here: the log keeps an event that tells it without its payload.
-func PutEvent(tx Tx, position uint64, event chime.Event) error {
+func PutEvent(tx Tx, event chime.Event) error {
 	event.Compact()
-	if err := events.Put(tx, K().Num(position), event); err != nil {
+	if err := events.Put(tx, K(event.App).Num(event.Position), event); err != nil {
 		return err
 	}
-	return putTraces(tx, position, &event)
+	return putTraces(tx, event.Position, &event)
 }
 
-// ReadEvent reads the event at the position. ErrTrimmed says that the log has none.
-func ReadEvent(r Reader, position uint64) (*chime.Event, error) {
-	e, found, err := events.Get(r, K().Num(position))
+// ReadEvent reads the event at a position of a log. ErrTrimmed says that the log has none.
+func ReadEvent(r Reader, app string, position uint64) (*chime.Event, error) {
+	e, found, err := events.Get(r, K(app).Num(position))
 	if err == nil && !found {
 		err = ErrTrimmed
 	}
@@ -27,28 +45,98 @@ func ReadEvent(r Reader, position uint64) (*chime.Event, error) {
 	return &e, err
 }
 
-// TrimEvents removes the events up to and including the position, and their traces.
-func TrimEvents(tx Tx, upTo uint64) error {
-	if err := tx.DeleteRange(TableEvents, Range{To: K().Num(upTo).after()}); err != nil {
-		return err
+// ReadEvents reads up to limit events of a log after the position, in order. ErrTrimmed says that
+// the log does not reach back to there.
+func ReadEvents(r Reader, app string, after uint64, limit int) (list []*chime.Event, err error) {
+	if reaches, err := Reaches(r, app, after); err != nil || !reaches {
+		if err == nil {
+			err = ErrTrimmed
+		}
+		return nil, err
 	}
-	return trimTraces(tx, upTo)
-}
-
-// ReadEvents reads up to limit events after the position, in order.
-func ReadEvents(r Reader, after uint64, limit int) (list []*chime.Event, err error) {
 	if after == ^uint64(0) {
 		return nil, nil
 	}
-	err = events.Each(r, Range{From: K().Num(after + 1)}, func(key Key, e chime.Event) (bool, error) {
-		columns, err := key.Columns()
+	prefix := K(app)
+	rng := Range{From: K(app).Num(after + 1), To: prefix.successor()}
+	err = events.Each(r, rng, func(key Key, e chime.Event) (bool, error) {
+		position, err := key.LastNumber()
 		if err != nil {
 			return false, events.failed(err)
 		}
-		e.Position, _ = columns[0].(uint64)
+		e.Position = position
 		e.Expand()
 		list = append(list, &e)
 		return len(list) < limit, nil
 	})
 	return list, err
+}
+
+// LogStart is the position behind which a log has every event.
+func LogStart(r Reader, app string) (uint64, error) {
+	log, _, err := logs.Get(r, K(app))
+	return log.Trimmed, err
+}
+
+// Reaches reports whether a log has every event after the position.
+func Reaches(r Reader, app string, after uint64) (bool, error) {
+	start, err := LogStart(r, app)
+	return start <= after, err
+}
+
+// LogEnd is the position of the latest event of a log, zero when it never had one.
+func LogEnd(r Reader, app string) (end uint64, err error) {
+	log, _, err := logs.Get(r, K(app))
+	if err != nil {
+		return 0, err
+	}
+	end = max(log.Trimmed, log.Base)
+	rng := Prefix(K(app))
+	rng.Reverse = true
+	err = r.Scan(TableEvents, rng, func(key Key, _ []byte) (bool, error) {
+		position, err := key.LastNumber()
+		end = max(end, position)
+		return false, err
+	})
+	return end, err
+}
+
+// TrimEvents removes the events of a log up to and including the position, and their traces. end is the
+// position of the latest event.
+func TrimEvents(tx Tx, app string, upTo, end uint64) error {
+	log, _, err := logs.Get(tx, K(app))
+	if err != nil || upTo <= log.Trimmed {
+		return err
+	}
+	log.Trimmed = min(upTo, end)
+	if err := PutLog(tx, app, log); err != nil {
+		return err
+	}
+	if err := tx.DeleteRange(TableEvents, Range{From: K(app), To: K(app).Num(upTo).after()}); err != nil {
+		return err
+	}
+	return trimTraces(tx, app, upTo)
+}
+
+// EachLog calls f for each log that holds an event, the account's first, until f returns false or an
+// error.
+func EachLog(r Reader, f func(app string) (more bool, err error)) error {
+	for from := Key(nil); ; {
+		var next Key
+		err := r.Scan(TableEvents, Range{From: from}, func(key Key, _ []byte) (bool, error) {
+			app, err := key.App()
+			if err != nil {
+				return false, err
+			}
+			more, err := f(app)
+			if more && err == nil {
+				next = K(app).successor()
+			}
+			return false, err
+		})
+		if err != nil || next == nil {
+			return err
+		}
+		from = next
+	}
 }

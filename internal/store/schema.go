@@ -8,23 +8,23 @@ type TableID uint8
 
 // Tables that engines keep for themselves.
 const (
-	TableEvents TableID = 1  // position -> event: the log
+	TableEvents TableID = 1  // app, position -> event: the logs
 	TableMeta   TableID = 2  // name: format version and the like
-	TableTraces TableID = 38 // whom events of the log concern: see Trace
+	TableTraces TableID = 38 // app, part of the log, ...: whom events concern, see Trace
+	TableLogs   TableID = 45 // app -> what is known of a log: see Log
 )
 
-// The tables of the services, with the columns of each key. Everything of an app instance is
+// The tables of app instances, with the columns of each key. Everything of an app instance is
 // under its id and everything of a channel under its UID, so that each can be removed as one
-// range. An "order" column is the log position of the event that told of the creation, so lists
-// are in order of creation and then of id.
+// range. Where the app is empty the record is the account's. An "order" column is the position in the
+// log of the event that told of the creation, so lists are in order of creation and then of id.
 var (
-	AppInstances        = Table[chime.AppInstance]{ID: 3, Name: "app instances"} // app
-	Users               = Table[chime.User]{ID: 4, Name: "users"}                // app, user id
-	Admins              = Table[chime.Admin]{ID: 5, Name: "admins"}              // app, ref
-	UsersInOrder        = Table[string]{ID: 6, Name: "users in order"}           // app, order
-	AdminsInOrder       = Table[chime.Ref]{ID: 7, Name: "admins in order"}       // app, order
-	AppInstancesInOrder = Table[string]{ID: 8, Name: "app instances in order"}   // order
-	FormerNames         = Table[string]{ID: 9, Name: "former names"}             // app, ref, order of its creation -> last name of a deleted user or bot; older ones without the order
+	AppInstances  = Table[chime.AppInstance]{ID: 3, Name: "app instances"} // app
+	Users         = Table[chime.User]{ID: 4, Name: "users"}                // app, user id
+	Admins        = Table[chime.Admin]{ID: 5, Name: "admins"}              // app, ref
+	UsersInOrder  = Table[string]{ID: 6, Name: "users in order"}           // app, order
+	AdminsInOrder = Table[chime.Ref]{ID: 7, Name: "admins in order"}       // app, order
+	FormerNames   = Table[string]{ID: 9, Name: "former names"}             // app, ref, order of its creation -> last name of a deleted user or bot; older ones without the order
 
 	Channels          = Table[chime.Channel]{ID: 10, Name: "channels"}                   // app, channel id
 	ChannelsInOrder   = Table[string]{ID: 11, Name: "channels in order"}                 // app, privacy, order
@@ -36,11 +36,10 @@ var (
 	ModeratorsInOrder = Table[chime.Ref]{ID: 17, Name: "moderators in order"}            // app, uid, order, ref
 	ModeratedBy       = Table[chime.Place]{ID: 18, Name: "channels moderated by a user"} // app, ref, order, uid
 
-	Messages = Table[chime.Message]{ID: 19, Name: "messages"}            // app, uid, [sub-channel,] message id
-	Replies  = Table[chime.Reply]{ID: 20, Name: "client request tokens"} // start of the window in ms of store time, hash of scope and token as two numbers
-	Tags     = Table[[]chime.Tag]{ID: 21, Name: "tags"}                  // app, kind, id
-	Tasks    = Table[chime.Task]{ID: 22, Name: "background tasks"}       // app, subject
-	Counts   = Table[uint64]{ID: 23, Name: "counts"}                     // app (empty: the service), what
+	Messages = Table[chime.Message]{ID: 19, Name: "messages"}      // app, uid, [sub-channel,] message id
+	Tags     = Table[[]chime.Tag]{ID: 21, Name: "tags"}            // app, kind, id
+	Tasks    = Table[chime.Task]{ID: 22, Name: "background tasks"} // app, subject
+	Counts   = Table[uint64]{ID: 23, Name: "counts"}               // app (empty: the service), what
 
 	Bots             = Table[chime.Bot]{ID: 24, Name: "bots"}                         // app, bot id
 	BotsInOrder      = Table[string]{ID: 25, Name: "bots in order"}                   // app, order
@@ -64,12 +63,17 @@ var (
 	DeadLetters = Table[chime.DeadLetter]{ID: 40, Name: "dead letters"}          // app, follower, position
 
 	Removals = Table[uint64]{ID: 46, Name: "removals to erase"} // app[, uid] -> position of the log at the latest of them
-	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"}  // ms of store time -> position of the latest event then
+	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"}  // app, ms of store time -> position of the latest event then
 )
+
+// Replies are written by transactions of app instances and of the account alike.
+var Replies = Table[chime.Reply]{ID: 20, Name: "client request tokens"} // start of the window in ms of store time, hash of scope and token as two numbers
 
 // The tables of the account, which no app instance owns. Names of users, roles and policies are
 // in lower case in keys, because IAM tells them apart without regard to case.
 var (
+	AppInstancesInOrder = Table[string]{ID: 8, Name: "app instances in order"} // order
+
 	AccountUsers    = Table[chime.AccountUser]{ID: 48, Name: "account users"}      // name
 	AccessKeys      = Table[chime.AccessKey]{ID: 49, Name: "access keys"}          // access key id
 	AccessKeysOf    = Table[string]{ID: 50, Name: "access keys of a user"}         // user name, access key id

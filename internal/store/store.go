@@ -1,14 +1,16 @@
 // Package store is the contract of durable state: ordered tables of records, changed in
-// transactions, and one log of events in commit order.
+// transactions, and logs of events in commit order: one for each app instance and one for the account.
 //
 // What every engine promises, and storetest shows:
 //
 //   - Update is serializable and all or nothing. When it returns nil, what it wrote is on disk,
 //     and what it read is on disk too: an answer never rests on data that a crash could take.
 //   - View reads one moment. What it saw is on disk when it returns.
-//   - Every event appended by an Update has a place in one order, the order of commits. Cursors
-//     hand events out in that order, only after their commit is on disk, and before the Update
-//     that appended them returns.
+//   - Update writes what belongs to its app instance, or to the account, and nothing else.
+//   - Every event appended by an Update has the next position of the log of its app instance, or of
+//     the account; two logs have nothing to do with each other. Cursors hand the events of a log out
+//     in that order, each once, only after their commit is on disk, and in the process that appended
+//     them before the Update returns.
 //   - Ephemeral events take a place in the live order and cost no disk.
 //
 // Services use the typed Table over it and never know the engine.
@@ -43,8 +45,8 @@ type Store interface {
 	View(ctx context.Context, app string, f func(Reader) error) error
 
 	// Update runs f as one serializable transaction of an app instance, or of the account when app
-	// is empty, and makes it durable. It writes what belongs to that alone: see the tables for what
-	// belongs to which. An error of f is
+	// is empty, and makes it durable. It writes what belongs to that alone, else ErrScope: see the
+	// tables for what belongs to which. An error of f is
 	// returned as it is and nothing is written. f may run more than once, so it must have no
 	// effect besides what it does with the Tx and variables it sets anew each time; it must
 	// not call the store itself. After an error other than f's or ctx's, ErrUnavailable for
@@ -57,8 +59,7 @@ type Store interface {
 	Announce(events ...chime.Event)
 
 	// Follow opens a cursor over the events of an app instance, or of the account, after the given
-	// position. ErrTrimmed says that the log no longer reaches back that far. For now there is one
-	// log, and every cursor hands out the events of all.
+	// position. ErrTrimmed says that the log no longer reaches back that far.
 	Follow(app string, after uint64) (Cursor, error)
 
 	// Close waits for what runs and stops the engine; every later call, and every cursor,
@@ -75,8 +76,9 @@ type Reader interface {
 	// false or an error, which is returned as it is. Key and value are only valid during the
 	// call. f may write: the scan goes on over the entries as they were when it began.
 	Scan(table TableID, r Range, f func(key Key, value []byte) (more bool, err error)) error
-	// Position is the position of the latest event of this moment; in an Update, of the
-	// latest event including those appended so far.
+	// Position is the position of the latest event in the log of the app instance or account; in
+	// an Update, of the latest event including those appended so far. It is zero when there never
+	// was one.
 	Position() (uint64, error)
 }
 
@@ -89,10 +91,10 @@ type Tx interface {
 	Delete(table TableID, key Key) error
 	// DeleteRange removes every entry of the range; Reverse has no meaning.
 	DeleteRange(table TableID, r Range) error
-	// Append puts an event at the end of the log and returns its position. Positions start
-	// at 1 and have no gaps; an aborted transaction uses up none.
+	// Append puts an event of the app instance or account at the end of its log and returns its
+	// position. Positions start at 1 and have no gaps; an aborted transaction uses up none.
 	Append(event chime.Event) (uint64, error)
-	// TrimEvents forgets the events up to and including the position.
+	// TrimEvents has the log forget the events up to and including the position.
 	TrimEvents(upTo uint64) error
 }
 
@@ -108,11 +110,15 @@ func Prefix(k Key) Range { return Range{From: k, To: k.successor()} }
 // ErrTrimmed: events after the asked position are no longer in the log.
 var ErrTrimmed = errors.New("the log no longer holds events from that position")
 
-// Cursor hands out events in order. It belongs to one goroutine.
+// Cursor hands out the events of a log in order. It belongs to one goroutine.
 type Cursor interface {
 	// Next waits for the next events and returns at least one, or ctx's error, or ErrTrimmed
 	// when the log was trimmed past the cursor. What is there is returned even when ctx has
 	// ended. Do not change the events: they are shared.
 	Next(ctx context.Context) ([]*chime.Event, error)
+	// Poll returns the events that are there, at least one, or else a channel that is closed when
+	// there may be more. Its error is ErrTrimmed or that of the store.
+	Poll() (events []*chime.Event, wake <-chan struct{}, err error)
+	// Close lets go of the log. It may be called again.
 	Close()
 }

@@ -1,10 +1,6 @@
 package store
 
-import (
-	"errors"
-
-	"github.com/carillon-chat/carillon/internal/chime"
-)
+import "github.com/carillon-chat/carillon/internal/chime"
 
 // Trace is a mark beside the log: the event at the position concerns the members of a channel, or
 // somebody by name. With traces the events of one user are found without reading those of all
@@ -15,11 +11,12 @@ type Trace struct {
 	Moves bool
 }
 
-// The key of a trace begins with its part of the log, so that old parts can be removed as ranges.
+// The key of a trace has its part of the app instance's log before whom it concerns, so that old
+// parts can be removed as ranges.
 const tracePart = 18 // bits of a position within a part
 
 func traceKey(position uint64, app, uid, who string) Key {
-	return K().Num(position >> tracePart).Str(app).Str(uid).Str(who)
+	return K(app).Num(position >> tracePart).Str(uid).Str(who)
 }
 
 // putTraces marks an event for those whom it concerns: its channel's members, unless it is for
@@ -72,10 +69,7 @@ func Unchanged(r Reader, at chime.Topic, ref chime.Ref, since, now uint64) (bool
 	if since >= now {
 		return since == now, nil
 	}
-	if _, err := ReadEvent(r, since+1); err != nil {
-		if errors.Is(err, ErrTrimmed) {
-			err = nil
-		}
+	if reaches, err := Reaches(r, at.App, since); err != nil || !reaches {
 		return false, err
 	}
 	same := true
@@ -98,11 +92,10 @@ func eachTrace(r Reader, app, uid, who string, after, upTo uint64, f func(Trace)
 		last := min(upTo, first|(1<<tracePart-1))
 		part := Range{From: append(Key(nil), key...).Num(first), To: key.Num(last).after()}
 		err := r.Scan(TableTraces, part, func(key Key, value []byte) (_ bool, err error) {
-			columns, err := key.Columns()
+			position, err := key.LastNumber()
 			if err != nil {
 				return false, err
 			}
-			position, _ := columns[len(columns)-1].(uint64)
 			more, err = f(Trace{Position: position, Moves: len(value) > 0 && value[0] == 1})
 			return more, err
 		})
@@ -114,6 +107,6 @@ func eachTrace(r Reader, app, uid, who string, after, upTo uint64, f func(Trace)
 }
 
 // trimTraces removes the traces of whole parts that the log has left behind.
-func trimTraces(tx Tx, upTo uint64) error {
-	return tx.DeleteRange(TableTraces, Range{To: K().Num((upTo + 1) >> tracePart)})
+func trimTraces(tx Tx, app string, upTo uint64) error {
+	return tx.DeleteRange(TableTraces, Range{From: K(app), To: K(app).Num((upTo + 1) >> tracePart)})
 }

@@ -83,7 +83,7 @@ func TestUnreadCountsAreExact(t *testing.T) {
 	bob := l.Connect("bob", chime.ExtraUnread)
 	var place chime.Place
 	app := l.AppID()
-	err := l.Store.View(t.Context(), "", func(r store.Reader) error {
+	err := l.Store.View(t.Context(), l.AppID(), func(r store.Reader) error {
 		return store.MembershipsOf.Each(r, store.Prefix(store.K(app, "user/bob")), func(_ store.Key, at chime.Place) (bool, error) {
 			place = at
 			return false, nil
@@ -126,7 +126,7 @@ func TestUnreadCountsAreExact(t *testing.T) {
 				}
 			}
 			var now unread.Reading
-			err := l.Store.View(t.Context(), "", func(r store.Reader) (err error) {
+			err := l.Store.View(t.Context(), l.AppID(), func(r store.Reader) (err error) {
 				now, err = l.Counter.Read(r, app, "user/bob", place)
 				return err
 			})

@@ -420,7 +420,10 @@ func (brokenStore) View(context.Context, string, func(store.Reader) error) error
 
 // An error of the hub must not come back as a session that holds nothing.
 func TestOnHubPassesErrorsOn(t *testing.T) {
-	h := realtime.New(realtime.Options{Store: brokenStore{}, Frame: TextFrame})
+	h := realtime.New(realtime.Options{
+		Store: brokenStore{}, Frame: TextFrame,
+		Follow: func(context.Context, string) (uint64, func(), error) { return 0, func() {}, nil },
+	})
 	s, err := OnHub(h).Attach(t.Context(), realtime.Grant{User: "user/u"}, nil)
 	if s != nil || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("session %v, error %v", s, err)

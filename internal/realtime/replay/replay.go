@@ -78,7 +78,7 @@ func (p *Replay) Next(r store.Reader, bytes int, size func(*chime.Event) int) (e
 			continue
 		}
 
-		e, err := readEvent(r, p.found[0])
+		e, err := readEvent(r, p.app, p.found[0])
 		if err != nil {
 			return nil, err
 		}
@@ -134,11 +134,9 @@ func (p *Replay) check(r store.Reader, now uint64) error {
 		return Invalid
 	}
 	if p.from < now {
-		next, err := store.ReadEvents(r, p.from, 1)
-		if err != nil {
+		if reaches, err := store.Reaches(r, p.app, p.from); err != nil {
 			return err
-		}
-		if len(next) == 0 || next[0].Position != p.from+1 {
+		} else if !reaches {
 			return Expired
 		}
 	}
@@ -163,7 +161,7 @@ func (p *Replay) moves(r store.Reader, upTo uint64) (events []*chime.Event, err 
 	})
 	for i := 0; i < len(at) && err == nil; i++ {
 		var e *chime.Event
-		if e, err = readEvent(r, at[i]); err == nil {
+		if e, err = readEvent(r, p.app, at[i]); err == nil {
 			events = append(events, e)
 		}
 	}
@@ -171,8 +169,8 @@ func (p *Replay) moves(r store.Reader, upTo uint64) (events []*chime.Event, err 
 }
 
 // readEvent reads an event of which there is a trace.
-func readEvent(r store.Reader, position uint64) (*chime.Event, error) {
-	e, err := store.ReadEvent(r, position)
+func readEvent(r store.Reader, app string, position uint64) (*chime.Event, error) {
+	e, err := store.ReadEvent(r, app, position)
 	if errors.Is(err, store.ErrTrimmed) {
 		return nil, Expired
 	}

@@ -27,7 +27,7 @@ const (
 	Commit    // the transaction is given up after its function succeeded
 	Committed // the transaction is durable, but its caller gets an error
 	Follow
-	Next // of a cursor
+	Next // of a cursor, and Poll
 )
 
 // Call is one call that may fail.
@@ -93,6 +93,13 @@ func (c cursor) Next(ctx context.Context) ([]*chime.Event, error) {
 		return nil, err
 	}
 	return c.Cursor.Next(ctx)
+}
+
+func (c cursor) Poll() ([]*chime.Event, <-chan struct{}, error) {
+	if err := c.fail(Call{Op: Next}); err != nil {
+		return nil, nil, err
+	}
+	return c.Cursor.Poll()
 }
 
 type reader struct {

@@ -37,7 +37,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	const table store.TableID = 100
+	const table store.TableID = 200
 	boom := errors.New("boom")
 	ctx := context.Background()
 	write := func(s store.Store) error {

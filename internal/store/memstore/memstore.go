@@ -15,7 +15,7 @@ import (
 
 // Store is a store.Store in memory.
 type Store struct {
-	feed  *store.Feed
+	feeds *store.Feeds
 	write sync.Mutex // held by the one Update that runs
 
 	mu     sync.Mutex
@@ -24,10 +24,7 @@ type Store struct {
 }
 
 // moment is everything at one time: entries by table byte and key, copied on write.
-type moment struct {
-	entries  *btree.BTreeG[entry]
-	position uint64
-}
+type moment struct{ entries *btree.BTreeG[entry] }
 
 type entry struct {
 	key   string
@@ -38,16 +35,24 @@ type entry struct {
 func New() *Store {
 	less := func(a, b entry) bool { return a.key < b.key }
 	s := &Store{now: moment{entries: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})}}
-	s.feed = store.NewFeed(0, s.readLog)
+	s.feeds = store.NewFeeds(s.logEnd, s.readLog)
 	return s
 }
 
-func (s *Store) readLog(after uint64, limit int) (events []*chime.Event, err error) {
-	err = s.View(context.Background(), "", func(r store.Reader) error {
-		events, err = store.ReadEvents(r, after, limit)
-		return err
-	})
-	return events, err
+func (s *Store) logEnd(app string) (uint64, error) {
+	m, err := s.take()
+	if err != nil {
+		return 0, err
+	}
+	return reader{&m, app}.Position()
+}
+
+func (s *Store) readLog(app string, after uint64, limit int) ([]*chime.Event, error) {
+	m, err := s.take()
+	if err != nil {
+		return nil, err
+	}
+	return store.ReadEvents(reader{&m, app}, app, after, limit)
 }
 
 // take is a copy of the present moment.
@@ -60,10 +65,10 @@ func (s *Store) take() (moment, error) {
 	return s.now.copy(), nil
 }
 
-func (m moment) copy() moment { return moment{entries: m.entries.Copy(), position: m.position} }
+func (m moment) copy() moment { return moment{entries: m.entries.Copy()} }
 
 // View implements store.Store.
-func (s *Store) View(ctx context.Context, _ string, f func(store.Reader) error) error {
+func (s *Store) View(ctx context.Context, app string, f func(store.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -71,11 +76,11 @@ func (s *Store) View(ctx context.Context, _ string, f func(store.Reader) error) 
 	if err != nil {
 		return err
 	}
-	return f(reader{&m})
+	return f(reader{&m, app})
 }
 
 // Update implements store.Store.
-func (s *Store) Update(ctx context.Context, _ string, f func(store.Tx) error) error {
+func (s *Store) Update(ctx context.Context, app string, f func(store.Tx) error) error {
 	s.write.Lock()
 	defer s.write.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -85,25 +90,27 @@ func (s *Store) Update(ctx context.Context, _ string, f func(store.Tx) error) er
 	if err != nil {
 		return err
 	}
-	tx := &tx{reader: reader{&m}}
+	tx := &tx{reader: reader{&m, app}, scope: store.Scope(app)}
 	if err := f(tx); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	s.now = m
 	s.mu.Unlock()
-	s.feed.Publish(tx.events)
+	s.feeds.Publish(app, tx.events)
 	if tx.trimmed > 0 {
-		s.feed.Trim(tx.trimmed)
+		s.feeds.Trim(app, tx.trimmed)
 	}
 	return nil
 }
 
 // Announce implements store.Store.
-func (s *Store) Announce(events ...chime.Event) { s.feed.Announce(events) }
+func (s *Store) Announce(events ...chime.Event) { s.feeds.Announce(events) }
 
 // Follow implements store.Store.
-func (s *Store) Follow(_ string, after uint64) (store.Cursor, error) { return s.feed.Follow(after) }
+func (s *Store) Follow(app string, after uint64) (store.Cursor, error) {
+	return s.feeds.Follow(app, after)
+}
 
 // Close implements store.Store.
 func (s *Store) Close() error {
@@ -112,11 +119,14 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.feed.Close()
+	s.feeds.Close()
 	return nil
 }
 
-type reader struct{ m *moment }
+type reader struct {
+	m   *moment
+	app string
+}
 
 // path is the place of a key among all tables.
 func path(table store.TableID, key store.Key) string {
@@ -128,7 +138,7 @@ func (r reader) Get(table store.TableID, key store.Key) ([]byte, error) {
 	return e.value, nil
 }
 
-func (r reader) Position() (uint64, error) { return r.m.position, nil }
+func (r reader) Position() (uint64, error) { return store.LogEnd(r, r.app) }
 
 func (r reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []byte) (bool, error)) (err error) {
 	from, to := path(table, rng.From), path(table, rng.To)
@@ -153,35 +163,55 @@ func (r reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []b
 
 type tx struct {
 	reader
+	scope   store.Scope
 	events  []chime.Event
 	trimmed uint64
 }
 
 func (t *tx) Put(table store.TableID, key store.Key, value []byte) error {
+	if err := t.scope.CheckKey(table, key); err != nil {
+		return err
+	}
 	t.m.entries.Set(entry{key: path(table, key), value: append([]byte{}, value...)})
 	return nil
 }
 
 func (t *tx) Delete(table store.TableID, key store.Key) error {
+	if err := t.scope.CheckKey(table, key); err != nil {
+		return err
+	}
 	t.m.entries.Delete(entry{key: path(table, key)})
 	return nil
 }
 
 func (t *tx) DeleteRange(table store.TableID, rng store.Range) error {
+	if err := t.scope.CheckRange(table, rng); err != nil {
+		return err
+	}
 	return t.Scan(table, rng, func(key store.Key, _ []byte) (bool, error) { return true, t.Delete(table, key) })
 }
 
 func (t *tx) Append(event chime.Event) (uint64, error) {
-	event.Position, event.Ephemeral = t.m.position+1, false
-	if err := store.PutEvent(t, event.Position, event); err != nil {
+	if err := t.scope.CheckEvent(event.App); err != nil {
 		return 0, err
 	}
-	t.m.position++
+	end, err := t.Position()
+	if err != nil {
+		return 0, err
+	}
+	event.Position, event.Ephemeral = end+1, false
+	if err := store.PutEvent(t, event); err != nil {
+		return 0, err
+	}
 	t.events = append(t.events, event)
 	return event.Position, nil
 }
 
 func (t *tx) TrimEvents(upTo uint64) error {
-	t.trimmed = max(t.trimmed, min(upTo, t.m.position))
-	return store.TrimEvents(t, upTo)
+	end, err := t.Position()
+	if err != nil {
+		return err
+	}
+	t.trimmed = max(t.trimmed, min(upTo, end))
+	return store.TrimEvents(t, t.app, upTo, end)
 }

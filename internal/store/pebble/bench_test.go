@@ -19,7 +19,7 @@ const benchChannels = 100
 func send(s *Store, n uint64, content []byte) error {
 	channel := fmt.Sprintf("%032d", n%benchChannels)
 	id := fmt.Sprintf("%064d", n)
-	return s.Update(context.Background(), "", func(tx store.Tx) error {
+	return s.Update(context.Background(), "app", func(tx store.Tx) error {
 		activity, _, err := store.Activities.Get(tx, store.K("app", channel))
 		if err != nil {
 			return err

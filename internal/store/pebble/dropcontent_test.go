@@ -66,7 +66,7 @@ func TestMigratesContentOutOfTheLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.View(context.Background(), "", func(r store.Reader) error {
-			events, err := store.ReadEvents(r, 0, 1000)
+			events, err := allEvents(r)
 			if err != nil {
 				return err
 			}
@@ -121,6 +121,16 @@ func TestMigratesContentOutOfTheLog(t *testing.T) {
 	if len(holding(t, dir, "9Zs0fDqXw3LbYtR7")) == 0 {
 		t.Error("what was kept is not found either: the search proves little")
 	}
+}
+
+// allEvents lists the events of all logs, one log after another.
+func allEvents(r store.Reader) (all []*chime.Event, err error) {
+	err = store.EachLog(r, func(app string) (bool, error) {
+		events, err := store.ReadEvents(r, app, 0, 1000)
+		all = append(all, events...)
+		return true, err
+	})
+	return all, err
 }
 
 func same(t *testing.T, what string, got, want []string) {

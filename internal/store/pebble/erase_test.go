@@ -53,7 +53,7 @@ func TestErasedIsInNoFile(t *testing.T) {
 	}
 	update := func(f func(store.Tx) error) {
 		t.Helper()
-		if err := s.Update(context.Background(), "", f); err != nil {
+		if err := s.Update(context.Background(), "app", f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,7 +151,7 @@ func TestErasedThoughItWasBeingRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(content string) {
-		err := s.Update(context.Background(), "", func(tx store.Tx) error {
+		err := s.Update(context.Background(), "app", func(tx store.Tx) error {
 			return store.Messages.Put(tx, store.K("app", "c", "m"), chime.Message{ID: "m", Content: content})
 		})
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-const table store.TableID = 100
+const table store.TableID = 200
 
 // testDisk is a disk in memory whose operations can be made to fail or wait.
 type testDisk struct {

@@ -18,7 +18,7 @@ var (
 // last tells how far the store has come. It is the end of every commit's batch.
 type last struct {
 	commits  uint64 // how many there were
-	position uint64 // of the latest event
+	position uint64 // of the latest event of the one log that there was before format 3; since then 0
 }
 
 const lastSize = 16
@@ -48,6 +48,7 @@ func decodeLast(raw []byte) (last, error) {
 var migrations = []func(*crdb.DB, *crdb.Batch) error{
 	recordLast,
 	dropContent,
+	cutLog,
 }
 
 // recordLast notes how far a folder has come from before that was noted.

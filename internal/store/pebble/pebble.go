@@ -74,15 +74,15 @@ type Store struct {
 	lock   *crdb.Lock
 	disk   *disk
 	health *health
-	feed   *store.Feed
+	feeds  *store.Feeds
 	mark   *mark
 
 	life   sync.RWMutex // held for reading by whatever uses db
 	closed bool
 
-	write    sync.Mutex // held by the one Update that runs
-	commits  uint64     // number of the latest commit
-	position uint64     // of the latest event
+	write   sync.Mutex // held by the one Update that runs
+	commits uint64     // number of the latest commit
+	ends    *ends
 
 	// Numbers of commits: applied may be in a snapshot, synced is on disk, durable is also
 	// marked and published.
@@ -102,7 +102,7 @@ type Store struct {
 func Open(dir string, opts Options) (_ *Store, err error) {
 	opts = opts.withDefaults()
 	dir = filepath.Clean(dir)
-	s := &Store{dir: dir, health: newHealth(opts.Logger), poked: make(chan struct{}, 1)}
+	s := &Store{dir: dir, health: newHealth(opts.Logger), poked: make(chan struct{}, 1), ends: newEnds()}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open %s: %w", dir, err)
@@ -134,11 +134,11 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if err := s.health.broken(); err != nil { // which the disk kept from the engine
 		return nil, s.disk.explain(err)
 	}
-	s.commits, s.position = last.commits, last.position
+	s.commits = last.commits
 	s.applied.Store(last.commits)
 	s.synced.Store(last.commits)
 	s.durable.Store(last.commits)
-	s.feed = store.NewFeed(last.position, s.readLog)
+	s.feeds = store.NewFeeds(s.logEnd, s.readLog)
 	s.background.Go(s.monitor)
 	return s, nil
 }
@@ -166,7 +166,7 @@ func (s *Store) release() (err error) {
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.health.close() // what waits to write gives up
-	s.feed.Close()
+	s.feeds.Close()
 	s.life.Lock()
 	defer s.life.Unlock()
 	if s.closed {
@@ -195,16 +195,33 @@ func (s *Store) Backup(dir string) error {
 }
 
 // Announce implements store.Store.
-func (s *Store) Announce(events ...chime.Event) { s.feed.Announce(events) }
+func (s *Store) Announce(events ...chime.Event) { s.feeds.Announce(events) }
 
 // Follow implements store.Store.
-func (s *Store) Follow(_ string, after uint64) (store.Cursor, error) { return s.feed.Follow(after) }
+func (s *Store) Follow(app string, after uint64) (store.Cursor, error) {
+	return s.feeds.Follow(app, after)
+}
 
-func (s *Store) readLog(after uint64, limit int) ([]*chime.Event, error) {
+// logEnd is where a log ends that is on disk; what follows is yet to be published.
+func (s *Store) logEnd(app string) (uint64, error) {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return 0, store.ErrUnavailable
+	}
+	snapshot := s.db.NewSnapshot()
+	defer snapshot.Close()
+	if known, ok := s.ends.find(app); ok {
+		return known.synced, nil
+	}
+	return store.LogEnd(&reader{from: snapshot, app: app, ends: s.ends}, app) // no commit of this opening is in it
+}
+
+func (s *Store) readLog(app string, after uint64, limit int) ([]*chime.Event, error) {
 	s.life.RLock()
 	defer s.life.RUnlock()
 	if s.closed {
 		return nil, store.ErrUnavailable
 	}
-	return store.ReadEvents(&reader{from: s.db}, after, limit)
+	return store.ReadEvents(&reader{from: s.db, app: app, ends: s.ends}, app, after, limit)
 }

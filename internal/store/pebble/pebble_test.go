@@ -84,11 +84,11 @@ func formatZero(t *testing.T, disk vfs.FS, events uint64) {
 		t.Fatal(err)
 	}
 	for n := uint64(1); n <= events; n++ {
-		b := db.NewIndexedBatch()
-		old := &tx{reader: reader{from: b}, batch: b}
-		err := errors.Join(
-			store.PutEvent(old, n, chime.Event{Type: "t", Payload: []byte(fmt.Sprint(n))}),
-			old.Put(table, store.K("n").Num(n), []byte(strings.Repeat(fmt.Sprint(n), 50))),
+		b := db.NewBatch()
+		event, err := store.EncodeRecord(chime.Event{Type: "t", Payload: []byte(fmt.Sprint(n))})
+		err = errors.Join(err,
+			b.Set(path(store.TableEvents, store.K().Num(n)), event, nil),
+			b.Set(path(table, store.K("n").Num(n)), []byte(strings.Repeat(fmt.Sprint(n), 50)), nil),
 			b.Commit(crdb.Sync))
 		if err != nil {
 			t.Fatal(err)
@@ -274,8 +274,8 @@ func TestRangesLargeAndSmall(t *testing.T) {
 	d := newTestDisk()
 	s := d.open(t)
 	defer closed(t, s)
-	for _, n := range []uint64{smallRange - 1, smallRange, smallRange + 1, 5 * smallRange} {
-		writeMany(t, s, s.position+1, s.position+1)
+	for i, n := range []uint64{smallRange - 1, smallRange, smallRange + 1, 5 * smallRange} {
+		writeMany(t, s, uint64(i+1), uint64(i+1))
 		err := s.Update(context.Background(), "", func(tx store.Tx) error {
 			for i := range n {
 				if err := tx.Put(table+1, store.K("r").Num(i), []byte("x")); err != nil {

@@ -18,9 +18,11 @@ type source interface {
 	NewIter(*crdb.IterOptions) (*crdb.Iterator, error)
 }
 
-// reader reads tables out of one source.
+// reader reads tables out of one source, for an app instance.
 type reader struct {
 	from source
+	app  string
+	ends *ends
 	room []byte // for the key at hand
 }
 
@@ -89,16 +91,15 @@ func bounds(table store.TableID, rng store.Range) (lower, upper []byte) {
 	return lower, upper
 }
 
-func (r *reader) Position() (uint64, error) {
-	last, err := readLast(r.from)
-	return last.position, err
-}
+func (r *reader) Position() (uint64, error) { return r.ends.of(r) }
 
 // tx is a transaction on an indexed batch, under the writer's lock.
 type tx struct {
 	reader
 	batch   *crdb.Batch
-	at      uint64 // position of the latest event
+	commits uint64 // number of the latest commit before
+	found   bool   // at is known
+	at      uint64 // position of the latest event of the log
 	events  []chime.Event
 	trimmed uint64
 }
@@ -106,9 +107,29 @@ type tx struct {
 // maxBatch is far above any honest transaction and below what the engine can take.
 const maxBatch = 1 << 30
 
-func (t *tx) Position() (uint64, error) { return t.at, nil }
+// Position looks for the end of the log at the first transaction that needs it.
+func (t *tx) Position() (uint64, error) {
+	if t.found {
+		return t.at, nil
+	}
+	known, ok := t.ends.find(t.app)
+	if !ok {
+		position, err := store.LogEnd(t, t.app)
+		if err != nil {
+			return 0, err
+		}
+		if known.position = position; position > 0 {
+			t.ends.found(t.app, position, t.commits)
+		}
+	}
+	t.at, t.found = known.position, true
+	return t.at, nil
+}
 
 func (t *tx) Put(table store.TableID, key store.Key, value []byte) error {
+	if err := store.Scope(t.app).CheckKey(table, key); err != nil {
+		return err
+	}
 	if t.batch.Len()+len(key)+len(value) > maxBatch {
 		return fmt.Errorf("a transaction writes more than %d bytes", maxBatch)
 	}
@@ -116,6 +137,9 @@ func (t *tx) Put(table store.TableID, key store.Key, value []byte) error {
 }
 
 func (t *tx) Delete(table store.TableID, key store.Key) error {
+	if err := store.Scope(t.app).CheckKey(table, key); err != nil {
+		return err
+	}
 	return t.batch.Delete(t.path(table, key), nil)
 }
 
@@ -124,6 +148,9 @@ func (t *tx) Delete(table store.TableID, key store.Key) error {
 const smallRange = 128
 
 func (t *tx) DeleteRange(table store.TableID, rng store.Range) error {
+	if err := store.Scope(t.app).CheckRange(table, rng); err != nil {
+		return err
+	}
 	lower, upper := bounds(table, rng)
 	if bytes.Compare(lower, upper) >= 0 {
 		return nil
@@ -148,8 +175,15 @@ func (t *tx) DeleteRange(table store.TableID, rng store.Range) error {
 }
 
 func (t *tx) Append(event chime.Event) (uint64, error) {
-	event.Position, event.Ephemeral = t.at+1, false
-	if err := store.PutEvent(t, event.Position, event); err != nil {
+	if err := store.Scope(t.app).CheckEvent(event.App); err != nil {
+		return 0, err
+	}
+	end, err := t.Position()
+	if err != nil {
+		return 0, err
+	}
+	event.Position, event.Ephemeral = end+1, false
+	if err := store.PutEvent(t, event); err != nil {
 		return 0, err
 	}
 	t.at++
@@ -158,6 +192,10 @@ func (t *tx) Append(event chime.Event) (uint64, error) {
 }
 
 func (t *tx) TrimEvents(upTo uint64) error {
-	t.trimmed = max(t.trimmed, min(upTo, t.at))
-	return store.TrimEvents(t, upTo)
+	end, err := t.Position()
+	if err != nil {
+		return err
+	}
+	t.trimmed = max(t.trimmed, min(upTo, end))
+	return store.TrimEvents(t, t.app, upTo, end)
 }

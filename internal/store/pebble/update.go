@@ -12,7 +12,7 @@ import (
 )
 
 // View implements store.Store.
-func (s *Store) View(ctx context.Context, _ string, f func(store.Reader) error) error {
+func (s *Store) View(ctx context.Context, app string, f func(store.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *Store) View(ctx context.Context, _ string, f func(store.Reader) error) 
 			}
 			seen = last.commits
 		}
-		return f(&reader{from: snapshot})
+		return f(&reader{from: snapshot, app: app, ends: s.ends})
 	}()
 	if lost := s.await(ctx, seen); lost != nil {
 		return lost
@@ -42,7 +42,7 @@ func (s *Store) View(ctx context.Context, _ string, f func(store.Reader) error) 
 }
 
 // Update implements store.Store. Once f has returned, the end of ctx is not looked at any more.
-func (s *Store) Update(ctx context.Context, _ string, f func(store.Tx) error) error {
+func (s *Store) Update(ctx context.Context, app string, f func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *Store) Update(ctx context.Context, _ string, f func(store.Tx) error) er
 	if err := s.health.admit(ctx); err != nil {
 		return err
 	}
-	batch, number, err := s.apply(ctx, f)
+	batch, number, err := s.apply(ctx, app, f)
 	if batch == nil {
 		if lost := s.await(context.WithoutCancel(ctx), number); lost != nil {
 			return lost
@@ -71,7 +71,7 @@ func (s *Store) Update(ctx context.Context, _ string, f func(store.Tx) error) er
 
 // apply runs f and applies what it wrote. Without a batch nothing was written; number is then
 // the latest commit that f could have seen.
-func (s *Store) apply(ctx context.Context, f func(store.Tx) error) (_ *crdb.Batch, number uint64, err error) {
+func (s *Store) apply(ctx context.Context, app string, f func(store.Tx) error) (_ *crdb.Batch, number uint64, err error) {
 	s.write.Lock()
 	defer s.write.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -81,7 +81,7 @@ func (s *Store) apply(ctx context.Context, f func(store.Tx) error) (_ *crdb.Batc
 		return nil, 0, err
 	}
 	b := s.db.NewIndexedBatch()
-	t := &tx{reader: reader{from: b}, batch: b, at: s.position}
+	t := &tx{reader: reader{from: b, app: app, ends: s.ends}, batch: b, commits: s.commits}
 	applied := false
 	defer func() {
 		if !applied {
@@ -92,26 +92,30 @@ func (s *Store) apply(ctx context.Context, f func(store.Tx) error) (_ *crdb.Batc
 		return nil, s.commits, err
 	}
 	number = s.commits + 1
-	if err := b.Set(lastKey, last{number, t.at}.encode(), nil); err != nil {
+	if err := b.Set(lastKey, last{commits: number}.encode(), nil); err != nil {
 		return nil, s.commits, err
 	}
 	if err := s.disk.take(b.Len()); err != nil {
 		return nil, s.commits, err
 	}
 	applied = true
+	if len(t.events) > 0 {
+		s.ends.grew(app, t.at, number) // before a snapshot can have the commit
+	}
 	s.applied.Store(number)
 	if err := s.db.ApplyNoSyncWait(b, crdb.Sync); err != nil {
 		return nil, 0, s.health.fail(err)
 	}
-	s.commits, s.position = number, t.at
+	s.commits = number
 	s.stats.committed(b.Len(), len(t.events))
-	s.waiting.push(commit{number, t.events, t.trimmed})
+	s.waiting.push(commit{number, app, t.events, t.trimmed})
 	return b, number, nil
 }
 
 // commit is what is to be published when it is on disk.
 type commit struct {
 	number  uint64
+	app     string
 	events  []chime.Event
 	trimmed uint64
 }
@@ -157,9 +161,12 @@ func (s *Store) publish(number uint64) {
 		_ = s.health.fail(fmt.Errorf("%s: %w", markName, err)) // these commits are safe, no later ones
 	}
 	for _, c := range s.waiting.take(upTo) {
-		s.feed.Publish(c.events)
+		if n := len(c.events); n > 0 {
+			s.ends.published(c.app, c.events[n-1].Position)
+			s.feeds.Publish(c.app, c.events)
+		}
 		if c.trimmed > 0 {
-			s.feed.Trim(c.trimmed)
+			s.feeds.Trim(c.app, c.trimmed)
 		}
 	}
 	s.durable.Store(upTo)

@@ -314,15 +314,15 @@ func callbackErrors(t *testing.T, h Harness) {
 			return err
 		},
 	} {
-		if err := s.View(context.Background(), "", f); err != boom {
+		if err := s.View(context.Background(), app, f); err != boom {
 			t.Errorf("View with %s: %v", name, err)
 		}
-		if err := s.Update(context.Background(), "", func(tx store.Tx) error { return f(tx) }); err != boom {
+		if err := s.Update(context.Background(), app, func(tx store.Tx) error { return f(tx) }); err != boom {
 			t.Errorf("Update with %s: %v", name, err)
 		}
 	}
 	damaged := store.Table[struct{}]{ID: two, Name: "twos"}
-	err := s.View(context.Background(), "", func(r store.Reader) error {
+	err := s.View(context.Background(), app, func(r store.Reader) error {
 		_, _, err := damaged.Get(r, store.K("a"))
 		return err
 	})

@@ -34,7 +34,7 @@ func trim(t *testing.T, h Harness) {
 	appendEvents(t, s, "1", "2", "3", "4", "5", "6")
 	atTwo, atFour := follow(t, s, 2), follow(t, s, 4)
 	update(t, s, func(tx store.Tx) error { return tx.TrimEvents(4) })
-	if _, err := s.Follow("", 3); !errors.Is(err, store.ErrTrimmed) {
+	if _, err := s.Follow(app, 3); !errors.Is(err, store.ErrTrimmed) {
 		t.Errorf("follow from before the trim: %v", err)
 	}
 	if _, err := atTwo.Next(ended()); !errors.Is(err, store.ErrTrimmed) {
@@ -45,7 +45,7 @@ func trim(t *testing.T, h Harness) {
 
 	update(t, s, func(tx store.Tx) error { return tx.TrimEvents(1 << 40) })
 	same(t, "position of an empty log", position(t, s), uint64(6))
-	if _, err := s.Follow("", 5); !errors.Is(err, store.ErrTrimmed) {
+	if _, err := s.Follow(app, 5); !errors.Is(err, store.ErrTrimmed) {
 		t.Errorf("follow in an empty log: %v", err)
 	}
 	end := follow(t, s, 6)
@@ -92,10 +92,10 @@ func closing(t *testing.T, h Harness) {
 	unavailable("a cursor that waits", <-result)
 	_, err := behind.Next(context.Background())
 	unavailable("a cursor", err)
-	_, err = s.Follow("", 0)
+	_, err = s.Follow(app, 0)
 	unavailable("Follow", err)
-	unavailable("View", s.View(context.Background(), "", func(store.Reader) error { return nil }))
-	unavailable("Update", s.Update(context.Background(), "", func(store.Tx) error { return nil }))
+	unavailable("View", s.View(context.Background(), app, func(store.Reader) error { return nil }))
+	unavailable("Update", s.Update(context.Background(), app, func(store.Tx) error { return nil }))
 	s.Announce(event("nobody hears"))
 	if err := s.Close(); err != nil {
 		t.Error("second Close:", err)
@@ -134,11 +134,11 @@ func reopenTrimmed(t *testing.T, h Harness) {
 	}
 	s = h.open(t)
 	same(t, "position", position(t, s), uint64(3))
-	if _, err := s.Follow("", 2); !errors.Is(err, store.ErrTrimmed) {
+	if _, err := s.Follow(app, 2); !errors.Is(err, store.ErrTrimmed) {
 		t.Errorf("follow from before the trim: %v", err)
 	}
 	s.Announce(event("x")) // the first thing in memory is no event of the log
-	if _, err := s.Follow("", 2); !errors.Is(err, store.ErrTrimmed) {
+	if _, err := s.Follow(app, 2); !errors.Is(err, store.ErrTrimmed) {
 		t.Errorf("follow from before the trim: %v", err)
 	}
 	cursor := follow(t, s, 3)

@@ -107,7 +107,7 @@ func contentIsNotInTheLog(t *testing.T, h Harness) {
 		e.Payload = nil
 	}
 	view(t, s, func(r store.Reader) error {
-		kept, err := store.ReadEvents(r, 0, 10)
+		kept, err := store.ReadEvents(r, app, 0, 10)
 		same(t, "kept", kept, want)
 		return err
 	})
@@ -127,7 +127,7 @@ func eventsWaitForCommit(t *testing.T, h Harness) {
 func eventsBeforeUpdateReturns(t *testing.T, h Harness) {
 	s := h.open(t)
 	concurrently(t, 8, func(int) error {
-		cursor, err := s.Follow("", 0)
+		cursor, err := s.Follow(app, 0)
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func eventsBeforeUpdateReturns(t *testing.T, h Harness) {
 		var seen uint64
 		for range 50 {
 			var mine uint64
-			err := s.Update(context.Background(), "", func(tx store.Tx) (err error) {
+			err := s.Update(context.Background(), app, func(tx store.Tx) (err error) {
 				mine, err = tx.Append(event("e"))
 				return err
 			})
@@ -174,7 +174,7 @@ func cursorsAgree(t *testing.T, h Harness) {
 			for i := range rounds {
 				name := fmt.Sprintf("%d/%d", worker, i)
 				s.Announce(event("~" + name))
-				err := s.Update(context.Background(), "", func(tx store.Tx) error {
+				err := s.Update(context.Background(), app, func(tx store.Tx) error {
 					_, err := tx.Append(event(name))
 					return err
 				})
@@ -222,7 +222,7 @@ func laggingCursor(t *testing.T, h Harness) {
 		if worker > 0 {
 			defer done.Store(true)
 			for range commits / 4 {
-				err := s.Update(context.Background(), "", func(tx store.Tx) (err error) {
+				err := s.Update(context.Background(), app, func(tx store.Tx) (err error) {
 					for range each {
 						if _, err = tx.Append(event("e")); err != nil {
 							return err
@@ -238,7 +238,7 @@ func laggingCursor(t *testing.T, h Harness) {
 		}
 		for !done.Load() { // others begin anywhere while writers run
 			after := rand.Uint64N(100)
-			cursor, err := s.Follow("", after)
+			cursor, err := s.Follow(app, after)
 			if err != nil {
 				return err
 			}
@@ -287,7 +287,7 @@ func followFromAnywhere(t *testing.T, h Harness) {
 			switch rapid.SampledFrom([]string{"append", "burst", "announce", "follow", "read", "read"}).Draw(t, "step") {
 			case "append", "burst":
 				n := rapid.SampledFrom([]int{1, 2, 600}).Draw(t, "events")
-				err := s.Update(context.Background(), "", func(tx store.Tx) (err error) {
+				err := s.Update(context.Background(), app, func(tx store.Tx) (err error) {
 					for range n {
 						if _, err = tx.Append(event("e")); err != nil {
 							return err
@@ -303,7 +303,7 @@ func followFromAnywhere(t *testing.T, h Harness) {
 				s.Announce(event("~"), event("~"))
 			case "follow":
 				after := last - min(last, rapid.SampledFrom([]uint64{0, 1, 2, 600, 9000, 1 << 40}).Draw(t, "back"))
-				c, err := s.Follow("", after)
+				c, err := s.Follow(app, after)
 				if err != nil {
 					t.Fatal(err)
 				}

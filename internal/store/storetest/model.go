@@ -17,7 +17,7 @@ func behavesAsModel(t *testing.T, h Harness) {
 	s := h.open(t)
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
-		if err := s.Update(ctx, "", func(tx store.Tx) error { return tx.DeleteRange(one, store.Range{}) }); err != nil {
+		if err := s.Update(ctx, app, func(tx store.Tx) error { return tx.DeleteRange(one, store.Range{}) }); err != nil {
 			t.Fatal(err)
 		}
 		committed := map[string]string{}
@@ -25,7 +25,7 @@ func behavesAsModel(t *testing.T, h Harness) {
 			abort := rapid.IntRange(0, 4).Draw(t, "abort") == 0
 			work := maps.Clone(committed)
 			stop := errors.New("stop")
-			err := s.Update(ctx, "", func(tx store.Tx) error {
+			err := s.Update(ctx, app, func(tx store.Tx) error {
 				for range rapid.IntRange(1, 12).Draw(t, "steps") {
 					modelStep(t, tx, work)
 				}
@@ -40,7 +40,7 @@ func behavesAsModel(t *testing.T, h Harness) {
 			case !abort:
 				committed = work
 			}
-			err = s.View(ctx, "", func(r store.Reader) error {
+			err = s.View(ctx, app, func(r store.Reader) error {
 				modelScan(t, r, committed)
 				return nil
 			})

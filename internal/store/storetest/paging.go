@@ -32,7 +32,7 @@ func putItems(t *testing.T, s store.Store, numbers ...uint64) {
 }
 
 func page(s store.Store, p store.Page, reverse bool, keep func(item) (uint64, bool, error)) (list []uint64, next string, err error) {
-	err = s.View(context.Background(), "", func(r store.Reader) error {
+	err = s.View(context.Background(), app, func(r store.Reader) error {
 		rng := store.Prefix(store.K("list"))
 		rng.Reverse = reverse
 		list, next, err = store.List(r, items, rng, p, keep)
@@ -140,7 +140,7 @@ func pageTokens(t *testing.T, h Harness) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	err = s.View(context.Background(), "", func(r store.Reader) error { // the same scope, another list
+	err = s.View(context.Background(), app, func(r store.Reader) error { // the same scope, another list
 		_, _, err := store.List(r, items, store.Prefix(store.K("other")), store.Page{Scope: "a", Limit: 1, Token: token}, every)
 		return err
 	})

@@ -41,6 +41,9 @@ var suite = []struct {
 	{"NoWriteSkew", noWriteSkew},
 	{"ViewIsOneMoment", viewIsOneMoment},
 	{"Positions", positions},
+	{"LogsAreApart", logsAreApart},
+	{"Scope", scope},
+	{"Poll", poll},
 	{"EventsKeepEverything", eventsKeepEverything},
 	{"ContentIsNotInTheLog", contentIsNotInTheLog},
 	{"EventsWaitForCommit", eventsWaitForCommit},
@@ -97,19 +100,22 @@ func (h Harness) open(t *testing.T) store.Store {
 	return s
 }
 
+// app is the app instance that most tests are about.
+const app = "app"
+
 // Tables the tests write to; three is the neighbour of two.
 const one, two, three store.TableID = 200, 202, 203
 
 func update(t *testing.T, s store.Store, f func(store.Tx) error) {
 	t.Helper()
-	if err := s.Update(context.Background(), "", f); err != nil {
+	if err := s.Update(context.Background(), app, f); err != nil {
 		t.Fatal("update:", err)
 	}
 }
 
 func view(t *testing.T, s store.Store, f func(store.Reader) error) {
 	t.Helper()
-	if err := s.View(context.Background(), "", f); err != nil {
+	if err := s.View(context.Background(), app, f); err != nil {
 		t.Fatal("view:", err)
 	}
 }
@@ -147,25 +153,41 @@ func scan(r store.Reader, table store.TableID, rng store.Range) (values []string
 }
 
 func event(name string) chime.Event {
-	return chime.Event{Time: 1, Type: chime.EventUpdateChannel, Topic: chime.Topic{App: "app"}, Payload: []byte(name)}
+	return chime.Event{Time: 1, Type: chime.EventUpdateChannel, Topic: chime.Topic{App: app}, Payload: []byte(name)}
 }
 
 // appendEvents appends one event for each name in one transaction.
 func appendEvents(t *testing.T, s store.Store, names ...string) {
 	t.Helper()
-	update(t, s, func(tx store.Tx) error {
+	appendTo(t, s, app, names...)
+}
+
+// appendTo does so to the log of any app instance.
+func appendTo(t *testing.T, s store.Store, app string, names ...string) {
+	t.Helper()
+	err := s.Update(context.Background(), app, func(tx store.Tx) error {
 		for _, name := range names {
-			if _, err := tx.Append(event(name)); err != nil {
+			e := event(name)
+			e.App = app
+			if _, err := tx.Append(e); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err != nil {
+		t.Fatal("append:", err)
+	}
 }
 
 func follow(t *testing.T, s store.Store, after uint64) store.Cursor {
 	t.Helper()
-	c, err := s.Follow("", after)
+	return followLog(t, s, app, after)
+}
+
+func followLog(t *testing.T, s store.Store, app string, after uint64) store.Cursor {
+	t.Helper()
+	c, err := s.Follow(app, after)
 	if err != nil {
 		t.Fatalf("follow %d: %v", after, err)
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -22,13 +23,10 @@ func traces(t *testing.T, h Harness) {
 			{Topic: chime.Topic{Channel: "one"}, Also: refs(bob)},                                    // 5
 			{Topic: chime.Topic{Channel: "one", Sub: "sub"}},                                         // 6
 			{Topic: chime.Topic{Channel: "one"}, MessageType: "none", Leave: refs(ann)},              // 7
-			{Topic: chime.Topic{Channel: "one", App: "other"}},                                       // 8
+			{Topic: chime.Topic{Channel: "three"}},                                                   // 8
 			{Topic: chime.Topic{Channel: "one"}, Only: refs(bob), Join: refs(bob), Leave: refs(ann)}, // 9
 		} {
-			e.Type = "t"
-			if e.App == "" {
-				e.App = "app"
-			}
+			e.Type, e.App = "t", app
 			switch e.MessageType {
 			case "":
 				e.MessageType = chime.MessageTypeSystem
@@ -41,6 +39,13 @@ func traces(t *testing.T, h Harness) {
 		}
 		return nil
 	})
+	err := s.Update(context.Background(), "other", func(tx store.Tx) error {
+		_, err := tx.Append(chime.Event{Type: "t", MessageType: chime.MessageTypeSystem, Topic: chime.Topic{App: "other", Channel: "one"}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	same(t, "channel", channelTraces(t, s, "one", "", 0, 9), []string{"1", "2", "5"})
 	same(t, "part of it", channelTraces(t, s, "one", "", 1, 4), []string{"2"})
 	same(t, "sub-channel", channelTraces(t, s, "one", "sub", 0, 9), []string{"6"})

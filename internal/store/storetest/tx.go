@@ -16,7 +16,7 @@ func abortLeavesNothing(t *testing.T, h Harness) {
 	appendEvents(t, s, "first")
 	cursor := follow(t, s, 1)
 	boom := errors.New("boom")
-	err := s.Update(context.Background(), "", func(tx store.Tx) error { return writeAll(tx, boom) })
+	err := s.Update(context.Background(), app, func(tx store.Tx) error { return writeAll(tx, boom) })
 	if err != boom {
 		t.Errorf("the error of f came back as %v", err)
 	}
@@ -33,14 +33,14 @@ func panicLeavesNothing(t *testing.T, h Harness) {
 				t.Error("the panic of f did not come through")
 			}
 		}()
-		_ = s.Update(context.Background(), "", func(tx store.Tx) error {
+		_ = s.Update(context.Background(), app, func(tx store.Tx) error {
 			_ = writeAll(tx, nil)
 			panic("boom")
 		})
 	}()
 	func() {
 		defer func() { _ = recover() }()
-		_ = s.View(context.Background(), "", func(store.Reader) error { panic("boom") })
+		_ = s.View(context.Background(), app, func(store.Reader) error { panic("boom") })
 	}()
 	expectNothingOf(t, s, cursor)
 }
@@ -68,10 +68,10 @@ func expectNothingOf(t *testing.T, s store.Store, cursor store.Cursor) {
 
 func endedContext(t *testing.T, h Harness) {
 	s := h.open(t)
-	if err := s.Update(ended(), "", func(store.Tx) error { t.Error("f ran"); return nil }); !errors.Is(err, context.Canceled) {
+	if err := s.Update(ended(), app, func(store.Tx) error { t.Error("f ran"); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("Update: %v", err)
 	}
-	if err := s.View(ended(), "", func(store.Reader) error { t.Error("f ran"); return nil }); !errors.Is(err, context.Canceled) {
+	if err := s.View(ended(), app, func(store.Reader) error { t.Error("f ran"); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("View: %v", err)
 	}
 	appendEvents(t, s, "after")
@@ -113,7 +113,7 @@ func countersLoseNothing(t *testing.T, h Harness) {
 	key := store.K("counter")
 	concurrently(t, workers, func(int) error {
 		for range rounds {
-			err := s.Update(context.Background(), "", func(tx store.Tx) error {
+			err := s.Update(context.Background(), app, func(tx store.Tx) error {
 				n, err := number(tx, key)
 				if err != nil {
 					return err
@@ -152,7 +152,7 @@ func noWriteSkew(t *testing.T, h Harness) {
 			return errors.Join(setNumber(tx, store.K("on call").Num(0), 1), setNumber(tx, store.K("on call").Num(1), 1))
 		})
 		concurrently(t, 2, func(worker int) error {
-			return s.Update(context.Background(), "", func(tx store.Tx) error {
+			return s.Update(context.Background(), app, func(tx store.Tx) error {
 				other, err := number(tx, store.K("on call").Num(uint64(1-worker)))
 				if other == 0 || err != nil {
 					return err
@@ -181,11 +181,11 @@ func viewIsOneMoment(t *testing.T, h Harness) {
 		for i := range uint64(100) {
 			var err error
 			if worker < 2 {
-				err = s.Update(context.Background(), "", func(tx store.Tx) error {
+				err = s.Update(context.Background(), app, func(tx store.Tx) error {
 					return move(tx, account(i%accounts), account((i+1+uint64(worker))%accounts))
 				})
 			} else {
-				err = s.View(context.Background(), "", func(r store.Reader) error { return addUp(r, account, accounts, units) })
+				err = s.View(context.Background(), app, func(r store.Reader) error { return addUp(r, account, accounts, units) })
 			}
 			if err != nil {
 				return err

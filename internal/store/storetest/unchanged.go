@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -28,13 +29,18 @@ func unchanged(t *testing.T, s store.Store) {
 		{"of another app instance", chime.Event{Topic: chime.Topic{App: "other"}, Type: chime.EventUpdateUser}, true},
 	} {
 		if tc.e.App == "" {
-			tc.e.App = "app"
+			tc.e.App = app
 		}
-		update(t, s, func(tx store.Tx) (err error) {
-			now, err = tx.Append(tc.e)
+		before := position(t, s)
+		err := s.Update(context.Background(), tc.e.App, func(tx store.Tx) error {
+			_, err := tx.Append(tc.e)
 			return err
 		})
-		if got := isUnchanged(t, s, ann, now-1, now); got != tc.same {
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = position(t, s)
+		if got := isUnchanged(t, s, ann, before, now); got != tc.same {
 			t.Errorf("after an event %s: unchanged is %t", tc.what, got)
 		}
 	}

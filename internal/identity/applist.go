@@ -1,0 +1,78 @@
+package identity
+
+import (
+	"context"
+	"errors"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// The account has a list of the app instances and their number. An app instance is on it from before it
+// comes to be until after it is deleted.
+
+// enlist puts an app instance at the end of the list, and returns its place there.
+func (s *Service) enlist(tx store.Tx, id string, now chime.Millis) (order uint64, err error) {
+	if err := (counter{what: countApps}).add(tx, s.limits.AppInstances); err != nil {
+		return 0, err
+	}
+	if order, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateAppInstances}); err != nil {
+		return 0, err
+	}
+	return order, store.AppInstancesInOrder.Put(tx, store.Key(nil).Num(order), id)
+}
+
+// unlist takes it off the list, unless that was done before.
+func unlist(tx store.Tx, id string, order uint64, now chime.Millis) error {
+	key := store.Key(nil).Num(order)
+	there, found, err := store.AppInstancesInOrder.Get(tx, key)
+	if err != nil || !found || there != id {
+		return err
+	}
+	if err := store.AppInstancesInOrder.Delete(tx, key); err != nil {
+		return err
+	}
+	if err := (counter{what: countApps}).remove(tx); err != nil {
+		return err
+	}
+	_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateAppInstances})
+	return err
+}
+
+// listed finds the place of an app instance on the list.
+func listed(r store.Reader, id string) (order uint64, found bool, err error) {
+	err = store.AppInstancesInOrder.Each(r, store.Range{}, func(key store.Key, there string) (bool, error) {
+		if found = there == id; !found {
+			return true, nil
+		}
+		order, err = key.LastNumber()
+		return false, err
+	})
+	return order, found, err
+}
+
+// ForgetUnborn takes those app instances off the list whose creation was cut off by the end of the process.
+// It is called before the Service answers requests.
+func (s *Service) ForgetUnborn(ctx context.Context) error {
+	unborn := map[string]uint64{}
+	err := s.store.View(ctx, "", func(r store.Reader) error {
+		clear(unborn)
+		return store.AppInstancesInOrder.Each(r, store.Range{}, func(key store.Key, id string) (bool, error) {
+			there, err := store.AppInstances.Has(r, store.K(id))
+			if err != nil || there {
+				return true, err
+			}
+			order, err := key.LastNumber()
+			unborn[id] = order
+			return true, err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for id, order := range unborn {
+		failed = append(failed, s.store.Update(ctx, "", func(tx store.Tx) error { return unlist(tx, id, order, s.now()) }))
+	}
+	return errors.Join(failed...)
+}
