@@ -4,39 +4,39 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// board is who is shown online in the channels of one app instance, and what has changed since the
-// channels were sent it. It belongs to one goroutine.
+// board is the users that are shown online in the channels of one app instance, and the changes that
+// were not sent yet. It belongs to one goroutine.
 type board struct {
 	app      string
 	position uint64 // of the log, that memberships were last read at
-	news     news   // that could not be looked at yet
+	news     news   // not applied yet
 
 	users   map[chime.Ref]*user
 	shown   map[chime.Topic]map[chime.Ref]struct{}
 	changes map[chime.Topic]*change
 }
 
-// user is a user who is online.
+// user is a user that is online.
 type user struct {
 	listens     bool // a session gets presence
 	memberships map[chime.Topic]membership
 }
 
-// membership is what counts of a membership.
+// membership is the part of a membership that presence depends on.
 type membership struct {
 	channelID string
-	order     uint64 // tells it from an earlier one of the same user in the same channel
+	order     uint64 // differs from that of an earlier membership of the user in the channel
 	hidden    bool
 }
 
-// change is what a channel has not been sent yet.
+// change is what was not sent to a channel yet.
 type change struct {
 	channelID       string
 	online, offline map[chime.Ref]struct{}
 	waited          int // intervals
 }
 
-// crowd is how many users who are shown delay the changes of a channel by one more interval.
+// crowd is the number of users shown in a channel that delays its changes by one more interval.
 const crowd = 1000
 
 func newBoard(app string) *board {
@@ -49,7 +49,7 @@ func newBoard(app string) *board {
 // isEmpty reports whether the board can be forgotten.
 func (b *board) isEmpty() bool { return len(b.news)+len(b.users)+len(b.changes) == 0 }
 
-// hear adds news to those that could not be looked at yet.
+// hear adds news to that which was not applied yet.
 func (b *board) hear(all news) {
 	for ref, is := range all {
 		was := b.news[ref]
@@ -59,10 +59,10 @@ func (b *board) hear(all news) {
 	}
 }
 
-// update shows the users of whom there is news where they are members now, and returns, for each channel,
-// who has to be sent who is online there.
+// update applies the news: it shows users where they are members now. It returns the users that need a
+// snapshot of a channel.
 func (b *board) update(found map[chime.Ref]map[chime.Topic]membership) map[chime.Topic][]chime.Ref {
-	curious := make(map[chime.Topic][]chime.Ref)
+	wanted := make(map[chime.Topic][]chime.Ref)
 	for ref, is := range b.news {
 		u := b.users[ref]
 		if u == nil {
@@ -71,7 +71,7 @@ func (b *board) update(found map[chime.Ref]map[chime.Topic]membership) map[chime
 		}
 		u.listens = is.opened || u.listens && !is.left
 
-		// Who was away, if only for a moment, knows nothing of any channel.
+		// A session that begins knows nothing of any channel.
 		gained := b.move(ref, u, found[ref])
 		if is.opened {
 			gained = nil
@@ -81,7 +81,7 @@ func (b *board) update(found map[chime.Ref]map[chime.Topic]membership) map[chime
 		}
 		if u.listens {
 			for _, topic := range gained {
-				curious[topic] = append(curious[topic], ref)
+				wanted[topic] = append(wanted[topic], ref)
 			}
 		}
 		if !is.online {
@@ -89,10 +89,10 @@ func (b *board) update(found map[chime.Ref]map[chime.Topic]membership) map[chime
 		}
 	}
 	clear(b.news)
-	return curious
+	return wanted
 }
 
-// move shows a user where it is a member now and no longer where it was, and returns the channels of
+// move shows a user where it is a member now and no longer where it was one. It returns the channels of
 // new memberships.
 func (b *board) move(ref chime.Ref, u *user, now map[chime.Topic]membership) (gained []chime.Topic) {
 	before := u.memberships
@@ -125,8 +125,8 @@ func (b *board) change(topic chime.Topic, channelID string) *change {
 	return c
 }
 
-// offer notes that a user is shown from now on, or no longer. What is undone before the channel was
-// sent it did not happen.
+// offer notes that a user is shown from now on, or no longer. A change that is undone before it was sent
+// did not happen.
 func (c *change) offer(ref chime.Ref, online bool) {
 	to, from := c.online, c.offline
 	if !online {
@@ -139,7 +139,7 @@ func (c *change) offer(ref chime.Ref, online bool) {
 	}
 }
 
-// due takes the changes whose time has come.
+// due takes the changes that are to be sent in this interval.
 func (b *board) due() map[chime.Topic]*change {
 	due := make(map[chime.Topic]*change)
 	for topic, c := range b.changes {

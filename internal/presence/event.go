@@ -15,9 +15,9 @@ const maxNames = 100
 type payload struct {
 	ChannelArn   string
 	SubChannelId string   `json:",omitempty"`
-	OnlineCount  int      // all who are shown online now
-	Online       []string // users who came, up to 100; with Complete all who are online
-	Offline      []string // users who went, up to 100
+	OnlineCount  int      // of all users that are shown online now
+	Online       []string // users that came, up to 100; with Complete all that are online
+	Offline      []string // users that went, up to 100
 	Complete     bool
 }
 
@@ -38,7 +38,7 @@ func (s *Service) names(app string, refs map[chime.Ref]struct{}) []string {
 	return names
 }
 
-// event makes an event that follows what the log has up to where memberships were read.
+// event makes an event that follows the log up to where memberships were read.
 func (s *Service) event(b *board, topic chime.Topic, p payload) chime.Event {
 	text, _ := json.Marshal(p) // cannot fail
 	return chime.Event{

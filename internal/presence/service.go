@@ -31,7 +31,7 @@ type Options struct {
 	Log       *slog.Logger     // nil means none
 }
 
-// Service sends who is online. Deliver is safe for concurrent use; Run and Flush belong to one
+// Service sends changes of presence and snapshots. Deliver is safe for concurrent use; Run and Flush belong to one
 // goroutine.
 type Service struct {
 	o        Options
@@ -59,8 +59,8 @@ func (s *Service) Deliver(events []*chime.Event) {
 	for _, e := range events {
 		s.sessions.follow(e)
 		if e.Kind().Extra == chime.ExtraPresence {
-			for _, l := range s.held.take(e.Topic) {
-				s.send(l)
+			for _, snapshot := range s.held.take(e.Topic) {
+				s.send(snapshot)
 			}
 		}
 	}
@@ -83,8 +83,8 @@ func (s *Service) Run(ctx context.Context) error {
 // Flush sends what has changed since the last call. It logs which app instance cannot be read and tries
 // that again the next time.
 func (s *Service) Flush(ctx context.Context) {
-	for _, l := range s.held.takeAll() { // ephemeral events may be lost
-		s.send(l)
+	for _, snapshot := range s.held.takeAll() { // the change, which is ephemeral, may be lost
+		s.send(snapshot)
 	}
 	for app, all := range s.sessions.take() {
 		if s.boards[app] == nil {
@@ -108,13 +108,13 @@ func (s *Service) flush(ctx context.Context, b *board) error {
 	if err != nil {
 		return err
 	}
-	curious := b.update(found)
+	wanted := b.update(found)
 	changes := b.due()
 
-	// What a session is sent alone follows the change of its channel, and precedes the next one.
-	for topic, users := range curious {
+	// A snapshot follows the change of its channel that is published now, and precedes the next one.
+	for topic, users := range wanted {
 		_, changes := changes[topic]
-		s.sendAll(b, topic, users, changes)
+		s.snapshot(b, topic, users, changes)
 	}
 	var events []chime.Event
 	for topic, c := range changes {
@@ -126,7 +126,7 @@ func (s *Service) flush(ctx context.Context, b *board) error {
 	return nil
 }
 
-// read reads the memberships of users who are online, and of whom there is news, at one moment.
+// read reads the memberships of the online users with news, at one moment.
 func (s *Service) read(ctx context.Context, b *board) (map[chime.Ref]map[chime.Topic]membership, error) {
 	if len(b.news) == 0 {
 		return nil, nil
@@ -149,7 +149,7 @@ func (s *Service) read(ctx context.Context, b *board) (map[chime.Ref]map[chime.T
 	return found, err
 }
 
-// memberships reads where a user is a member.
+// memberships reads the memberships of a user.
 func memberships(r store.Reader, app string, user chime.Ref) (map[chime.Topic]membership, error) {
 	all := make(map[chime.Topic]membership)
 	list := store.Prefix(store.K(app, string(user)))
@@ -170,9 +170,9 @@ func memberships(r store.Reader, app string, user chime.Ref) (map[chime.Topic]me
 	return all, nil
 }
 
-// sendAll sends users who is online in a channel of theirs: now, or when the change of the channel has been
-// delivered that is published next.
-func (s *Service) sendAll(b *board, topic chime.Topic, users []chime.Ref, changes bool) {
+// snapshot sends users the snapshot of a channel: now, or behind the change of the channel that is about to
+// be published.
+func (s *Service) snapshot(b *board, topic chime.Topic, users []chime.Ref, changes bool) {
 	channelID := b.users[users[0]].memberships[topic].channelID
 	payload := s.payload(b, topic, channelID, b.shown[topic], nil)
 	payload.Complete = len(b.shown[topic]) <= maxNames
@@ -180,13 +180,13 @@ func (s *Service) sendAll(b *board, topic chime.Topic, users []chime.Ref, change
 	for _, user := range users {
 		own := e // the hub keeps it
 		if changes {
-			s.held.add(topic, letter{user, &own})
+			s.held.add(topic, snapshot{user, &own})
 		} else {
-			s.send(letter{user, &own})
+			s.send(snapshot{user, &own})
 		}
 	}
 }
 
-func (s *Service) send(l letter) {
-	s.o.Hub.Tell(l.event.App, l.user, chime.ExtraPresence, l.event)
+func (s *Service) send(own snapshot) {
+	s.o.Hub.Tell(own.event.App, own.user, chime.ExtraPresence, own.event)
 }

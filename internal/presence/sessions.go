@@ -7,31 +7,32 @@ import (
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
-// sessions is which users of app instances with presence are online on this node.
+// sessions is the users of app instances with presence that are online on this node.
 type sessions struct {
 	hub *realtime.Watcher
 
 	mu     sync.Mutex
 	online map[string]map[chime.Ref]struct{} // by app instance
-	moved  map[string]map[chime.Ref]struct{} // whose memberships an event may have changed
+	moved  map[string]map[chime.Ref]struct{} // users whose memberships an event may have changed
 }
 
-// news is what has become of users of an app instance. Whoever is online has to be looked up again.
+// news is what has become of users of an app instance. The memberships of those that are online have to
+// be read again.
 type news map[chime.Ref]status
 
-// status is what has become of one user.
+// status is what has become of one user since the last news of it.
 type status struct {
 	online bool
 	opened bool // a session began that gets presence
-	left   bool // the last of the sessions that were there before has ended
+	left   bool // the last of its former sessions has ended
 }
 
 func watch(hub *realtime.Watcher) *sessions {
 	return &sessions{hub: hub, online: make(map[string]map[chime.Ref]struct{}), moved: make(map[string]map[chime.Ref]struct{})}
 }
 
-// follow notes whose memberships an event of the log changes. Those of a user who is offline are
-// read when it comes online.
+// follow notes the users whose memberships an event of the log changes. Those of a user that is offline
+// are read when it comes online.
 func (s *sessions) follow(e *chime.Event) {
 	if len(e.Join)+len(e.Leave) == 0 {
 		return
@@ -60,7 +61,7 @@ func (s *sessions) take() map[string]news {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	// Memberships first: a user who went since needs them no more.
+	// Memberships first: those of a user that has gone are not read.
 	for app, users := range s.moved {
 		for user := range users {
 			put(app, user, status{online: true})

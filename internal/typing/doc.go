@@ -1,7 +1,7 @@
-// Package typing tells the members of a channel who is typing. It promises:
+// Package typing sends the members of a channel that another member is typing. It promises:
 //
-//   - An app instance has it when its tag or the settings name it, and only sockets that ask for it
-//     may tell, and are told: clients of AWS see nothing.
-//   - It is told for those alone who might send a message there, by IAM and in the channel, at that moment.
-//   - It is stored nowhere, has no answer, and too much of it is dropped.
+//   - An app instance has it when its tag or the settings name it, and only sessions that ask for it
+//     may call it and get its events: clients of AWS see none.
+//   - A call needs what a message would need, by IAM and in the channel, at that moment.
+//   - A call is stored nowhere and has no answer. Calls that come too fast are dropped.
 package typing

@@ -40,7 +40,7 @@ type Options struct {
 	Log       *slog.Logger     // nil means none
 }
 
-// Service tells the members of channels who is typing. It is safe for concurrent use.
+// Service turns the calls of clients into events for the members of channels. It is safe for concurrent use.
 type Service struct {
 	o     Options
 	calls chan struct{} // a token for each call that is being authorised
@@ -57,7 +57,7 @@ func New(o Options) *Service {
 	return &Service{o: o, calls: make(chan struct{}, maxCalls)}
 }
 
-// Client makes what hears the texts of a session, nil when the session may call nothing.
+// Client returns the receiver of a session's texts, nil when the session may call nothing.
 func (s *Service) Client(g realtime.Grant) realtime.Client {
 	if g.Authorize == nil {
 		return nil
@@ -118,7 +118,7 @@ func (c *client) end() {
 	c.busy = false
 }
 
-// publish tells the other members of the channel, if the user might send a message there.
+// publish sends the other members of the channel an event, if the user might send a message there.
 func (c *client) publish(ctx context.Context, text []byte) error {
 	var call struct{ Action, ChannelArn, SubChannelId string }
 	if err := json.Unmarshal(text, &call); err != nil || call.Action != "TYPING" {

@@ -29,7 +29,7 @@ type Options struct {
 	Log      *slog.Logger     // nil means none
 }
 
-// Service sends unread counts to those who are online and get them. Deliver is safe for concurrent use;
+// Service sends unread counts to the sessions that get them. Deliver is safe for concurrent use;
 // Run and Flush belong to one goroutine.
 type Service struct {
 	o        Options
@@ -51,7 +51,7 @@ func New(o Options) *Service {
 	return &Service{o: o, sessions: o.Hub.Watch(), tallies: newTallies()}
 }
 
-// Deliver notes whose counts events may change. It takes them in the order of the log, after the hub has
+// Deliver notes the counts that events may change. It takes them in the order of the log, after the hub has
 // delivered them, and does not block.
 func (s *Service) Deliver(events []*chime.Event) {
 	for _, e := range events {
@@ -77,7 +77,7 @@ func (s *Service) follow(e *chime.Event) {
 	}
 }
 
-// followMessage notes that an event of a message may change the counts of all members who are sent it.
+// followMessage notes that an event of a message may change the counts of all members that get it.
 func (s *Service) followMessage(e *chime.Event) {
 	if e.Ephemeral || e.MessageType != string(messaging.ChannelMessageTypeStandard) {
 		return

@@ -6,7 +6,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// tallies are the counts of those who are online and get unread counts. A count is read once; messages
+// tallies is the counts of users with a session that gets unread counts. A count is read once; messages
 // that are created later are added to it, and anything else has it read again.
 type tallies struct {
 	mu    sync.Mutex
@@ -49,7 +49,7 @@ func (t *tallies) of(m membership) *tally {
 	return own[m.topic]
 }
 
-// created adds the message of an event to the count of a member who is sent it.
+// created adds the message of an event to the count of a member that gets it.
 func (t *tallies) created(m membership, e *chime.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +70,7 @@ func (t *tallies) created(m membership, e *chime.Event) {
 	t.dirty[m] = struct{}{}
 }
 
-// changed has a count read again.
+// changed notes that a count has to be read again.
 func (t *tallies) changed(m membership) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -78,7 +78,7 @@ func (t *tallies) changed(m membership) {
 	t.dirty[m] = struct{}{}
 }
 
-// changedAll has every count of an app instance read again.
+// changedAll notes that every count of an app instance has to be read again.
 func (t *tallies) changedAll(app string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,7 +93,7 @@ func (t *tallies) changedAll(app string) {
 	}
 }
 
-// forget drops the tallies of a user whose sessions have ended: those that it has now were sent none.
+// forget drops the tallies of a user whose sessions have ended: newer sessions have got none of them.
 func (t *tallies) forget(u chime.UserKey) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
