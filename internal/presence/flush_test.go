@@ -95,6 +95,8 @@ func TestAFlushThatFailsIsTriedAgain(t *testing.T) {
 			t.Errorf("logged %q, want %q in it", l.Log.String(), part)
 		}
 	}
+	l.Connect("bob", 0) // bob's other session still waits
+	l.Flush()
 	failing = false
 	l.Flush()
 	ann.Expect("c: 2 online +bob -cy")

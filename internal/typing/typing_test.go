@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -71,4 +73,55 @@ func TestTyping(t *testing.T) {
 	ann2.Session.Received([]byte(typing(l, "c")))
 	bob.Wait()
 	bob.Expect("c: ann (ANN) types") // once
+}
+
+func TestCallsThatComeTooFastAreDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := servicetest.NewLive(t, chime.ExtraTyping, "ann")
+		l.AddChannel("ann", "c")
+		authorised := 0
+		ann := l.Connect("ann", chime.ExtraTyping, func(context.Context, string, api.Request) error {
+			authorised++
+			return nil
+		})
+		for _, step := range []struct {
+			after time.Duration
+			want  int
+		}{{0, 1}, {0, 1}, {499 * time.Millisecond, 1}, {time.Millisecond, 2}, {time.Hour, 3}} {
+			l.Now = l.Now.Add(step.after)
+			ann.Session.Received([]byte(typing(l, "c")))
+			synctest.Wait()
+			if authorised != step.want {
+				t.Errorf("%v later %d calls were authorised, want %d", step.after, authorised, step.want)
+			}
+		}
+	})
+}
+
+// However many sockets call at once, the service works on a bounded number.
+func TestCallsAtOnceAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var users []string
+		for i := range 40 {
+			users = append(users, fmt.Sprint("u", i))
+		}
+		l := servicetest.NewLive(t, chime.ExtraTyping, users...)
+		l.AddChannel("u0", "c")
+		var authorised atomic.Int64
+		leave := make(chan struct{})
+		for _, user := range users {
+			s := l.Connect(user, chime.ExtraTyping, func(context.Context, string, api.Request) error {
+				authorised.Add(1)
+				<-leave
+				return nil
+			})
+			s.Session.Received([]byte(typing(l, "c")))
+		}
+		synctest.Wait()
+		if n := authorised.Load(); n != 16 {
+			t.Errorf("%d calls are authorised at once, want 16", n)
+		}
+		close(leave)
+		synctest.Wait()
+	})
 }
