@@ -12,7 +12,8 @@ type EventKind struct {
 	To Audience
 	// Extension is set for kinds that AWS does not have. Only clients that ask for them get them.
 	Extension bool
-	// Extra is the extra that the kind belongs to, zero for all others.
+	// Extra is the extra that the kind belongs to, zero for all others. Its events are ephemeral: what
+	// is replayed goes to clients whatever they asked for.
 	Extra Extras
 
 	// Status is the status that the message of an event has after it, empty for events that are not

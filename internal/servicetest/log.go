@@ -52,6 +52,8 @@ func lacking(e *chime.Event) string {
 	switch {
 	case kind.Name == "":
 		return "has no row in the table of kinds"
+	case !e.Ephemeral && (kind.Extra != 0 || kind.To == chime.OneSocket):
+		return "is of a kind that is not for the log"
 	case e.MessageType != "" && e.MessageType != kind.MessageType() && !kind.IsMessage():
 		return "has the message type " + e.MessageType
 	case e.Channel != "" && e.ChannelID == "" && !ends:
