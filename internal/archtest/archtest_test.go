@@ -96,6 +96,9 @@ func imports(p pkg) (faults []string) {
 	if own == nil {
 		return []string{"belongs to no layer: name it in rules_test.go and docs/ARCHITECTURE.md"}
 	}
+	if own.name == "contract" && !slices.Contains(own.paths, path) {
+		return []string{"lies below a contract and is no part of it: name its layer in rules_test.go, and it in docs/ARCHITECTURE.md"}
+	}
 	for _, imported := range p.Imports {
 		if target, ours := strings.CutPrefix(imported, module); ours {
 			if why := inside(own, path, target); why != "" {

@@ -17,7 +17,7 @@ var layers = []layer{
 	{"contract", []string{"internal/store", "internal/bus"},
 		[]string{"pure"},
 		"a contract that knows an engine or a service is no contract"},
-	{"contract suite", []string{"internal/store/storetest", "internal/bus/bustest"},
+	{"contract suite", []string{"internal/store/storetest", "internal/store/disktest", "internal/bus/bustest"},
 		[]string{"pure", "contract"},
 		"the suite must fit every engine"},
 	{"engine", []string{"internal/store/memstore", "internal/store/pebble", "internal/store/postgres", "internal/bus/inproc", "internal/bus/natsbus"},

@@ -41,6 +41,7 @@ func TestImportsAreJudged(t *testing.T) {
 		{"internal/app", "internal/store/pebble", true},
 		{"internal/app", "internal/app/localca", true},
 		{"internal/message", "internal/servicetest", false},
+		{"internal/store/unheard", "internal/store", false},
 		{"internal/app", "internal/cli", false},
 		{"internal/cli", "internal/app", true},
 		{"internal/cli", "internal/store/pebble", false},
