@@ -12,7 +12,7 @@ import (
 
 // Body is the payload of an event of a message for a reader that comes to the event late: the log
 // keeps none, and what was in memory may have been withdrawn. It shows the message as it is in the
-// moment that r reads, with the status that the event tells of. A message that is gone, or past the
+// moment that r reads, with the status that the event is about. A message that is gone, or past the
 // retention of its app instance, is shown without what its sender wrote.
 func (s *Service) Body(r store.Reader, e *chime.Event) ([]byte, error) {
 	if e.Ephemeral && e.Payload != nil { // it is kept nowhere else, and goes with its channel alone
@@ -20,21 +20,25 @@ func (s *Service) Body(r store.Reader, e *chime.Event) ([]byte, error) {
 			return e.Payload, err
 		}
 	}
+
 	v := channel.EventVisit(s.site, e)
 	m, err := s.present(r, v, e)
 	if err != nil {
 		return nil, err
 	}
-	if told := e.Kind().Status; told != m.Status {
-		if m.Status, m.Detail = told, ""; told == messaging.ChannelMessageStatusFailed {
+
+	// The status is that of the event, not that of now.
+	if status := e.Kind().Status; status != m.Status {
+		if m.Status, m.Detail = status, ""; status == messaging.ChannelMessageStatusFailed {
 			m.Detail = detailFailed
 		}
 	}
+
 	sender, err := v.Sender(r, &m)
 	if err != nil {
 		return nil, err
 	}
-	return s.whole(v, &m, sender).AppendJSON(nil, api.ISO), nil
+	return s.show(v, &m, sender).AppendJSON(nil, api.ISO), nil
 }
 
 // isThere reports whether the app instance and the channel of an event are there.
@@ -47,9 +51,10 @@ func isThere(r store.Reader, e *chime.Event) (bool, error) {
 	return found && c.UID == e.Channel, err
 }
 
-// present is the message of an event as far as it can be seen. Of an app instance that was deleted
-// nothing can, though its records are removed later.
+// present is the message of an event as far as it can be seen. In an app instance that was deleted
+// none can, though its records are removed later.
 func (s *Service) present(r store.Reader, v *channel.Visit, e *chime.Event) (chime.Message, error) {
+	// What an event knows of a message that is gone.
 	gone := chime.Message{
 		ID: e.Object, Sender: e.Subject, Type: messaging.ChannelMessageType(e.MessageType), Target: e.Target, Sub: e.Sub,
 		Persistence: messaging.ChannelMessagePersistenceTypePersistent, Status: e.Kind().Status,
@@ -62,10 +67,12 @@ func (s *Service) present(r store.Reader, v *channel.Visit, e *chime.Event) (chi
 	if e.Kind().Edits {
 		gone.Edited = e.Time
 	}
+
 	app, found, err := store.AppInstances.Get(r, store.K(e.App))
 	if err != nil || !found {
 		return gone, err
 	}
+
 	m, found, err := store.Messages.Get(r, key(v, e.Object))
 	if err != nil || !found || m.Created < oldest(&app, s.now()) {
 		return gone, err

@@ -173,18 +173,18 @@ func TestALateReaderIsToldThePresent(t *testing.T) {
 			if tc.has == "" && strings.Contains(body, "secret") || !strings.Contains(body, tc.has) || !strings.Contains(body, tc.flags) {
 				t.Errorf("a late reader is told\n  %s\nwant %s %s", body, tc.has, tc.flags)
 			}
-			var told struct {
+			var kind struct {
 				ChannelArn, MessageId, Type, Persistence string
 				CreatedTimestamp                         time.Time
 				Sender                                   struct{ Arn string }
 				Status                                   struct{ Value string }
 			}
 			_, text, _ := strings.Cut(body, " ")
-			if err := json.Unmarshal([]byte(text), &told); err != nil {
+			if err := json.Unmarshal([]byte(text), &kind); err != nil {
 				t.Fatal(err)
 			}
-			if told.ChannelArn != w.Channel("c") || told.MessageId != id || told.Type != "STANDARD" || told.Persistence != "PERSISTENT" ||
-				!told.CreatedTimestamp.Equal(sent) || told.Sender.Arn != w.User("bob") || told.Status.Value != "SENT" {
+			if kind.ChannelArn != w.Channel("c") || kind.MessageId != id || kind.Type != "STANDARD" || kind.Persistence != "PERSISTENT" ||
+				!kind.CreatedTimestamp.Equal(sent) || kind.Sender.Arn != w.User("bob") || kind.Status.Value != "SENT" {
 				t.Errorf("the event is not complete: %s", body)
 			}
 		})

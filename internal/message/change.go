@@ -16,6 +16,7 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 	var sub, flow string
 	err := s.update(ctx, "UpdateChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		sub = v.Sub
+
 		m, found, err := s.find(tx, v, req.MessageID)
 		if err != nil {
 			return err
@@ -26,6 +27,8 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 		if !v.Actor.Sent(&m) || !v.CanEditOwn() {
 			return channel.ErrRole
 		}
+
+		// Sent, with its content still there, and within the limits of its type.
 		if err := changeable(&m); err != nil {
 			return err
 		}
@@ -35,8 +38,9 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 		if err := edit(&m, req, s.now()); err != nil {
 			return err
 		}
+
 		if flow = flowFor(v, m.Type); flow != "" {
-			return s.revise(tx, v, &m)
+			return s.updateThroughFlow(tx, v, &m)
 		}
 		return s.save(tx, chime.EventUpdateMessage, v, &m)
 	})
@@ -50,7 +54,7 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 	}, nil
 }
 
-// changeable refuses to change a message that was not sent, which only its sender can ask for.
+// changeable refuses to change a message that was not sent, which only its sender can try.
 func changeable(m *chime.Message) error {
 	if !sent(m) {
 		return api.Conflict("the message has the status %s", m.Status)
@@ -58,6 +62,7 @@ func changeable(m *chime.Message) error {
 	return nil
 }
 
+// edit applies what the request has of content, metadata and content type.
 func edit(m *chime.Message, req *messaging.UpdateChannelMessageRequest, now chime.Millis) error {
 	if err := chime.CheckContent("Content", m.Type, req.Content); err != nil {
 		return err
@@ -71,13 +76,14 @@ func edit(m *chime.Message, req *messaging.UpdateChannelMessageRequest, now chim
 	if req.ContentType != nil {
 		m.ContentType = *req.ContentType
 	}
+
 	m.Content = req.Content
 	m.Edited = now.NotBefore(m.Updated)
 	m.Updated = m.Edited
 	return nil
 }
 
-// save writes a changed message together with the event that tells of it.
+// save writes a changed message together with its event.
 func (s *Service) save(tx store.Tx, kind string, v *channel.Visit, m *chime.Message) error {
 	sender, err := v.Sender(tx, m)
 	if err != nil {
@@ -98,6 +104,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		if !v.CanManage() && !v.CanSend() {
 			return channel.ErrRole
 		}
+
 		m, found, err := s.find(tx, v, req.MessageID)
 		if err != nil {
 			return err
@@ -108,12 +115,14 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		if !v.Actor.Sent(&m) && !v.CanManage() {
 			return channel.ErrRole
 		}
+
 		if err := changeable(&m); err != nil {
 			return err
 		}
 		if m.Redacted {
 			return nil
 		}
+
 		m.Redacted, m.Updated = true, s.now().NotBefore(m.Updated)
 		strip(&m)
 		if err := s.save(tx, chime.EventRedactMessage, v, &m); err != nil {
@@ -127,9 +136,9 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 // strip removes what the sender wrote; ContentType and Target stay.
 func strip(m *chime.Message) { m.Content, m.Metadata, m.Attributes, m.Push = "", "", nil, nil }
 
-// DeleteChannelMessage removes a message for good. Only admins may, also a message that they
-// cannot see: a targeted one, one that a flow failed, one past its retention. Deleting one that
-// is gone is done already.
+// DeleteChannelMessage removes a message permanently. Only admins may, also a message that they
+// cannot see: a targeted one, one that a flow failed, one past its retention. For one that is gone
+// it does nothing.
 func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.DeleteChannelMessageRequest) (*messaging.DeleteChannelMessageResponse, error) {
 	err := s.update(ctx, "DeleteChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		if !v.Actor.Admin {
@@ -139,6 +148,7 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 		if err != nil || !found {
 			return err
 		}
+
 		sender, err := v.Sender(tx, &m)
 		if err != nil {
 			return err
@@ -146,6 +156,8 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 		if err := store.Messages.Delete(tx, key(v, m.ID)); err != nil {
 			return err
 		}
+
+		// The event shows the message without what its sender wrote.
 		m.Updated = s.now().NotBefore(m.Updated)
 		strip(&m)
 		if err := s.appendEvent(tx, chime.EventDeleteMessage, v, &m, sender); err != nil {

@@ -15,13 +15,13 @@ import (
 // the FallbackAction of each processor decides what becomes of a message, within the commit
 // that would have sent it to the first (spec 7.5).
 
-// stages are the types of the events that tell how far a message got: it waits for the flow, it
-// is sent, or the flow failed.
-type stages struct{ pending, sent, failed string }
+// flowEvents are the types of the events that report how far a message got: it waits for the flow,
+// it is sent, or the flow failed.
+type flowEvents struct{ pending, sent, failed string }
 
 var (
-	creation = stages{chime.EventPendingCreateMessage, chime.EventCreateMessage, chime.EventFailedCreateMessage}
-	revision = stages{chime.EventPendingUpdateMessage, chime.EventUpdateMessage, chime.EventFailedUpdateMessage}
+	creation = flowEvents{chime.EventPendingCreateMessage, chime.EventCreateMessage, chime.EventFailedCreateMessage}
+	revision = flowEvents{chime.EventPendingUpdateMessage, chime.EventUpdateMessage, chime.EventFailedUpdateMessage}
 )
 
 // detailFailed is the Status.Detail of a message whose processor could not be reached.
@@ -36,45 +36,48 @@ func flowFor(v *channel.Visit, kind messaging.ChannelMessageType) string {
 	return v.Channel.Flow
 }
 
-// invoke takes a message through the flow of the channel. It answers the event that tells the
-// sender that the message waits, and the type of the one that tells of the outcome, which is
-// now the status of the message.
-func (s *Service) invoke(r store.Reader, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to stages) (pending chime.Event, outcome string, err error) {
+// applyFallback takes a message through the flow of the channel by its fallback actions. It returns
+// the event that reports to the sender that the message waits, and the type of the event of the
+// outcome, which is now the status of the message.
+func (s *Service) applyFallback(r store.Reader, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to flowEvents) (pending chime.Event, outcome string, err error) {
 	m.Status = messaging.ChannelMessageStatusPending
 	if pending, err = s.event(r, to.pending, v, m, sender); err != nil {
 		return pending, "", err
 	}
+
 	flow, _, err := store.Flows.Get(r, store.K(v.Actor.App, v.Channel.Flow))
 	if err != nil {
 		return pending, "", err
 	}
+
 	for _, p := range flow.Processors {
 		if p.FallbackAction == messaging.FallbackActionAbort {
 			m.Status, m.Detail = messaging.ChannelMessageStatusFailed, detailFailed
 			return pending, to.failed, nil
 		}
 	}
+
 	m.Status = messaging.ChannelMessageStatusSent
 	return pending, to.sent, nil
 }
 
-// pass is invoke within a transaction, in which the sender is told.
-func (s *Service) pass(tx store.Tx, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to stages) (outcome string, err error) {
-	pending, outcome, err := s.invoke(tx, v, m, sender, to)
+// runFlow is applyFallback within a transaction, which appends the event for the sender.
+func (s *Service) runFlow(tx store.Tx, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to flowEvents) (outcome string, err error) {
+	pending, outcome, err := s.applyFallback(tx, v, m, sender, to)
 	if err == nil {
 		_, err = tx.Append(pending)
 	}
 	return outcome, err
 }
 
-// revise takes an edited message through the flow. Until it is sent, and for ever when it
+// updateThroughFlow takes an edited message through the flow. Until it is sent, and for ever when it
 // fails, the old version is what there is.
-func (s *Service) revise(tx store.Tx, v *channel.Visit, edited *chime.Message) error {
+func (s *Service) updateThroughFlow(tx store.Tx, v *channel.Visit, edited *chime.Message) error {
 	sender, err := v.Sender(tx, edited)
 	if err != nil {
 		return err
 	}
-	outcome, err := s.pass(tx, v, edited, sender, revision)
+	outcome, err := s.runFlow(tx, v, edited, sender, revision)
 	if err != nil {
 		return err
 	}
@@ -84,8 +87,8 @@ func (s *Service) revise(tx store.Tx, v *channel.Visit, edited *chime.Message) e
 	return s.appendEvent(tx, outcome, v, edited, sender)
 }
 
-// sent: everybody who may read the channel may know of the message. One that waits for a flow
-// or that a flow failed exists for its sender alone.
+// sent reports whether all callers that may read the channel may know of the message. One that
+// waits for a flow or that a flow failed exists for its sender alone.
 func sent(m *chime.Message) bool { return m.Status == messaging.ChannelMessageStatusSent }
 
 // receipt is what a send is answered with, also when it is repeated.
@@ -118,7 +121,7 @@ func firstStatus(pending bool) *messaging.ChannelMessageStatusStructure {
 	return &messaging.ChannelMessageStatusStructure{Value: value}
 }
 
-// warnOfFlow says, after the commit, that a message followed the fallback actions of a flow.
+// warnOfFlow logs, after the commit, that a message followed the fallback actions of a flow.
 func (s *Service) warnOfFlow(ctx context.Context, channelARN, flow string) {
 	if flow == "" {
 		return

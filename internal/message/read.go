@@ -13,13 +13,14 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// GetChannelMessage answers one message to those who may read the channel.
+// GetChannelMessage answers one message to a caller that may read the channel.
 func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChannelMessageRequest) (*messaging.GetChannelMessageResponse, error) {
 	resp := new(messaging.GetChannelMessageResponse)
 	err := s.view(ctx, "GetChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
 		if !v.CanRead() {
 			return channel.ErrRole
 		}
+
 		m, found, err := s.find(r, v, req.MessageID)
 		if err != nil {
 			return err
@@ -27,8 +28,9 @@ func (s *Service) GetChannelMessage(ctx context.Context, req *messaging.GetChann
 		if !found {
 			return api.NotFound("the message does not exist")
 		}
+
 		sender, err := v.Sender(r, &m)
-		resp.ChannelMessage = s.whole(v, &m, sender)
+		resp.ChannelMessage = s.show(v, &m, sender)
 		return err
 	})
 	return resp, channel.DeclaresNotFound(err)
@@ -58,6 +60,7 @@ func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.Ge
 // newest first. Both bounds of time are inclusive.
 func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListChannelMessagesRequest) (*messaging.ListChannelMessagesResponse, error) {
 	resp := &messaging.ListChannelMessagesResponse{ChannelARN: req.ChannelARN}
+
 	if req.NotBefore != nil && req.NotAfter != nil && req.NotBefore.After(*req.NotAfter) {
 		return nil, api.BadRequest("NotBefore", "is later than NotAfter")
 	}
@@ -65,12 +68,14 @@ func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListCh
 		if !v.CanRead() {
 			return channel.ErrRole
 		}
+
 		resp.SubChannelID = v.Sub
 		asked := period(req)
 		history, err := asked.in(r, v)
 		if err != nil {
 			return err
 		}
+
 		history.Reverse = req.SortOrder != messaging.SortOrderAscending
 		scope := fmt.Sprintf("ListChannelMessages %s %v %x %x", v.Channel.UID, history.Reverse, history.From, history.To)
 		page := store.NewPage(scope, req.MaxResults, req.NextToken)
@@ -102,31 +107,34 @@ func (s *Service) summaries(r store.Reader, v *channel.Visit, of span) func(chim
 	}
 }
 
-// Latest are the newest persistent messages of a channel that somebody sees.
+// Latest are the newest persistent messages of a channel that a caller sees.
 type Latest struct {
 	Messages []messaging.ChannelMessageSummary // the newest first
 	More     bool                              // there are older ones
-	// Common: every member sees the same until something changes.
+	// Common reports that every member sees the same until something changes.
 	Common bool
 }
 
-// Latest reads at most so many messages for a caller who may read the channel.
+// Latest reads at most so many messages for a caller that may read the channel.
 func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (latest Latest, err error) {
 	page := store.Page{Limit: limit}
 	oldest, err := s.Oldest(r, v)
 	if err != nil {
 		return latest, err
 	}
+
 	page.Floor = Floor(v, oldest)
 	latest.Common = page.Floor == nil // which moves with the time
 	history := store.Prefix(v.History())
 	history.Reverse = true
+
 	summary, next := s.summaries(r, v, span{from: oldest, to: forever}), ""
 	latest.Messages, next, err = store.List(r, store.Messages, history, page,
 		func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
 			latest.Common = latest.Common && sent(&m) && m.Target == ""
 			return summary(m)
 		})
+
 	latest.More = next != ""
 	return latest, err
 }
@@ -138,7 +146,7 @@ const forever chime.Millis = math.MaxInt64
 
 func (s span) holds(at chime.Millis) bool { return s.from <= at && at <= s.to }
 
-// period is the time that a list asks for, in whole milliseconds.
+// period is the time that a list request covers, in whole milliseconds.
 func period(req *messaging.ListChannelMessagesRequest) span {
 	asked := span{to: forever}
 	if req.NotBefore != nil {

@@ -21,10 +21,12 @@ func (s *Service) SendChannelMessage(ctx context.Context, req *messaging.SendCha
 	if req.Persistence == messaging.ChannelMessagePersistenceTypeNonPersistent {
 		send = s.sendLive
 	}
+
 	answer, err := send(ctx, req)
 	if err != nil {
 		return nil, err
 	}
+
 	resp := &messaging.SendChannelMessageResponse{
 		ChannelARN: req.ChannelARN, MessageID: answer.id, Status: firstStatus(answer.pending),
 	}
@@ -57,6 +59,7 @@ func newMessage(v *channel.Visit, req *messaging.SendChannelMessageRequest) chim
 		Sender: v.Actor.Ref, Type: req.Type, Persistence: req.Persistence, Content: req.Content,
 		Status: messaging.ChannelMessageStatusSent, Sub: v.Sub,
 	}
+
 	if req.Metadata != nil {
 		m.Metadata = *req.Metadata
 	}
@@ -69,6 +72,7 @@ func newMessage(v *channel.Visit, req *messaging.SendChannelMessageRequest) chim
 			m.Attributes[name] = value.StringValues
 		}
 	}
+
 	if p := req.PushNotification; p != nil {
 		m.Push = &chime.Push{Type: p.Type}
 		if p.Title != nil {
@@ -81,11 +85,12 @@ func newMessage(v *channel.Visit, req *messaging.SendChannelMessageRequest) chim
 	return m
 }
 
-// aim sets the target of a targeted message, which must be a member that is not hidden.
-func (s *Service) aim(r store.Reader, v *channel.Visit, req *messaging.SendChannelMessageRequest, m *chime.Message) (target chime.Membership, err error) {
+// setTarget sets the target of a targeted message, which must be a member that is not hidden.
+func (s *Service) setTarget(r store.Reader, v *channel.Visit, req *messaging.SendChannelMessageRequest, m *chime.Message) (target chime.Membership, err error) {
 	if len(req.Target) == 0 {
 		return target, nil
 	}
+
 	res, err := s.site.ParseIdentity("Target[0].MemberArn", *req.Target[0].MemberARN)
 	if err != nil {
 		return target, err
@@ -94,6 +99,7 @@ func (s *Service) aim(r store.Reader, v *channel.Visit, req *messaging.SendChann
 	if err != nil {
 		return target, err
 	}
+
 	if !found || res.App != v.Actor.App || target.Type == messaging.ChannelMembershipTypeHidden {
 		return target, api.BadRequest("Target[0].MemberArn", "is not a member of the channel")
 	}
@@ -101,17 +107,21 @@ func (s *Service) aim(r store.Reader, v *channel.Visit, req *messaging.SendChann
 	return target, nil
 }
 
+// sendPersistent writes a message, once for each client request token.
 func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannelMessageRequest) (receipt, error) {
 	call, err := s.tokens.Call(scope(req), req)
 	if err != nil {
 		return receipt{}, err
 	}
+
 	var done sending
 	err = s.updateBy(ctx, channel.EnterSender, "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		done = sending{}
-		if err := maySend(v, req); err != nil {
+		if err := requireSender(v, req); err != nil {
 			return err
 		}
+
+		// The token belongs to this channel and to this holder of the sender's id.
 		call.Within(v.Channel.UID, v.Actor.Since)
 		done.answer, err = call.Do(tx, nil, func() (string, error) {
 			done.flow = flowFor(v, req.Type)
@@ -123,6 +133,7 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 	if err != nil {
 		return receipt{}, err
 	}
+
 	s.warnOfFlow(ctx, req.ChannelARN, done.flow)
 	return parseReceipt(done.answer), nil
 }
@@ -134,15 +145,16 @@ type sending struct {
 	events []chime.Event // of a message that is not persistent
 }
 
-// maySend: a DEFAULT member may, of an elastic channel in a sub-channel that it names.
-func maySend(v *channel.Visit, req *messaging.SendChannelMessageRequest) error {
+// requireSender refuses callers without a DEFAULT membership, and on an elastic channel without the
+// sub-channel's name.
+func requireSender(v *channel.Visit, req *messaging.SendChannelMessageRequest) error {
 	if !v.CanSend() {
 		return channel.ErrRole
 	}
 	return v.RequireSub(req.SubChannelID)
 }
 
-// scope tells tokens apart, as far as they can be before the transaction.
+// scope distinguishes tokens as far as possible before the transaction.
 func scope(req *messaging.SendChannelMessageRequest) idempotency.Scope {
 	return idempotency.Scope{
 		Operation: "SendChannelMessage", Parent: req.ChannelARN, Bearer: chime.Ref(req.ChimeBearer),
@@ -150,13 +162,15 @@ func scope(req *messaging.SendChannelMessageRequest) idempotency.Scope {
 	}
 }
 
-// write keeps one message, its place in the channel, and its event.
+// write keeps one message, the activity of its channel, and its event.
 func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChannelMessageRequest) (id string, err error) {
 	m := newMessage(v, req)
-	target, err := s.aim(tx, v, req, &m)
+	target, err := s.setTarget(tx, v, req, &m)
 	if err != nil {
 		return "", err
 	}
+
+	// Id, time and position follow the channel's order, whatever the clock does.
 	activity, _, err := store.Activities.Get(tx, v.History())
 	if err != nil {
 		return "", err
@@ -169,12 +183,15 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if m.ID, err = chime.NewMessageID(s.random, activity.Clock, activity.Position); err != nil {
 		return "", err
 	}
-	told := chime.EventCreateMessage
+
+	// A flow decides the kind of the event, and its audience.
+	kind := chime.EventCreateMessage
 	if flowFor(v, m.Type) != "" {
-		if told, err = s.pass(tx, v, &m, v.Self(), creation); err != nil {
+		if kind, err = s.runFlow(tx, v, &m, v.Self(), creation); err != nil {
 			return "", err
 		}
 	}
+
 	if err := markLatest(tx, v, target, &m, &activity); err != nil {
 		return "", err
 	}
@@ -184,10 +201,10 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if err := store.Messages.Put(tx, key(v, m.ID), m); err != nil {
 		return "", err
 	}
-	return m.ID, s.appendEvent(tx, told, v, &m, v.Self())
+	return m.ID, s.appendEvent(tx, kind, v, &m, v.Self())
 }
 
-// markLatest moves the last message time of those who see the message.
+// markLatest moves the last message time of the members that see the message.
 func markLatest(tx store.Tx, v *channel.Visit, target chime.Membership, m *chime.Message, activity *chime.Activity) error {
 	switch {
 	case !sent(m):
@@ -199,7 +216,7 @@ func markLatest(tx store.Tx, v *channel.Visit, target chime.Membership, m *chime
 	return markTargeted(tx, v, target, m.Created, activity.Position)
 }
 
-// markTargeted moves the last message time of the two who see a targeted message.
+// markTargeted moves the last message time of the two members that see a targeted message.
 func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chime.Millis, position uint64) error {
 	target.LastTargeted, target.TargetedPosition = at, position
 	if err := v.SaveMembership(tx, target); err != nil || target.Ref == v.Actor.Ref {
@@ -210,24 +227,27 @@ func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chi
 	return v.SaveMembership(tx, sender)
 }
 
-// sendLive announces a message that is not persistent. It reaches those who are connected and
-// is written nowhere.
+// sendLive announces a message that is not persistent. It reaches connected members and is written
+// nowhere.
 func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessageRequest) (receipt, error) {
 	call, err := s.tokens.Call(scope(req), req)
 	if err != nil {
 		return receipt{}, err
 	}
+
 	var done sending
 	err = s.viewBy(ctx, channel.EnterSender, "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
-		if err := maySend(v, req); err != nil {
+		if err := requireSender(v, req); err != nil {
 			return err
 		}
+
+		// A message like a persistent one, but with a time of its own.
 		call.Within(v.Channel.UID, v.Actor.Since)
 		m := newMessage(v, req)
-		if _, err := s.aim(r, v, req, &m); err != nil {
+		if _, err := s.setTarget(r, v, req, &m); err != nil {
 			return err
 		}
-		if m.Target != "" || v.Channel.Flow != "" { // for whom it is alone depends on it
+		if m.Target != "" || v.Channel.Flow != "" { // its audience depends on it
 			if m.After, err = r.Position(); err != nil {
 				return err
 			}
@@ -237,6 +257,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 		if m.ID, err = chime.NewMessageID(s.random, m.Created, 0); err != nil {
 			return err
 		}
+
 		done.flow = flowFor(v, m.Type)
 		done.answer = receipt{m.ID, done.flow != ""}.String()
 		done.events, err = s.liveEvents(r, v, &m)
@@ -245,6 +266,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 	if err != nil {
 		return receipt{}, err
 	}
+
 	answer, repeated, err := s.live.Do(&call, done.answer)
 	if err == nil && !repeated {
 		s.store.Announce(done.events...)
@@ -253,21 +275,22 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 	return parseReceipt(answer), err
 }
 
-// liveEvents tell of a message that is not persistent.
+// liveEvents are the events of a message that is not persistent.
 func (s *Service) liveEvents(r store.Reader, v *channel.Visit, m *chime.Message) ([]chime.Event, error) {
-	told := chime.EventCreateMessage
+	kind := chime.EventCreateMessage
 	var events []chime.Event
 	if flowFor(v, m.Type) != "" {
-		pending, outcome, err := s.invoke(r, v, m, v.Self(), creation)
+		pending, outcome, err := s.applyFallback(r, v, m, v.Self(), creation)
 		if err != nil {
 			return nil, err
 		}
-		events, told = append(events, pending), outcome
+		events, kind = append(events, pending), outcome
 	}
-	e, err := s.event(r, told, v, m, v.Self())
+	e, err := s.event(r, kind, v, m, v.Self())
 	if err != nil {
 		return nil, err
 	}
+
 	events = append(events, e)
 	for i := range events {
 		events[i].Ephemeral = true

@@ -117,15 +117,16 @@ func (s *Service) appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chi
 	return err
 }
 
-// event tells of a message to the members, of a targeted one to the two whom it concerns, and of
-// one that is not sent to its sender. Who of them is no member any more is told nothing; an event
-// that is for nobody then is in the log alone.
+// event is the event of a message: for the members, of a targeted one for sender and target, and of
+// one that is not sent for its sender. Those of them that are no members any more get none; an
+// event without audience is in the log alone.
 func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) (e chime.Event, err error) {
 	e = chime.Event{
 		Type: kind, Time: m.Updated, Topic: chime.Topic{App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub},
-		Subject: m.Sender, MessageType: string(m.Type), Payload: s.whole(v, m, sender).AppendJSON(nil, api.ISO),
+		Subject: m.Sender, MessageType: string(m.Type), Payload: s.show(v, m, sender).AppendJSON(nil, api.ISO),
 		Object: m.ID, ChannelID: v.Channel.ID, Target: m.Target, Actor: v.Actor.Ref,
 	}
+
 	switch {
 	case !sent(m):
 		e.Only, err = v.Among(r, m, m.Sender)

@@ -6,10 +6,10 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// whole is a message as GetChannelMessage and the events show it. Status is always there:
-// clients read it without asking (spec 4.11).
-func (s *Service) whole(v *channel.Visit, m *chime.Message, sender *messaging.Identity) *messaging.ChannelMessage {
-	shown := &struct { // the content lies with the message, to make one thing of two for the heap
+// show returns a message as GetChannelMessage and the events show it. Status is always there:
+// clients read it unchecked (spec 4.11).
+func (s *Service) show(v *channel.Visit, m *chime.Message, sender *messaging.Identity) *messaging.ChannelMessage {
+	shown := &struct { // the content lies with the message, so that the heap has one object instead of two
 		messaging.ChannelMessage
 		content string
 	}{messaging.ChannelMessage{
