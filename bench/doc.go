@@ -7,7 +7,7 @@
 //	go run ./bench -parts storm -sizes storm=5000       # other sizes
 //	go run ./bench -node "--ws-engine goroutine"        # with other settings of the node
 //	go run ./bench -profile bin/profiles    # also keep CPU profiles of the node under load
-//	go run ./bench -parts before -before old/carillon   # sends and deliveries of two builds in turns
+//	go run ./bench -parts before -before old/carillon   # two builds in turns
 //	go run ./bench -compare old.json,new.json
 //
 // The parts of live delivery are:
@@ -19,6 +19,8 @@
 //	memory     what an idle session costs, in a node as full as open files allow
 //	nodes      the same with several nodes at once
 //	storm      the node is killed, and all sessions come back to the next, with prefetch
+//	before     sends, deliveries, pages of history, connects with prefetch, idle sessions and bytes of
+//	           the store, each in turns with another build of the program
 //	strangers  half bodies, junk upgrades and floods: what they do to the sends of a customer
 //	soak       memory, goroutines and files after a long time at half load
 //

@@ -20,12 +20,15 @@ type httpConn struct {
 	fill int // bytes in buf that belong to the next answer
 }
 
+// longestAnswer has room for a page of the messages that the load sends.
+const longestAnswer = 128 << 10
+
 func dialHTTP(addr string) (*httpConn, error) {
 	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	return &httpConn{Conn: conn, buf: make([]byte, 16<<10)}, nil
+	return &httpConn{Conn: conn, buf: make([]byte, longestAnswer)}, nil
 }
 
 // send writes a request.

@@ -32,6 +32,7 @@ type loadJob struct {
 	Stock   int     // most sends
 	Keys    keys    // that sign the sends
 
+	Page   int  // list so many messages instead of sending one
 	Single bool // a send begins when all have received the one before
 	Fresh  bool // sign requests when they are sent; otherwise all are signed before the round
 	Until  bool // the round ends with stdin, if that is earlier
@@ -172,8 +173,16 @@ func markedBy(frame []byte) int64 {
 	return n
 }
 
-// sign makes the request of a send.
+// sign makes the request of a send, or of a page of messages.
 func (l *load) sign(i int) ([]byte, error) {
+	if l.Page > 0 {
+		r, err := l.Keys.signed(context.Background(), "http://"+l.Addr, http.MethodGet,
+			fmt.Sprintf("/channels/%s/messages?max-results=%d", escape(l.Channel), l.Page), l.Sender, nil)
+		if err != nil {
+			return nil, err
+		}
+		return wire(r)
+	}
 	body := fmt.Appendf(nil, `{"Content":"%s%s","Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":"%s"}`,
 		marker(int64(i)), padding, l.token(i))
 	r, err := l.Keys.signed(context.Background(), "http://"+l.Addr, http.MethodPost,

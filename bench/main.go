@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	dir := flags.String("dir", os.TempDir(), "folder for data, on the disk to be measured")
 	file := flags.String("out", "", "file for the figures (default bin/bench-<commit>.json)")
 	profiles := flags.String("profile", "", "folder for CPU profiles of the node under load")
-	other := flags.String("before", "", "program built from another commit: its sends are measured in turns with this one's")
+	other := flags.String("before", "", "program built from another commit: what it does is measured in turns with this one")
 	compared := flags.String("compare", "", "print how two files differ: before.json,after.json")
 	role := flags.String("role", "", "be a part of a measurement; used by this program itself")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -166,6 +166,8 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 	switch role {
 	case "http":
 		return runHTTP(ctx)
+	case "connect":
+		return perform(jobs, out, runConnect)
 	case "load":
 		return perform(jobs, out, func(job loadJob) (loadResult, error) {
 			if job.Until {

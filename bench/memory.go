@@ -24,7 +24,7 @@ func (b *bench) idle(ctx context.Context) error {
 		secure  bool
 		most    float64
 	}{{"plaintext", b.sizes.idle, false, 1.5}, {"TLS", b.sizes.secure, true, 10}} {
-		user, resident, err := b.idleSockets(ctx, kind.name, kind.sockets, kind.secure)
+		user, resident, err := b.idleSockets(ctx, b.program, kind.name, kind.sockets, kind.secure)
 		if err != nil {
 			return err
 		}
@@ -38,8 +38,8 @@ func (b *bench) idle(ctx context.Context) error {
 
 // idleSockets gives the memory of a session: from none to a quarter of the sockets, and from
 // there to all.
-func (b *bench) idleSockets(ctx context.Context, name string, sockets int, secure bool) (user, resident []float64, err error) {
-	s, err := b.stageOf(ctx, b.program, "memory-"+name, sockets, idleMembers)
+func (b *bench) idleSockets(ctx context.Context, program, name string, sockets int, secure bool) (user, resident []float64, err error) {
+	s, err := b.stageOf(ctx, program, "memory-"+name, sockets, idleMembers)
 	if err != nil {
 		return nil, nil, err
 	}

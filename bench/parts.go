@@ -189,48 +189,6 @@ func (b *bench) policies(ctx context.Context) error {
 		"the same by the root", job, 0.95)
 }
 
-// before compares sends and deliveries with those of another build of the program, when one is given.
-func (b *bench) before(ctx context.Context) error {
-	if b.other == "" {
-		return nil
-	}
-	now, old, err := b.builds(ctx, "one", 1)
-	if err != nil {
-		return err
-	}
-	err = b.against(ctx, "before", "signed durable sends of this build", "server CPU of such a send", now.job(b.seconds, 1, 40_000),
-		"of "+b.other, old.job(b.seconds, 1, 40_000), 0.95)
-	if err := errors.Join(err, now.stop(), old.stop()); err != nil {
-		return err
-	}
-
-	members := b.sizes.channel
-	if now, old, err = b.builds(ctx, "many", members, "--ws-queue-bytes", "8MiB"); err != nil {
-		return err
-	}
-	measured, compared, err := b.inTurns(ctx, now.job(b.seconds, members, 20_000), old.job(b.seconds, members, 20_000))
-	if err := errors.Join(err, now.stop(), old.stop()); err != nil {
-		return err
-	}
-	of := fmt.Sprintf("%d members, saturated", members)
-	b.add(figure("before", "deliveries of this build, "+of, "/s", each(measured, loadResult.framesPerSecond)).
-		against("of "+b.other, each(compared, loadResult.framesPerSecond)).aims(ratioAtLeast(0.95)),
-		figure("before", "server CPU of a delivery, sends included", "us", each(measured, loadResult.cpuPerFrame)).
-			against("of "+b.other, each(compared, loadResult.cpuPerFrame)))
-	return nil
-}
-
-// builds starts a node of this build and one of the other, with a channel of so many members each.
-func (b *bench) builds(ctx context.Context, name string, members int, args ...string) (now, old scene, err error) {
-	if now, err = b.stage(ctx, name+"-now", members, args...); err != nil {
-		return now, old, err
-	}
-	if old, err = b.stageOf(ctx, b.other, name+"-before", members, members, args...); err != nil {
-		err = errors.Join(err, now.stop())
-	}
-	return now, old, err
-}
-
 // against compares sends with those of a reference, in turns, by their number and their cost. The
 // ratio of the numbers aims at least.
 func (b *bench) against(ctx context.Context, part, number, cost string, job loadJob, reference string, compared loadJob, least float64) error {

@@ -62,6 +62,26 @@ func TestEveryPartMeasures(t *testing.T) {
 	}
 }
 
+// A build that is compared with itself has a ratio in every row.
+func TestABuildIsComparedWithAnother(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it builds the program and starts nodes of it")
+	}
+	other, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := measure(t, "-parts", "before", "-before", other).Rows
+	for _, row := range rows {
+		if row.Ratio <= 0 {
+			t.Errorf("%s has no ratio: %+v", row.Name, row)
+		}
+	}
+	if len(rows) != 10 {
+		t.Errorf("%d figures, want 10", len(rows))
+	}
+}
+
 func TestSoakHoldsWhatItHeldWhenWarm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it takes some seconds")

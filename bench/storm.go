@@ -25,7 +25,7 @@ const (
 func (b *bench) storm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*stormTimeout)
 	defer cancel()
-	s, err := b.stormScene(ctx)
+	s, err := b.stormScene(ctx, b.program, "storm", b.sizes.storm)
 	if err != nil {
 		return err
 	}
@@ -107,8 +107,8 @@ func (b *bench) stormed(killed, ready time.Time, results []returnResult, calm, d
 
 // stormScene is a node whose users share channels in groups, with messages in all. The last user
 // is alone in the channel that is sent to.
-func (b *bench) stormScene(ctx context.Context) (s scene, err error) {
-	if s.node, err = startNode(ctx, b.program, filepath.Join(b.dir, "storm"), b.args...); err != nil {
+func (b *bench) stormScene(ctx context.Context, program, name string, count int) (s scene, err error) {
+	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name), b.args...); err != nil {
 		return s, err
 	}
 	calls := newAPI("http://" + s.addr)
@@ -118,13 +118,13 @@ func (b *bench) stormScene(ctx context.Context) (s scene, err error) {
 		if err != nil {
 			return err
 		}
-		if s.users, err = calls.makeUsers(ctx, app, b.sizes.storm+1); err != nil {
+		if s.users, err = calls.makeUsers(ctx, app, count+1); err != nil {
 			return err
 		}
-		groups := (b.sizes.storm + stormGroup - 1) / stormGroup
+		groups := (count + stormGroup - 1) / stormGroup
 		err = parallel(setupCallers, groups*stormChannels, func(i int) error {
 			from := i / stormChannels * stormGroup
-			users := s.users[from:min(b.sizes.storm, from+stormGroup)]
+			users := s.users[from:min(count, from+stormGroup)]
 			channel, err := calls.makeChannel(ctx, app, fmt.Sprintf("group-%d", i), users)
 			for m := 0; m < stormMessages && err == nil; m++ {
 				err = calls.say(ctx, channel, users[0], fmt.Sprintf("storm-%d-%d", i, m))
@@ -134,7 +134,7 @@ func (b *bench) stormScene(ctx context.Context) (s scene, err error) {
 		if err != nil {
 			return err
 		}
-		sender := s.users[b.sizes.storm:]
+		sender := s.users[count:]
 		s.channel, err = calls.makeChannel(ctx, app, "sent", sender)
 		return err
 	}()
