@@ -36,7 +36,7 @@ const stepLines = 25
 var unspoken = []string{
 	"bench", "endurance", "internal/api/gen", "internal/bus", "internal/chime", "internal/dispatch",
 	"internal/follow", "internal/lab", "internal/prefetch",
-	"internal/realtime", "internal/retention", "internal/servicetest", "internal/store", "internal/stream",
+	"internal/retention", "internal/servicetest", "internal/store", "internal/stream",
 }
 
 // voice checks how the comments of a file speak, and that long functions have paragraphs. The file is

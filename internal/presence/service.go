@@ -188,5 +188,5 @@ func (s *Service) snapshot(b *board, topic chime.Topic, users []chime.Ref, chang
 }
 
 func (s *Service) send(own snapshot) {
-	s.o.Hub.Tell(own.event.App, own.user, chime.ExtraPresence, own.event)
+	s.o.Hub.SendTo(own.event.App, own.user, chime.ExtraPresence, own.event)
 }

@@ -36,14 +36,15 @@ type Client interface {
 	Received(text []byte)
 }
 
-// listening leaves those sessions that asked for the extra. Who types is not told so.
+// listening leaves the sessions that get the extra. TYPING does not go back to the user that types.
 func listening(to []*Session, extra Extras, e *chime.Event) []*Session {
 	return slices.DeleteFunc(to, func(s *Session) bool {
 		return s.extras&extra == 0 || extra == ExtraTyping && s.user.ref == e.Subject
 	})
 }
 
-// Listeners are the online members whom an event of the channel reaches and who asked for the extra.
+// Listeners are the online members that an event of the channel reaches and that have a session with
+// the extra.
 func (h *Hub) Listeners(e *chime.Event, extra Extras) (users []chime.Ref) {
 	r := h.roster(e.App)
 	if r == nil {
@@ -62,7 +63,7 @@ func (h *Hub) Listeners(e *chime.Event, extra Extras) (users []chime.Ref) {
 	return users
 }
 
-// Listens reports whether a user is online and asked for the extra.
+// Listens reports whether a user has a session with the extra.
 func (h *Hub) Listens(app string, user chime.Ref, extra Extras) bool {
 	r := h.roster(app)
 	if r == nil {

@@ -29,12 +29,12 @@ type Options struct {
 	// Authority decides about sessions after the account has changed; required for grants with a
 	// Standing.
 	Authority Authority
-	// Extras are those that every app instance has, besides those that its tag names.
+	// Extras are those that every app instance has, in addition to those that its tag names.
 	Extras Extras
 	// Typing makes what hears the texts of a session that gets ExtraTyping. Without it, and when it
 	// returns nil, such texts are ignored.
 	Typing func(Grant) Client
-	// Signer vouches for resume tokens; without it nobody gets any.
+	// Signer vouches for resume tokens; without it no session gets any.
 	Signer Signer
 	// MaxQueueBytes bounds the frames that wait for one session (default 256 KiB).
 	MaxQueueBytes int
@@ -43,7 +43,7 @@ type Options struct {
 	Log                *slog.Logger
 }
 
-// Hub knows who is online. It has a roster for each app instance with online users. It is safe for
+// Hub knows the online users. It has a roster for each app instance that has any. It is safe for
 // concurrent use, except that the calls of Deliver for one app instance come one after another.
 type Hub struct {
 	env     *environment
@@ -86,7 +86,7 @@ func New(opts Options) *Hub {
 	}
 }
 
-// Deliver hands events of one app instance, in the order of its log, to those whom they concern. It
+// Deliver hands events of one app instance, in the order of its log, to the sessions that they concern. It
 // never waits for a receiver.
 func (h *Hub) Deliver(events []*chime.Event) {
 	if len(events) == 0 {
@@ -134,7 +134,7 @@ func (h *Hub) all(to []*roster) []*roster {
 }
 
 // Settle waits until every event of an app instance up to a position of the log is in the queues of
-// all whom it concerns, or ctx ends, whose error it returns. It returns at once when no user of the
+// all sessions that it concerns, or ctx ends, whose error it returns. It returns at once when no user of the
 // app instance is online.
 func (h *Hub) Settle(ctx context.Context, app string, position uint64) error {
 	r := h.roster(app)

@@ -11,8 +11,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 )
 
-// roster is who of one app instance is online and in which channels. Rosters have nothing in common
-// that is locked for long: what one delivers does not delay another.
+// roster is the online users of one app instance, and the channels that they are in. Rosters have nothing
+// in common that is locked for long: what one delivers does not delay another.
 //
 // It is flat: a channel lists its online users and a user its channels, and each entry knows the
 // place of its counterpart, so that leaving takes no search and an idle user no maps.
@@ -37,7 +37,7 @@ type roster struct {
 	loading   map[*onlineUser]struct{}
 	sessions  []*Session    // all of them, each at its index
 	listeners int           // sessions that get an extra
-	waiting   []told        // events for one user each, until settled is where they belong
+	waiting   []direct      // events for one user each, until settled is where they belong
 	moved     chan struct{} // closed when settled grows; nil while no call of settle waits
 
 	receivers []*Session // the deliverer's: of the event at hand
@@ -77,7 +77,7 @@ type onlineUser struct {
 	roster   *roster
 	ref      chime.Ref
 	sessions []*Session
-	// seats are the channels and sub-channels that the user is in. Who is in any sub-channel of a
+	// seats are the channels and sub-channels that the user is in. A member of any sub-channel of a
 	// channel is in the whole channel too, once: its own events have no Sub.
 	seats   []seat
 	since   uint64   // position of the log that the memberships were read at

@@ -16,7 +16,7 @@ type Session struct {
 	index     int32    // in roster.sessions; the roster's mu guards it
 	form      form
 	extras    Extras
-	wants     bool          // extras, so it is told which it has
+	wants     bool          // extras, so SESSION_ESTABLISHED names those that it has
 	standing  any           // what the hub's authority knows its credentials by; nil: nothing can end them
 	client    Client        // nil when its texts have no meaning
 	token     atomic.Uint64 // position of the latest resume token

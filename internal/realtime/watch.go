@@ -15,12 +15,12 @@ type UserChange struct {
 	// has are newer, and what was sent to the user before is known to none of them.
 	Left bool
 	// Allowed are the extras of the app instance, Wants those that sessions get which have begun.
-	// Both are of a user who is online.
+	// Both are zero while the user is offline.
 	Allowed, Wants Extras
 }
 
 // Watcher gathers the changes that its owner has not taken yet. It loses none and holds one for each
-// user who is online or was when its owner looked last. Noting a change never waits for the owner.
+// user that is online or was when its owner looked last. Noting a change never waits for the owner.
 type Watcher struct {
 	mu      lockorder.Mutex[lockorder.Watcher]
 	changes map[chime.UserKey]*gathered
@@ -70,8 +70,8 @@ func (all watchers) opened(user chime.UserKey, first bool, allowed, wants Extras
 	}
 }
 
-// closed notes that the last session of a user has ended. Of a user who came and went between two
-// looks there is nothing to know.
+// closed notes that the last session of a user has ended. A user that came and went between two
+// looks leaves nothing to know.
 func (all watchers) closed(user chime.UserKey) {
 	for _, w := range all {
 		w.mu.Lock()

@@ -165,7 +165,7 @@ func (s *Service) send(ctx context.Context, m membership) error {
 	if err != nil || t.sent && t.before == t.Count {
 		return err
 	}
-	s.o.Hub.Tell(m.topic.App, m.user, chime.ExtraUnread, s.event(m, &t))
+	s.o.Hub.SendTo(m.topic.App, m.user, chime.ExtraUnread, s.event(m, &t))
 	return nil
 }
 

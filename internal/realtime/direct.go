@@ -6,33 +6,33 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// told is an event for one user that waits for the log.
-type told struct {
+// direct is an event for one user.
+type direct struct {
 	user  chime.Ref
 	extra Extras
 	event *chime.Event
 }
 
-// Tell gives events that concern one user alone to those of its sessions on this node that get the
-// extra. The hub keeps the events. Each is ephemeral; its Position says up to where the log has to be
-// delivered before it, so that a count does not precede the message that it counts. A user who is
-// offline gets none, nor does one who is no member of the event's channel by then.
-func (h *Hub) Tell(app string, user chime.Ref, extra Extras, events ...*chime.Event) {
+// SendTo puts events that concern one user alone into the queues of those of its sessions on this node
+// that get the extra. The hub keeps the events. Each is ephemeral; its Position says up to where the log
+// has to be delivered before it, so that a count does not precede the message that it counts. A user
+// gets none while it is offline, and none of a channel that it is no member of by then.
+func (h *Hub) SendTo(app string, user chime.Ref, extra Extras, events ...*chime.Event) {
 	if r := h.roster(app); r != nil {
-		r.tell(user, extra, events)
+		r.sendTo(user, extra, events)
 	}
 }
 
-func (r *roster) tell(user chime.Ref, extra Extras, events []*chime.Event) {
+func (r *roster) sendTo(user chime.Ref, extra Extras, events []*chime.Event) {
 	var slow []*Session
 	r.mu.Lock()
 	for _, e := range events {
 		e.Ephemeral = true
-		t := told{user, extra, e}
-		if r.isEarly(t) {
-			r.waiting = append(r.waiting, t)
+		d := direct{user, extra, e}
+		if r.isEarly(d) {
+			r.waiting = append(r.waiting, d)
 		} else {
-			slow = append(slow, r.put(t)...)
+			slow = append(slow, r.put(d)...)
 		}
 	}
 	r.mu.Unlock()
@@ -44,21 +44,21 @@ func (r *roster) tell(user chime.Ref, extra Extras, events []*chime.Event) {
 
 // isEarly reports whether the user's sessions may not have all yet that the event follows. The caller
 // holds mu.
-func (r *roster) isEarly(t told) bool {
-	u := r.users[t.user]
-	return u != nil && u.loading == nil && t.event.Position > max(r.settled.Load(), u.since)
+func (r *roster) isEarly(d direct) bool {
+	u := r.users[d.user]
+	return u != nil && u.loading == nil && d.event.Position > max(r.settled.Load(), u.since)
 }
 
 // put puts an event into the queues of its user and returns the sessions without room for it. It
 // does so under mu, which the caller holds: a member that leaves the channel gets nothing later.
-func (r *roster) put(t told) (slow []*Session) {
-	u := r.users[t.user]
-	if u == nil || u.loading != nil || !r.isIn(u, t.event.Topic) {
+func (r *roster) put(d direct) (slow []*Session) {
+	u := r.users[d.user]
+	if u == nil || u.loading != nil || !r.isIn(u, d.event.Topic) {
 		return nil
 	}
-	frames := frames{env: r.env, event: t.event}
+	frames := frames{env: r.env, event: d.event}
 	for _, s := range u.sessions {
-		if s.extras&t.extra != 0 && !s.push(frames.as(s.form), t.event) {
+		if s.extras&d.extra != 0 && !s.push(frames.as(s.form), d.event) {
 			slow = append(slow, s)
 		}
 	}
@@ -74,11 +74,11 @@ func (r *roster) reach(position uint64) {
 	r.wake()
 	waiting := r.waiting
 	r.waiting = nil
-	for _, t := range waiting {
-		if r.isEarly(t) {
-			r.waiting = append(r.waiting, t)
+	for _, d := range waiting {
+		if r.isEarly(d) {
+			r.waiting = append(r.waiting, d)
 		} else {
-			slow = append(slow, r.put(t)...)
+			slow = append(slow, r.put(d)...)
 		}
 	}
 	r.mu.Unlock()

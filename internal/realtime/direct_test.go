@@ -36,29 +36,29 @@ func (w *world) position() (position uint64) {
 	return position
 }
 
-func TestTellReachesTheSessionsOfOneUserThatGetTheExtra(t *testing.T) {
+func TestSendToReachesTheSessionsOfOneUserThatGetTheExtra(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Extras = chime.AllExtras })
 	w.commit(join("c", "ann", "bob"))
 	w.deliver()
 	ann, plain, bob := w.listenFor("ann", "1", ExtraUnread), w.listenFor("ann", "2", 0), w.listenFor("bob", "1", ExtraUnread)
-	w.hub.Tell("A", "user/ann", ExtraUnread, count("c", 0), count("d", 0)) // ann is no member of d
-	w.hub.Tell("A", "user/cy", ExtraUnread, count("c", 0))
-	w.hub.Tell("B", "user/ann", ExtraUnread, count("c", 0))
+	w.hub.SendTo("A", "user/ann", ExtraUnread, count("c", 0), count("d", 0)) // ann is no member of d
+	w.hub.SendTo("A", "user/cy", ExtraUnread, count("c", 0))
+	w.hub.SendTo("B", "user/ann", ExtraUnread, count("c", 0))
 	w.expect(ann, "UNREAD_COUNT")
 	w.expect(plain)
 	w.expect(bob)
 }
 
-// An event that is told follows the events of the log that it is about, and a member that left gets
+// A direct event follows the events of the log that it is about, and a member that left gets
 // none.
-func TestTellWaitsForTheLog(t *testing.T) {
+func TestSendToWaitsForTheLog(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Extras = chime.AllExtras })
 	w.commit(join("c", "ann", "bob"))
 	w.deliver()
 	ann, bob := w.listenFor("ann", "1", ExtraUnread), w.listenFor("bob", "1", ExtraUnread)
 	w.commit(message("c", "1"), leave("c", "bob"))
 	for _, user := range []chime.Ref{"user/ann", "user/bob"} {
-		w.hub.Tell("A", user, ExtraUnread, count("c", w.position()))
+		w.hub.SendTo("A", user, ExtraUnread, count("c", w.position()))
 	}
 	w.commit(message("c", "2"))
 	w.expect(ann, "MSG 1", "LEAVE bob", "UNREAD_COUNT", "MSG 2")
