@@ -25,16 +25,16 @@ func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error
 	if entry.first {
 		s.user.roster.load(context.WithoutCancel(ctx), s.user) // others may wait for it too
 	}
-	if err := s.settle(ctx, entry); err != nil {
+	if err := s.await(ctx, entry); err != nil {
 		s.Detach()
 		return nil, err
 	}
 	return s, nil
 }
 
-// settle waits until the memberships of the session's user are known. A session that was let in by an
+// await waits until the memberships of the session's user are known. A session that was let in by an
 // older account than the latest pass saw is confirmed by itself.
-func (s *Session) settle(ctx context.Context, entry entry) error {
+func (s *Session) await(ctx context.Context, entry entry) error {
 	if entry.loading != nil {
 		select {
 		case <-entry.loading.done:
@@ -109,13 +109,14 @@ func (r *roster) load(ctx context.Context, u *onlineUser) {
 	for _, s := range r.enrol(u, found, err) {
 		s.endSlow()
 	}
+	r.retire() // if all sessions have left in the meantime
 }
 
 // enrol puts a user on the roster with what was found, and returns the sessions whose queues are
 // too short for what came meanwhile.
 func (r *roster) enrol(u *onlineUser, found record, err error) (slow []*Session) {
 	r.mu.Lock()
-	defer r.unlock()
+	defer r.mu.Unlock()
 	delete(r.loading, u)
 	l := u.loading
 	defer close(l.done)

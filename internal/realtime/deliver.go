@@ -37,7 +37,7 @@ func (r *roster) handOut(e *chime.Event) {
 	r.mu.Unlock()
 
 	// The queues have locks of their own.
-	r.env.delivered.Add(uint64(len(r.receivers)))
+	r.env.pushed.Add(uint64(len(r.receivers)))
 	frames := frames{env: r.env, event: e}
 	for _, s := range r.receivers {
 		if !s.push(frames.as(s.form), e) {

@@ -1,8 +1,6 @@
 package realtime
 
 import (
-	"context"
-
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
@@ -46,7 +44,7 @@ func (r *roster) sendTo(user chime.Ref, extra Extras, events []*chime.Event) {
 // holds mu.
 func (r *roster) isEarly(d direct) bool {
 	u := r.users[d.user]
-	return u != nil && u.loading == nil && d.event.Position > max(r.settled.Load(), u.since)
+	return u != nil && u.loading == nil && d.event.Position > max(r.delivered.Load(), u.since)
 }
 
 // put puts an event into the queues of its user and returns the sessions without room for it. It
@@ -70,8 +68,7 @@ func (r *roster) put(d direct) (slow []*Session) {
 func (r *roster) reach(position uint64) {
 	var slow []*Session
 	r.mu.Lock()
-	r.settled.Store(max(r.settled.Load(), position))
-	r.wake()
+	r.delivered.Store(max(r.delivered.Load(), position))
 	waiting := r.waiting
 	r.waiting = nil
 	for _, d := range waiting {
@@ -86,42 +83,4 @@ func (r *roster) reach(position uint64) {
 	for _, s := range slow {
 		s.endSlow()
 	}
-}
-
-// wake lets the calls of settle look again. The caller holds mu.
-func (r *roster) wake() {
-	if r.moved != nil {
-		close(r.moved)
-		r.moved = nil
-	}
-}
-
-// settle waits until the queues have everything up to a position of the log, the last user has gone,
-// or ctx ends, whose error it returns.
-func (r *roster) settle(ctx context.Context, position uint64) error {
-	for {
-		moved := r.whenMoved(position)
-		if moved == nil {
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// whenMoved returns a channel that is closed when there is reason to look again, nil when the position
-// is reached.
-func (r *roster) whenMoved(position uint64) <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.settled.Load() >= position || r.retired.Load() {
-		return nil
-	}
-	if r.moved == nil {
-		r.moved = make(chan struct{})
-	}
-	return r.moved
 }

@@ -60,9 +60,9 @@ type environment struct {
 	watchers watchers
 	closed   closures
 
-	delivered atomic.Uint64 // frames put into queues
-	revision  atomic.Uint64 // of the account that the latest pass over the sessions began with
-	unsteady  atomic.Bool   // some decision about a session depends on more than the account
+	pushed   atomic.Uint64 // frames, into queues
+	revision atomic.Uint64 // of the account that the latest pass over the sessions began with
+	unsteady atomic.Bool   // some decision about a session depends on more than the account
 }
 
 // New makes a hub without sessions.
@@ -133,17 +133,6 @@ func (h *Hub) all(to []*roster) []*roster {
 	return slices.AppendSeq(to, maps.Values(h.rosters))
 }
 
-// Settle waits until every event of an app instance up to a position of the log is in the queues of
-// all sessions that it concerns, or ctx ends, whose error it returns. It returns at once when no user of the
-// app instance is online.
-func (h *Hub) Settle(ctx context.Context, app string, position uint64) error {
-	r := h.roster(app)
-	if r == nil {
-		return nil
-	}
-	return r.settle(ctx, position)
-}
-
 // Stats counts what the hub did.
 type Stats struct {
 	Sessions  int               // attached now
@@ -154,7 +143,7 @@ type Stats struct {
 
 // Stats returns the counts so far.
 func (h *Hub) Stats() Stats {
-	s := Stats{Delivered: h.env.delivered.Load(), Closed: h.env.closed.count()}
+	s := Stats{Delivered: h.env.pushed.Load(), Closed: h.env.closed.count()}
 	for _, r := range h.all(nil) {
 		sessions, users := r.size()
 		s.Sessions += sessions

@@ -131,7 +131,7 @@ func (s *Session) notResumed(reason replay.Refusal, position uint64) *outbox.Fra
 // renewToken gives the client a newer token when the log has gone on, so that its token does not
 // grow older than the log while its channels are quiet. A full queue does without.
 func (s *Session) renewToken() {
-	position := s.user.roster.settled.Load()
+	position := s.user.roster.delivered.Load()
 	if position <= s.token.Load() || !s.queue.IsPast(position) {
 		return
 	}

@@ -25,20 +25,19 @@ type roster struct {
 	failed   error     // of that, or nil
 	unfollow func()    // ends it
 
-	// settled is the position up to which every event is in all queues.
-	settled atomic.Uint64
-	queues  *outbox.Group // of the sessions
-	retired atomic.Bool   // it takes no session any more; mu guards the change
+	// delivered is the position up to which every event is in all queues.
+	delivered atomic.Uint64
+	queues    *outbox.Group // of the sessions
+	retired   atomic.Bool   // it takes no session any more; mu guards the change
 
 	mu        lockorder.Mutex[lockorder.Roster]
 	position  uint64 // of the last event whose receivers were found
 	users     map[chime.Ref]*onlineUser
 	channels  map[chime.Topic]*channelRoster
 	loading   map[*onlineUser]struct{}
-	sessions  []*Session    // all of them, each at its index
-	listeners int           // sessions that get an extra
-	waiting   []direct      // events for one user each, until settled is where they belong
-	moved     chan struct{} // closed when settled grows; nil while no call of settle waits
+	sessions  []*Session // all of them, each at its index
+	listeners int        // sessions that get an extra
+	waiting   []direct   // events for one user each, until delivered is where they belong
 
 	receivers []*Session // the deliverer's: of the event at hand
 }
@@ -111,15 +110,15 @@ type occupant struct {
 	index int32 // in onlineUser.seats
 }
 
-// unlock gives mu back and retires a roster without users.
-func (r *roster) unlock() {
-	retire := len(r.users) == 0 && len(r.sessions) == 0 && !r.retired.Load()
-	if retire {
+// retire ends a roster without users, so that the hub forgets it: a session that meets it takes another.
+func (r *roster) retire() {
+	r.mu.Lock()
+	empty := len(r.users) == 0 && len(r.sessions) == 0 && !r.retired.Load()
+	if empty {
 		r.retired.Store(true)
-		r.wake()
 	}
 	r.mu.Unlock()
-	if retire {
+	if empty {
 		r.emptied(r)
 	}
 }
@@ -135,8 +134,9 @@ func (r *roster) size() (sessions, users int) {
 // once.
 func (r *roster) leave(s *Session) {
 	r.mu.Lock()
-	defer r.unlock()
 	r.remove(s)
+	r.mu.Unlock()
+	r.retire()
 }
 
 // remove does so for a caller that holds mu.

@@ -2,11 +2,8 @@ package realtime
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"slices"
 	"testing"
-	"testing/synctest"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -91,9 +88,6 @@ func TestAppInstancesDoNotWaitForEachOther(t *testing.T) {
 	}()
 	<-stuck
 	w.hub.roster("B").deliver(event("B", "quick", 101))
-	if err := w.hub.Settle(t.Context(), "B", 101); err != nil {
-		t.Error(err)
-	}
 	if got := inB.read(t); !slices.Contains(got, "MSG quick") {
 		t.Errorf("B received %q", got)
 	}
@@ -102,47 +96,6 @@ func TestAppInstancesDoNotWaitForEachOther(t *testing.T) {
 	if got := inA.read(t); !slices.Contains(got, "MSG slow") {
 		t.Errorf("A received %q", got)
 	}
-}
-
-func TestSettleWaitsUntilEventsAreInTheQueues(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.commit(join("c", "ann"))
-		w.deliver()
-		if err := w.hub.Settle(t.Context(), "A", 99); err != nil { // no user is online
-			t.Error(err)
-		}
-		ann := w.attach("ann", "1")
-		w.commit(message("c", "1"))
-		settled := make(chan error, 1)
-		settle := func(position uint64) { go func() { settled <- w.hub.Settle(t.Context(), "A", position) }() }
-		isWaiting := func() bool {
-			synctest.Wait()
-			return len(settled) == 0
-		}
-		settle(w.position())
-		if !isWaiting() {
-			t.Fatal("settled before the event was delivered")
-		}
-		w.deliver()
-		if err := <-settled; err != nil || !slices.Contains(ann.read(t), "MSG 1") {
-			t.Errorf("settled with %v, received %q", err, ann.read(t))
-		}
-
-		gone, leave := context.WithCancel(t.Context())
-		leave()
-		if err := w.hub.Settle(gone, "A", w.position()+1); !errors.Is(err, context.Canceled) {
-			t.Errorf("a caller that has gone: %v", err)
-		}
-		settle(w.position() + 1)
-		if !isWaiting() {
-			t.Fatal("settled before the log is that long")
-		}
-		ann.session.Detach()
-		if err := <-settled; err != nil {
-			t.Errorf("without users: %v", err)
-		}
-	})
 }
 
 // TestAUserComesBackWhileTheRosterIsDropped lets the last user of an app instance leave and come

@@ -30,7 +30,7 @@ func (s *Session) Probed(alive bool) {
 // decide takes the session off the roster that has to make room, nil when both may stay.
 func (r *roster) decide(s *Session, alive bool) (gone *Session, why *CloseError) {
 	r.mu.Lock()
-	defer r.unlock()
+	defer r.mu.Unlock()
 	rival := s.rival
 	s.rival = nil
 	if rival == nil || rival.queue.IsClosed() || s.queue.IsClosed() {
