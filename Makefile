@@ -18,7 +18,7 @@ stress:
 	.ci/stress
 
 lockcheck:
-	go test -tags lockcheck ./internal/lockorder ./internal/realtime/... ./internal/wsconn
+	go test -tags lockcheck ./internal/lockorder ./internal/realtime/... ./internal/wsconn ./internal/app
 
 lint:
 	@test -z "$$(gofmt -l cmd client internal bench conformance e2e endurance)" || { gofmt -l cmd client internal bench conformance e2e endurance; exit 1; }
