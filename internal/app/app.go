@@ -22,6 +22,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/descriptors"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
@@ -36,6 +37,8 @@ type Deps struct {
 	Version string    // of the program, for metrics
 	// Wait waits for a time, or until ctx ends; nil uses a timer.
 	Wait func(ctx context.Context, d time.Duration)
+	// Followers follow the log, in addition to those that the settings ask for.
+	Followers []follow.Follower
 	// Decorate returns what stands between the services and the engine; nil changes nothing.
 	Decorate func(store.Store) store.Store
 }

@@ -23,7 +23,7 @@ func (a *App) buildOps(context.Context) error {
 	}
 
 	server := &http.Server{
-		Handler: guardOps(ops.OpsHandler(a.registry, &a.readiness), local), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		Handler: guardOps(a.opsHandler(local), local), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
 	}
 	// First to start and last to stop, so that it reports the stop.
@@ -38,6 +38,14 @@ func (a *App) buildOps(context.Context) error {
 		},
 	}}, a.actors...)
 	return nil
+}
+
+// opsHandler answers on the operations port.
+func (a *App) opsHandler(local bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", ops.OpsHandler(a.registry, &a.readiness))
+	deadLetters{a.services.follow, a.services.jobs, local}.register(mux)
+	return mux
 }
 
 // guardOps keeps web pages away from the operations port: it has no authentication, so a page that the

@@ -18,6 +18,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/dispatch"
 	"github.com/carillon-chat/carillon/internal/flow"
+	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/iam"
 	"github.com/carillon-chat/carillon/internal/idempotency"
@@ -64,6 +65,7 @@ type services struct {
 	jobs     *jobs.Queue
 	presence *presence.Service
 	unread   *unread.Service
+	follow   *follow.Runner
 	limiter  *throttle.Limiter // nil without rates
 }
 
@@ -141,11 +143,15 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 
 	a.services = s
 	a.registry.MustRegister(sampler(a.sampleHub))
+	if err := a.buildFollowers(); err != nil {
+		return err
+	}
 
 	// What removes by time, and what a former version left to do.
 	cleaning := retention.Options{
 		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
 		Eraser: a.engine, EraseWithin: cfg.EraseWithin,
+		FollowerRetention: max(cfg.FollowerRetention, cfg.EventRetention), Followers: s.follow,
 	}
 	if err := s.bindTrusts(ctx); err != nil {
 		return err
@@ -223,6 +229,7 @@ func (a *App) addBackground(cleaning retention.Options) {
 	a.actors = append(a.actors,
 		actor{name: "open sessions", run: s.hub.Run, patience: stopPatience},
 		actor{name: "dispatch", run: s.log.Run, patience: stopPatience},
+		actor{name: "followers", run: s.follow.Run, patience: stopPatience},
 		actor{name: "jobs", run: s.jobs.Run, patience: stopPatience},
 		actor{name: "presence", run: s.presence.Run, patience: stopPatience},
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},

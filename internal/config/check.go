@@ -70,6 +70,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("token-window", within(c.TokenWindow, time.Minute, 24*time.Hour))
 	fault("erase-within", within(c.EraseWithin, time.Minute, 10*365*24*time.Hour))
 	fault("event-retention", within(c.EventRetention, time.Minute, 10*365*24*time.Hour))
+	fault("follower-retention", within(c.FollowerRetention, time.Minute, 10*365*24*time.Hour))
 	fault("max-connections", within(c.MaxConnections, 0, 10_000_000))
 	fault("shutdown-delay", within(c.ShutdownDelay, 0, 10*time.Minute))
 	fault("drain-timeout", within(c.DrainTimeout, 100*time.Millisecond, 10*time.Minute))

@@ -19,7 +19,7 @@ type Config struct {
 	Mode Mode
 
 	Listen     string `key:"listen" default:"127.0.0.1:24463" doc:"Address of the public port: REST, WebSocket and chat page, TLS and plaintext. Port 0 takes a free one."`
-	OpsListen  string `key:"ops-listen" default:"127.0.0.1:24464" doc:"Address of the operations port: /healthz, /readyz, /metrics and /debug/pprof, without authentication. Empty switches it off."`
+	OpsListen  string `key:"ops-listen" default:"127.0.0.1:24464" doc:"Address of the operations port: /healthz, /readyz, /metrics, /debug/pprof, /followers and /dead-letters, without authentication. Empty switches it off."`
 	PublicHost string `key:"public-host" doc:"Host and port that clients reach the public port by: the answer of GetMessagingSessionEndpoint. Default localhost and the port of listen."`
 	Data       string `key:"data" default:"./carillon-data" doc:"Folder of everything that is kept. It is made when absent; one process uses it at a time."`
 	Fresh      bool   `key:"fresh" default:"false" mode:"dev" doc:"Forget the stored data before starting. The local CA stays, so programs that trust it go on working."`
@@ -41,18 +41,19 @@ type Config struct {
 	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 
-	AllowedOrigins []string      `key:"allowed-origins" default:"*" dev:"loopback" doc:"Origins of web pages that may call the REST API and open WebSockets: a list (separated by commas in the environment), or * for all. loopback stands for all pages of this machine: localhost, 127.0.0.1 and [::1] with any port. The server's own pages always may. * is refused with the published keys of dev."`
-	TrustedProxies []string      `key:"trusted-proxies" doc:"Networks of the proxies in front of the public port: a list such as 10.1.0.0/16,127.0.0.1/32. What they say of the client's address and of TLS counts in policies, rates and logs; what others say is ignored."`
-	ProxyHeader    string        `key:"proxy-header" default:"x-forwarded-for" doc:"Header in which trusted-proxies tell the client: x-forwarded-for (with x-forwarded-proto) or forwarded (RFC 7239). The other one is ignored. Each proxy must set it, or pass on what a trusted one in front of it set."`
-	ProxyProtocol  bool          `key:"proxy-protocol" default:"false" doc:"Connections of trusted-proxies to the public port begin with a PROXY protocol header, version 1 or 2; without it they are closed."`
-	RequestBytes   Size          `key:"request-bytes" default:"64MiB" doc:"Bytes that the bodies of all requests may have in memory together, an eighth of them those of requests without a good signature; more is answered 503. 4MiB to 16GiB."`
-	DiskReserve    Size          `key:"disk-reserve" default:"0B" doc:"Bytes of the data folder's disk that are left free: with less, changes are answered 503 and everything else goes on. 0 stands for an eighth of the disk, 256MiB at most. At most 1TiB."`
-	StoreLogSize   Size          `key:"store-log-size" default:"0B" doc:"Size of a file of the store's write-ahead log, of which up to five are there at a time, and of what is kept in memory before it is written to tables. 0 stands for a 32nd of the disk, 4MiB to 64MiB. At most 256MiB."`
-	PresignedREST  bool          `key:"presigned-rest" default:"false" doc:"Accept presigned URLs for the REST API as well. Without it they open /connect alone. A presigned URL opens for 15m at most."`
-	PresignGrace   time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says, or than 15m, a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
-	TokenWindow    time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered, in hours of service: a stopped node forgets nothing. 1m to 24h."`
-	EventRetention time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back, in hours of service: the log of a stopped node does not age. At least 1m."`
-	EraseWithin    time.Duration `key:"erase-within" default:"24h" doc:"How long the content of a message that was redacted or deleted, also with its channel or app instance, may stay in files of the data folder, in hours of service. Nobody is shown it meanwhile. Each time rewrites the files of the channels concerned. At least 1m."`
+	AllowedOrigins    []string      `key:"allowed-origins" default:"*" dev:"loopback" doc:"Origins of web pages that may call the REST API and open WebSockets: a list (separated by commas in the environment), or * for all. loopback stands for all pages of this machine: localhost, 127.0.0.1 and [::1] with any port. The server's own pages always may. * is refused with the published keys of dev."`
+	TrustedProxies    []string      `key:"trusted-proxies" doc:"Networks of the proxies in front of the public port: a list such as 10.1.0.0/16,127.0.0.1/32. What they say of the client's address and of TLS counts in policies, rates and logs; what others say is ignored."`
+	ProxyHeader       string        `key:"proxy-header" default:"x-forwarded-for" doc:"Header in which trusted-proxies tell the client: x-forwarded-for (with x-forwarded-proto) or forwarded (RFC 7239). The other one is ignored. Each proxy must set it, or pass on what a trusted one in front of it set."`
+	ProxyProtocol     bool          `key:"proxy-protocol" default:"false" doc:"Connections of trusted-proxies to the public port begin with a PROXY protocol header, version 1 or 2; without it they are closed."`
+	RequestBytes      Size          `key:"request-bytes" default:"64MiB" doc:"Bytes that the bodies of all requests may have in memory together, an eighth of them those of requests without a good signature; more is answered 503. 4MiB to 16GiB."`
+	DiskReserve       Size          `key:"disk-reserve" default:"0B" doc:"Bytes of the data folder's disk that are left free: with less, changes are answered 503 and everything else goes on. 0 stands for an eighth of the disk, 256MiB at most. At most 1TiB."`
+	StoreLogSize      Size          `key:"store-log-size" default:"0B" doc:"Size of a file of the store's write-ahead log, of which up to five are there at a time, and of what is kept in memory before it is written to tables. 0 stands for a 32nd of the disk, 4MiB to 64MiB. At most 256MiB."`
+	PresignedREST     bool          `key:"presigned-rest" default:"false" doc:"Accept presigned URLs for the REST API as well. Without it they open /connect alone. A presigned URL opens for 15m at most."`
+	PresignGrace      time.Duration `key:"presign-grace" default:"60s" doc:"How much longer than it says, or than 15m, a presigned URL is accepted, for clients with a wrong clock. At most 15m."`
+	TokenWindow       time.Duration `key:"token-window" default:"10m" doc:"How long a ClientRequestToken is remembered, in hours of service: a stopped node forgets nothing. 1m to 24h."`
+	EventRetention    time.Duration `key:"event-retention" default:"24h" doc:"How long the event log reaches back, in hours of service: the log of a stopped node does not age. At least 1m."`
+	FollowerRetention time.Duration `key:"follower-retention" default:"72h" doc:"How long an event is kept in the log for followers that have not handled it, in hours of service, when that is longer than event-retention: how long what a follower sends to may be away without losing events. At least 1m."`
+	EraseWithin       time.Duration `key:"erase-within" default:"24h" doc:"How long the content of a message that was redacted or deleted, also with its channel or app instance, may stay in files of the data folder, in hours of service. Nobody is shown it meanwhile. Each time rewrites the files of the channels concerned. At least 1m."`
 
 	MaxConnections int `key:"max-connections" default:"0" doc:"Connections of the public port, WebSockets included. One more closes the one on which nothing has been asked for the longest time, or is answered 503 when there is none. 0 is what the process's limit of open files has room for beside the store; at most 10000000."`
 

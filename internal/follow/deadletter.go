@@ -41,20 +41,25 @@ func (w *worker) letterKey(position uint64) store.Key {
 // lettersCount is where the number of dead letters is kept.
 func lettersCount(app, follower string) store.Key { return store.K(app, "dead letters", follower) }
 
-// DeadLetters lists up to MaxDeadLetters of an app instance, by follower and position; an empty follower
-// stands for all. after, if not zero, is the position after which to go on with a follower.
+// DeadLetters lists up to MaxDeadLetters, in the order of app instances, followers and positions. An empty
+// app or follower stands for all. after, if not zero, is the position after which to go on with a
+// follower in an app instance.
 func (r *Runner) DeadLetters(ctx context.Context, app, follower string, after uint64) (letters []chime.DeadLetter, err error) {
-	list := store.Prefix(store.K(app))
-	if follower != "" {
-		list = store.Prefix(store.K(app, follower))
-		if after > 0 {
+	var list store.Range
+	switch {
+	case app != "" && follower != "":
+		if list = store.Prefix(store.K(app, follower)); after > 0 {
 			list.From = store.K(app, follower).Num(after + 1)
 		}
+	case app != "":
+		list = store.Prefix(store.K(app))
 	}
 	err = r.o.Store.View(ctx, app, func(rd store.Reader) error {
 		letters = nil
 		return store.DeadLetters.Each(rd, list, func(_ store.Key, l chime.DeadLetter) (bool, error) {
-			letters = append(letters, l)
+			if follower == "" || l.Follower == follower {
+				letters = append(letters, l)
+			}
 			return len(letters) < MaxDeadLetters, nil
 		})
 	})

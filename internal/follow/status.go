@@ -14,7 +14,7 @@ type Status struct {
 	Behind       uint64 // events of the log that are not handled yet
 	// Oldest is the age of the oldest of them, zero when there are none; Worst is the app instance that
 	// it belongs to.
-	Oldest      time.Duration
+	Oldest      time.Duration `json:"OldestNanoseconds"`
 	Worst       string
 	DeadLetters uint64
 	Lost        uint64 // events that were trimmed before they were handled

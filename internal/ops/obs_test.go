@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +37,10 @@ func TestReadinessFollowsItsChecks(t *testing.T) {
 	broken = errors.New("the disk is full")
 	if code, body := get(t, h, "/readyz"); code != http.StatusServiceUnavailable || body != "store: the disk is full\nport: ok\nnot ready\n" {
 		t.Errorf("one broken: %d %q", code, body)
+	}
+	broken = fmt.Errorf("%w: half of it", ops.ErrDegraded)
+	if code, body := get(t, h, "/readyz"); code != http.StatusOK || body != "store: degraded: half of it\nport: ok\nready\n" {
+		t.Errorf("one degraded: %d %q", code, body)
 	}
 	if code, body := get(t, h, "/healthz"); code != http.StatusOK || body != "ok\n" {
 		t.Errorf("healthz must not depend on checks: %d %q", code, body)

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/pprof"
@@ -28,7 +29,10 @@ type check struct {
 	test func(context.Context) error
 }
 
-// Add has the program ready only while test returns nil.
+// ErrDegraded is wrapped by what a check reports that the program works in spite of.
+var ErrDegraded = errors.New("degraded")
+
+// Add has the program ready only while test returns nil, or an error that wraps ErrDegraded.
 func (r *Readiness) Add(name string, test func(context.Context) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +51,8 @@ func (r *Readiness) report(ctx context.Context) (lines string, ready bool) {
 	for _, c := range checks {
 		state := "ok"
 		if err := c.test(ctx); err != nil {
-			state, ready = err.Error(), false
+			state = err.Error()
+			ready = ready && errors.Is(err, ErrDegraded)
 		}
 		fmt.Fprintf(&text, "%s: %s\n", c.name, state)
 	}
@@ -57,7 +62,7 @@ func (r *Readiness) report(ctx context.Context) (lines string, ready bool) {
 // OpsHandler serves the operations port:
 //
 //   - /healthz answers 200 as long as the process can answer at all.
-//   - /readyz answers 200 when every check passes, else 503, with a line for each check.
+//   - /readyz answers 200 when every check passes or is degraded, else 503, with a line for each check.
 //   - /metrics is in the Prometheus text format.
 //   - /debug/pprof is the profiles of net/http/pprof.
 //

@@ -4,6 +4,7 @@
 //   - Nothing younger than its window or retention is removed, and the latest event of an app instance
 //     or the account never is. Ages are in store time (store.Clock), which setting the machine's clock
 //     does not move.
+//   - An event that a follower has not handled stays for longer, until FollowerRetention.
 //   - A pass is a few short transactions, however much there is to remove: one for what all have in
 //     common, and one for each log that has grown or has old events.
 //   - What was removed is erased from the disk within a time, as long as passes succeed.
@@ -14,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/idempotency"
@@ -28,8 +30,11 @@ type Options struct {
 	Store  store.Store
 	Clock  *store.Clock // saved in every pass
 	Tokens idempotency.Tokens
-	// EventRetention is how long an event is kept in the log, in store time.
-	EventRetention time.Duration
+	// EventRetention is how long an event is kept in the log, in store time; FollowerRetention is how
+	// long for followers that have not handled it, when that is longer.
+	EventRetention, FollowerRetention time.Duration
+	// Followers read the log; nil when there are none.
+	Followers Followers
 	// Eraser is the engine, nil when it leaves nothing on disk. It is asked to erase when something was
 	// removed, and the latest time was EraseWithin ago, in store time.
 	Eraser      Eraser
@@ -38,6 +43,13 @@ type Options struct {
 	RotateKeys func(context.Context) error
 	Interval   time.Duration // zero means DefaultInterval
 	Log        *slog.Logger
+}
+
+// Followers are those who need the log.
+type Followers interface {
+	// Floor returns the position up to which all of them are done in an app instance. found is false
+	// when none follows it.
+	Floor(r store.Reader, app string) (position uint64, found bool, err error)
 }
 
 // Cleaner makes the passes.
@@ -108,7 +120,7 @@ func (c *Cleaner) trimLogs(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// due reports whether a log goes beyond its latest mark, or has a mark as old as the retention.
+// due reports whether a log goes beyond its latest mark, or has events to forget.
 func (c *Cleaner) due(r store.Reader, app string, now time.Duration) (bool, error) {
 	end, err := store.LogEnd(r, app)
 	if err != nil {
@@ -118,12 +130,15 @@ func (c *Cleaner) due(r store.Reader, app string, now time.Duration) (bool, erro
 	if err != nil || marked < end {
 		return err == nil, err
 	}
-	old, err := latestMark(r, c.past(app, now))
-	return old > 0, err
+	upTo, err := c.disposable(r, app, now, end)
+	if err != nil || upTo == 0 {
+		return false, err
+	}
+	start, err := store.LogStart(r, app)
+	return upTo > start, err
 }
 
-// trim marks how far a log has come by now, and forgets the events up to the latest mark that is
-// as old as the retention. Times of events say nothing about that: they are times of day.
+// trim marks how far a log has come by now, and forgets what is disposable.
 func (c *Cleaner) trim(tx store.Tx, app string, now time.Duration) error {
 	end, err := tx.Position()
 	if err != nil {
@@ -139,24 +154,58 @@ func (c *Cleaner) trim(tx store.Tx, app string, now time.Duration) error {
 		}
 	}
 
-	past := c.past(app, now)
-	old, err := latestMark(tx, past)
-	if err != nil || old == 0 {
+	upTo, err := c.disposable(tx, app, now, end)
+	if err != nil || upTo == 0 {
 		return err
+	}
+	if err := unmark(tx, app, upTo); err != nil {
+		return err
+	}
+	return tx.TrimEvents(upTo)
+}
+
+// disposable returns the position up to which the events of a log are past their retention: up to the
+// latest mark that is as old as that, or as followers let it. Times of events say nothing about it: they
+// are times of day. The latest event of what exists stays.
+func (c *Cleaner) disposable(r store.Reader, app string, now time.Duration, end uint64) (upTo uint64, err error) {
+	upTo, err = latestMark(r, past(app, now-c.o.EventRetention))
+	if err != nil || upTo == 0 {
+		return 0, err
 	}
 	exists := app == ""
 	if !exists {
-		if exists, err = store.AppInstances.Has(tx, store.K(app)); err != nil {
-			return err
+		if exists, err = store.AppInstances.Has(r, store.K(app)); err != nil || !exists {
+			return upTo, err
 		}
 	}
-	if exists { // the latest event stays
-		old = min(old, max(end, 1)-1)
+	upTo = min(upTo, max(end, 1)-1)
+	if c.o.Followers == nil {
+		return upTo, nil
 	}
-	if err := tx.DeleteRange(store.LogMarks.ID, past); err != nil {
+
+	// Events that a follower has not handled stay until they are too old for that too.
+	floor, found, err := c.o.Followers.Floor(r, app)
+	if err != nil || !found || floor >= upTo {
+		return upTo, err
+	}
+	given, err := latestMark(r, past(app, now-c.o.FollowerRetention))
+	return min(upTo, max(floor, given)), err
+}
+
+// unmark removes the marks of positions up to one.
+func unmark(tx store.Tx, app string, upTo uint64) error {
+	marks := store.Prefix(store.K(app))
+	old := marks
+	err := store.LogMarks.Each(tx, marks, func(key store.Key, position uint64) (bool, error) {
+		if position > upTo {
+			old.To = slices.Clone(key)
+		}
+		return position <= upTo, nil
+	})
+	if err != nil {
 		return err
 	}
-	return tx.TrimEvents(old)
+	return tx.DeleteRange(store.LogMarks.ID, old)
 }
 
 // latestMark is the position of the latest mark in a range, zero when there is none.
@@ -169,9 +218,9 @@ func latestMark(r store.Reader, rng store.Range) (position uint64, err error) {
 	return position, err
 }
 
-// past is the range of a log's marks that are as old as the retention.
-func (c *Cleaner) past(app string, now time.Duration) store.Range {
-	return store.Range{From: store.K(app), To: moment(app, max(0, now-c.o.EventRetention+time.Millisecond))}
+// past is the range of a log's marks that were made at the time or before it.
+func past(app string, at time.Duration) store.Range {
+	return store.Range{From: store.K(app), To: moment(app, max(0, at+time.Millisecond))}
 }
 
 // moment is the key of a mark.

@@ -323,7 +323,64 @@ func TestLogsAreTrimmedApart(t *testing.T) {
 		pass(59*time.Minute, "a", "deleted")
 		start("a", 3)
 		start("deleted", 2)
-		pass(time.Minute, "a")
+		pass(time.Minute)
 		start("a", 3) // the latest event stays
 	})
+}
+
+// floors are the positions of followers, by app instance.
+type floors map[string]uint64
+
+func (f floors) Floor(_ store.Reader, app string) (position uint64, found bool, err error) {
+	position, found = f[app]
+	return position, found, nil
+}
+
+// What a follower has not handled stays, but not for ever, and holds no other log back.
+func TestEventsStayForFollowers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		for _, app := range []string{"a", "b"} {
+			updateIn(t, s, app, func(tx store.Tx) error { return store.AppInstances.Put(tx, store.K(app), chime.AppInstance{ID: app}) })
+		}
+		behind := floors{"a": 7}
+		defer run(t, retention.Options{
+			Store: s, EventRetention: time.Hour, FollowerRetention: 3 * time.Hour, Followers: behind, Clock: open(t, s), Log: slog.New(slog.DiscardHandler),
+		})()
+		time.Sleep(30 * time.Second) // in the bubble's time: between the passes
+		for minute := range 300 {
+			for _, app := range []string{"a", "b"} {
+				updateIn(t, s, app, func(tx store.Tx) error {
+					_, err := tx.Append(chime.Event{Type: chime.EventUpdateChannel, Topic: chime.Topic{App: app}})
+					return err
+				})
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			retained, given := max(0, minute+1-60), max(0, minute+1-180)
+			want := map[string]int{"a": max(min(retained, int(behind["a"])), given), "b": retained}
+			for app, want := range want {
+				if got := start(t, s, app); got != uint64(want) {
+					t.Fatalf("minute %d: the log of %s starts after %d, want %d", minute, app, got, want)
+				}
+			}
+			if minute == 100 {
+				behind["a"] = 50
+			}
+		}
+	})
+}
+
+// start is the position behind which a log has all events.
+func start(t *testing.T, s store.Store, app string) (position uint64) {
+	t.Helper()
+	err := s.View(t.Context(), app, func(r store.Reader) (err error) {
+		position, err = store.LogStart(r, app)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return position
 }

@@ -11,7 +11,7 @@ import (
 type Status struct {
 	Kind    string
 	Pending int           // tasks that are not done yet, in all app instances
-	Oldest  time.Duration // age of the oldest of them
+	Oldest  time.Duration `json:"OldestNanoseconds"` // age of the oldest of them
 	Failed  uint64        // attempts, since this node started
 }
 
