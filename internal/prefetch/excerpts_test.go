@@ -61,7 +61,7 @@ func (l *life) step() (what string) {
 	}{
 		{"a message", func() { l.send(l.Text(who, "c", "x")) }},
 		{"another message", func() { l.send(l.Text(who, "c", "y")) }},
-		{"a targeted message", func() { r := l.Text(who, "c", "z"); l.to(other)(r); l.send(r) }},
+		{"a targeted message", func() { r := l.Text(who, "c", "z"); l.To(other)(r); l.send(r) }},
 		{"an edit", func() {
 			l.API.UpdateChannelMessage(ctx, &messaging.UpdateChannelMessageRequest{ChannelARN: c, MessageID: l.some(), Content: l.Token(), ChimeBearer: me})
 		}},
@@ -90,8 +90,8 @@ func (l *life) step() (what string) {
 			name := l.Token()
 			l.must(l.API.UpdateChannel(ctx, &messaging.UpdateChannelRequest{ChannelARN: c, Name: &name, ChimeBearer: l.User("adm")}))
 		}},
-		{"a retention", func() { l.retain(1 + l.rnd.IntN(2)) }},
-		{"no retention", func() { l.retain(0) }},
+		{"a retention", func() { l.Retain(1 + l.rnd.IntN(2)) }},
+		{"no retention", func() { l.Retain(0) }},
 		{"a shorter log", func() {
 			l.must(nil, l.Store.Update(ctx, l.AppID(), func(tx store.Tx) error { return tx.TrimEvents(l.position()) }))
 		}},
@@ -116,22 +116,12 @@ func (l *life) some() string {
 	return latest[l.rnd.IntN(len(latest))]
 }
 
-func (w *world) retain(days int) {
-	w.t.Helper()
-	settings := new(identityapi.ChannelRetentionSettings)
-	if days > 0 {
-		settings.RetentionDays = &days
-	}
-	w.must(w.Identity.PutAppInstanceRetentionSettings(ctx, &identityapi.PutAppInstanceRetentionSettingsRequest{
-		AppInstanceARN: w.App, AppInstanceRetentionSettings: &identityapi.AppInstanceRetentionSettings{ChannelRetentionSettings: settings}}))
-}
-
 // The next holder of an id gives old messages no new name.
 func TestKeptExcerptsAndPeopleWhoComeAgain(t *testing.T) {
 	onEach(t, "ann bob", func(w *world) {
 		w.AddChannel("ann", "c")
 		w.AddMember("ann", "c", "bob", standard)
-		w.say("bob", "c", "hello")
+		w.Say("bob", "c", "hello")
 		at := w.places("ann", "")[0]
 		for _, name := range []string{"BOB", "BOB", "BOB"} {
 			d, _ := w.details("ann", at, false)
@@ -162,8 +152,8 @@ func TestKeptExcerptsAndHiddenMembers(t *testing.T) {
 func TestKeptExcerptsAndRetention(t *testing.T) {
 	onEach(t, "ann", func(w *world) {
 		w.AddChannel("ann", "c")
-		w.retain(1)
-		w.say("ann", "c", "hello")
+		w.Retain(1)
+		w.Say("ann", "c", "hello")
 		w.expect("messages", w.first("ann").contents(), "hello")
 		w.Now = w.Now.Add(25 * time.Hour)
 		w.expect("messages a day later", w.first("ann").contents(), "")

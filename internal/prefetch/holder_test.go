@@ -8,8 +8,8 @@ func TestTheNextHolderOfAnIDIsAStranger(t *testing.T) {
 	onEach(t, "ann bob", func(w *world) {
 		w.AddChannel("ann", "c")
 		w.AddMember("ann", "c", "bob", standard)
-		w.say("bob", "c", "bob's own")
-		w.say("ann", "c", "psst", w.to("bob"))
+		w.Say("bob", "c", "bob's own")
+		w.Say("ann", "c", "psst", w.To("bob"))
 		w.Replace("bob", "Robert")
 		w.AddMember("ann", "c", "bob", standard)
 		w.expect("unread", w.unread("bob", "c"), 1)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -68,10 +67,7 @@ func TestACountIsExactAfterAReconnect(t *testing.T) {
 		bob.Session.Detach()
 		bob = l.Connect("bob", chime.ExtraUnread)
 		id := l.Send(l.Text("ann", "c", "gone"))
-		if _, err := l.API.RedactChannelMessage(t.Context(), &messaging.RedactChannelMessageRequest{
-			ChannelARN: l.Channel("c"), MessageID: id, ChimeBearer: l.User("ann")}); err != nil {
-			t.Fatal(err)
-		}
+		l.Redact("ann", "c", id)
 		l.Flush()
 		bob.Expect("CREATE_CHANNEL_MESSAGE", "REDACT_CHANNEL_MESSAGE", "c: 4 unread")
 		if t.Failed() {

@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
@@ -44,17 +43,11 @@ func TestUnreadCounts(t *testing.T) {
 	l.Send(l.Text("bob", "c", "my own"))
 	l.Flush()
 	bob.Expect("CREATE_CHANNEL_MESSAGE") // no news
-	if _, err := l.Messages.RedactChannelMessage(t.Context(), &messaging.RedactChannelMessageRequest{
-		ChannelARN: l.Channel("c"), MessageID: first, ChimeBearer: l.User("ann")}); err != nil {
-		t.Fatal(err)
-	}
+	l.Redact("ann", "c", first)
 	l.Flush()
 	bob.Expect("REDACT_CHANNEL_MESSAGE", "c: 1 unread")
 	l.Now = l.Now.Add(time.Second)
-	if _, err := l.Channels.UpdateChannelReadMarker(t.Context(), &messaging.UpdateChannelReadMarkerRequest{
-		ChannelARN: l.Channel("c"), ChimeBearer: l.User("bob")}); err != nil {
-		t.Fatal(err)
-	}
+	l.Read("bob", "c")
 	l.Flush()
 	since := " since " + l.Now.Format("2006-01-02T15:04:05.000Z")
 	bob.Expect("c: 0 unread" + since)
@@ -62,13 +55,7 @@ func TestUnreadCounts(t *testing.T) {
 	l.Flush()
 	bob.Expect("CREATE_CHANNEL_MESSAGE", "c: 1 unread"+since)
 	l.Now = l.Now.Add(72 * time.Hour)
-	days := 1
-	if _, err := l.Identity.PutAppInstanceRetentionSettings(t.Context(), &identityapi.PutAppInstanceRetentionSettingsRequest{
-		AppInstanceARN: l.App, AppInstanceRetentionSettings: &identityapi.AppInstanceRetentionSettings{
-			ChannelRetentionSettings: &identityapi.ChannelRetentionSettings{RetentionDays: &days}},
-	}); err != nil {
-		t.Fatal(err)
-	}
+	l.Retain(1)
 	l.Flush()
 	bob.Expect("c: 0 unread" + since)
 }
@@ -108,12 +95,10 @@ func TestUnreadCountsAreExact(t *testing.T) {
 			l.Send(req)
 		case 4:
 			if len(ids) > 0 {
-				_, err = l.Messages.RedactChannelMessage(t.Context(), &messaging.RedactChannelMessageRequest{
-					ChannelARN: l.Channel("c"), MessageID: ids[random.IntN(len(ids))], ChimeBearer: l.User("ann")})
+				l.Redact("ann", "c", ids[random.IntN(len(ids))])
 			}
 		case 5:
-			_, err = l.Channels.UpdateChannelReadMarker(t.Context(), &messaging.UpdateChannelReadMarkerRequest{
-				ChannelARN: l.Channel("c"), ChimeBearer: l.User("bob")})
+			l.Read("bob", "c")
 		case 6:
 			l.Deliver()
 		case 8: // counts what is delivered only later
