@@ -223,7 +223,7 @@ func TestTypingIsToldToOthers(t *testing.T) {
 	} {
 		types(l)
 		refused++
-		await(t, "refusal of typing", func(int64) bool { return strings.Count(c.Log.String(), "typing is not told") == refused }, 0)
+		await(t, "refusal of typing", func(int64) bool { return strings.Count(c.Log.String(), "typing: dropped") == refused }, 0)
 	}
 	types(c.listen("bob", client.SessionConfig{Extras: []client.Extra{client.ExtraUnread}})) // has no such extra
 	if err := dan.Write(t.Context(), 1, []byte(`{"Action":"TYPING","ChannelArn":"`+c.channel+`"}`)); err != nil {

@@ -314,7 +314,7 @@ func (r *reader) stop() {
 	for _, p := range slices.Backward(r.running) {
 		select {
 		case <-p.ended:
-			r.t.Errorf("%s\nhas ended by itself: %v\n%s", p.block, p.err, p.output)
+			r.t.Errorf("%s\nhas exited unexpectedly: %v\n%s", p.block, p.err, p.output)
 			continue
 		default:
 		}

@@ -36,7 +36,7 @@ func (v *victim) start(ctx context.Context) (err error) {
 func (v *victim) end(how func(*lab.Process) error) error {
 	select {
 	case <-v.node.Ended():
-		v.odd = append(v.odd, "the node ended by itself")
+		v.odd = append(v.odd, "the node exited unexpectedly")
 	default:
 	}
 	err := how(v.node)

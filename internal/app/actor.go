@@ -41,12 +41,12 @@ func run(ctx context.Context, actors []actor, log *slog.Logger) error {
 	var errs []error
 	select {
 	case <-ctx.Done():
-		log.Info("stopping")
+		log.Info("shutting down")
 	case r := <-first:
 		if r.err == nil {
-			r.err = errors.New("ended by itself")
+			r.err = errors.New("exited unexpectedly")
 		}
-		log.Error("stopping, because a part failed", "part", r.name, "error", r.err)
+		log.Error("component failed, shutting down", "part", r.name, "error", r.err)
 	}
 
 	// In reverse order, so that no part misses one that it uses.

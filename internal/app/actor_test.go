@@ -67,7 +67,7 @@ func TestFirstToFailStopsTheRest(t *testing.T) {
 				var j journal
 				weak := actor{name: "weak", patience: time.Second, run: func(context.Context) error { return failure }}
 				err := run(t.Context(), []actor{j.worker("a"), weak, j.worker("c")}, quiet)
-				want := "weak: ended by itself"
+				want := "weak: exited unexpectedly"
 				if failure != nil {
 					want = "weak: the disk is full"
 				}

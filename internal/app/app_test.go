@@ -297,7 +297,7 @@ func TestAStopIsAnnouncedBeforeAnythingEnds(t *testing.T) {
 	if d := <-waits; d != time.Minute {
 		t.Errorf("waits %v", d)
 	}
-	if status, body := get(t, client, "http://"+n.OpsAddr()+"/readyz"); status != 503 || !strings.Contains(body, "public port: starting or stopping") {
+	if status, body := get(t, client, "http://"+n.OpsAddr()+"/readyz"); status != 503 || !strings.Contains(body, "public port: starting or shutting down") {
 		t.Errorf("during the delay: %d %s", status, body)
 	}
 	late := n.connect(t, "wss", n.RootKeys(), n.Seeded().UserARNs[1])
@@ -425,7 +425,7 @@ func TestCheckFindsWhatNewRefuses(t *testing.T) {
 	}
 	bad := lab.Settings(t, config.Serve, map[string]string{"listen": running.Addr(), "ops-listen": running.OpsAddr(), "data": running.Config.Data, "tls-cert": absent, "tls-key": key})
 	faults, _ := app.Check(t.Context(), bad, time.Now())
-	for i, want := range []string{"--listen", "--ops-listen", "in use by another Carillon", "absent.pem"} {
+	for i, want := range []string{"--listen", "--ops-listen", "in use by another Carillon process", "absent.pem"} {
 		if i >= len(faults) || !strings.Contains(faults[i].Error(), want) {
 			t.Errorf("no fault says %q: %q", want, faults)
 		}

@@ -33,7 +33,7 @@ func (a *App) openCertificate(context.Context) (err error) {
 			return err
 		}
 		if a.authority.Made() {
-			a.deps.Log.Info("made a local certificate authority; programs that use TLS have to trust it", "file", a.authority.File())
+			a.deps.Log.Info("created a local certificate authority: TLS clients must trust it", "file", a.authority.File())
 		}
 		a.getCertificate = a.authority.GetCertificate
 	}

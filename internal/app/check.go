@@ -67,7 +67,7 @@ func (a *App) keepSite(context.Context) error {
 		}
 	}
 	if err := a.data.KeepSite(site); err != nil { // a full disk is no reason not to start
-		a.deps.Log.Warn("could not note region and account in the data folder", "error", err)
+		a.deps.Log.Warn("cannot write region and account to the data folder", "error", err)
 	}
 	return nil
 }

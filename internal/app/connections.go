@@ -135,7 +135,7 @@ func (l bounded) Accept() (net.Conn, error) {
 			return conn, err
 		}
 		if omitted, ok := l.lines.Sample(); ok {
-			l.log.Warn("refused a connection: there are max-connections already, and a request or WebSocket is on each",
+			l.log.Warn("connection refused: max-connections reached, and each is busy with a request or WebSocket",
 				"most", l.most, "remote", conn.RemoteAddr().String(), "omitted", omitted)
 		}
 		if conn.SetWriteDeadline(time.Now().Add(refusalTimeout)) == nil {

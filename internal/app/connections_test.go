@@ -83,7 +83,7 @@ func TestAConnectionTooManyIsRefusedWhenAllOthersAreInUse(t *testing.T) {
 	if got := ask(t, n.dial(t)); got != 503 && got != 0 { // reset before it was read
 		t.Errorf("%d", got)
 	}
-	if n.metric(t, "carillon_connections_refused_total") != "1" || !strings.Contains(n.Log.String(), "refused a connection") {
+	if n.metric(t, "carillon_connections_refused_total") != "1" || !strings.Contains(n.Log.String(), "connection refused") {
 		t.Errorf("neither counted nor logged: %s", n.Log)
 	}
 }

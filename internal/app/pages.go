@@ -45,7 +45,7 @@ func (a *App) guardPages(next http.Handler) http.Handler {
 		refusal.Answer.Message += "; " + help[refusal.Reason]
 		refused.WithLabelValues(string(refusal.Reason)).Inc()
 		if omitted, ok := lines.Sample(); ok { // the page's developer sees only a failure
-			a.deps.Log.Warn("refused a web page", slog.String("why", refusal.Answer.Message), slog.Uint64("omitted", omitted))
+			a.deps.Log.Warn("blocked a request of a web page", slog.String("why", refusal.Answer.Message), slog.Uint64("omitted", omitted))
 		}
 		writeRefusal(w, r, refusal)
 	})

@@ -95,7 +95,7 @@ func TestPagesOfOtherSitesAreRefusedWithThePublishedKeys(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(n.Log.String(), "refused a web page") {
+	if !strings.Contains(n.Log.String(), "blocked a request of a web page") {
 		t.Error("the log does not help the page's developer")
 	}
 }

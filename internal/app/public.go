@@ -85,7 +85,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 	// Readiness goes first at a stop, so that load balancers send no new clients.
 	a.readiness.Add("public port", func(context.Context) error {
 		if !a.serving.Load() {
-			return errors.New("starting or stopping")
+			return errors.New("starting or shutting down")
 		}
 		return nil
 	})

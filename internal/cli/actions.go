@@ -43,7 +43,7 @@ func unknownActions(asked []string) error {
 	var faults []error
 	for _, action := range asked {
 		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, action) }) {
-			faults = append(faults, fmt.Errorf("no call needs the action %s%s", action, config.Suggestion(action, known)))
+			faults = append(faults, fmt.Errorf("unknown action %s%s", action, config.Suggestion(action, known)))
 		}
 	}
 	return errors.Join(faults...)

@@ -27,7 +27,7 @@ func (a *asUser) flags(c *cobra.Command) {
 // open finds the server and the user. The client's calls are made as the user.
 func (p Program) open(ctx context.Context, a *asUser) (server, *client.Client, error) {
 	if a.user == "" {
-		return server{}, nil, usageError{errors.New("--user is missing")}
+		return server{}, nil, usageError{errors.New("--user is required")}
 	}
 	s, err := p.find(a.at)
 	if err != nil {

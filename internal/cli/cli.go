@@ -88,7 +88,7 @@ func (p Program) version() *cobra.Command {
 
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%q: %s takes no arguments", args[0], c.CommandPath())}
+		return usageError{fmt.Errorf("unexpected argument %q: %s takes no arguments", args[0], c.CommandPath())}
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func noCommand(c *cobra.Command, args []string) error {
 	for _, below := range c.Commands() {
 		names = append(names, below.Name())
 	}
-	return usageError{fmt.Errorf("there is no command %q%s", args[0], config.Suggestion(args[0], names))}
+	return usageError{fmt.Errorf("unknown command %q%s", args[0], config.Suggestion(args[0], names))}
 }
 
 // wrongFlag completes what is wrong with a flag.

@@ -87,8 +87,8 @@ func TestWrongUse(t *testing.T) {
 		code    int
 		want    []string
 	}{
-		{"unknown command", nil, []string{"sned"}, 2, []string{`no command "sned"; did you mean send?`}},
-		{"unlike any command", nil, []string{"frobnicate"}, 2, []string{"no command \"frobnicate\"\n"}},
+		{"unknown command", nil, []string{"sned"}, 2, []string{`unknown command "sned"; did you mean send?`}},
+		{"unlike any command", nil, []string{"frobnicate"}, 2, []string{"unknown command \"frobnicate\"\n"}},
 		{"unknown command of a group", nil, []string{"config", "chekc"}, 2, []string{"did you mean check?"}},
 		{"unknown flag", nil, []string{"dev", "--lisen", ":1"}, 2, []string{"--lisen; did you mean --listen?"}},
 		{"unknown flag of a client", nil, []string{"tail", "--usre", "bob"}, 2, []string{"did you mean --user?"}},

@@ -62,7 +62,7 @@ The server and the keys are those of the settings (CARILLON_..., --config) or of
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		shell, known := shells[w.shell]
 		if !known {
-			return usageError{fmt.Errorf("--shell %q is none of %s", w.shell, strings.Join(slices.Sorted(maps.Keys(shells)), ", "))}
+			return usageError{fmt.Errorf("invalid --shell %q: must be one of %s", w.shell, strings.Join(slices.Sorted(maps.Keys(shells)), ", "))}
 		}
 
 		// To take variables back needs no server: their names are enough.

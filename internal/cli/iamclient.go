@@ -59,7 +59,7 @@ func (c *iamClient) call(ctx context.Context, action string, members url.Values,
 
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("the server cannot be reached: %w", c.server.explain(err))
+		return fmt.Errorf("%s: %w", action, c.server.explain(err))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -92,7 +92,7 @@ type entity struct{ arn, kind, name string }
 func (c *iamClient) entity(ctx context.Context, arn string) (entity, error) {
 	fields := strings.SplitN(arn, ":", 6)
 	if len(fields) != 6 || fields[0] != "arn" {
-		return entity{}, usageError{fmt.Errorf("--as %q is no ARN", arn)}
+		return entity{}, usageError{fmt.Errorf("invalid --as %q: must be an ARN", arn)}
 	}
 	kind, path, _ := strings.Cut(fields[5], "/")
 	if fields[2] != "sts" || kind != "assumed-role" {
@@ -191,7 +191,7 @@ func (c *iamClient) outcome(ctx context.Context, who entity, r evaluation) (outc
 			return o, nil
 		}
 	}
-	return o, fmt.Errorf("%s was changed meanwhile: ask again", name)
+	return o, fmt.Errorf("%s changed concurrently: try again", name)
 }
 
 // document fetches the text of a policy. An inline one is named role_NAME_POLICY.

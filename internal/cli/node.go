@@ -95,14 +95,14 @@ func reload(node *app.App, settings func() (config.Config, error), level *slog.L
 	}
 
 	if err != nil {
-		log.Error("the settings were not read again; those in force stay", "error", err)
+		log.Error("configuration reload failed, keeping the current settings", "error", err)
 		return
 	}
 
 	if len(restart) > 0 {
-		log.Warn("some settings changed that take effect at the next start", "settings", restart)
+		log.Warn("settings changed that need a restart", "settings", restart)
 	}
-	log.Info("the settings were read again")
+	log.Info("configuration reloaded")
 }
 
 func setLevel(level *slog.LevelVar, text string) error {
@@ -122,6 +122,6 @@ func (p Program) check(ctx context.Context, cfg config.Config) error {
 	if len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	_, err := fmt.Fprintln(p.Stdout, "the settings are in order")
+	_, err := fmt.Fprintln(p.Stdout, "configuration OK")
 	return err
 }

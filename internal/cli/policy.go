@@ -110,15 +110,15 @@ is none of those that a server asks about: it is decided all the same, but no ca
 func (q *question) check(pairs []string, local bool) error {
 	switch {
 	case len(q.actions) == 0:
-		return errors.New("--action is missing")
+		return errors.New("--action is required")
 	case q.as == "" && !local:
-		return errors.New("--as is missing; only with --policy it may be")
+		return errors.New("--as is required without --policy")
 	}
 
 	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
-			return fmt.Errorf("--context %q is not of the form key=value", pair)
+			return fmt.Errorf("invalid --context %q: must be key=value", pair)
 		}
 
 		// A key that is given again gets several values.

@@ -72,8 +72,8 @@ func TestSimulatingFiles(t *testing.T) {
 	checkSimulations(t, []string{"--policy", file}, chatSimulations)
 	checkSimulations(t, nil, []simulation{
 		{"a word is wrong", []string{"--policy", file, "--action", "chime:SendChannelMesage", "--resource", userOfA + "ann", "--context", "aws:PrincipalTag/UserUUID=ann"}, 2,
-			[]string{"allowed: chime:SendChannelMesage", "no call needs the action chime:SendChannelMesage; did you mean chime:SendChannelMessage?"}},
-		{"another service, denied", []string{"--policy", file, "--action", "s3:GetObject"}, 2, []string{"denied: s3:GetObject", "no call needs the action s3:GetObject\ndenied: 1 of 1"}},
+			[]string{"allowed: chime:SendChannelMesage", "unknown action chime:SendChannelMesage; did you mean chime:SendChannelMessage?"}},
+		{"another service, denied", []string{"--policy", file, "--action", "s3:GetObject"}, 2, []string{"denied: s3:GetObject", "unknown action s3:GetObject\ndenied: 1 of 1"}},
 		{"other letters", []string{"--policy", file, "--action", "CHIME:sendchannelmessage", "--resource", userOfA + "bob"}, 1, []string{"denied: 1 of 1"}},
 		{"named file", []string{"--policy", file, "--action", "chime:Connect", "--resource", userOfA + "bob"}, 1, []string{"statement 2 of " + file}},
 		{"broken policy", []string{"--policy", broken, "--action", "a:b"}, 1, []string{broken, "Maybe"}},
@@ -84,7 +84,7 @@ func TestSimulatingFiles(t *testing.T) {
 		{"bad endpoint", []string{"--as", "arn:aws:iam::000000000000:role/x", "--action", "a:b", "--endpoint", "localhost"}, 2, []string{"--endpoint"}},
 		{"no ARN", []string{"--as", "ann", "--action", "a:b", "--endpoint", "http://127.0.0.1:1"}, 2, []string{"--as"}},
 		{"root", []string{"--as", "arn:aws:iam::000000000000:root", "--action", "a:b"}, 1, []string{"may do everything"}},
-		{"no server", []string{"--as", "arn:aws:iam::000000000000:role/x", "--action", "a:b", "--endpoint", "http://127.0.0.1:1"}, 1, []string{"cannot be reached"}},
+		{"no server", []string{"--as", "arn:aws:iam::000000000000:role/x", "--action", "a:b", "--endpoint", "http://127.0.0.1:1"}, 1, []string{"cannot connect to"}},
 	})
 }
 

@@ -38,7 +38,7 @@ message is what standard input holds.
 
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if channel == "" {
-			return usageError{errors.New("--channel is missing")}
+			return usageError{errors.New("--channel is required")}
 		}
 		text, err := p.text(args)
 		if err != nil {
@@ -69,7 +69,7 @@ func (p Program) text(args []string) (string, error) {
 		return args[0], nil
 	}
 	if p.Stdin == nil {
-		return "", usageError{errors.New("there is no text to send")}
+		return "", usageError{errors.New("no text to send")}
 	}
 	text, err := io.ReadAll(io.LimitReader(p.Stdin, maxText+1))
 	if err != nil {

@@ -164,7 +164,7 @@ func listening(address string) (string, error) {
 func (s *server) complete() error {
 	at, err := url.Parse(s.endpoint)
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
-		return usageError{fmt.Errorf("--endpoint %q is no http or https URL", s.endpoint)}
+		return usageError{fmt.Errorf("invalid --endpoint %q: must be an http or https URL", s.endpoint)}
 	}
 	s.endpoint = at.Scheme + "://" + at.Host
 
@@ -174,11 +174,11 @@ func (s *server) complete() error {
 
 	pem, err := os.ReadFile(s.caCert)
 	if err != nil {
-		return fmt.Errorf("the authority of the server: %w", err)
+		return fmt.Errorf("--ca-cert: %w", err)
 	}
 	s.tls = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
 	if !s.tls.RootCAs.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("the authority of the server: %s holds no certificate in PEM", s.caCert)
+		return fmt.Errorf("--ca-cert %s: no PEM certificate", s.caCert)
 	}
 	return nil
 }
@@ -196,10 +196,10 @@ func (s server) explain(err error) error {
 	var refused *client.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no server answers at %s: is `carillon dev` running? --endpoint names another (%w)", s.endpoint, err)
+		return fmt.Errorf("cannot connect to %s: is `carillon dev` running? --endpoint names another (%w)", s.endpoint, err)
 	case errors.As(err, &untrusted):
 		file := filepath.Join(s.settings.Data, "tls", "ca.pem")
-		return fmt.Errorf("%w: name the authority of %s with --ca-cert; that of carillon dev is %s, and http needs none", err, s.endpoint, file)
+		return fmt.Errorf("%w: name the CA of %s with --ca-cert; that of carillon dev is %s, and http needs none", err, s.endpoint, file)
 	case errors.As(err, &refused) && refusesKeys(refused.Code):
 		return fmt.Errorf("%w; signed with %s at %s, --dev takes the keys of carillon dev", err, s.source, s.endpoint)
 	}
@@ -253,7 +253,7 @@ func (s server) appInstance(ctx context.Context, c *client.Client, wanted string
 	case wanted == "":
 		return "", usageError{fmt.Errorf("the server has several app instances: choose one with --app-instance: %s", strings.Join(names, ", "))}
 	case len(found) == 0:
-		return "", usageError{fmt.Errorf("--app-instance %q is none of %s", wanted, strings.Join(names, ", "))}
+		return "", usageError{fmt.Errorf("unknown --app-instance %q: the server has %s", wanted, strings.Join(names, ", "))}
 	}
 	return "", usageError{fmt.Errorf("--app-instance %q names several: give its id or ARN", wanted)}
 }

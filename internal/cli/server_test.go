@@ -87,7 +87,7 @@ func TestWhoseKeysSign(t *testing.T) {
 		{"no such profile", profiles, []string{"--profile", "none"}, `profile "none"`},
 		{"half a key", []string{"AWS_ACCESS_KEY_ID=x"}, nil, "AWS_SECRET_ACCESS_KEY"},
 		{"unreadable authority", nil, []string{"--endpoint", "https://localhost:1", "--ca-cert", "absent.pem"}, "absent.pem"},
-		{"no authority", nil, []string{"--endpoint", "https://localhost:1", "--ca-cert", config}, "no certificate in PEM"},
+		{"no authority", nil, []string{"--endpoint", "https://localhost:1", "--ca-cert", config}, "no PEM certificate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := run(t, t.Context(), test.environ, append([]string{"tail", "--user", "alice"}, test.args...)...)
@@ -112,7 +112,7 @@ func TestWithoutAServer(t *testing.T) {
 		"simulate": {"policy", "simulate", "--as", "arn:aws:iam::000000000000:role/dev", "--action", "chime:Connect"},
 	} {
 		got := run(t, t.Context(), nil, append(args, "--endpoint", endpoint)...)
-		want := "no server answers at " + endpoint + ": is `carillon dev` running?"
+		want := "cannot connect to " + endpoint + ": is `carillon dev` running?"
 		if got.code != 1 || !strings.Contains(got.stderr, want) || got.stdout != "" {
 			t.Errorf("%s: code %d: %s", name, got.code, got.stderr)
 		}

@@ -50,10 +50,10 @@ again, and what happened meanwhile is printed then; what cannot be had any more 
 
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if !slices.Contains([]string{"auto", "always", "never"}, q.color) {
-			return usageError{fmt.Errorf("--color %q is none of auto, always, never", q.color)}
+			return usageError{fmt.Errorf("invalid --color %q: must be auto, always or never", q.color)}
 		}
 		if unknown := lacking(q.extras, extras); len(unknown) > 0 {
-			return usageError{fmt.Errorf("--extras %q is none of presence, typing, unread%s", unknown[0], config.Suggestion(unknown[0], []string{"presence", "typing", "unread"}))}
+			return usageError{fmt.Errorf("invalid --extras %q: must be presence, typing or unread%s", unknown[0], config.Suggestion(unknown[0], []string{"presence", "typing", "unread"}))}
 		}
 
 		at, caller, err := p.open(c.Context(), &q.as)

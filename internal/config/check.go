@@ -135,7 +135,7 @@ func checkLogSize(size Size) error {
 
 func checkEngine(engine string) error {
 	if engine == "epoll" && runtime.GOOS != "linux" {
-		return errors.New("epoll is of Linux: use goroutine or auto")
+		return errors.New("epoll is available on Linux only: use goroutine or auto")
 	}
 	return oneOf(engine, "auto", "epoll", "goroutine")
 }

@@ -130,13 +130,13 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		file    string
 		want    []string
 	}{
-		{name: "unknown in file", file: "region: x\nlisten-on: :1\n", want: []string{"carillon.yaml:2", "listen-on", "no such setting"}},
+		{name: "unknown in file", file: "region: x\nlisten-on: :1\n", want: []string{"carillon.yaml:2", "listen-on", "unknown setting"}},
 		{name: "nested in file", file: "listen:\n  port: 1\n", want: []string{"carillon.yaml:1", "listen"}},
 		{name: "twice in file", file: "region: a\nregion: b\n", want: []string{"carillon.yaml:2", "twice"}},
 		{name: "no mapping", file: "- a\n", want: []string{"carillon.yaml"}},
 		{name: "no YAML", file: "a: [\n", want: []string{"carillon.yaml"}},
 		{name: "two documents", file: "region: a\n---\nregion: b\n", want: []string{"one YAML document"}},
-		{name: "unknown in environment", sources: env("CARILLON_REGIN=x"), want: []string{"CARILLON_REGIN", "no such setting"}},
+		{name: "unknown in environment", sources: env("CARILLON_REGIN=x"), want: []string{"CARILLON_REGIN", "unknown setting"}},
 		{name: "dev setting while serving", sources: env("CARILLON_FRESH=true"), want: []string{"CARILLON_FRESH", "carillon dev"}},
 		{name: "several at once", sources: env("CARILLON_A=1", "CARILLON_B=2"), want: []string{"CARILLON_A", "CARILLON_B"}},
 		{name: "from the environment", sources: env("CARILLON_LOG_LEVEL=loud"), want: []string{"log-level", "CARILLON_LOG_LEVEL", `"loud"`}},

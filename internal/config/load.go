@@ -89,7 +89,7 @@ func (l *loader) layer(entries []entry) {
 		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Key == e.key })
 		switch {
 		case i < 0:
-			l.faults = append(l.faults, fmt.Errorf("%s: there is no such setting%s", e.origin, l.help(e.key)))
+			l.faults = append(l.faults, fmt.Errorf("%s: unknown setting%s", e.origin, l.help(e.key)))
 		case settings[i].DevOnly && l.mode != Dev:
 			l.faults = append(l.faults, fmt.Errorf("%s: only `carillon dev` has this setting", e.origin))
 		default:

@@ -194,7 +194,7 @@ func (o Options) respond(w http.ResponseWriter, reply any, err error) {
 func (o Options) refuse(w http.ResponseWriter, err error) {
 	var answer *api.Error
 	if !errors.As(err, &answer) {
-		o.Log.Error("console", "error", err)
+		o.Log.Error("console: request failed", "error", err)
 		answer = api.ServiceFailure("the server failed; its log tells why")
 	}
 	w.Header().Set("X-Amzn-ErrorType", answer.Type)

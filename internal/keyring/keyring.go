@@ -115,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Keyring, error) {
 }
 
 // open reads the keys, and writes only what has to be: missing keys, and those that the
-// former root secret sealed. Those can wait for Rotate while the store refuses changes.
+// former root secret sealed. Those can wait for Rotate while the store is read-only.
 func (k *Keyring) open(ctx context.Context) (all []entry, err error) {
 	stale := false
 	err = k.store.View(ctx, "", func(r store.Reader) (err error) {

@@ -377,7 +377,7 @@ func TestFailingStore(t *testing.T) {
 	}
 }
 
-// A keyring opens while the store refuses changes, unless there is no key yet; what it would write
+// A keyring opens while the store is read-only, unless there is no key yet; what it would write
 // waits for Rotate.
 func TestOpenOnAFullDisk(t *testing.T) {
 	c := newCluster(t)

@@ -205,7 +205,7 @@ func (s *Session) remake(stale []*outbox.Frame) (made map[*outbox.Frame]*outbox.
 // fail ends a session for which the store could not be read.
 func (s *Session) fail(err error) {
 	if !errors.Is(err, store.ErrUnavailable) { // else the node stops and says so itself
-		s.env().Log.Error("cannot read for a session", "error", err, "user", string(s.user.ref))
+		s.env().Log.Error("session: read failed", "error", err, "user", string(s.user.ref))
 	}
 	s.end(CloseInternalError, "internal error")
 }

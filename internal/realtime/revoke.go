@@ -83,7 +83,7 @@ func (h *Hub) confirmAll(ctx context.Context) bool {
 		failure = cmp.Or(failure, err)
 	}
 	if failure != nil && ctx.Err() == nil {
-		h.env.Log.Error("cannot confirm sessions after a change of the account; trying again", "sessions", unsure, "error", failure)
+		h.env.Log.Error("cannot recheck sessions after a change of the account, will retry", "sessions", unsure, "error", failure)
 	}
 	return failure == nil
 }

@@ -74,7 +74,7 @@ func (c *Cleaner) Run(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		if err := c.Clean(ctx); err != nil && ctx.Err() == nil {
-			c.o.Log.Error("cleaning failed; it is tried again", "error", err, "after", c.o.Interval)
+			c.o.Log.Error("cleanup failed, will retry", "error", err, "after", c.o.Interval)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (c *client) Received(text []byte) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := c.publish(ctx, text); err != nil {
-			c.service.o.Log.Debug("typing is not told", "error", err, "user", c.grant.UserARN)
+			c.service.o.Log.Debug("typing: dropped", "error", err, "user", c.grant.UserARN)
 		}
 	}(bytes.Clone(text))
 }

@@ -94,12 +94,12 @@ func (p *Pair) follow() {
 	}
 
 	if err != nil {
-		p.log.Error("the certificate's files changed and are not in order; the former certificate stays in use", "error", err)
+		p.log.Error("certificate reload failed, keeping the previous certificate", "error", err)
 		return
 	}
 
 	p.inForce = pair
-	p.log.Info("the certificate was replaced", "file", p.certFile, "expires", pair.Leaf.NotAfter.UTC())
+	p.log.Info("certificate reloaded", "file", p.certFile, "expires", pair.Leaf.NotAfter.UTC())
 }
 
 func read(certFile, keyFile string) (cert, key []byte, err error) {

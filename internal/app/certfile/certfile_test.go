@@ -104,14 +104,14 @@ func TestChangedFilesAreFollowed(t *testing.T) {
 		}
 
 		write(t, cert, certs[1]) // the key follows
-		if said := later(); !strings.Contains(said, "stays in use") || serial(t, p) != first {
+		if said := later(); !strings.Contains(said, "keeping the previous") || serial(t, p) != first {
 			t.Errorf("half a change: %s", said)
 		}
 		if said := later(); said != "" {
 			t.Errorf("the same fault is logged again: %s", said)
 		}
 		write(t, key, keys[1])
-		if said := later(); !strings.Contains(said, "replaced") || serial(t, p) == first {
+		if said := later(); !strings.Contains(said, "reloaded") || serial(t, p) == first {
 			t.Errorf("the other half: %s", said)
 		}
 		second := serial(t, p)
@@ -119,7 +119,7 @@ func TestChangedFilesAreFollowed(t *testing.T) {
 		if err := os.Remove(cert); err != nil {
 			t.Fatal(err)
 		}
-		if said := later(); !strings.Contains(said, "stays in use") || serial(t, p) != second {
+		if said := later(); !strings.Contains(said, "keeping the previous") || serial(t, p) != second {
 			t.Errorf("a file is gone: %s", said)
 		}
 		if said := later(); said != "" {

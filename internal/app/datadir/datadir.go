@@ -30,7 +30,7 @@ const markerText = "This folder belongs to Carillon. Change nothing here while i
 // Errors of Open.
 var (
 	ErrNotOurs = errors.New("not empty and not made by Carillon; choose an empty or new folder")
-	ErrInUse   = errors.New("in use by another Carillon")
+	ErrInUse   = errors.New("in use by another Carillon process")
 )
 
 // Dir is a folder held by this process.

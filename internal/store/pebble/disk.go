@@ -57,7 +57,7 @@ func (d *disk) measure() {
 	usage, err := d.GetDiskUsage(d.dir)
 	if err != nil {
 		if !errors.Is(err, vfs.ErrUnsupported) {
-			d.health.log.Warn("cannot tell the free space", "dir", d.dir, "err", err)
+			d.health.log.Warn("cannot determine free disk space", "dir", d.dir, "err", err)
 		}
 		d.room.Store(math.MaxInt64)
 		return

@@ -80,12 +80,12 @@ func (h *health) set(change func()) error {
 	switch {
 	case h.closed:
 	case c.err != nil && (old.err == nil || old.err.Error() != c.err.Error()):
-		h.log.Error("store refuses changes", "err", c.err)
+		h.log.Error("store is read-only", "err", c.err)
 	case c.err == nil && old.err != nil:
-		h.log.Info("store accepts changes again")
+		h.log.Info("store is writable again")
 	}
 	if c.stalled != old.stalled {
-		h.log.Warn("store delays changes until flushes and compactions catch up", "delay", c.stalled)
+		h.log.Warn("store: write stall, waiting for flushes and compactions", "delay", c.stalled)
 	}
 	return c.err
 }

@@ -48,7 +48,7 @@ func (s *Store) listen(options *crdb.Options) *crdb.Options {
 		BackgroundError: s.health.backgroundFailed,
 		DataCorruption: func(info crdb.DataCorruptionInfo) {
 			s.stats.damaged.Add(1)
-			s.health.log.Error("a file of the store is damaged", "file", info.Path, "err", damaged(info.Details))
+			s.health.log.Error("store file corrupted", "file", info.Path, "err", damaged(info.Details))
 		},
 		FlushEnd: func(info crdb.FlushInfo) {
 			if info.Err == nil {
