@@ -18,7 +18,8 @@ stress:
 	.ci/stress
 
 lockcheck:
-	go test -tags lockcheck ./internal/lockorder ./internal/realtime/... ./internal/wsconn ./internal/app
+	go test -tags lockcheck ./internal/lockorder ./internal/realtime/... ./internal/wsconn \
+		./internal/dispatch ./internal/prefetch ./internal/presence ./internal/typing ./internal/unread ./internal/app
 
 lint:
 	@test -z "$$(gofmt -l cmd client internal bench conformance e2e endurance)" || { gofmt -l cmd client internal bench conformance e2e endurance; exit 1; }

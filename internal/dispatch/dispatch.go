@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -36,7 +37,7 @@ type Dispatcher struct {
 
 	work sync.WaitGroup
 
-	mu    sync.Mutex
+	mu    lockorder.Mutex[lockorder.Leaf]
 	logs  map[string]*log // that are followed, by app instance
 	ended bool            // Run has: none is followed any more
 }
@@ -47,7 +48,7 @@ type log struct {
 	cursor store.Cursor
 	done   chan struct{} // closed when no more events are handed on
 
-	mu    sync.Mutex
+	mu    lockorder.Mutex[lockorder.Leaf]
 	at    uint64        // position of the last event that was handed on
 	moved chan struct{} // closed when at grows; nil when no caller waits
 }

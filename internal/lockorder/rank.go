@@ -17,6 +17,7 @@ type (
 	Wheel    struct{}
 	Poller   struct{}
 	Shard    struct{}
+	Leaf     struct{} // of which a goroutine holds one alone
 )
 
 func (Hub) place() int      { return 0 }
@@ -31,9 +32,10 @@ func (Secured) place() int  { return 8 }
 func (Wheel) place() int    { return 9 }
 func (Poller) place() int   { return 10 }
 func (Shard) place() int    { return 11 }
+func (Leaf) place() int     { return 12 }
 
 // Order are the locks by their places, as the code names them.
 var Order = [...]string{
 	"realtime.Hub", "realtime.roster", "outbox.Queue", "outbox.Readers", "realtime.Watcher", "realtime.closures",
-	"wsconn.Server", "wsconn.conn", "wsconn.secured", "wsconn.wheel", "wsconn.poller", "wsconn.shard",
+	"wsconn.Server", "wsconn.conn", "wsconn.secured", "wsconn.wheel", "wsconn.poller", "wsconn.shard", "leaf",
 }

@@ -2,10 +2,10 @@ package prefetch
 
 import (
 	"bytes"
-	"sync"
 
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -22,7 +22,7 @@ type excerpt struct {
 type excerpts struct {
 	limit int // bytes of all texts
 
-	mu   sync.Mutex
+	mu   lockorder.Mutex[lockorder.Leaf]
 	by   map[string]excerpt
 	size int
 	// removed is the position of the latest removal of content in each app instance: what was read

@@ -1,9 +1,8 @@
 package presence
 
 import (
-	"sync"
-
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
@@ -11,7 +10,7 @@ import (
 type sessions struct {
 	hub *realtime.Watcher
 
-	mu     sync.Mutex
+	mu     lockorder.Mutex[lockorder.Leaf]
 	online map[string]map[chime.Ref]struct{} // by app instance
 	moved  map[string]map[chime.Ref]struct{} // users whose memberships an event may have changed
 }

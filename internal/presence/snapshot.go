@@ -3,9 +3,9 @@ package presence
 import (
 	"maps"
 	"slices"
-	"sync"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
 // snapshot is an event for the sessions of one user: all users that are online in a channel.
@@ -17,7 +17,7 @@ type snapshot struct {
 // held is the snapshots that wait until a change of their channel has been delivered. The zero value
 // holds none.
 type held struct {
-	mu        sync.Mutex
+	mu        lockorder.Mutex[lockorder.Leaf]
 	snapshots map[chime.Topic][]snapshot
 }
 

@@ -5,13 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -70,7 +70,7 @@ type client struct {
 	service *Service
 	grant   realtime.Grant
 
-	mu   sync.Mutex
+	mu   lockorder.Mutex[lockorder.Leaf]
 	last time.Time // of a call that counts
 	busy bool      // a call is being authorised
 }

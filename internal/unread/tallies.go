@@ -1,15 +1,14 @@
 package unread
 
 import (
-	"sync"
-
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lockorder"
 )
 
 // tallies is the counts of users with a session that gets unread counts. A count is read once; messages
 // that are created later are added to it, and anything else has it read again.
 type tallies struct {
-	mu    sync.Mutex
+	mu    lockorder.Mutex[lockorder.Leaf]
 	users map[chime.UserKey]map[chime.Topic]*tally
 	dirty map[membership]struct{} // to be sent, if there is news
 }
