@@ -1,7 +1,7 @@
 package chime
 
-// The records of the account: who may sign requests and what IAM allows them. They follow the
-// rules of record.go.
+// The records of the account: the keys that sign requests and what IAM allows their holders. They
+// follow the rules of record.go.
 
 // Kinds of entity that policies belong to. They are stored.
 const (
@@ -26,8 +26,8 @@ type AccountUser struct {
 	Tags     []Tag  `cbor:"6,keyasint,omitempty"`
 }
 
-// AccessKey is a long-term key of an IAM user. The secret is sealed: whoever reads the data
-// folder alone cannot sign with it.
+// AccessKey is a long-term key of an IAM user. The secret is sealed: the data folder alone cannot
+// sign with it.
 type AccessKey struct {
 	ID      string `cbor:"1,keyasint"` // AKIA...
 	User    string `cbor:"2,keyasint"` // name as it was given
@@ -104,7 +104,7 @@ type SealedKey struct {
 	Since int64 `cbor:"3,keyasint,omitempty"`
 }
 
-// PoolIdentity is somebody known to an identity pool, by logins or by nothing.
+// PoolIdentity is an identity of an identity pool, known by logins or by none.
 type PoolIdentity struct {
 	Pool    string   `cbor:"1,keyasint"`
 	Logins  []string `cbor:"2,keyasint,omitempty"` // providers

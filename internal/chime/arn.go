@@ -12,7 +12,7 @@ type Site struct {
 	Account string // 12 digits
 }
 
-// Kind tells what an ARN names. Its numbers are part of stored keys.
+// Kind is the kind of thing that an ARN names. Its numbers are part of stored keys.
 type Kind uint8
 
 // The kinds of resource that have an ARN (spec 1.1).

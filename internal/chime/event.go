@@ -9,7 +9,7 @@ const ReasonSubChannelDeleted = "subchannel_DELETED"
 // MessageTypeSystem is the x-amz-chime-message-type of every event that is not of a message.
 const MessageTypeSystem = "SYSTEM"
 
-// Event is one change in the order in which changes were committed. Who is sent it follows from Only,
+// Event is one change in the order in which changes were committed. Its audience follows from Only,
 // Also, Join and Leave, and what else it does from the row of its kind, so that a reader of the log
 // needs nothing more.
 type Event struct {
@@ -27,15 +27,16 @@ type Event struct {
 	MessageType string `cbor:"6,keyasint,omitempty"`
 	// Reason is the header x-amz-chime-event-reason.
 	Reason string `cbor:"7,keyasint,omitempty"`
-	// Only, when set, names the members who alone get the event; otherwise all do.
+	// Only, when set, names the only members that get the event; otherwise all do.
 	Only []Ref `cbor:"8,keyasint,omitempty"`
-	// Also get the event besides the members.
+	// Also get the event in addition to the members.
 	Also []Ref `cbor:"9,keyasint,omitempty"`
 	// Join become members before the event is delivered.
 	Join []Ref `cbor:"10,keyasint,omitempty"`
 	// Leave stop being members after the event is delivered.
 	Leave []Ref `cbor:"11,keyasint,omitempty"`
-	// Subject is the user or bot whom an event of the log alone is about, or who sent the message.
+	// Subject is the user or bot that an event of the log alone is about, or the sender of the
+	// message.
 	Subject Ref `cbor:"12,keyasint,omitempty"`
 	// Payload is the JSON text of the Payload of sockets and streams. The log keeps none of an event
 	// that TellsContent, and it is nil as well once the content was withdrawn: then the payload is
@@ -44,19 +45,19 @@ type Event struct {
 
 	// Object is the id of what the event is about: of a message, a sub-channel, an endpoint, a flow,
 	// a channel or an app instance, or the Ref of a user or bot. A batch of members has none: it is
-	// about those who Join.
+	// about those that Join.
 	Object string `cbor:"14,keyasint,omitempty"`
 	// ChannelID is the id of the channel. Another channel may have it after this one was deleted.
 	ChannelID string `cbor:"15,keyasint,omitempty"`
-	// Target, of a targeted message, is the member who sees it with the sender.
+	// Target, of a targeted message, is the member that sees it with the sender.
 	Target Ref `cbor:"16,keyasint,omitempty"`
 	// Actor is the user or bot whose call caused the event; empty for calls without a bearer and for
 	// what the service does by itself.
 	Actor Ref `cbor:"17,keyasint,omitempty"`
 }
 
-// Compact leaves of the event what the log keeps: no content, which is kept once, in the record of its
-// message, and no Actor that the row of its kind tells.
+// Compact leaves of the event what the log keeps: no content, which is kept once, in the record of
+// its message, and no Actor that follows from the row of its kind.
 func (e *Event) Compact() {
 	kind := e.Kind()
 	if kind.Content {
@@ -80,7 +81,7 @@ func (e *Event) Kind() *EventKind { return EventKindOf(e.Type) }
 // TellsContent reports whether the event carries what the sender of a message wrote.
 func (e *Event) TellsContent() bool { return e.Kind().Content }
 
-// Removes reports whether the event takes content away that other events told of.
+// Removes reports whether the event takes content away that other events carry.
 func (e *Event) Removes() bool { return e.Kind().Removes != Nowhere }
 
 // Withdraws reports whether the event takes away, or may take away, what the other event carries.
@@ -92,7 +93,7 @@ func (e *Event) Withdraws(other *Event) bool {
 	switch kind.Removes {
 	case Nowhere:
 		return false
-	case OfMessage: // an event that is not about a message tells of several
+	case OfMessage: // an event that is not about a message may carry several
 		if other.Channel != e.Channel || other.Object != e.Object && other.Kind().IsMessage() {
 			return false
 		}
@@ -114,9 +115,9 @@ func (e *Event) EndsMembership(user Ref) bool {
 	return e.Kind().EndsMemberships || slices.Contains(e.Leave, user)
 }
 
-// Reaches reports whether the event goes to the sessions of a user who is a member of its topic, or is
-// not. Whom an event is for is decided before it has its place in the order of events: a user who was
-// removed in between is sent nothing after its own removal.
+// Reaches reports whether the event goes to the sessions of a user that is a member of its topic,
+// or is not. The audience of an event is decided before it has its place in the order of events: a
+// user that was removed in between is sent nothing after its own removal.
 func (e *Event) Reaches(user Ref, isMember bool) bool {
 	if e.MessageType == "" { // no socket carries it
 		return false

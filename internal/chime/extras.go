@@ -6,8 +6,8 @@ type Extras uint8
 
 // The extras that there are.
 const (
-	ExtraPresence Extras = 1 << iota // who of a channel is online
-	ExtraTyping                      // who is typing
+	ExtraPresence Extras = 1 << iota // which members of a channel are online
+	ExtraTyping                      // which members are typing
 	ExtraUnread                      // exact counts of unread messages
 
 	AllExtras = ExtraPresence | ExtraTyping | ExtraUnread

@@ -1,7 +1,7 @@
 package chime
 
-// Holder is one of the users, or the bot, who have an id one after the other: the id of a deleted
-// user is free for the next. The zero Holder holds nothing.
+// Holder is one of the successive users, or the bot, of an id: the id of a deleted user is free for
+// the next. The zero Holder holds nothing.
 type Holder struct {
 	Ref     Ref
 	Since   uint64 // position of the log of its creation

@@ -8,7 +8,7 @@ import "github.com/carillon-chat/carillon/internal/api/messaging"
 type EventKind struct {
 	// Name is the name in the log, in the header x-amz-chime-event-type and in streams.
 	Name string
-	// To is who is sent an event of the kind.
+	// To is the audience of events of the kind.
 	To Audience
 	// Extension is set for kinds that AWS does not have. Only clients that ask for them get them.
 	Extension bool
@@ -33,16 +33,16 @@ type EventKind struct {
 	// joins, when that is another kind.
 	StreamedAs string
 
-	// Unread is set when a STANDARD message of the event adds one to the unread counts of those who
-	// are sent it, the sender excepted.
+	// Unread is set when a STANDARD message of the event adds one to the unread counts of its
+	// audience, the sender excepted.
 	Unread bool
 	// Recounts is whose unread counts have to be read again.
 	Recounts Reach
 	// Stale is set when all that was prefetched in the app instance may be out of date: names, or
 	// which messages are shown.
 	Stale bool
-	// Removes is where content that was told before is no longer to be told. With Stored, messages
-	// that are not persistent stay.
+	// Removes is where content that was delivered before is no longer delivered. With Stored,
+	// messages that are not persistent stay.
 	Removes Reach
 	Stored  bool
 	// EndsMemberships is set when all memberships of the channel end.
@@ -53,7 +53,7 @@ type EventKind struct {
 	ListsApps bool
 }
 
-// Audience is who is sent the events of a kind.
+// Audience is the kind of receiver of events.
 type Audience uint8
 
 // The audiences that there are.
@@ -69,7 +69,7 @@ type Reach uint8
 // The reaches that there are.
 const (
 	Nowhere   Reach = iota
-	OfMessage       // the message that the event is about, or those who are sent it
+	OfMessage       // the message that the event is about, or its audience
 	OfSub           // the sub-channel
 	OfChannel       // the channel
 	OfSubject       // the subject of the event
@@ -89,8 +89,8 @@ func (k *EventKind) MessageType() string {
 	return MessageTypeSystem
 }
 
-// EventKindOf is the row of a name. Of a name that it does not know it is a row that says nothing: such an
-// event does nothing but reach those whom it is for.
+// EventKindOf is the row of a name. For a name that it does not know it is an empty row: such an
+// event does nothing but reach its audience.
 func EventKindOf(name string) *EventKind {
 	if k := kindsByName[name]; k != nil {
 		return k
@@ -225,7 +225,7 @@ var kinds = [...]EventKind{
 
 	{Name: EventCreateMembership, To: Members, Stream: streamOfChannels},
 	{Name: EventBatchCreateMembership, To: Members, Stream: streamOfChannels, StreamedAs: EventCreateMembership},
-	{Name: EventUpdateMembership, To: Members}, // balancing moved it, which no stream tells
+	{Name: EventUpdateMembership, To: Members}, // balancing moved it, which no stream carries
 	{Name: EventDeleteMembership, To: Members, Stream: streamOfChannels},
 	{Name: EventLeaveSubChannel},
 	{Name: EventEndMemberships},

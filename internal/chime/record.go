@@ -17,8 +17,8 @@ type AppInstance struct {
 	Retention *Retention `cbor:"7,keyasint,omitempty"`
 }
 
-// Retention says how many days messages of an app instance can be seen, and from when on older
-// ones are removed for good.
+// Retention is how many days messages of an app instance can be seen, and from when on older ones
+// are removed permanently.
 type Retention struct {
 	Days     int    `cbor:"1,keyasint"`
 	Deletion Millis `cbor:"2,keyasint"`
@@ -108,8 +108,9 @@ type Expiration struct {
 	Criterion string `cbor:"2,keyasint"`
 }
 
-// Channel is a standard or an elastic channel. UID tells it from an earlier channel of the same id: what
-// belongs to a channel is kept under the UID, so a channel made again inherits nothing.
+// Channel is a standard or an elastic channel. UID distinguishes it from an earlier channel of the
+// same id: what belongs to a channel is kept under the UID, so a channel made again inherits
+// nothing.
 type Channel struct {
 	ID         string                   `cbor:"1,keyasint"`
 	UID        string                   `cbor:"2,keyasint"`
@@ -158,7 +159,7 @@ type Activity struct {
 	MostAhead Millis `cbor:"5,keyasint,omitempty"`
 	// Unseen is the number of messages after LastMessage: those that not every member may see.
 	Unseen uint64 `cbor:"6,keyasint,omitempty"`
-	// Marked: a read marker has the latest time, so the next message gets a later one.
+	// Marked reports that a read marker has the latest time, so the next message gets a later one.
 	Marked bool `cbor:"7,keyasint,omitempty"`
 }
 
@@ -267,12 +268,12 @@ type Message struct {
 	Push        *Push                                   `cbor:"15,keyasint,omitempty"`
 	Sub         string                                  `cbor:"16,keyasint,omitempty"` // sub-channel of an elastic channel
 	Detail      string                                  `cbor:"17,keyasint,omitempty"` // of the status
-	// After is the position of the log that the message came after: Sender and Target are those who
-	// held the ids then. Zero in records from before it was kept.
+	// After is the position of the log that the message came after: Sender and Target are the
+	// holders of the ids at that position. Zero in records from before it was kept.
 	After uint64 `cbor:"18,keyasint,omitempty"`
 }
 
-// Keys of members of a Message, for those who read no more of it.
+// Keys of members of a Message, for readers of no more of it.
 const (
 	MessageSender   = 2
 	MessageType     = 3
@@ -352,7 +353,8 @@ type Task struct {
 	Ref  Ref    `cbor:"3,keyasint,omitempty"`
 	// Order limits the work to what was there when it began.
 	Order uint64 `cbor:"4,keyasint"`
-	// Created is when it began, zero in records from before that was kept; Lease says who does it.
+	// Created is when it began, zero in records from before that was kept; Lease names the node
+	// that does it.
 	Created Millis `cbor:"5,keyasint,omitempty"`
 	Lease   Lease  `cbor:"6,keyasint,omitempty"`
 }

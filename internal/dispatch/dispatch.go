@@ -1,4 +1,4 @@
-// Package dispatch carries committed events from the logs to those who announce them. It promises:
+// Package dispatch carries committed events from the logs to their announcers. It promises:
 //
 //   - The log of an app instance is followed while a caller asks for it, at its own pace: what is handed
 //     on for one does not delay another.
@@ -39,7 +39,7 @@ type Dispatcher struct {
 
 	mu    lockorder.Mutex[lockorder.Leaf]
 	logs  map[string]*log // that are followed, by app instance
-	ended bool            // Run has: none is followed any more
+	ended bool            // Run has returned: none is followed any more
 }
 
 // log is one that is followed.
@@ -60,8 +60,8 @@ func New(s store.Store, body Body, sink Sink) *Dispatcher {
 	return d
 }
 
-// Run waits until ctx ends, which is no error, or a log cannot be read. Then nothing is followed any
-// more.
+// Run waits until ctx ends, for which it returns nil, or a log cannot be read. Then nothing is
+// followed any more.
 func (d *Dispatcher) Run(ctx context.Context) (err error) {
 	select {
 	case <-ctx.Done():
@@ -146,14 +146,14 @@ func position(ctx context.Context, s store.Store, app string) (end uint64, err e
 	return end, err
 }
 
-// follow hands events on until ctx ends, which is no error, or the log cannot be read.
+// follow hands events on until ctx ends, for which it returns nil, or the log cannot be read.
 func (d *Dispatcher) follow(ctx context.Context, l *log) error {
 	for {
 		events, err := l.cursor.Next(ctx)
 		if err == nil {
 			err = d.complete(ctx, l.app, events)
 		}
-		if ctx.Err() != nil { // the sink has been told all that it wants
+		if ctx.Err() != nil { // the sink has got all that it wants
 			return nil
 		}
 		if err != nil {

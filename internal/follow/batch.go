@@ -131,6 +131,8 @@ func (w *worker) complete(ctx context.Context, events []*chime.Event, again bool
 	if own == nil {
 		return events, nil
 	}
+
+	// All payloads are of one moment.
 	err := w.o.Store.View(ctx, w.app, func(r store.Reader) (err error) {
 		for i, e := range own {
 			if !incomplete(e) {

@@ -4,7 +4,7 @@
 //   - Every event is handled at least once, in the order of the log, and none is skipped: a position is
 //     written after the events up to it were handled or became dead letters. A follower that the log
 //     was trimmed ahead of logs and counts what it lost, and goes on at the log's beginning.
-//   - Key names an event's effect, so that a receiver can tell that it was sent twice.
+//   - Key names an event's effect, so that a receiver can recognise one that was sent twice.
 //   - For each follower and app instance one node works at a time. Which one says a lease with a fencing
 //     number; a node that was frozen or cut off stops within Options.Lease, and what it writes
 //     afterwards fails with ErrFenced. Clocks of different machines are never compared.

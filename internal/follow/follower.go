@@ -11,11 +11,12 @@ import (
 
 // Errors of the kit.
 var (
-	// ErrFenced: another node took the lease, so the write of a former holder is refused.
+	// ErrFenced reports that another node took the lease, so the write of a former holder is
+	// refused.
 	ErrFenced = errors.New("another node took the lease")
-	// ErrNotHere: another node holds the lease of a follower in an app instance.
+	// ErrNotHere reports that another node holds the lease of a follower in an app instance.
 	ErrNotHere = errors.New("another node works for this follower in this app instance")
-	// ErrNotFound: there is no such follower, app instance or dead letter.
+	// ErrNotFound reports that there is no such follower, app instance or dead letter.
 	ErrNotFound = errors.New("not found")
 
 	errLapsed  = errors.New("the lease could not be renewed in time")

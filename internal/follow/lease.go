@@ -10,7 +10,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Watch tells a node when it may take a lease that another node holds. The zero Watch has seen nothing.
+// Watch reports when a node may take a lease that another node holds. The zero Watch has seen
+// nothing.
 type Watch struct {
 	seen  chime.Lease
 	since time.Time // when it was first seen, on the monotonic clock
@@ -204,6 +205,8 @@ func (c *claim) keep(ctx context.Context) (work context.Context, stop func(), er
 			return nil, nil, err
 		}
 	}
+
+	// One goroutine renews; the other ends the work when no renewal came in time.
 	work, cancel := context.WithCancelCause(ctx)
 	var both sync.WaitGroup
 	both.Go(func() {

@@ -23,7 +23,8 @@ type Options struct {
 	Log  *slog.Logger
 	// Random spreads waits and is safe for concurrent use.
 	Random io.Reader
-	// Now tells the times in dead letters and ages of events; nil means time.Now. Leases do not use it.
+	// Now is the clock of the times in dead letters and ages of events; nil means time.Now. Leases
+	// do not use it.
 	Now func() time.Time
 	// Body makes the payload of an event of a message, of which the log keeps none; nil leaves them out.
 	Body func(store.Reader, *chime.Event) ([]byte, error)
@@ -76,7 +77,7 @@ func New(o Options, followers ...Follower) (*Runner, error) {
 	return r, nil
 }
 
-// Run works until ctx ends, which is no error. What the store refuses is tried again.
+// Run works until ctx ends, and then returns nil. What the store refuses is tried again.
 func (r *Runner) Run(ctx context.Context) error {
 	defer r.work.Wait()
 	if len(r.followers) == 0 {

@@ -24,7 +24,7 @@ type Status struct {
 	Failing map[string]Failure
 }
 
-// Status tells how each follower stands, in the order of their registration.
+// Status returns how far each follower is, in the order of their registration.
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	list := make([]Status, len(r.followers))
 	for i, f := range r.followers {

@@ -132,6 +132,8 @@ func (w *worker) waitForEvents(ctx context.Context, after uint64) (idle bool, er
 		return false, err
 	}
 	defer cursor.Close()
+
+	// The first look does not wait, so that idle reports whether a wait was needed.
 	for {
 		now, cancel := context.WithCancel(ctx)
 		if !idle {

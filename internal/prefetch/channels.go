@@ -13,10 +13,10 @@ import (
 // value, also the client's "unread", begins with those in which something is unread.
 const SortByLatest = "last-message-timestamp"
 
-// Channels are the channels of a user that are worth telling of, at most 50, the first to send
-// first; of an elastic channel the sub-channels that the user is in. The order is that of the
-// latest message that the user sees, after what is unread unless sort is SortByLatest; what says
-// nothing about which is first goes by the newest membership.
+// Channels are the channels of a user to begin with, at most 50, the first to send first; of an
+// elastic channel the sub-channels that the user is in. The order is that of the latest message
+// that the user sees, after what is unread unless sort is SortByLatest; equals go by the newest
+// membership.
 func (s *Service) Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.Place, error) {
 	best := ranking{byLatest: sort == SortByLatest}
 	err := s.store.View(ctx, app, func(r store.Reader) error {
@@ -27,8 +27,9 @@ func (s *Service) Channels(ctx context.Context, app string, user chime.Ref, sort
 			if err != nil || !found {
 				return err == nil, err
 			}
+
 			c := candidate{at: at, latest: latest, unread: unread}
-			i, ok := best.place(c)
+			i, ok := best.rank(c)
 			if !ok {
 				return true, ctx.Err()
 			}
@@ -44,6 +45,7 @@ func (s *Service) Channels(ctx context.Context, app string, user chime.Ref, sort
 	if err != nil {
 		return nil, err
 	}
+
 	places := make([]chime.Place, len(best.first))
 	for i, c := range best.first {
 		places[i] = c.at
@@ -64,8 +66,9 @@ type ranking struct {
 	first    []candidate
 }
 
-// place finds where a candidate belongs, behind its equals; ok is false when it is not among the best.
-func (r *ranking) place(c candidate) (i int, ok bool) {
+// rank finds the index of a candidate, behind its equals; ok is false when it is not among the
+// best.
+func (r *ranking) rank(c candidate) (i int, ok bool) {
 	i, _ = slices.BinarySearchFunc(r.first, c, func(kept, c candidate) int {
 		if r.compare(kept, c) <= 0 {
 			return -1

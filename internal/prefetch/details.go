@@ -38,11 +38,13 @@ func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []by
 	if v.Sub != "" {
 		b = api.AppendString(append(b, `,"SubChannelId":`...), v.Sub)
 	}
+
 	common, err := s.common(r, v)
 	if err != nil {
 		return nil, err
 	}
 	b = append(b, common...)
+
 	if marker := v.Membership.ReadMarker; marker != 0 {
 		b = api.ISO.Append(append(b, `,"ReadMarkerTimestamp":`...), marker.Time())
 	}
@@ -66,12 +68,13 @@ func (s *Service) common(r store.Reader, v *channel.Visit) (text []byte, err err
 	if err != nil {
 		return nil, err
 	}
-	ordinary := v.Sub == "" && v.CanSend() // balancing moves members in ways that others are not told of
+	ordinary := v.Sub == "" && v.CanSend() // balancing moves members without an event for the others
 	if ordinary {
 		if text, err = s.kept.find(r, v, now); text != nil || err != nil {
 			return text, err
 		}
 	}
+
 	text, common, err := s.render(r, v)
 	if err == nil && ordinary && common {
 		s.kept.put(v.Channel.UID, excerpt{v.Actor.App, now, text})
@@ -79,9 +82,9 @@ func (s *Service) common(r store.Reader, v *channel.Visit) (text []byte, err err
 	return text, err
 }
 
-// render is the messages and the members as JSON. common: other members would see the same.
-// Summaries of messages have no member for the sub-channel, which clients look for in each message
-// (spec 4.7).
+// render is the messages and the members as JSON. common reports that other members would see the
+// same. Summaries of messages have no member for the sub-channel, which clients look for in each
+// message (spec 4.7).
 func (s *Service) render(r store.Reader, v *channel.Visit) (b []byte, common bool, err error) {
 	latest, err := s.messages.Latest(r, v, maxMessages)
 	if err != nil {
@@ -91,6 +94,7 @@ func (s *Service) render(r store.Reader, v *channel.Visit) (b []byte, common boo
 	if err != nil {
 		return nil, false, err
 	}
+
 	b = append(make([]byte, 0, firstRoom), `,"ChannelMessages":`...)
 	start := len(b)
 	for i := range latest.Messages {
@@ -100,6 +104,7 @@ func (s *Service) render(r store.Reader, v *channel.Visit) (b []byte, common boo
 			b = append(b, '}')
 		}
 	}
+
 	b = append(api.CloseArray(b, start), `,"ChannelMessagesHasMore":`...)
 	b = append(api.AppendBool(b, latest.More), `,"ChannelMemberships":`...)
 	start = len(b)

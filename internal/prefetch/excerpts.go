@@ -50,12 +50,13 @@ func (e *excerpts) find(r store.Reader, v *channel.Visit, now uint64) ([]byte, e
 	return kept.text, nil
 }
 
-// put keeps an excerpt in place of an older one of its channel, and lets go of any others for
-// which there is no room.
+// put keeps an excerpt in place of an older one of its channel, and drops any others for which
+// there is no space.
 func (e *excerpts) put(uid string, made excerpt) {
 	made.text = bytes.Clone(made.text) // without the room behind it
 	e.mu.Lock()
 	defer e.mu.Unlock()
+
 	if old, found := e.by[uid]; found {
 		if old.at >= made.at {
 			return
@@ -65,6 +66,7 @@ func (e *excerpts) put(uid string, made excerpt) {
 	if len(made.text) > e.limit || made.at < e.removed[made.app] {
 		return
 	}
+
 	for other := range e.by {
 		if e.size+len(made.text) <= e.limit {
 			break
@@ -75,7 +77,7 @@ func (e *excerpts) put(uid string, made excerpt) {
 	e.size += len(made.text)
 }
 
-// forget drops what may hold the content that the event removes. None of it would be told any more.
+// forget drops what may hold the content that the event removes. None of it would be sent any more.
 func (e *excerpts) forget(removal *chime.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -87,7 +89,7 @@ func (e *excerpts) forget(removal *chime.Event) {
 	}
 }
 
-// forgetApp drops all of an app instance, of which no removal is told any more.
+// forgetApp drops all of an app instance whose events are not delivered any more.
 func (e *excerpts) forgetApp(app string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

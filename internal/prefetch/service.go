@@ -18,7 +18,7 @@ const (
 // keptBytes is enough for the excerpts of some thousands of channels.
 const keptBytes = 32 << 20
 
-// Service reads what is told to clients when they connect. It is safe for concurrent use.
+// Service reads what is sent to clients when they connect. It is safe for concurrent use.
 type Service struct {
 	store    store.Store
 	channels *channel.Service

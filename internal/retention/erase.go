@@ -25,15 +25,19 @@ func (c *Cleaner) EraseRemoved(ctx context.Context) error {
 	if err != nil || c.o.Eraser == nil || len(marks) == 0 {
 		return err
 	}
+
 	var ranges []store.Range
 	for _, m := range marks {
 		if last := len(ranges) - 1; last < 0 || bytes.Compare(m.key, ranges[last].To) >= 0 { // else it lies in an app instance
 			ranges = append(ranges, store.Prefix(m.key))
 		}
 	}
+
 	if err := c.o.Eraser.Erase(ctx, store.Messages.ID, ranges...); err != nil {
 		return err
 	}
+
+	// The marks of each app instance are in a log of its own.
 	for rest := marks; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].app == rest[0].app {
@@ -84,7 +88,7 @@ type removal struct {
 	position uint64
 }
 
-// marks lists the removals that are to be erased, and tells when there was the latest erasure.
+// marks lists the removals that are to be erased, and returns when the latest erasure was.
 func (c *Cleaner) marks(ctx context.Context) (marks []removal, last time.Duration, err error) {
 	err = c.o.Store.View(ctx, "", func(r store.Reader) error {
 		at, _, err := store.Counts.Get(r, erasedKey)

@@ -63,7 +63,7 @@ func New(o Options) *Cleaner {
 	return &Cleaner{o}
 }
 
-// Run makes a pass now and then until ctx ends, which is no error.
+// Run makes a pass at each interval until ctx ends, and then returns nil.
 func (c *Cleaner) Run(ctx context.Context) error {
 	ticker := time.NewTicker(c.o.Interval)
 	defer ticker.Stop()

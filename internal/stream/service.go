@@ -110,7 +110,7 @@ func require(r store.Reader, at chime.Resource, with api.Exception) error {
 	return err
 }
 
-// note tells the log that the settings changed.
+// note appends that the settings changed.
 func (s *Service) note(tx store.Tx, at chime.Resource) error {
 	_, err := tx.Append(chime.Event{Time: chime.At(s.clock()), Type: chime.EventPutStreams, Topic: chime.Topic{App: at.App}, Object: at.App})
 	return err

@@ -166,12 +166,15 @@ func (p *planner) elementsCheck(s *model.Shape) string {
 		fmt.Fprintf(&b, "for i := range v {\nif e := %s; e != nil {\nreturn e.At(i)\n}\n}\nreturn nil", p.checkCall(string(s.Member), "v[i]"))
 		return b.String()
 	}
+
 	if counted {
 		fmt.Fprintf(&b, "if e := %s; e != nil {\nreturn e\n}\n", limits("Count", "len(v)", s))
 	}
+
 	if !p.constrained(string(s.Key)) && !p.constrained(string(s.Value)) {
 		return b.String() + "return nil"
 	}
+
 	loop := "k, item"
 	if !p.constrained(string(s.Value)) {
 		loop = "k"

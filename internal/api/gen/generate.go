@@ -38,10 +38,13 @@ func generate() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	// The SDK is made of the same models as the packages of the wire layer.
 	files, err := generateSDK(sdkTemplates)
 	if err != nil {
 		return nil, fmt.Errorf("the SDK: %w", err)
 	}
+
 	for _, service := range model.Services {
 		m, err := model.Load(service)
 		if err != nil {

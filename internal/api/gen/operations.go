@@ -33,12 +33,15 @@ func (p *planner) planOperations() error {
 			Method: m.Method, Path: m.Path, Query: m.Query, Status: m.Status, Unsigned: m.Unsigned,
 			Idempotency: m.IdempotencyToken, Wrapper: m.ResultWrapper, Errors: m.Errors,
 		}
+
 		if p.Metadata.TargetPrefix != "" {
 			op.Target = p.Metadata.TargetPrefix + "." + name
 		}
 		for _, l := range label.FindAllStringSubmatch(m.Path, -1) {
 			op.Labels = append(op.Labels, l[1])
 		}
+
+		// An operation without members has an empty structure of its own.
 		if m.Input != "" {
 			op.Input = typeName(m.Input)
 			op.Bearer = slices.ContainsFunc(p.Shapes[m.Input].Members, func(x model.Member) bool { return x.Name == "ChimeBearer" })
@@ -50,6 +53,7 @@ func (p *planner) planOperations() error {
 		} else {
 			p.addEmpty(op.Output, "is the output of "+name+", which has no members.", false)
 		}
+
 		p.pkg.Operations = append(p.pkg.Operations, op)
 	}
 	return nil
@@ -68,6 +72,7 @@ func (op operation) Fields() string {
 			b.WriteString(name + ": " + strconv.Quote(value) + ", ")
 		}
 	}
+
 	list := func(name string, values []string) {
 		if len(values) > 0 {
 			b.WriteString(name + ": []string{")
@@ -77,6 +82,8 @@ func (op operation) Fields() string {
 			b.WriteString("}, ")
 		}
 	}
+
+	// In the order of the fields of api.Operation; what is empty is left out.
 	str("Name", op.Name)
 	str("Target", op.Target)
 	str("Method", op.Method)

@@ -70,8 +70,8 @@ func plan(m *model.Model) (*pkg, error) {
 	return p.pkg, nil
 }
 
-// reach marks the shapes of requests and of responses. A structure in both
-// follows the rule of requests, which can tell absent from empty.
+// reach marks the shapes of requests and of responses. A structure in both follows the rule of
+// requests, in which absent and empty differ.
 func (p *planner) reach() error {
 	for _, op := range p.Operations {
 		if err := p.mark(op.Input, p.in); err != nil {

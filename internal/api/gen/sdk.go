@@ -118,6 +118,7 @@ func planSDK(m *model.Model) (*sdk, error) {
 			return nil, err
 		}
 	}
+
 	plan := new(sdk)
 	for _, empty := range p.pkg.Structs { // of operations without members
 		plan.Structs = append(plan.Structs, sdkStruct{Name: empty.Name, Doc: empty.Doc})
@@ -130,7 +131,9 @@ func planSDK(m *model.Model) (*sdk, error) {
 			return nil, fmt.Errorf("shape %s: %w", name, err)
 		}
 	}
+
 	slices.SortFunc(plan.Structs, func(a, b sdkStruct) int { return strings.Compare(a.Name, b.Name) })
+
 	for _, op := range p.pkg.Operations {
 		planned, err := p.planSDKOperation(op)
 		if err != nil {
@@ -204,6 +207,8 @@ func (p *planner) sdkComment(m model.Member) string {
 
 func (p *planner) planSDKOperation(op operation) (sdkOperation, error) {
 	s := sdkOperation{operation: op, Once: op.Method == "GET" || op.Method == "PUT" || strings.HasPrefix(op.Name, "Search")}
+
+	// Each member goes where the model puts it.
 	labels := map[string]string{}
 	if input := p.Shapes[p.Operations[op.Name].Input]; input != nil {
 		for _, m := range input.Members {
@@ -229,6 +234,7 @@ func (p *planner) planSDKOperation(op operation) (sdkOperation, error) {
 			}
 		}
 	}
+
 	for _, key := range slices.Sorted(maps.Keys(op.Query)) {
 		s.Params = append(s.Params, fmt.Sprintf("q.fix(%q, %q)", key, op.Query[key]))
 	}

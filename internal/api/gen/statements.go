@@ -70,7 +70,7 @@ func (f *field) ReadForm() (string, error) {
 	return "", fmt.Errorf("%s: type %s in a form is not supported", f.Model, f.Type)
 }
 
-// container tells a structure, a list or a map of structures.
+// container returns the functions of a structure, a list or a map of structures.
 func (f *field) container() (function, elem string) {
 	switch f.shape.Type {
 	case "structure":
@@ -90,6 +90,7 @@ func (f *field) Check() string {
 	if note := f.wireNote(); note != "" {
 		via = fmt.Sprintf(".Via(%q)", note)
 	}
+
 	zero, missing := f.zero()
 	required := f.member.Required && f.Type != "bool"
 	if required {
@@ -98,6 +99,7 @@ func (f *field) Check() string {
 	if !f.constrained {
 		return strings.TrimSpace(b.String())
 	}
+
 	arg := "v." + f.Go
 	if strings.HasPrefix(f.Type, "*") && f.shape.Type != "structure" {
 		arg = "*" + arg
@@ -106,6 +108,7 @@ func (f *field) Check() string {
 	if f.shape.Type == "structure" {
 		call = arg + ".check()"
 	}
+
 	inner := fmt.Sprintf("if e := %s; e != nil {\nreturn e.In(%q)%s\n}\n", call, f.Model, via)
 	if required {
 		b.WriteString(inner)
@@ -197,6 +200,7 @@ func (f *field) AppendXML() string {
 	if strings.HasPrefix(f.Type, "*") {
 		value = "*" + src
 	}
+
 	function := map[string]string{
 		"string": "Element", "*string": "Element", "int": "IntElement", "*int": "IntElement",
 		"bool": "BoolElement", "time.Time": "TimeElement", "*time.Time": "TimeElement",
@@ -204,9 +208,11 @@ func (f *field) AppendXML() string {
 	if f.shape.Enum != nil {
 		function, value = "Element", "string("+src+")"
 	}
+
 	if function != "" {
 		return f.guard(fmt.Sprintf("b = api.Append%s(b, %q, %s)", function, f.Model, value))
 	}
+
 	content := ""
 	switch {
 	case f.shape.Type == "structure":

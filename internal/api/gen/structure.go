@@ -90,9 +90,9 @@ func (p *planner) planField(owner string, m model.Member) (*field, error) {
 // some clients take only one of them.
 var emptyOrAbsent = map[string]bool{"ChannelMessage.Content": true, "ChannelMessageSummary.Content": true}
 
-// plain reports whether a scalar is a plain value: required, or in an answer,
-// where empty means absent as a rule. A required string of a request that may be empty
-// needs a pointer to tell its absence; a path label cannot be absent or empty.
+// plain reports whether a scalar is a plain value: required, or in an answer, where empty means
+// absent as a rule. A required string of a request that may be empty needs a pointer to show its
+// absence; a path label cannot be absent or empty.
 func (p *planner) plain(owner string, f *field) bool {
 	switch {
 	case f.shape.Type == "timestamp":
@@ -120,6 +120,7 @@ func (p *planner) goType(name string, plain bool) (string, error) {
 	if plain {
 		pointer = ""
 	}
+
 	switch s.Type {
 	case "string":
 		if s.Enum != nil {

@@ -26,7 +26,7 @@ type Options struct {
 	Log  *slog.Logger
 	// Random spreads waits and is safe for concurrent use.
 	Random io.Reader
-	// Now tells when a task began; nil means time.Now.
+	// Now is the clock of when a task began; nil means time.Now.
 	Now func() time.Time
 	// Lease is how long a node may be silent until others take over its tasks; zero means
 	// follow.DefaultLease.
@@ -67,7 +67,7 @@ func idOf(task chime.Task) id { return id{task.App, task.Ref} }
 
 func (i id) key() store.Key { return store.K(i.app, string(i.subject)) }
 
-// state is what this node knows of a task besides the record.
+// state is what this node knows of a task in addition to the record.
 type state struct {
 	running  int // calls of Do
 	failures int // in a row
@@ -117,8 +117,8 @@ func Find(r store.Reader, app string, subject chime.Ref) (task chime.Task, found
 	return store.Tasks.Get(r, id{app, subject}.key())
 }
 
-// Do does the task at once, for a caller that waits for it. When it fails the caller is told, and it is
-// tried again in the background.
+// Do does the task at once, for a caller that waits for it. When it fails the caller gets the
+// error, and it is tried again in the background.
 func (q *Queue) Do(ctx context.Context, task chime.Task) error {
 	work := q.kinds[task.Kind]
 	if work == nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Run does tasks that are left from a former run, failed, or were left by other nodes, until ctx ends,
-// which is no error.
+// Run does tasks that are left from a former run, failed, or were left by other nodes, until ctx
+// ends. Then it returns nil.
 func (q *Queue) Run(ctx context.Context) error {
 	var working sync.WaitGroup
 	defer working.Wait()

@@ -15,7 +15,7 @@ type Status struct {
 	Failed  uint64        // attempts, since this node started
 }
 
-// Status tells how each registered kind stands, by name.
+// Status returns how far each registered kind is, by name.
 func (q *Queue) Status(ctx context.Context) ([]Status, error) {
 	tasks, err := q.list(ctx)
 	if err != nil {
