@@ -45,7 +45,7 @@ type Options struct {
 	Log        *slog.Logger
 }
 
-// Followers are those who need the log.
+// Followers are the readers that need the log.
 type Followers interface {
 	// Floor returns the position up to which all of them are done in an app instance. found is false
 	// when none follows it.
