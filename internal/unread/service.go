@@ -146,27 +146,35 @@ func (s *Service) send(ctx context.Context, m membership) error {
 		s.tallies.forget(m.owner())
 		return nil
 	}
-	t, err := s.tallies.refresh(m, func() (now Reading, channelID string, err error) {
-		err = s.o.Store.View(ctx, m.topic.App, func(r store.Reader) error {
-			at, err := entryOf(r, m)
-			if err != nil {
-				return err
-			}
-			channelID = at.ChannelID
-			now, err = s.o.Counter.Read(r, m.topic.App, m.user, at)
+	if s.tallies.startReading(m) {
+		now, channelID, err := s.read(ctx, m)
+		s.tallies.finishReading(m, now, channelID, err)
+		if errors.Is(err, ErrNotMember) {
+			s.tallies.end(m)
+			return nil
+		}
+		if err != nil {
 			return err
-		})
-		return now, channelID, err
-	})
-	if errors.Is(err, ErrNotMember) {
-		s.tallies.end(m)
-		return nil
+		}
 	}
-	if err != nil || t.sent && t.before == t.Count {
-		return err
+	if t, ok := s.tallies.news(m); ok {
+		s.o.Hub.SendTo(m.topic.App, m.user, chime.ExtraUnread, s.event(m, &t))
 	}
-	s.o.Hub.SendTo(m.topic.App, m.user, chime.ExtraUnread, s.event(m, &t))
 	return nil
+}
+
+// read counts for a membership, and finds the id of its channel.
+func (s *Service) read(ctx context.Context, m membership) (now Reading, channelID string, err error) {
+	err = s.o.Store.View(ctx, m.topic.App, func(r store.Reader) error {
+		at, err := entryOf(r, m)
+		if err != nil {
+			return err
+		}
+		channelID = at.ChannelID
+		now, err = s.o.Counter.Read(r, m.topic.App, m.user, at)
+		return err
+	})
+	return now, channelID, err
 }
 
 // entryOf finds a membership on the list of its member. It returns ErrNotMember when it has ended.

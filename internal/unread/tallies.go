@@ -131,25 +131,41 @@ func (t *tallies) again(dirty []membership) {
 	}
 }
 
-// refresh returns the tally of a membership as it is to be sent, and counts it as sent. A stale one is
-// read first, without mu; what happens meanwhile makes it stale again.
-func (t *tallies) refresh(m membership, read func() (Reading, string, error)) (now tally, err error) {
+// startReading reports whether the count of a membership has to be read, and expects it to be.
+func (t *tallies) startReading(m membership) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tally := t.of(m)
-	if tally.stale {
-		tally.stale, tally.reading = false, true
-		t.mu.Unlock()
-		reading, channelID, err := read()
-		t.mu.Lock()
-		tally.reading = false
-		if err != nil {
-			tally.stale = true
-			return *tally, err
-		}
-		tally.Reading, tally.channelID = reading, channelID
+	if !tally.stale {
+		return false
 	}
-	now = *tally
+	tally.stale, tally.reading = false, true
+	return true
+}
+
+// finishReading takes what was read. What has happened meanwhile has made the count stale again.
+func (t *tallies) finishReading(m membership, now Reading, channelID string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tally := t.users[m.owner()][m.topic]
+	switch {
+	case tally == nil: // the membership has ended
+	case err != nil:
+		tally.stale, tally.reading = true, false
+	default:
+		tally.Reading, tally.channelID, tally.reading = now, channelID, false
+	}
+}
+
+// news returns a tally that has been read and notes that it is sent. It reports false when the client has
+// been sent the same count before.
+func (t *tallies) news(m membership) (now tally, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tally := t.users[m.owner()][m.topic]
+	if tally == nil || tally.channelID == "" || tally.sent && tally.before == tally.Count {
+		return now, false
+	}
 	tally.sent, tally.before = true, tally.Count
-	return now, nil
+	return *tally, true
 }
