@@ -153,7 +153,7 @@ func (r *roster) begin(s *Session, position uint64) {
 	if s.extras &= s.user.allowed; s.extras != 0 {
 		r.listeners++
 	}
-	if s.extras&ExtraTyping == 0 {
+	if s.extras&chime.ExtraTyping == 0 {
 		s.client = nil
 	}
 	if u := s.user; u.allowed != 0 {
@@ -167,7 +167,7 @@ func (r *roster) begin(s *Session, position uint64) {
 type record struct {
 	position uint64 // of the log, that the rest belongs to
 	channels []chime.Topic
-	extras   Extras // of the app instance
+	extras   chime.Extras // of the app instance
 }
 
 // read finds what the store has of a user.

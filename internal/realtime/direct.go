@@ -7,7 +7,7 @@ import (
 // direct is an event for one user.
 type direct struct {
 	user  chime.Ref
-	extra Extras
+	extra chime.Extras
 	event *chime.Event
 }
 
@@ -15,13 +15,13 @@ type direct struct {
 // that get the extra. The hub keeps the events. Each is ephemeral; its Position says up to where the log
 // has to be delivered before it, so that a count does not precede the message that it counts. A user
 // gets none while it is offline, and none of a channel that it is no member of by then.
-func (h *Hub) SendTo(app string, user chime.Ref, extra Extras, events ...*chime.Event) {
+func (h *Hub) SendTo(app string, user chime.Ref, extra chime.Extras, events ...*chime.Event) {
 	if r := h.roster(app); r != nil {
 		r.sendTo(user, extra, events)
 	}
 }
 
-func (r *roster) sendTo(user chime.Ref, extra Extras, events []*chime.Event) {
+func (r *roster) sendTo(user chime.Ref, extra chime.Extras, events []*chime.Event) {
 	var slow []*Session
 	r.mu.Lock()
 	for _, e := range events {

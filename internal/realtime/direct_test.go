@@ -8,7 +8,7 @@ import (
 )
 
 // listenFor connects a socket that asks for extras.
-func (w *world) listenFor(user, session string, wants Extras) *socket {
+func (w *world) listenFor(user, session string, wants chime.Extras) *socket {
 	w.t.Helper()
 	s := new(socket)
 	var err error
@@ -40,10 +40,10 @@ func TestSendToReachesTheSessionsOfOneUserThatGetTheExtra(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Extras = chime.AllExtras })
 	w.commit(join("c", "ann", "bob"))
 	w.deliver()
-	ann, plain, bob := w.listenFor("ann", "1", ExtraUnread), w.listenFor("ann", "2", 0), w.listenFor("bob", "1", ExtraUnread)
-	w.hub.SendTo("A", "user/ann", ExtraUnread, count("c", 0), count("d", 0)) // ann is no member of d
-	w.hub.SendTo("A", "user/cy", ExtraUnread, count("c", 0))
-	w.hub.SendTo("B", "user/ann", ExtraUnread, count("c", 0))
+	ann, plain, bob := w.listenFor("ann", "1", chime.ExtraUnread), w.listenFor("ann", "2", 0), w.listenFor("bob", "1", chime.ExtraUnread)
+	w.hub.SendTo("A", "user/ann", chime.ExtraUnread, count("c", 0), count("d", 0)) // ann is no member of d
+	w.hub.SendTo("A", "user/cy", chime.ExtraUnread, count("c", 0))
+	w.hub.SendTo("B", "user/ann", chime.ExtraUnread, count("c", 0))
 	w.expect(ann, "UNREAD_COUNT")
 	w.expect(plain)
 	w.expect(bob)
@@ -55,10 +55,10 @@ func TestSendToWaitsForTheLog(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Extras = chime.AllExtras })
 	w.commit(join("c", "ann", "bob"))
 	w.deliver()
-	ann, bob := w.listenFor("ann", "1", ExtraUnread), w.listenFor("bob", "1", ExtraUnread)
+	ann, bob := w.listenFor("ann", "1", chime.ExtraUnread), w.listenFor("bob", "1", chime.ExtraUnread)
 	w.commit(message("c", "1"), leave("c", "bob"))
 	for _, user := range []chime.Ref{"user/ann", "user/bob"} {
-		w.hub.SendTo("A", user, ExtraUnread, count("c", w.position()))
+		w.hub.SendTo("A", user, chime.ExtraUnread, count("c", w.position()))
 	}
 	w.commit(message("c", "2"))
 	w.expect(ann, "MSG 1", "LEAVE bob", "UNREAD_COUNT", "MSG 2")

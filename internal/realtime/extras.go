@@ -8,18 +8,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Extras and its values are those of the domain.
-type Extras = chime.Extras
-
-// The extras that there are.
-const (
-	ExtraPresence = chime.ExtraPresence
-	ExtraTyping   = chime.ExtraTyping
-	ExtraUnread   = chime.ExtraUnread
-)
-
 // allowed are the extras that an app instance has.
-func (env *environment) allowed(r store.Reader, app string) (Extras, error) {
+func (env *environment) allowed(r store.Reader, app string) (chime.Extras, error) {
 	tags, _, err := store.Tags.Get(r, store.TagsKey(chime.Resource{App: app, Kind: chime.KindAppInstance}))
 	allowed := env.Extras
 	for _, tag := range tags {
@@ -37,15 +27,15 @@ type Client interface {
 }
 
 // listening leaves the sessions that get the extra. TYPING does not go back to the user that types.
-func listening(to []*Session, extra Extras, e *chime.Event) []*Session {
+func listening(to []*Session, extra chime.Extras, e *chime.Event) []*Session {
 	return slices.DeleteFunc(to, func(s *Session) bool {
-		return s.extras&extra == 0 || extra == ExtraTyping && s.user.ref == e.Subject
+		return s.extras&extra == 0 || extra == chime.ExtraTyping && s.user.ref == e.Subject
 	})
 }
 
 // Listeners are the online members that an event of the channel reaches and that have a session with
 // the extra.
-func (h *Hub) Listeners(e *chime.Event, extra Extras) (users []chime.Ref) {
+func (h *Hub) Listeners(e *chime.Event, extra chime.Extras) (users []chime.Ref) {
 	r := h.roster(e.App)
 	if r == nil {
 		return nil
@@ -64,7 +54,7 @@ func (h *Hub) Listeners(e *chime.Event, extra Extras) (users []chime.Ref) {
 }
 
 // Listens reports whether a user has a session with the extra.
-func (h *Hub) Listens(app string, user chime.Ref, extra Extras) bool {
+func (h *Hub) Listens(app string, user chime.Ref, extra chime.Extras) bool {
 	r := h.roster(app)
 	if r == nil {
 		return false

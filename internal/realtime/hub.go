@@ -30,8 +30,8 @@ type Options struct {
 	// Standing.
 	Authority Authority
 	// Extras are those that every app instance has, in addition to those that its tag names.
-	Extras Extras
-	// Typing makes what hears the texts of a session that gets ExtraTyping. Without it, and when it
+	Extras chime.Extras
+	// Typing makes what hears the texts of a session that gets chime.ExtraTyping. Without it, and when it
 	// returns nil, such texts are ignored.
 	Typing func(Grant) Client
 	// Signer vouches for resume tokens; without it no session gets any.

@@ -38,7 +38,7 @@ func (s *shelf) Details(_ context.Context, _ string, _ chime.Ref, at chime.Place
 func (r *resumer) prefetch(h *Hub, resume string) {
 	s, err := h.Attach(context.Background(), Grant{
 		App: "A", User: chime.UserRef(r.user), SessionID: "s", Prefetch: true, PrefetchSort: "unread",
-		Extras: ExtraUnread, Resume: resume != "", ResumeFrom: resume,
+		Extras: chime.ExtraUnread, Resume: resume != "", ResumeFrom: resume,
 	}, r)
 	if err != nil {
 		r.t.Fatal(err)

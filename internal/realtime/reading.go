@@ -169,7 +169,7 @@ func (r *reading) prefetchMore() (piece []*outbox.Frame, err error) {
 // details makes the CHANNEL_DETAILS of a channel, nil when the user is no member any more.
 func (s *Session) details(ctx context.Context, at chime.Place) (*outbox.Frame, error) {
 	app, env := s.user.roster.app, s.env()
-	payload, ok, err := env.Prefetch.Details(ctx, app, s.user.ref, at, s.extras&ExtraUnread != 0)
+	payload, ok, err := env.Prefetch.Details(ctx, app, s.user.ref, at, s.extras&chime.ExtraUnread != 0)
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -79,10 +79,10 @@ type onlineUser struct {
 	// seats are the channels and sub-channels that the user is in. A member of any sub-channel of a
 	// channel is in the whole channel too, once: its own events have no Sub.
 	seats   []seat
-	since   uint64   // position of the log that the memberships were read at
-	allowed Extras   // of the app instance
-	watched bool     // the watchers know that it is online
-	loading *loading // nil once the memberships are known
+	since   uint64       // position of the log that the memberships were read at
+	allowed chime.Extras // of the app instance
+	watched bool         // the watchers know that it is online
+	loading *loading     // nil once the memberships are known
 }
 
 // loading is what a user has while its memberships are read.

@@ -15,7 +15,7 @@ type Session struct {
 	rival     *Session // the newer one of the same id that it is probed for; the roster's mu guards it
 	index     int32    // in roster.sessions; the roster's mu guards it
 	form      form
-	extras    Extras
+	extras    chime.Extras
 	wants     bool          // extras, so SESSION_ESTABLISHED names those that it has
 	standing  any           // what the hub's authority knows its credentials by; nil: nothing can end them
 	client    Client        // nil when its texts have no meaning
@@ -28,7 +28,7 @@ type Session struct {
 func (env *environment) newSession(g Grant, t Transport) *Session {
 	s := &Session{transport: t, id: g.SessionID, standing: g.Standing}
 	s.extras, s.wants = g.Extras, g.Extras != 0
-	if g.Extras&ExtraTyping != 0 && env.Typing != nil {
+	if g.Extras&chime.ExtraTyping != 0 && env.Typing != nil {
 		s.client = env.Typing(g)
 	}
 	if g.Compressed {

@@ -58,7 +58,7 @@ type Grant struct {
 	Resume     bool
 	ResumeFrom string
 	// Extras are what the client asks for beyond AWS's events.
-	Extras Extras
+	Extras chime.Extras
 	// Standing is what Options.Authority knows the credentials by; nil: nothing can end them.
 	// Revision says by which account the request was decided, Steady that the decision holds until
 	// the account changes.

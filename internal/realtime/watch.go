@@ -16,7 +16,7 @@ type UserChange struct {
 	Left bool
 	// Allowed are the extras of the app instance, Wants those that sessions get which have begun.
 	// Both are zero while the user is offline.
-	Allowed, Wants Extras
+	Allowed, Wants chime.Extras
 }
 
 // Watcher gathers the changes that its owner has not taken yet. It loses none and holds one for each
@@ -57,7 +57,7 @@ func (w *Watcher) Take() []UserChange {
 type watchers []*Watcher
 
 // opened notes that a session of a user begins, its first one or one more.
-func (all watchers) opened(user chime.UserKey, first bool, allowed, wants Extras) {
+func (all watchers) opened(user chime.UserKey, first bool, allowed, wants chime.Extras) {
 	for _, w := range all {
 		w.mu.Lock()
 		c := w.changes[user]

@@ -13,7 +13,7 @@ var ann = chime.UserKey{App: "A", User: "user/ann"}
 
 // What a watcher says of a user whose sessions begin and end, however often it is asked.
 func TestWatchersLoseNoChange(t *testing.T) {
-	online := func(wants Extras) UserChange {
+	online := func(wants chime.Extras) UserChange {
 		return UserChange{UserKey: ann, Online: true, Allowed: chime.AllExtras, Wants: wants}
 	}
 	offline := UserChange{UserKey: ann, Left: true}
@@ -23,21 +23,21 @@ func TestWatchersLoseNoChange(t *testing.T) {
 		last []UserChange   // what a watcher says that is asked at the end alone
 	}{
 		"a user comes": {
-			[]string{"presence"}, [][]UserChange{{online(ExtraPresence)}}, []UserChange{online(ExtraPresence)}},
+			[]string{"presence"}, [][]UserChange{{online(chime.ExtraPresence)}}, []UserChange{online(chime.ExtraPresence)}},
 		"sessions begin and end beside another": {
 			[]string{"presence", "unread", "-presence"},
-			[][]UserChange{{online(ExtraPresence)}, {online(ExtraUnread)}, nil},
-			[]UserChange{online(ExtraPresence | ExtraUnread)}},
+			[][]UserChange{{online(chime.ExtraPresence)}, {online(chime.ExtraUnread)}, nil},
+			[]UserChange{online(chime.ExtraPresence | chime.ExtraUnread)}},
 		"a user comes and goes": {
-			[]string{"presence", "-presence"}, [][]UserChange{{online(ExtraPresence)}, {offline}}, nil},
+			[]string{"presence", "-presence"}, [][]UserChange{{online(chime.ExtraPresence)}, {offline}}, nil},
 		"a user was away since the last look": {
 			[]string{"", "presence", "-", "-presence", "unread"},
-			[][]UserChange{{online(0)}, {online(ExtraPresence)}, nil, {offline}, {online(ExtraUnread)}},
-			[]UserChange{online(ExtraUnread)}},
+			[][]UserChange{{online(0)}, {online(chime.ExtraPresence)}, nil, {offline}, {online(chime.ExtraUnread)}},
+			[]UserChange{online(chime.ExtraUnread)}},
 		"a user is back with another session": {
 			[]string{"presence", "-presence", "unread"},
-			[][]UserChange{{online(ExtraPresence)}, {offline}, {online(ExtraUnread)}},
-			[]UserChange{online(ExtraUnread)}},
+			[][]UserChange{{online(chime.ExtraPresence)}, {offline}, {online(chime.ExtraUnread)}},
+			[]UserChange{online(chime.ExtraUnread)}},
 	} {
 		w := newWorld(t, func(o *Options) { o.Extras = chime.AllExtras })
 		each, last := w.hub.Watch(), w.hub.Watch()
@@ -62,11 +62,11 @@ func TestWatchersLoseNoChange(t *testing.T) {
 func TestWatchersTellThatAUserWasAway(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Extras = chime.AllExtras })
 	watcher := w.hub.Watch()
-	first := w.listenFor("ann", "1", ExtraPresence)
+	first := w.listenFor("ann", "1", chime.ExtraPresence)
 	watcher.Take()
 	first.session.Detach()
-	w.listenFor("ann", "2", ExtraUnread)
-	want := []UserChange{{UserKey: ann, Online: true, Left: true, Allowed: chime.AllExtras, Wants: ExtraUnread}}
+	w.listenFor("ann", "2", chime.ExtraUnread)
+	want := []UserChange{{UserKey: ann, Online: true, Left: true, Allowed: chime.AllExtras, Wants: chime.ExtraUnread}}
 	if got := watcher.Take(); !slices.Equal(got, want) {
 		t.Errorf("a watcher says %v, want %v", got, want)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/gobwas/ws"
 
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
@@ -62,7 +63,7 @@ func testCompression(t *testing.T, offered bool) {
 	session := attentive{texts: make(chan string, 10)}
 	transports := make(chan *fakeSession, 1)
 	s := New(Options{
-		Compression: true, Authenticate: granting(realtime.Grant{Extras: realtime.ExtraTyping}),
+		Compression: true, Authenticate: granting(realtime.Grant{Extras: chime.ExtraTyping}),
 		Hub: attachFunc(func(g realtime.Grant, transport realtime.Transport) (Session, error) {
 			out := &fakeSession{transport: transport, grant: g, detached: make(chan struct{})}
 			transports <- out
@@ -167,7 +168,7 @@ func testCompressedInput(t *testing.T, w way) {
 		t.Run(test.name, func(t *testing.T) {
 			session := attentive{texts: make(chan string, 10)}
 			_, address := w.start(t, Options{
-				Compression: true, Authenticate: granting(realtime.Grant{Extras: realtime.ExtraTyping}),
+				Compression: true, Authenticate: granting(realtime.Grant{Extras: chime.ExtraTyping}),
 				Hub: attachFunc(func(realtime.Grant, realtime.Transport) (Session, error) { return session, nil }),
 			})
 			p := offer(t, address)

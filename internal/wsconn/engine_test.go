@@ -13,6 +13,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
@@ -301,7 +302,7 @@ func testTextsOfClients(t *testing.T, w way) {
 	session := attentive{texts: make(chan string, 10)}
 	opts := Options{
 		Hub:          attachFunc(func(realtime.Grant, realtime.Transport) (Session, error) { return session, nil }),
-		Authenticate: granting(realtime.Grant{Extras: realtime.ExtraTyping}),
+		Authenticate: granting(realtime.Grant{Extras: chime.ExtraTyping}),
 	}
 	_, address := w.start(t, opts)
 	p := dial(t, address)

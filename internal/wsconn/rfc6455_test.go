@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
@@ -49,7 +50,7 @@ func newRFCServer(t *testing.T, w way, compression bool) *rfcServer {
 func (s *rfcServer) authenticate(_ context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
 	g := realtime.Grant{UserARN: "arn:user", SessionID: r.RemoteAddr}
 	if s.wanted.Load() {
-		g.Extras = realtime.ExtraTyping
+		g.Extras = chime.ExtraTyping
 	}
 	return g, nil
 }
