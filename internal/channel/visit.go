@@ -208,7 +208,7 @@ func (v *Visit) canDescribe() bool { return v.CanRead() || v.isPublic() }
 
 func (v *Visit) isPublic() bool { return v.Channel.Privacy == messaging.ChannelPrivacyPublic }
 
-// walled: the caller sees of an elastic channel its own sub-channel alone, if it has one.
+// isConfined reports whether the caller may see one sub-channel of the channel at most, its own.
 func (v *Visit) isConfined() bool { return v.Channel.Elastic != nil && !v.CanManage() }
 
 // canReadMembers reports whether the caller may see members other than itself, which hidden members
