@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/client"
+	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // exampleNode is what the examples talk to: `carillon dev`, in this process.
@@ -20,11 +23,16 @@ func exampleNode() (n *node, done func()) {
 	if err != nil {
 		panic(err)
 	}
-	if n, err = runNode(data); err != nil {
+	cfg, err := lab.Load(config.Dev, map[string]string{"data": data})
+	if err != nil {
 		panic(err)
 	}
-	return n, func() {
-		if err := n.stop(); err != nil {
+	running, err := lab.Run(context.Background(), cfg, app.Deps{})
+	if err != nil {
+		panic(err)
+	}
+	return nodeOf(running), func() {
+		if err := running.Stop(); err != nil {
 			panic(err)
 		}
 		_ = os.RemoveAll(data)

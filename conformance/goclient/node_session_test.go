@@ -2,8 +2,6 @@ package goclient_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -112,9 +110,8 @@ func TestSessionsAreToldWhichExtrasTheyHave(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	n := startNode(t)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(n.caOf(t))
-	c := n.with(t, client.Config{Endpoint: strings.Replace(n.endpoint, "http", "https", 1), Credentials: n.keys, TLS: &tls.Config{RootCAs: roots}})
+	trusting := n.HTTP.Transport.(*http.Transport).TLSClientConfig.Clone()
+	c := n.with(t, client.Config{Endpoint: strings.Replace(n.endpoint, "http", "https", 1), Credentials: n.keys, TLS: trusting})
 	s := n.session(t, c, client.SessionConfig{UserARN: n.alice, Compress: true})
 	until(t, s, client.EventSessionEstablished)
 	send(t, n.client(t, n.bob), n.common, strings.Repeat("long ", 200))
@@ -134,12 +131,7 @@ func TestARestartOfTheServer(t *testing.T) {
 		lost = append(lost, err)
 	}})
 	until(t, s, client.EventSessionEstablished)
-	if err := n.stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := n.run(); err != nil {
-		t.Fatal(err)
-	}
+	n.restart(t)
 	until(t, s, client.EventSessionEstablished)
 	id := send(t, alice, n.common, "after")
 	if m := until(t, s, client.EventCreateChannelMessage).Message(); m.MessageID != id {
@@ -282,7 +274,7 @@ func (b *breaker) reset() {
 // messages and the replay of messages are under way.
 func TestResets(t *testing.T) {
 	n := startNode(t)
-	b := startBreaker(t, n.listen)
+	b := startBreaker(t, n.Addr())
 	// The endpoint that the server names is its own: the session has to be led through the proxy.
 	c := n.with(t, client.Config{Credentials: n.keys, HTTPClient: through(b.Addr().String())})
 	s := n.session(t, c, client.SessionConfig{UserARN: n.bob, Ahead: 1, Reconnect: &client.Reconnect{First: 10 * time.Millisecond}})
@@ -346,12 +338,7 @@ func TestAnotherProcessGoesOn(t *testing.T) {
 	}
 	_ = s.Close()
 	send(t, alice, n.common, "5")
-	if err := n.stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := n.run(); err != nil {
-		t.Fatal(err)
-	}
+	n.restart(t)
 	send(t, alice, n.common, "6")
 	s = n.session(t, bob, client.SessionConfig{UserARN: n.bob, ResumeFrom: e.ResumeFrom})
 	for _, want := range []string{"3", "4", "5", "6"} {

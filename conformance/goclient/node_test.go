@@ -1,81 +1,51 @@
 package goclient_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"log/slog"
-	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/carillon-chat/carillon/client"
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // node is the real server in dev mode, in this process, with its users alice and bob.
 type node struct {
-	listen, data string
-	app          *app.App
-	stop         func() error // and wait for the end
-
+	*lab.Node
 	endpoint           string // http
 	keys               client.CredentialsProvider
 	alice, bob, common string // ARNs: of the users and of their channel
 }
 
-// runNode starts one on a free port.
-func runNode(data string) (*node, error) {
-	n := &node{listen: "127.0.0.1:0", data: data}
-	err := n.run()
-	n.listen = strings.TrimPrefix(n.endpoint, "http://") // where it is found after a restart
-	return n, err
+func nodeOf(n *lab.Node) *node {
+	seeded := n.Seeded()
+	return &node{
+		Node: n, endpoint: "http://" + n.Addr(), keys: client.StaticCredentials(credentialsOf(n.RootKeys())),
+		alice: seeded.UserARNs[0], bob: seeded.UserARNs[1], common: seeded.ChannelARN,
+	}
 }
 
-func (n *node) run() (err error) {
-	cfg, err := config.Load(config.Dev, config.Sources{Flags: map[string]string{
-		"listen": n.listen, "ops-listen": "127.0.0.1:0", "data": n.data,
-	}})
-	if err != nil {
-		return err
-	}
-	if n.app, err = app.New(context.Background(), cfg, app.Deps{Log: slog.New(slog.DiscardHandler), Version: "test"}); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.app.Run(ctx) }()
-	n.stop = func() error {
-		cancel()
-		err := <-done
-		done <- err
-		return err
-	}
-	<-n.app.Ready()
-	n.endpoint = "http://" + n.app.Addr()
-	n.keys = client.StaticCredentials(client.Credentials{AccessKeyID: cfg.RootAccessKeyID, SecretAccessKey: cfg.RootSecretAccessKey.Reveal()})
-	seeded := n.app.Seeded()
-	n.alice, n.bob, n.common = seeded.UserARNs[0], seeded.UserARNs[1], seeded.ChannelARN
-	return nil
+func credentialsOf(k sigv4.Credentials) client.Credentials {
+	return client.Credentials{AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, SessionToken: k.SessionToken}
 }
 
 func startNode(t *testing.T) *node {
 	t.Helper()
-	n, err := runNode(filepath.Join(t.TempDir(), "data"))
-	if err != nil {
+	return nodeOf(lab.Start(t, lab.Settings(t, config.Dev, nil), app.Deps{}))
+}
+
+// restart stops the node and starts it again where it was.
+func (n *node) restart(t *testing.T) {
+	t.Helper()
+	if err := n.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := n.stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
+	cfg := n.Config
+	cfg.Listen = n.Addr()
+	n.Node = lab.Start(t, cfg, app.Deps{})
 }
 
 // client calls as the user, with the root key.
@@ -110,30 +80,10 @@ func (n *node) session(t *testing.T, c *client.Client, cfg client.SessionConfig)
 // exchange gets credentials of one user that live for the time, as the chat page does.
 func (n *node) exchange(user string, lifetime time.Duration) client.CredentialsProvider {
 	return func(ctx context.Context) (client.Credentials, error) {
-		body, _ := json.Marshal(map[string]any{"UserId": user, "DurationSeconds": int(lifetime / time.Second)})
-		req, err := http.NewRequestWithContext(ctx, "POST", n.endpoint+"/_carillon/credentials", bytes.NewReader(body))
-		if err != nil {
-			return client.Credentials{}, err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-		if err != nil {
-			return client.Credentials{}, err
-		}
-		defer resp.Body.Close()
-		var reply struct {
-			ChimeCredentials struct {
-				AccessKeyID     string `json:"AccessKeyId"`
-				SecretAccessKey string
-				SessionToken    string
-				Expiration      time.Time
-			}
-		}
-		if err := json.NewDecoder(resp.Body).Decode(&reply); err != nil || resp.StatusCode != 200 {
-			return client.Credentials{}, fmt.Errorf("%s: %w", resp.Status, err)
-		}
-		k := reply.ChimeCredentials
-		return client.Credentials{AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, SessionToken: k.SessionToken, Expires: k.Expiration}, nil
+		keys, expires, err := n.Peer().Exchange(ctx, user, lifetime)
+		made := credentialsOf(keys)
+		made.Expires = expires
+		return made, err
 	}
 }
 
@@ -163,14 +113,4 @@ func send(t *testing.T, c *client.Client, channel, text string) string {
 		t.Fatal(err)
 	}
 	return sent.MessageID
-}
-
-// caOf reads the certificate of the node's own authority.
-func (n *node) caOf(t *testing.T) []byte {
-	t.Helper()
-	pem, err := os.ReadFile(n.app.CAFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem
 }
