@@ -3,12 +3,12 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"html/template"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -20,6 +20,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go/aws/signer/v4"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // attack is a page that signs with the published keys: it reads app instances and opens a WebSocket,
@@ -81,17 +82,18 @@ func visit(t *testing.T, chromium, host, server, app string) string {
 // What the server refuses by Origin, a real browser sends.
 func TestNoForeignPageUsesThePublishedKeys(t *testing.T) {
 	chromium := installed(t, "chromium")
-	s := &stage{bin: build(t), dir: t.TempDir(), listen: free(t), ops: free(t)}
-	_, port, _ := net.SplitHostPort(s.listen)
-	node := s.launch(t, syscall.SIGKILL, nil, filepath.Join(s.bin, "carillon"), "dev", "--listen", s.listen, "--ops-listen", s.ops, "--data", filepath.Join(s.dir, "data"))
-	until(t, "the node is ready", func() bool { return status(http.DefaultClient, "http://"+s.ops+"/readyz") == 200 })
-	app := ""
-	until(t, "the node tells its app instance", func() bool {
-		said, err := os.ReadFile(node.Stdout.(*os.File).Name())
-		_, rest, found := strings.Cut(string(said), "App instance: ")
-		app, _, _ = strings.Cut(rest, "\n")
-		return err == nil && found
-	})
+	program, err := lab.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := lab.Launch(context.Background(), program, filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Kill()
+	_, port, _ := net.SplitHostPort(node.Addr)
+	_, rest, _ := strings.Cut(node.Stdout.String(), "App instance: ")
+	app, _, _ := strings.Cut(rest, "\n")
 	for host, want := range map[string]string{
 		"localhost":    "REST 200, WebSocket open",
 		"evil.example": "REST none, WebSocket none",

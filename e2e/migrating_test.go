@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -31,6 +30,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // namesOfAWS are those that AWS's clients call in us-east-1.
@@ -77,39 +77,19 @@ func certify(t *testing.T, names []string) (certFile, keyFile string, roots *x50
 func serveNames(t *testing.T, names []string) *aws.Config {
 	t.Helper()
 	certFile, keyFile, roots := certify(t, names)
-	const id, secret = "AKIAOFTHEMIGRATION01", "a-secret-of-the-migration"
-	cfg, err := config.Load(config.Serve, config.Sources{
-		Environ: []string{"CARILLON_ROOT_ACCESS_KEY_ID=" + id, "CARILLON_ROOT_SECRET_ACCESS_KEY=" + secret},
-		Flags: map[string]string{
-			"listen": "127.0.0.1:0", "ops-listen": "", "data": filepath.Join(t.TempDir(), "data"),
-			"tls-cert": certFile, "tls-key": keyFile, "public-host": "chat.example.org",
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	node, err := app.New(t.Context(), cfg, app.Deps{Log: slog.New(slog.DiscardHandler), Version: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- node.Run(ctx) }()
+	node := lab.Start(t, lab.Settings(t, config.Serve, map[string]string{
+		"ops-listen": "", "tls-cert": certFile, "tls-key": keyFile, "public-host": "chat.example.org",
+	}), app.Deps{})
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, node.Addr()) // as DNS would
 		},
 	}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(transport.CloseIdleConnections)
+	keys := node.RootKeys()
 	return &aws.Config{
-		Region: aws.String("us-east-1"), Credentials: credentials.NewStaticCredentials(id, secret, ""), MaxRetries: aws.Int(0),
+		Region: aws.String("us-east-1"), Credentials: credentials.NewStaticCredentials(keys.AccessKeyID, keys.SecretAccessKey, ""), MaxRetries: aws.Int(0),
 		HTTPClient: &http.Client{Transport: transport, Timeout: time.Minute},
 	}
 }

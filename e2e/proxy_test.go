@@ -1,8 +1,8 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -17,14 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go/aws"
-	"github.com/aws/aws-sdk-go/aws/credentials"
-	"github.com/aws/aws-sdk-go/aws/session"
-	v4 "github.com/aws/aws-sdk-go/aws/signer/v4"
-	"github.com/aws/aws-sdk-go/service/chimesdkidentity"
-	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
-	"github.com/aws/aws-sdk-go/service/iam"
 	"github.com/coder/websocket"
+
+	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // The client's own address, so that it can be told from the proxy's.
@@ -42,9 +38,7 @@ type stage struct {
 	listen, ops  string   // of the node
 	front        string   // host:port of the proxy, as clients know it
 	ca           string   // file that clients trust
-	client       *http.Client
-	identity     *chimesdkidentity.ChimeSDKIdentity
-	root         *credentials.Credentials
+	peer         lab.Peer // with the root keys, through the proxy
 	app, channel string
 	alice        string
 }
@@ -100,8 +94,7 @@ func (s *stage) localized(block string) string {
 func newStage(t *testing.T, bin string, settings ...string) *stage {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(free(t))
-	s := &stage{bin: bin, dir: t.TempDir(), settings: settings, listen: free(t), ops: free(t), front: "localhost:" + port,
-		root: credentials.NewStaticCredentials(proxyKey, proxySecret, "")}
+	s := &stage{bin: bin, dir: t.TempDir(), settings: settings, listen: free(t), ops: free(t), front: "localhost:" + port}
 	s.ca = filepath.Join(s.dir, "data/tls/ca.pem")
 	config := s.localized(blocks(t, "yaml")[0]) + "ops-listen: " + s.ops + "\ndata: " + filepath.Join(s.dir, "data") + "\n" + strings.Join(settings, "\n")
 	s.write(t, "carillon.yaml", config)
@@ -187,7 +180,6 @@ func (s *stage) node(t *testing.T) *process {
 // connect prepares the clients, which know the proxy's address and the node's CA.
 func (s *stage) connect(t *testing.T) {
 	t.Helper()
-	t.Setenv("AWS_CA_BUNDLE", "") // the client has one
 	pem, err := os.ReadFile(s.ca)
 	if err != nil {
 		t.Fatal(err)
@@ -200,78 +192,47 @@ func (s *stage) connect(t *testing.T) {
 			_, port, _ := net.SplitHostPort(address)
 			return dialer.DialContext(ctx, "tcp4", "127.0.0.1:"+port)
 		}}
-	s.client = &http.Client{Transport: transport}
+	s.peer = lab.Peer{Base: "https://" + s.front, HTTP: &http.Client{Transport: transport}, Signer: sigv4.Signer{
+		Credentials: sigv4.Credentials{AccessKeyID: proxyKey, SecretAccessKey: proxySecret}, Scope: sigv4.Scope{Region: "us-east-1", Service: "chime"}}}
 	t.Cleanup(transport.CloseIdleConnections)
-	until(t, "the proxy answers", func() bool { return status(s.client, "https://"+s.front+"/chat/") == 200 })
-	s.identity = chimesdkidentity.New(s.session(s.root))
-	apps, err := s.identity.ListAppInstances(&chimesdkidentity.ListAppInstancesInput{})
-	if err != nil || len(apps.AppInstances) != 1 {
+	until(t, "the proxy answers", func() bool { return status(s.peer.HTTP, "https://"+s.front+"/chat/") == 200 })
+	var apps struct {
+		AppInstances []struct{ AppInstanceArn string }
+	}
+	if err := s.peer.Call(t.Context(), "GET", "/app-instances", "", nil, &apps); err != nil || len(apps.AppInstances) != 1 {
 		t.Fatal(apps, err)
 	}
-	s.app = *apps.AppInstances[0].AppInstanceArn
+	s.app = apps.AppInstances[0].AppInstanceArn
 	s.alice, s.channel = s.app+"/user/alice", s.app+"/channel/general"
 }
 
-func (s *stage) session(keys *credentials.Credentials) *session.Session {
-	return session.Must(session.NewSession(&aws.Config{
-		Endpoint: aws.String("https://" + s.front), Region: aws.String("us-east-1"), Credentials: keys, HTTPClient: s.client, MaxRetries: aws.Int(0)}))
-}
-
-// userWith makes a user that may do everything under a condition.
-func (s *stage) userWith(t *testing.T, name, condition string) *credentials.Credentials {
+// userWith is a peer whose user may do everything under a condition.
+func (s *stage) userWith(t *testing.T, name, condition string) lab.Peer {
 	t.Helper()
-	api := iam.New(s.session(s.root))
-	if _, err := api.CreateUser(&iam.CreateUserInput{UserName: &name}); err != nil {
-		t.Fatal(err)
-	}
-	made, err := api.CreateAccessKey(&iam.CreateAccessKeyInput{UserName: &name})
+	keys, err := s.peer.MakeUser(t.Context(), name, lab.AllowWhen(condition))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := api.PutUserPolicy(&iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"chime:*","Resource":"*","Condition":` + condition + `}}`)}); err != nil {
-		t.Fatal(err)
-	}
-	return credentials.NewStaticCredentials(*made.AccessKey.AccessKeyId, *made.AccessKey.SecretAccessKey, "")
+	return s.peer.As(keys)
 }
 
 // send sends a message as alice.
-func (s *stage) send(keys *credentials.Credentials, content string) error {
-	_, err := chimesdkmessaging.New(s.session(keys)).SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
-		ChannelArn: &s.channel, ChimeBearer: &s.alice, Content: &content, Persistence: aws.String("PERSISTENT"), Type: aws.String("STANDARD")})
-	return err
+func (s *stage) send(t *testing.T, p lab.Peer, content string) error {
+	return p.Call(t.Context(), "POST", "/channels/"+lab.Escape(s.channel)+"/messages", s.alice, map[string]string{
+		"Content": content, "Persistence": "PERSISTENT", "Type": "STANDARD", "ClientRequestToken": rand.Text()}, nil)
 }
 
-// open opens alice's WebSocket through the proxy and reads its first event.
-func (s *stage) open(t *testing.T, keys *credentials.Credentials) (*websocket.Conn, error) {
+// open opens alice's WebSocket through the proxy.
+func (s *stage) open(t *testing.T, p lab.Peer) *lab.Socket {
 	t.Helper()
-	r, err := http.NewRequest("GET", "https://"+s.front+"/connect?sessionId=s&userArn="+s.alice, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := v4.NewSigner(keys).Presign(r, nil, "chime", "us-east-1", 10*time.Second, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	conn, _, err := websocket.Dial(t.Context(), "wss"+strings.TrimPrefix(r.URL.String(), "https"), &websocket.DialOptions{HTTPClient: s.client})
-	if err != nil {
-		return nil, err
-	}
-	t.Cleanup(func() { _ = conn.CloseNow() })
-	_, _, err = conn.Read(t.Context())
-	return conn, err
+	return lab.Opened(t)(p.Open(t.Context(), s.alice))
 }
 
 // hears reads the socket up to an event with the text.
-func hears(t *testing.T, conn *websocket.Conn, text string) {
+func hears(t *testing.T, socket *lab.Socket, text string) {
 	t.Helper()
-	for {
-		_, frame, err := conn.Read(t.Context())
-		if err != nil {
-			t.Fatalf("before %q: %v", text, err)
-		}
-		if bytes.Contains(frame, []byte(text)) {
-			return
-		}
+	if _, err := socket.Until(t.Context(), func(f lab.Frame) bool { return strings.Contains(f.Payload, text) }); err != nil {
+		t.Fatalf("before %q: %v", text, err)
 	}
 }
 
@@ -281,18 +242,15 @@ func (s *stage) serves(t *testing.T) {
 	const seen = `{"Bool":{"aws:SecureTransport":"true"},"IpAddress":{"aws:SourceIp":"` + clientIP + `/32"}}`
 	const other = `{"Bool":{"aws:SecureTransport":"true"},"IpAddress":{"aws:SourceIp":"127.0.0.1/32"}}`
 	allowed, refused := s.userWith(t, "allowed", seen), s.userWith(t, "refused", other)
-	conn, err := s.open(t, allowed)
-	if err != nil {
-		t.Fatalf("the client's WebSocket: %v", err)
-	}
-	if err := s.send(allowed, "through the proxy"); err != nil {
-		t.Errorf("the client's request: %v", err)
+	conn := s.open(t, allowed)
+	if err := s.send(t, allowed, "through the proxy"); err != nil {
+		t.Fatalf("the client's request: %v", err)
 	}
 	hears(t, conn, "through the proxy")
-	if err := s.send(refused, "no"); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+	if err := s.send(t, refused, "no"); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 		t.Errorf("the proxy's address is taken for the client's: %v", err)
 	}
-	if _, err := s.open(t, refused); websocket.CloseStatus(err) != 4401 {
+	if _, err := refused.Open(t.Context(), s.alice); websocket.CloseStatus(err) != 4401 {
 		t.Errorf("the proxy's address is taken for the client's: %v", err)
 	}
 }
@@ -344,16 +302,13 @@ func TestHAProxyAndADrain(t *testing.T) {
 	s.haproxy(t, haproxy, 0)
 	s.connect(t)
 	s.serves(t)
-	conn, err := s.open(t, s.root)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := s.open(t, s.peer)
 
 	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "readyz says that the node stops", func() bool { return status(http.DefaultClient, "http://"+s.ops+"/readyz") == 503 })
-	until(t, "HAProxy sends nobody any more", func() bool { return status(s.client, "https://"+s.front+"/chat/") == 503 })
+	until(t, "HAProxy sends nobody any more", func() bool { return status(s.peer.HTTP, "https://"+s.front+"/chat/") == 503 })
 	if got := status(http.DefaultClient, "http://"+s.listen+"/chat/"); got != 200 {
 		t.Errorf("the node itself serves no more: %d", got)
 	}
@@ -366,12 +321,10 @@ func TestHAProxyAndADrain(t *testing.T) {
 	}
 
 	s.node(t)
-	until(t, "HAProxy has found the node again", func() bool { return status(s.client, "https://"+s.front+"/chat/") == 200 })
-	if conn, err = s.open(t, s.root); err != nil {
+	until(t, "HAProxy has found the node again", func() bool { return status(s.peer.HTTP, "https://"+s.front+"/chat/") == 200 })
+	conn = s.open(t, s.peer)
+	if err := s.send(t, s.peer, "back again"); err != nil {
 		t.Fatal(err)
-	}
-	if err := s.send(s.root, "back again"); err != nil {
-		t.Error(err)
 	}
 	hears(t, conn, "back again")
 }

@@ -3,7 +3,7 @@
 package e2e
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -13,10 +13,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // patience bounds how long one block may take; compiling a program on a busy machine is the longest.
@@ -38,32 +39,9 @@ type reader struct {
 type running struct {
 	block  block
 	cmd    *exec.Cmd
-	output *output
-	ended  chan struct{} // closed when it has
+	output *lab.Log        // what it prints
+	ended  context.Context // ends when it has
 	err    error
-}
-
-// output is what a program prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	news chan struct{} // has something when there is more
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	select {
-	case o.news <- struct{}{}:
-	default:
-	}
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 func newReader(t *testing.T, root, bin string, blocks []block) *reader {
@@ -242,7 +220,8 @@ func (r *reader) program(b block) {
 // launch starts a command in a process group of its own.
 func (r *reader) launch(b block, dir string, args, more []string) *running {
 	r.t.Helper()
-	p := &running{block: b, cmd: exec.Command(args[0], args[1:]...), output: &output{news: make(chan struct{}, 1)}, ended: make(chan struct{})}
+	ended, end := context.WithCancel(context.Background())
+	p := &running{block: b, cmd: exec.Command(args[0], args[1:]...), output: new(lab.Log), ended: ended}
 	p.cmd.Dir, p.cmd.Env = dir, append(slices.Clone(r.environ), more...)
 	p.cmd.Env = append(p.cmd.Env, "PWD="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
@@ -260,7 +239,7 @@ func (r *reader) launch(b block, dir string, args, more []string) *running {
 	}
 	go func() {
 		p.err = p.cmd.Wait()
-		close(p.ended)
+		end()
 	}()
 	return p
 }
@@ -270,7 +249,7 @@ func (r *reader) run(b block, dir string, args []string, more ...string) {
 	r.t.Helper()
 	p := r.launch(b, dir, args, more)
 	select {
-	case <-p.ended:
+	case <-p.ended.Done():
 		if p.err != nil {
 			r.t.Errorf("%s\n%v:\n%s", b, p.err, p.output)
 		}
@@ -285,17 +264,15 @@ func (r *reader) start(b block, dir string, args []string, text string) {
 	r.t.Helper()
 	p := r.launch(b, dir, args, nil)
 	r.running = append(r.running, p)
-	for limit := time.After(patience); !strings.Contains(p.output.String(), text); {
-		select {
-		case <-p.output.news:
-		case <-p.ended:
-			if !strings.Contains(p.output.String(), text) {
-				r.t.Fatalf("%s\nends before it prints %q: %v\n%s", b, text, p.err, p.output)
-			}
-			return
-		case <-limit:
-			r.t.Fatalf("%s\ndoes not print %q:\n%s", b, text, p.output)
-		}
+	limited, cancel := context.WithTimeout(p.ended, patience)
+	defer cancel()
+	err := p.output.Await(limited, text)
+	switch {
+	case err == nil:
+	case p.ended.Err() != nil:
+		r.t.Fatalf("%s\nends before it prints %q: %v\n%s", b, text, p.err, p.output)
+	default:
+		r.t.Fatalf("%s\ndoes not print %q:\n%s", b, text, p.output)
 	}
 }
 
@@ -313,14 +290,14 @@ func (r *reader) printed() (all string, more bool) {
 func (r *reader) stop() {
 	for _, p := range slices.Backward(r.running) {
 		select {
-		case <-p.ended:
+		case <-p.ended.Done():
 			r.t.Errorf("%s\nhas exited unexpectedly: %v\n%s", p.block, p.err, p.output)
 			continue
 		default:
 		}
 		p.signal(syscall.SIGINT)
 		select {
-		case <-p.ended:
+		case <-p.ended.Done():
 		case <-time.After(patience):
 			p.signal(syscall.SIGKILL)
 			r.t.Errorf("%s\ndoes not stop:\n%s", p.block, p.output)

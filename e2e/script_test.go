@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // TestScripts runs every script with the program first in PATH. $LISTEN is a free address.
@@ -60,8 +62,8 @@ func pointAWS(bin, installed string) error {
 func build(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "carillon"), "../cmd/carillon").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if _, err := lab.Build(t.Context(), bin); err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }

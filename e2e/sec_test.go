@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -18,6 +16,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // TestSecurity runs one script for each security rule: sec-*.txtar. A script describes requests
@@ -55,33 +55,21 @@ func dev(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: dev [flag]...")
 	}
-	cmd := exec.Command(filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], "carillon"),
-		append([]string{"dev", "--data", ts.MkAbs("data"), "--listen", "127.0.0.1:0", "--ops-listen="}, args...)...)
-	out, err := cmd.StdoutPipe()
+	node, err := lab.Launch(context.Background(), filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], "carillon"), ts.MkAbs("data"), append([]string{"--ops-listen="}, args...)...)
 	ts.Check(err)
-	ts.Check(cmd.Start())
-	ts.Defer(func() {
-		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()
-	})
-	fields := map[string]*regexp.Regexp{
-		"HOST":    regexp.MustCompile(`ready on localhost(:\d+)`),
+	ts.Defer(func() { _ = node.Kill() })
+	ts.Setenv("HOST", node.Addr)
+	for name, pattern := range map[string]*regexp.Regexp{
 		"APP":     regexp.MustCompile(`App instance: (\S+)`),
 		"ALICE":   regexp.MustCompile(`(arn:\S+/user/alice)`),
 		"BOB":     regexp.MustCompile(`(arn:\S+/user/bob)`),
 		"CHANNEL": regexp.MustCompile(`(arn:\S+/channel/\S+)`),
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Stop with") {
-		for name, pattern := range fields {
-			if m := pattern.FindStringSubmatch(lines.Text()); m != nil {
-				ts.Setenv(name, m[1])
-				ts.Setenv(name+"_P", url.QueryEscape(m[1]))
-			}
+	} {
+		if m := pattern.FindStringSubmatch(node.Stdout.String()); m != nil {
+			ts.Setenv(name, m[1])
+			ts.Setenv(name+"_P", url.QueryEscape(m[1]))
 		}
 	}
-	ts.Check(lines.Err())
-	ts.Setenv("HOST", "127.0.0.1"+ts.Getenv("HOST"))
 }
 
 const requestUsage = `usage: request METHOD TARGET [option=value]...
