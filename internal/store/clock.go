@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Clock tells store time: how long the store has been open, over all its openings. It never goes
+// Clock measures store time: how long the store has been open, over all its openings. It never goes
 // back or forward in a step, whatever is done to the clock of the machine, so it is what lifetimes
-// inside the store are measured by: how long a client request token is remembered, an event kept,
-// a key used. It is no time of day and stands still while the store is closed.
+// inside the store are measured by: how long a client request token is remembered, an event kept, a
+// key used. It is no time of day and stands still while the store is closed.
 //
 // A process that dies takes what was not saved with it, so store time may begin anew a little
 // earlier than it had come. It never begins before the newest client request token: see OpenClock.

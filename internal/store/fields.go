@@ -13,17 +13,21 @@ type Field struct {
 	True   bool
 }
 
-// Fields calls f for the members of a stored record, by their keys, without decoding the record. It is
-// for those who look at little of many records, without the cost of decoding them.
+// Fields calls f for the members of a stored record, by their keys, without decoding the record. It
+// is for readers that need little of many records, without the cost of decoding them.
 func Fields(record []byte, f func(key uint64, member Field)) error {
 	if len(record) == 0 || record[0] != recordVersion {
 		return DecodeRecord(record, new(struct{})) // for its error
 	}
+
+	// A record is a map of small numbers to values.
 	rest := record[1:]
 	head, rest, ok := readHead(rest)
 	if !ok || head.major != majorMap {
 		return fmt.Errorf("%w: a record is no map", ErrCorrupt)
 	}
+
+	// A value is only read where its kind is one that callers look at; all others are skipped.
 	for range head.n {
 		var key, value itemHead
 		var text []byte
@@ -38,6 +42,7 @@ func Fields(record []byte, f func(key uint64, member Field)) error {
 			return fmt.Errorf("%w: a member of a record", ErrCorrupt)
 		}
 		rest = after
+
 		var member Field
 		switch value.major {
 		case majorText:
@@ -81,6 +86,7 @@ func readHead(b []byte) (head itemHead, rest []byte, ok bool) {
 	if head.n < 24 {
 		return head, b, true
 	}
+
 	size := 1 << (head.n - 24) // 1, 2, 4 or 8 bytes follow
 	if head.n > 27 || len(b) < size {
 		return head, nil, false
@@ -97,6 +103,8 @@ func skipItem(b []byte, depth int) (rest []byte, ok bool) {
 	if !ok || depth > maxItemDepth {
 		return nil, false
 	}
+
+	// How much follows depends on the kind; items within it are skipped one by one.
 	items := uint64(0)
 	switch head.major {
 	case majorBytes, majorText:
@@ -114,6 +122,7 @@ func skipItem(b []byte, depth int) (rest []byte, ok bool) {
 	case majorTag:
 		items = 1
 	}
+
 	for ; items > 0; items-- {
 		if rest, ok = skipItem(rest, depth+1); !ok {
 			return nil, false

@@ -11,7 +11,7 @@ var (
 	logs   = Table[Log]{ID: TableLogs, Name: "logs"} // app
 )
 
-// Log says of a log what its events do not.
+// Log is what the events of a log do not show.
 type Log struct {
 	// Trimmed is the position behind which the log has all events.
 	Trimmed uint64 `cbor:"1,keyasint"`
@@ -25,7 +25,7 @@ func PutLog(tx Tx, app string, log Log) error { return logs.Put(tx, K(app), log)
 
 // PutEvent writes an event at its position of the log, and its traces. What the sender of a message
 // wrote is kept once, in the record of the message, so that whatever removes it there removes it
-// here: the log keeps an event that tells it without its payload.
+// here: the log keeps an event with content without its payload.
 func PutEvent(tx Tx, event chime.Event) error {
 	event.Compact()
 	if err := events.Put(tx, K(event.App).Num(event.Position), event); err != nil {
@@ -34,7 +34,7 @@ func PutEvent(tx Tx, event chime.Event) error {
 	return putTraces(tx, event.Position, &event)
 }
 
-// ReadEvent reads the event at a position of a log. ErrTrimmed says that the log has none.
+// ReadEvent reads the event at a position of a log. It returns ErrTrimmed when the log has none.
 func ReadEvent(r Reader, app string, position uint64) (*chime.Event, error) {
 	e, found, err := events.Get(r, K(app).Num(position))
 	if err == nil && !found {
@@ -45,8 +45,8 @@ func ReadEvent(r Reader, app string, position uint64) (*chime.Event, error) {
 	return &e, err
 }
 
-// ReadEvents reads up to limit events of a log after the position, in order. ErrTrimmed says that
-// the log does not reach back to there.
+// ReadEvents reads up to limit events of a log after the position, in order. It returns ErrTrimmed
+// when the log does not reach back to there.
 func ReadEvents(r Reader, app string, after uint64, limit int) (list []*chime.Event, err error) {
 	if reaches, err := Reaches(r, app, after); err != nil || !reaches {
 		if err == nil {
@@ -57,6 +57,7 @@ func ReadEvents(r Reader, app string, after uint64, limit int) (list []*chime.Ev
 	if after == ^uint64(0) {
 		return nil, nil
 	}
+
 	prefix := K(app)
 	rng := Range{From: K(app).Num(after + 1), To: prefix.successor()}
 	err = events.Each(r, rng, func(key Key, e chime.Event) (bool, error) {

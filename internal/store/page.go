@@ -8,28 +8,28 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 )
 
-// ErrPageToken: a page token was not made by this list with these parameters. It is the answer
-// that the caller gets.
+// ErrPageToken reports that a page token was not made by this list with these parameters. It is the
+// answer to the caller.
 var ErrPageToken error = api.BadRequest("NextToken", "does not belong to this list")
 
-// Page asks for one page of a list.
+// Page is one page of a list.
 type Page struct {
 	// Scope is the operation and every parameter that shapes the list; a token works with the
 	// scope it was made for and no other.
 	Scope string
-	// Token is where the page before ended; empty asks for the first page.
+	// Token is where the page before ended; empty for the first page.
 	Token string
 	// Limit is the most items of a page, at least 1.
 	Limit int
-	// Floor, when set, is the first key that there is still. It may move between pages: what
-	// lies below is left out, and a token that leads there is good none the less.
+	// Floor, when set, is the first key that still exists. It may move between pages: what lies
+	// below is left out, and a token that leads there is valid all the same.
 	Floor Key
 }
 
-// DefaultPage is how many items a page has when the caller does not say (spec 12.1).
+// DefaultPage is how many items a page has when the request names no number (spec 12.1).
 const DefaultPage = 50
 
-// NewPage is the page that a request's MaxResults and NextToken ask for.
+// NewPage is the page that a request's MaxResults and NextToken describe.
 func NewPage(scope string, maxResults *int, nextToken *string) Page {
 	p := Page{Scope: scope, Limit: DefaultPage}
 	if maxResults != nil {
@@ -57,6 +57,8 @@ func List[V, T any](r Reader, t Table[V], rng Range, p Page, keep func(V) (item 
 			return nil, "", nil
 		}
 	}
+
+	// One entry more than the page shows that something follows.
 	var last Key
 	err = t.Each(r, rng, func(key Key, record V) (bool, error) {
 		item, ok, err := keep(record)

@@ -10,14 +10,14 @@ type TableID uint8
 const (
 	TableEvents TableID = 1  // app, position -> event: the logs
 	TableMeta   TableID = 2  // name: format version and the like
-	TableTraces TableID = 38 // app, part of the log, ...: whom events concern, see Trace
+	TableTraces TableID = 38 // app, part of the log, ...: the readers of events, see Trace
 	TableLogs   TableID = 45 // app -> what is known of a log: see Log
 )
 
 // The tables of app instances, with the columns of each key. Everything of an app instance is
 // under its id and everything of a channel under its UID, so that each can be removed as one
 // range. Where the app is empty the record is the account's. An "order" column is the position in the
-// log of the event that told of the creation, so lists are in order of creation and then of id.
+// log of the event of the creation, so lists are in order of creation and then of id.
 var (
 	AppInstances  = Table[chime.AppInstance]{ID: 3, Name: "app instances"} // app
 	Users         = Table[chime.User]{ID: 4, Name: "users"}                // app, user id
@@ -70,7 +70,7 @@ var (
 var Replies = Table[chime.Reply]{ID: 20, Name: "client request tokens"} // start of the window in ms of store time, hash of scope and token as two numbers
 
 // The tables of the account, which no app instance owns. Names of users, roles and policies are
-// in lower case in keys, because IAM tells them apart without regard to case.
+// in lower case in keys, because IAM compares them without regard to case.
 var (
 	AppInstancesInOrder = Table[string]{ID: 8, Name: "app instances in order"} // order
 
@@ -88,7 +88,7 @@ var (
 	PoolIdentityFor = Table[string]{ID: 59, Name: "pool identity of a login"}      // pool, provider, subject -> identity id
 )
 
-// MembershipKey is the key of somebody's membership; sub is empty on standard channels.
+// MembershipKey is the key of a membership; sub is empty on standard channels.
 func MembershipKey(app, uid string, ref chime.Ref, sub string) Key {
 	key := K(app, uid, string(ref))
 	if sub == "" {
@@ -97,7 +97,7 @@ func MembershipKey(app, uid string, ref chime.Ref, sub string) Key {
 	return key.Str(sub)
 }
 
-// PlaceKey is the key of a channel in one of the lists of somebody's channels.
+// PlaceKey is the key of a channel in one of the lists of channels of a user or bot.
 func PlaceKey(app string, ref chime.Ref, order uint64, uid string) Key {
 	return K(app, string(ref)).Num(order).Str(uid)
 }

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// ErrScope: a transaction wrote a record or event that does not belong to its app instance, or to the
-// account. It is a fault of the program.
+// ErrScope reports that a transaction wrote a record or event that does not belong to its app
+// instance, or to the account. It is a fault of the program.
 var ErrScope = errors.New("the transaction writes outside of its app instance")
 
 // Scope is what a transaction may write: the records and events of the app instance with this id, or
 // those of the account when it is empty. Engines check every write with it.
 type Scope string
 
-// owner says to what the records of a table belong.
+// owner is what the records of a table belong to.
 type owner uint8
 
 const (

@@ -46,12 +46,11 @@ type Store interface {
 
 	// Update runs f as one serializable transaction of an app instance, or of the account when app
 	// is empty, and makes it durable. It writes what belongs to that alone, else ErrScope: see the
-	// tables for what belongs to which. An error of f is
-	// returned as it is and nothing is written. f may run more than once, so it must have no
-	// effect besides what it does with the Tx and variables it sets anew each time; it must
-	// not call the store itself. After an error other than f's or ctx's, ErrUnavailable for
-	// example, what f wrote may or may not be found when the store is opened again, unless
-	// the error is ErrFull.
+	// tables for what belongs to which. An error of f is returned as it is and nothing is written.
+	// f may run more than once, so it must have no effect besides what it does with the Tx and
+	// variables it sets anew each time; it must not call the store itself. After an error other
+	// than f's or ctx's, ErrUnavailable for example, what f wrote may or may not be found when the
+	// store is opened again, unless the error is ErrFull.
 	Update(ctx context.Context, app string, f func(Tx) error) error
 
 	// Announce gives ephemeral events a place in the live order, without writing them. They

@@ -67,7 +67,7 @@ func DecodeRecord(value []byte, v any) error {
 	return nil
 }
 
-// Get reads the record under the key; found tells whether there is one.
+// Get reads the record under the key; found reports whether there is one.
 func (t Table[V]) Get(r Reader, key Key) (record V, found bool, err error) {
 	value, err := r.Get(t.ID, key)
 	if err != nil || value == nil {

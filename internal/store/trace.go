@@ -2,16 +2,17 @@ package store
 
 import "github.com/carillon-chat/carillon/internal/chime"
 
-// Trace is a mark beside the log: the event at the position concerns the members of a channel, or
-// somebody by name. With traces the events of one user are found without reading those of all
+// Trace is a mark beside the log: the event at the position concerns the members of a channel, or a
+// user or bot by name. With traces the events of one user are found without reading those of all
 // others. They go with the log.
 type Trace struct {
 	Position uint64
-	// Moves tells that the event, found by a user's name, makes that user join or leave a channel.
+	// Moves reports that the event, found by a user's name, makes that user join or leave a
+	// channel.
 	Moves bool
 }
 
-// The key of a trace has its part of the app instance's log before whom it concerns, so that old
+// The key of a trace has its part of the app instance's log before the channel or user, so that old
 // parts can be removed as ranges.
 const tracePart = 18 // bits of a position within a part
 
@@ -19,9 +20,8 @@ func traceKey(position uint64, app, uid, who string) Key {
 	return K(app).Num(position >> tracePart).Str(uid).Str(who)
 }
 
-// putTraces marks an event for those whom it concerns: its channel's members, unless it is for
-// some alone, all whom it names, and whoever reads an app instance of which it changes what every
-// channel shows.
+// putTraces marks an event for its readers: its channel's members, unless it is for some alone, all
+// that it names, and all of an app instance when it changes what every channel shows.
 func putTraces(tx Tx, position uint64, e *chime.Event) error {
 	if e.Kind().Stale {
 		if err := putTrace(tx, position, e.App, "", "", false); err != nil {
@@ -57,14 +57,14 @@ func ChannelTraces(r Reader, at chime.Topic, after, upTo uint64, f func(Trace) (
 	return eachTrace(r, at.App, at.Channel, at.Sub, after, upTo, f)
 }
 
-// UserTraces does the same for the events that name somebody.
+// UserTraces does the same for the events that name a user or bot.
 func UserTraces(r Reader, app string, ref chime.Ref, after, upTo uint64, f func(Trace) (bool, error)) error {
 	return eachTrace(r, app, "", string(ref), after, upTo, f)
 }
 
 // Unchanged reports whether a member of a channel, or of a sub-channel, sees the same now as at an
-// earlier position of the log, apart from what is told of the channel itself. It is false when the
-// log no longer reaches back to there, and may be when nothing has changed.
+// earlier position of the log, apart from changes of the channel itself. It is false when the log
+// no longer reaches back to there, and may be when nothing has changed.
 func Unchanged(r Reader, at chime.Topic, ref chime.Ref, since, now uint64) (bool, error) {
 	if since >= now {
 		return since == now, nil

@@ -15,15 +15,15 @@ import (
 )
 
 // disk is the file system under the engine. It watches free space, and it keeps from the engine
-// what the engine cannot bear: an error of the write-ahead log makes it panic with locks held.
-// So such an error marks the store as broken, from then on nothing is written to the log, and
-// the engine is told that all is well; nobody is told that a commit succeeded.
+// what the engine cannot bear: an error of the write-ahead log makes it panic with locks held. So
+// such an error marks the store as broken, from then on nothing is written to the log, and the
+// engine gets no error; no caller learns of a commit as a success.
 type disk struct {
 	vfs.FS
 	dir     string
 	health  *health
 	reserve int64
-	room    atomic.Int64 // estimate of the bytes that may still be written
+	room    atomic.Int64 // estimate of the bytes that can still be written
 
 	walWrites, walBytes, walSyncs atomic.Uint64
 }
@@ -40,7 +40,7 @@ func (d *disk) Unwrap() vfs.FS { return d.FS }
 // writtenTimes is how often a byte is written soon: to the log and to a table.
 const writtenTimes = 2
 
-// take uses up room, and refuses when there is none.
+// take uses up space, and refuses when there is none.
 func (d *disk) take(bytes int) error {
 	if d.room.Add(-int64(bytes)*writtenTimes) >= 0 {
 		return nil

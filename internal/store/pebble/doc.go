@@ -4,9 +4,9 @@
 // # One writer, shared syncs
 //
 // Update runs its function on an indexed batch under one lock, which makes transactions
-// serializable, applies the batch without waiting for the disk, leaves the lock, and then waits
-// for a sync of the write-ahead log that it shares with everybody who waits at that moment.
-// Commits reach the log in the order of the lock, so a synced commit means that all before it
+// serializable, applies the batch without waiting for the disk, leaves the lock, and then waits for
+// a sync of the write-ahead log that it shares with every Update that waits at that moment. Commits
+// reach the log in the order of the lock, so a synced commit means that all before it
 // are synced too; their events are published in that order before any of their Updates return.
 // Whatever was read may not be on disk yet, therefore View, and Updates that wrote nothing or
 // failed, wait for the latest commit that they could have seen.
@@ -19,10 +19,10 @@
 // A full disk: below a reserve of free space every Update is refused with store.ErrFull before
 // it writes anything; reading goes on, and writing too as soon as there is room. A flush or
 // compaction that fails is tried again every second and Updates are refused until one succeeds.
-// An error of the write-ahead log itself is for good: Updates under way answer
-// store.ErrUnavailable, because nobody can tell what of them reached the disk, and so do reads
-// that could see what they wrote; later Updates are refused. Opening the folder again settles
-// what is there. An error of the manifest refuses changes for good, too, but reading goes on.
+// An error of the write-ahead log itself is permanent: Updates under way answer
+// store.ErrUnavailable, because it is unknown what of them reached the disk, and so do reads that
+// could see what they wrote; later Updates are refused. Opening the folder again settles what is
+// there. An error of the manifest refuses changes permanently, too, but reading goes on.
 //
 // # Damaged files
 //
@@ -41,6 +41,6 @@
 // the file is exact. After a loss of power it may be some seconds old, so that damage to the
 // commits of those last seconds may go unnoticed.
 //
-// Not detected: wrong bytes in places nobody reads; changes with a matching checksum; a whole
-// folder put back to an earlier state.
+// Not detected: wrong bytes in places that are never read; changes with a matching checksum; a
+// whole folder put back to an earlier state.
 package pebble

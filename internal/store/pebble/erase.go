@@ -62,13 +62,13 @@ func (s *Store) markRanges(table store.TableID, ranges []store.Range) error {
 	return s.db.Flush()
 }
 
-// deleting is a Cleaner that deletes, and tells the engine that it needs the contents of the files: so
-// the engine recycles no logs. A recycled log holds what was written to it before, until that is
-// overwritten.
+// deleting is a Cleaner that deletes, and reports to the engine that it needs the contents of the
+// files: so the engine recycles no logs. A recycled log holds what was written to it before, until
+// that is overwritten.
 type deleting struct {
 	crdb.DeleteCleaner
 	needsContents
 }
 
-// needsContents has the method that says so, which is not exported, below those of DeleteCleaner.
+// needsContents has the method for that, which is not exported, below those of DeleteCleaner.
 type needsContents struct{ crdb.ArchiveCleaner }

@@ -15,7 +15,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// health knows whether changes are accepted, and why not.
+// health decides whether changes are accepted, and why not.
 type health struct {
 	log       *slog.Logger
 	brokenLog chan struct{} // closed when the write-ahead log failed: nothing more becomes durable
@@ -24,7 +24,7 @@ type health struct {
 	mu         sync.Mutex
 	closed     bool
 	cause      error // of brokenLog
-	failed     error // for good
+	failed     error // permanently
 	background error // of the latest flush or compaction, until one succeeds
 	noticed    time.Time
 	full       error
@@ -108,7 +108,7 @@ func (h *health) judge() error {
 	return nil
 }
 
-// fail refuses changes for good and returns the refusal.
+// fail refuses changes permanently and returns the refusal.
 func (h *health) fail(cause error) error {
 	return h.set(func() {
 		if h.failed == nil {
@@ -117,7 +117,7 @@ func (h *health) fail(cause error) error {
 	})
 }
 
-// breakLog is fail, and says that nothing more becomes durable.
+// breakLog is fail, and also ends that anything becomes durable.
 func (h *health) breakLog(cause error) {
 	_ = h.set(func() {
 		if h.failed == nil {
@@ -142,8 +142,8 @@ func (h *health) broken() error {
 	}
 }
 
-// unavailable is the answer to a change of which nobody knows whether it reached the disk, and
-// to a read that saw one.
+// unavailable is the answer to a change that may or may not have reached the disk, and to a read
+// that saw one.
 func (h *health) unavailable(err error) error {
 	if cause := h.broken(); cause != nil {
 		err = cause
@@ -178,9 +178,9 @@ func (h *health) forget() {
 	})
 }
 
-// pace holds a flush or compaction that is about to write: one that failed just now for a
-// while, any of a store that failed for good until it is closed. The engine itself would try
-// again at once and for ever.
+// pace holds a flush or compaction that is about to write: one that failed just now for a while,
+// any of a store that failed permanently until it is closed. The engine itself would try again at
+// once, without end.
 func (h *health) pace() error {
 	h.mu.Lock()
 	failed, background := h.failed, h.background

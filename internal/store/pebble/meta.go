@@ -15,7 +15,7 @@ var (
 	formatKey = path(store.TableMeta, store.K("format")) // number of migrations the folder had
 )
 
-// last tells how far the store has come. It is the end of every commit's batch.
+// last is how far the store has come. It is the end of every commit's batch.
 type last struct {
 	commits  uint64 // how many there were
 	position uint64 // of the latest event of the one log that there was before format 3; since then 0
@@ -59,6 +59,7 @@ func recordLast(_ *crdb.DB, b *crdb.Batch) error {
 	if err != nil {
 		return err
 	}
+
 	var l last
 	if it.Last() {
 		l.commits = 1

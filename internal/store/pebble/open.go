@@ -35,7 +35,7 @@ func open(dir string, options *crdb.Options) (db *crdb.DB, err error) {
 	return crdb.Open(dir, options)
 }
 
-// unreadable tells a damaged folder from one that cannot be read for another reason.
+// unreadable distinguishes a damaged folder from one that cannot be read for another reason.
 func unreadable(err error) error {
 	var cannot *fs.PathError
 	switch {

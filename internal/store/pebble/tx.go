@@ -58,6 +58,7 @@ func (r *reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []
 	if bytes.Compare(lower, upper) >= 0 {
 		return nil
 	}
+
 	it, err := r.from.NewIter(&crdb.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return damage(err)
@@ -67,6 +68,7 @@ func (r *reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []
 			err = damage(closed)
 		}
 	}()
+
 	first, next := it.First, it.Next
 	if rng.Reverse {
 		first, next = it.Last, it.Prev
@@ -155,6 +157,8 @@ func (t *tx) DeleteRange(table store.TableID, rng store.Range) error {
 	if bytes.Compare(lower, upper) >= 0 {
 		return nil
 	}
+
+	// A range mark slows later reads, so few entries are removed one by one.
 	var keys []store.Key
 	err := t.Scan(table, store.Range{From: rng.From, To: rng.To}, func(key store.Key, _ []byte) (bool, error) {
 		keys = append(keys, bytes.Clone(key))

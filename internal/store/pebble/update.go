@@ -21,6 +21,8 @@ func (s *Store) View(ctx context.Context, app string, f func(store.Reader) error
 	if s.closed {
 		return store.ErrUnavailable
 	}
+
+	// What the snapshot shows may not be on disk yet.
 	snapshot := s.db.NewSnapshot()
 	seen := s.applied.Load() // after the snapshot: at least what is in it
 	err := func() error {
@@ -35,13 +37,14 @@ func (s *Store) View(ctx context.Context, app string, f func(store.Reader) error
 		}
 		return f(&reader{from: snapshot, app: app, ends: s.ends})
 	}()
+
 	if lost := s.await(ctx, seen); lost != nil {
 		return lost
 	}
 	return err
 }
 
-// Update implements store.Store. Once f has returned, the end of ctx is not looked at any more.
+// Update implements store.Store. Once f has returned, the end of ctx is ignored.
 func (s *Store) Update(ctx context.Context, app string, f func(store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -80,6 +83,7 @@ func (s *Store) apply(ctx context.Context, app string, f func(store.Tx) error) (
 	if err := s.health.refusal(); err != nil { // since admit
 		return nil, 0, err
 	}
+
 	b := s.db.NewIndexedBatch()
 	t := &tx{reader: reader{from: b, app: app, ends: s.ends}, batch: b, commits: s.commits}
 	applied := false
@@ -88,9 +92,12 @@ func (s *Store) apply(ctx context.Context, app string, f func(store.Tx) error) (
 			_ = b.Close() // frees memory and knows no error
 		}
 	}()
+
 	if err := f(t); err != nil || b.Empty() {
 		return nil, s.commits, err
 	}
+
+	// The commit's number is part of it, so that a gap in the log is noticed.
 	number = s.commits + 1
 	if err := b.Set(lastKey, last{commits: number}.encode(), nil); err != nil {
 		return nil, s.commits, err
@@ -98,6 +105,8 @@ func (s *Store) apply(ctx context.Context, app string, f func(store.Tx) error) (
 	if err := s.disk.take(b.Len()); err != nil {
 		return nil, s.commits, err
 	}
+
+	// From here the batch belongs to the engine, whatever happens.
 	applied = true
 	if len(t.events) > 0 {
 		s.ends.grew(app, t.at, number) // before a snapshot can have the commit
@@ -106,6 +115,7 @@ func (s *Store) apply(ctx context.Context, app string, f func(store.Tx) error) (
 	if err := s.db.ApplyNoSyncWait(b, crdb.Sync); err != nil {
 		return nil, 0, s.health.fail(err)
 	}
+
 	s.commits = number
 	s.stats.committed(b.Len(), len(t.events))
 	s.waiting.push(commit{number, app, t.events, t.trimmed})
@@ -145,17 +155,20 @@ func (q *queue) take(upTo uint64) []commit {
 	return taken
 }
 
-// publish makes known that commits up to the number are on disk. Whoever comes first also
-// publishes for those whose sync ended meanwhile.
+// publish makes known that commits up to the number are on disk. The first caller also publishes
+// for those whose sync ended meanwhile.
 func (s *Store) publish(number uint64) {
 	for old := s.synced.Load(); old < number && !s.synced.CompareAndSwap(old, number); {
 		old = s.synced.Load()
 	}
+
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	if s.durable.Load() >= number {
 		return
 	}
+
+	// The mark first: it must not be behind what a caller has been answered.
 	upTo := s.synced.Load()
 	if err := s.mark.write(upTo); err != nil {
 		_ = s.health.fail(fmt.Errorf("%s: %w", markName, err)) // these commits are safe, no later ones
@@ -173,7 +186,7 @@ func (s *Store) publish(number uint64) {
 	s.woken.all()
 }
 
-// await waits until the commit is on disk. Somebody is at it already.
+// await waits until the commit is on disk. The Update of that commit is syncing it already.
 func (s *Store) await(ctx context.Context, number uint64) error {
 	for s.durable.Load() < number {
 		woken := s.woken.next()
@@ -196,7 +209,7 @@ func (s *Store) await(ctx context.Context, number uint64) error {
 // wakeup lets any number of goroutines wait for the next call of all.
 type wakeup struct {
 	mu sync.Mutex
-	ch chan struct{} // nil when nobody waits
+	ch chan struct{} // nil while no goroutine waits
 }
 
 func (w *wakeup) next() <-chan struct{} {

@@ -29,6 +29,7 @@ func verify(dir string, lock *crdb.Lock, opts Options) error {
 		}
 		return err
 	}
+
 	h := newHealth(opts.Logger)
 	options := tuned(opts, newDisk(opts.fs, dir, -1, h))
 	options.Lock, options.ReadOnly, options.ErrorIfNotExists, options.CacheSize = lock, true, true, 8<<20
@@ -89,7 +90,7 @@ func check(db *crdb.DB, disk vfs.FS, dir string, marked uint64) error {
 	return nil
 }
 
-// readFlushed tells how far the tables alone have come.
+// readFlushed returns how far the tables alone have come.
 func readFlushed(db *crdb.DB) (l last, err error) {
 	it, err := db.NewIter(&crdb.IterOptions{
 		LowerBound: lastKey, UpperBound: append(bytes.Clone(lastKey), 0), OnlyReadGuaranteedDurable: true,
@@ -128,7 +129,7 @@ func readLogFile(log wal.LogicalLog, have uint64) (uint64, error) {
 			_, err = io.Copy(&batch, content)
 		}
 		switch number, ok := commitOf(batch.Bytes()); {
-		case err == io.EOF, record.IsInvalidRecord(err): // whether it may end here, the next log or the mark tells
+		case err == io.EOF, record.IsInvalidRecord(err): // whether it may end here, the next log or the mark decides
 			return have, nil
 		case err != nil:
 			return 0, unreadable(err)

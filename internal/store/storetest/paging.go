@@ -183,7 +183,7 @@ func floorsMove(t *testing.T, h Harness) {
 	}
 }
 
-// forgedTokensStayInside: whoever knows how tokens are made reads nothing that the list does
+// forgedTokensStayInside: a client that can make tokens reads nothing that the list does
 // not hold.
 func forgedTokensStayInside(t *testing.T, h Harness) {
 	s := h.open(t)

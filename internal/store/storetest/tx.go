@@ -195,7 +195,7 @@ func viewIsOneMoment(t *testing.T, h Harness) {
 	})
 }
 
-// move takes one unit over and notes the position of the event that tells of it.
+// move takes one unit over and notes the position of its event.
 func move(tx store.Tx, from, to store.Key) error {
 	a, err := number(tx, from)
 	if err != nil || a == 0 {
