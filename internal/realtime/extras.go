@@ -46,7 +46,7 @@ func (h *Hub) Listeners(e *chime.Event, extra chime.Extras) (users []chime.Ref) 
 		return nil
 	}
 	for _, s := range listening(r.audience(nil, e), extra, e) {
-		if !slices.Contains(users, s.user.ref) {
+		if n := len(users); n == 0 || users[n-1] != s.user.ref { // the sessions of a user are together
 			users = append(users, s.user.ref)
 		}
 	}
