@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/lab"
 	"github.com/carillon-chat/carillon/internal/retention"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -147,7 +148,7 @@ func TestResumedOverAKill(t *testing.T) {
 func TestNotResumed(t *testing.T) {
 	var kept store.Store
 	n := startWith(t, map[string]string{"event-retention": "1h"}, app.Deps{
-		Decorate: func(s store.Store) store.Store { kept = s; return s }})
+		Decorate: func(s store.Store, b bus.Bus) (store.Store, bus.Bus) { kept = s; return s, b }})
 	alice, bob, channel := n.Seeded().UserARNs[0], n.Seeded().UserARNs[1], n.Seeded().ChannelARN
 	other := must[*chimesdkidentity.CreateAppInstanceOutput](t)(n.identity.CreateAppInstance(&chimesdkidentity.CreateAppInstanceInput{Name: p("other"), ClientRequestToken: p("other")}))
 	namesake := must[*chimesdkidentity.CreateAppInstanceUserOutput](t)(n.identity.CreateAppInstanceUser(&chimesdkidentity.CreateAppInstanceUserInput{

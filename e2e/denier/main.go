@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/cli"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -21,7 +22,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	p := cli.FromOS("denier")
-	p.Decorate = func(inner store.Store) store.Store { return denying{inner} }
+	p.Decorate = func(s store.Store, b bus.Bus) (store.Store, bus.Bus) { return denying{s}, denyingBus{b} }
 	code := cli.Run(ctx, p)
 	stop()
 	os.Exit(code)
@@ -34,14 +35,16 @@ func (d denying) Update(ctx context.Context, app string, f func(store.Tx) error)
 	return d.Store.Update(ctx, app, func(t store.Tx) error { return f(tx{t}) })
 }
 
-// Announce has the events of messages that are not persistent.
-func (d denying) Announce(events ...chime.Event) {
+// denyingBus is the same for messages that are not persistent.
+type denyingBus struct{ bus.Bus }
+
+func (d denyingBus) Publish(app string, after uint64, events ...chime.Event) {
 	for i := range events {
 		if denied, err := deny(events[i]); err == nil {
 			events[i] = denied
 		}
 	}
-	d.Store.Announce(events...)
+	d.Bus.Publish(app, after, events...)
 }
 
 type tx struct{ store.Tx }

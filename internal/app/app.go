@@ -21,6 +21,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/datadir"
 	"github.com/carillon-chat/carillon/internal/app/descriptors"
 	"github.com/carillon-chat/carillon/internal/app/localca"
+	"github.com/carillon-chat/carillon/internal/bus"
+	"github.com/carillon-chat/carillon/internal/bus/inproc"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/ops"
@@ -39,8 +41,9 @@ type Deps struct {
 	Wait func(ctx context.Context, d time.Duration)
 	// Followers follow the log, in addition to those that the settings ask for.
 	Followers []follow.Follower
-	// Decorate returns what stands between the services and the engine; nil changes nothing.
-	Decorate func(store.Store) store.Store
+	// Decorate returns what stands between the services and the engine, and the bus; nil changes
+	// nothing.
+	Decorate func(store.Store, bus.Bus) (store.Store, bus.Bus)
 }
 
 // App is one node. Exactly one of Run and Close is to be called.
@@ -58,6 +61,7 @@ type App struct {
 	data           *datadir.Dir
 	engine         *pebble.Store
 	store          store.Store // the engine, decorated
+	bus            bus.Bus
 	registry       *prometheus.Registry
 	readiness      ops.Readiness
 	services       *services
@@ -176,8 +180,9 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	}
 
 	a.opened(a.engine.Close)
-	if a.store = a.engine; a.deps.Decorate != nil {
-		a.store = a.deps.Decorate(a.engine)
+	a.store, a.bus = a.engine, inproc.New()
+	if a.deps.Decorate != nil {
+		a.store, a.bus = a.deps.Decorate(a.store, a.bus)
 	}
 
 	a.readiness.Add("store", func(ctx context.Context) error { return a.engine.Stats().Refusal })

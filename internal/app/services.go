@@ -110,7 +110,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), Tokens: tokens, Jobs: s.jobs,
 	})
 	s.messages = message.New(message.Options{
-		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens, Log: a.deps.Log,
+		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens, Bus: a.bus, Log: a.deps.Log,
 		EmptyContent: cfg.EmptyContent,
 	})
 	s.flows = flow.New(flow.Options{
@@ -127,14 +127,14 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
 	counter := unread.NewCounter(s.channels, s.messages)
 	s.details = prefetch.New(a.store, s.channels, s.messages, counter)
-	typists := typing.New(typing.Options{Store: a.store, Publisher: a.store, Site: site, Now: now, Log: a.deps.Log})
-	s.log = dispatch.New(a.store, s.messages.Body, announcers{s})
+	typists := typing.New(typing.Options{Store: a.store, Bus: a.bus, Site: site, Now: now, Log: a.deps.Log})
+	s.log = dispatch.New(a.store, a.bus, s.messages.Body, announcers{s})
 	s.hub = realtime.New(realtime.Options{
 		Store: a.store, Follow: s.followApp, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
 		Extras: chime.ParseExtras(cfg.Extras), Typing: typists.Client, Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
-	s.presence = presence.New(presence.Options{Store: a.store, Publisher: a.store, Hub: s.hub, Site: site, Now: now, Log: a.deps.Log})
+	s.presence = presence.New(presence.Options{Store: a.store, Bus: a.bus, Hub: s.hub, Site: site, Now: now, Log: a.deps.Log})
 	s.unread = unread.New(unread.Options{Store: a.store, Counter: counter, Hub: s.hub, Site: site, Now: now, Log: a.deps.Log})
 
 	if s.limiter, err = a.buildLimiter(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -37,7 +38,7 @@ type Program struct {
 	Hangups func() (hangups <-chan os.Signal, stop func())
 	// Decorate returns what stands between the services of a node and its engine; nil changes
 	// nothing.
-	Decorate func(store.Store) store.Store
+	Decorate func(store.Store, bus.Bus) (store.Store, bus.Bus)
 }
 
 // usageError is a fault in how the program was called.

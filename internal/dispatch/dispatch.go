@@ -1,8 +1,10 @@
-// Package dispatch carries committed events from the logs to their announcers. It promises:
+// Package dispatch carries committed events from the logs, and ephemeral ones from the bus, to their
+// announcers. It promises:
 //
 //   - The log of an app instance is followed while a caller asks for it, at its own pace: what is handed
 //     on for one does not delay another.
-//   - Events are handed on in the order of their log, and nothing uncommitted ever is.
+//   - Events are handed on in the order of their log, and nothing uncommitted ever is. Ephemeral events
+//     have their place between them: see bus.Stream.
 //   - What was removed when an event is handed on is not in the event's payload.
 //   - After Settle every sink knows of everything that was committed before in the app instance.
 package dispatch
@@ -12,6 +14,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -29,6 +32,7 @@ type Body func(store.Reader, *chime.Event) ([]byte, error)
 // Dispatcher follows logs of one store.
 type Dispatcher struct {
 	store store.Store
+	bus   bus.Bus
 	body  Body
 	sink  Sink
 
@@ -45,7 +49,7 @@ type Dispatcher struct {
 // log is one that is followed.
 type log struct {
 	app    string
-	cursor store.Cursor
+	events *bus.Stream
 	done   chan struct{} // closed when no more events are handed on
 
 	mu    lockorder.Mutex[lockorder.Leaf]
@@ -54,8 +58,8 @@ type log struct {
 }
 
 // New makes a Dispatcher that follows no log yet.
-func New(s store.Store, body Body, sink Sink) *Dispatcher {
-	d := &Dispatcher{store: s, body: body, sink: sink, logs: make(map[string]*log)}
+func New(s store.Store, b bus.Bus, body Body, sink Sink) *Dispatcher {
+	d := &Dispatcher{store: s, bus: b, body: body, sink: sink, logs: make(map[string]*log)}
 	d.ctx, d.cancel = context.WithCancelCause(context.Background())
 	return d
 }
@@ -83,10 +87,7 @@ func (d *Dispatcher) Follow(ctx context.Context, app string) (after uint64, stop
 	if err := d.add(ctx, l); err != nil {
 		return 0, nil, fmt.Errorf("dispatch: %w", err)
 	}
-	if after, err = position(ctx, d.store, app); err == nil {
-		l.cursor, err = d.store.Follow(app, after)
-	}
-	if err != nil {
+	if after, err = d.open(ctx, l); err != nil {
 		d.remove(l)
 		return 0, nil, fmt.Errorf("dispatch: %w", err)
 	}
@@ -100,6 +101,21 @@ func (d *Dispatcher) Follow(ctx context.Context, app string) (after uint64, stop
 		}
 	}()
 	return after, stop, nil
+}
+
+// open begins to read, from what is committed now.
+func (d *Dispatcher) open(ctx context.Context, l *log) (after uint64, err error) {
+	live := d.bus.Subscribe(l.app)
+	after, err = position(ctx, d.store, l.app)
+	if err == nil {
+		var cursor store.Cursor
+		if cursor, err = d.store.Follow(l.app, after); err == nil {
+			l.events = bus.NewStream(cursor, after, live)
+			return after, nil
+		}
+	}
+	live.Close()
+	return 0, err
 }
 
 // add waits until the log is not followed and then takes its place.
@@ -128,8 +144,8 @@ func (d *Dispatcher) add(ctx context.Context, l *log) error {
 
 // remove gives the place up.
 func (d *Dispatcher) remove(l *log) {
-	if l.cursor != nil {
-		l.cursor.Close()
+	if l.events != nil {
+		l.events.Close()
 	}
 	d.mu.Lock()
 	delete(d.logs, l.app)
@@ -149,7 +165,7 @@ func position(ctx context.Context, s store.Store, app string) (end uint64, err e
 // follow hands events on until ctx ends, for which it returns nil, or the log cannot be read.
 func (d *Dispatcher) follow(ctx context.Context, l *log) error {
 	for {
-		events, err := l.cursor.Next(ctx)
+		events, err := l.events.Next(ctx)
 		if err == nil {
 			err = d.complete(ctx, l.app, events)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/carillon-chat/carillon/internal/bus/inproc"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
@@ -61,7 +62,7 @@ func TestHandsOnWhatIsCommittedWhileFollowed(t *testing.T) {
 	defer st.Close()
 	appendEvent(t, st, "before")
 	got := make(sink, 100)
-	d := New(st, nil, got)
+	d := New(st, inproc.New(), nil, got)
 	end := run(d)
 	for round := range 3 {
 		after, stop := follow(t, d, "A")
@@ -98,7 +99,7 @@ func (d *Dispatcher) isFollowed(app string) bool {
 
 func TestEndsWithTheStore(t *testing.T) {
 	st := memstore.New()
-	d := New(st, nil, make(sink, 1))
+	d := New(st, inproc.New(), nil, make(sink, 1))
 	follow(t, d, "A")
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestOneAtATime(t *testing.T) {
 		st := memstore.New()
 		defer st.Close()
 		sink := &held{may: make(chan struct{})}
-		d := New(st, nil, sink)
+		d := New(st, inproc.New(), nil, sink)
 		end := run(d)
 		_, stop := follow(t, d, "A")
 		appendEvent(t, st, "a")
@@ -141,6 +142,32 @@ func TestOneAtATime(t *testing.T) {
 	})
 }
 
+// An ephemeral event comes after what the log had when it was published, and before what came later.
+func TestHandsOnWhatIsPublished(t *testing.T) {
+	st, b := memstore.New(), inproc.New()
+	defer st.Close()
+	got := make(sink, 100)
+	d := New(st, b, nil, got)
+	end := run(d)
+	after, _ := follow(t, d, "A")
+	var want []string
+	for i := range uint64(20) {
+		live, logged := fmt.Sprint("live ", i), fmt.Sprint("logged ", i)
+		b.Publish("A", after+i, chime.Event{Type: live, Topic: chime.Topic{App: "A"}})
+		b.Publish("B", after+i, chime.Event{Type: "of another", Topic: chime.Topic{App: "B"}})
+		appendEvent(t, st, logged)
+		want = append(want, live, logged)
+	}
+	for i, kind := range want {
+		if handed := <-got; handed != kind {
+			t.Fatalf("event %d is %s, want %s", i, handed, kind)
+		}
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestHandsOnWhatIsStillThere: of events that are handed on after a removal those that it concerns
 // have the payload of the present, and the others what they were told with.
 func TestHandsOnWhatIsStillThere(t *testing.T) {
@@ -148,7 +175,7 @@ func TestHandsOnWhatIsStillThere(t *testing.T) {
 	defer st.Close()
 	bodies := func(_ store.Reader, e *chime.Event) ([]byte, error) { return []byte("present " + e.Object), nil }
 	got := make(payloads, 10)
-	d := New(st, bodies, got)
+	d := New(st, inproc.New(), bodies, got)
 	end := run(d)
 	follow(t, d, "A")
 	err := st.Update(t.Context(), "A", func(tx store.Tx) error {
@@ -203,7 +230,7 @@ func TestSettleWaitsForTheSink(t *testing.T) {
 		st := memstore.New()
 		defer st.Close()
 		sink := &held{may: make(chan struct{})}
-		d := New(st, nil, sink)
+		d := New(st, inproc.New(), nil, sink)
 		end := run(d)
 		follow(t, d, "A")
 		if err := d.Settle(t.Context(), "A"); err != nil { // nothing was committed

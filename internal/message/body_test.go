@@ -42,12 +42,9 @@ func late(t *testing.T, w *servicetest.World) (bodies []string) {
 // live is what the same events told when they happened.
 func live(t *testing.T, w *servicetest.World) (bodies []string) {
 	t.Helper()
-	cursor, err := w.Store.Follow(w.AppID(), w.Began)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cursor.Close()
-	events, err := cursor.Next(ctx)
+	stream := w.Stream(w.Began)
+	defer stream.Close()
+	events, err := stream.Next(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,18 +233,15 @@ func TestLateOfADeletedSubChannel(t *testing.T) {
 // A message that is not persistent is in no record: what was withdrawn of it stays so.
 func TestWithdrawnLiveMessage(t *testing.T) {
 	w := room(t)
-	cursor, err := w.Store.Follow(w.AppID(), w.Began)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cursor.Close()
+	stream := w.Stream(w.Began)
+	defer stream.Close()
 	req := w.Text("bob", "c", "secret")
 	req.Persistence = messaging.ChannelMessagePersistenceTypeNonPersistent
 	w.Send(req)
 	if _, err := w.Identity.DeleteAppInstance(ctx, &identityapi.DeleteAppInstanceRequest{AppInstanceARN: w.App}); err != nil {
 		t.Fatal(err)
 	}
-	events, err := cursor.Next(ctx)
+	events, err := stream.Next(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,15 +269,12 @@ func TestWithdrawnLiveMessage(t *testing.T) {
 // there: no record could tell it again.
 func TestALateReaderIsToldALiveMessage(t *testing.T) {
 	w := room(t)
-	cursor, err := w.Store.Follow(w.AppID(), w.Began)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cursor.Close()
+	stream := w.Stream(w.Began)
+	defer stream.Close()
 	req := w.Text("bob", "c", "hello")
 	req.Persistence = messaging.ChannelMessagePersistenceTypeNonPersistent
 	w.Send(req)
-	events, err := cursor.Next(ctx)
+	events, err := stream.Next(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -237,7 +237,7 @@ func TestTheLogSaysThatAFlowWasNotRun(t *testing.T) {
 	w := room(t)
 	var log bytes.Buffer
 	w.Messages = message.New(message.Options{
-		Store: w.Store, Site: w.Site, Now: func() time.Time { return w.Now }, Random: rand.New(rand.NewSource(3)),
+		Store: w.Store, Bus: w.Bus, Site: w.Site, Now: func() time.Time { return w.Now }, Random: rand.New(rand.NewSource(3)),
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	id := w.Send(w.Text("bob", "c", "before"))

@@ -321,12 +321,9 @@ func TestContentOfRedactedMessages(t *testing.T) {
 	for _, empty := range []bool{false, true} {
 		w := room(t)
 		w.Messages = message.New(message.Options{
-			Store: w.Store, Site: w.Site, Now: func() time.Time { return w.Now }, Random: rand.New(rand.NewSource(4)), EmptyContent: empty,
+			Store: w.Store, Bus: w.Bus, Site: w.Site, Now: func() time.Time { return w.Now }, Random: rand.New(rand.NewSource(4)), EmptyContent: empty,
 		})
-		cursor, err := w.Store.Follow(w.AppID(), w.Began)
-		if err != nil {
-			t.Fatal(err)
-		}
+		stream := w.Stream(w.Began)
 		id := w.Send(w.Text("bob", "c", "secret"))
 		if _, err := w.Messages.RedactChannelMessage(ctx, &messaging.RedactChannelMessageRequest{ChannelARN: w.Channel("c"), MessageID: id, ChimeBearer: w.User("bob")}); err != nil {
 			t.Fatal(err)
@@ -345,7 +342,7 @@ func TestContentOfRedactedMessages(t *testing.T) {
 		done, cancel := context.WithCancel(ctx)
 		cancel() // what is there is handed out all the same
 		for len(shown) < 4 {
-			events, err := cursor.Next(done)
+			events, err := stream.Next(done)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -143,6 +143,7 @@ type sending struct {
 	answer string        // the receipt as text
 	flow   string        // that the message entered now, not when the call is repeated
 	events []chime.Event // of a message that is not persistent
+	after  uint64        // position of the log that those follow
 }
 
 // requireSender refuses callers without a DEFAULT membership, and on an elastic channel without the
@@ -227,7 +228,7 @@ func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chi
 	return v.SaveMembership(tx, sender)
 }
 
-// sendLive announces a message that is not persistent. It reaches connected members and is written
+// sendLive publishes a message that is not persistent. It reaches connected members and is written
 // nowhere.
 func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessageRequest) (receipt, error) {
 	call, err := s.tokens.Call(scope(req), req)
@@ -260,6 +261,9 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 
 		done.flow = flowFor(v, m.Type)
 		done.answer = receipt{m.ID, done.flow != ""}.String()
+		if done.after, err = r.Position(); err != nil {
+			return err
+		}
 		done.events, err = s.liveEvents(r, v, &m)
 		return err
 	})
@@ -269,7 +273,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 
 	answer, repeated, err := s.live.Do(&call, done.answer)
 	if err == nil && !repeated {
-		s.store.Announce(done.events...)
+		s.bus.Publish(s.site.AppOf(req.ChannelARN), done.after, done.events...)
 		s.warnOfFlow(ctx, req.ChannelARN, done.flow)
 	}
 	return parseReceipt(answer), err

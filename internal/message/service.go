@@ -8,6 +8,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/idempotency"
@@ -21,6 +22,7 @@ type Options struct {
 	Now    func() time.Time
 	Random io.Reader
 	Tokens idempotency.Tokens // remembers client request tokens
+	Bus    bus.Publisher      // carries messages that are not persistent
 	Log    *slog.Logger       // nil: nothing is logged
 	// EmptyContent gives redacted and deleted messages an empty Content instead of none, for
 	// clients that cannot decode a message without one (spec 12.5 #57).
@@ -35,6 +37,7 @@ type Service struct {
 	random io.Reader
 	tokens idempotency.Tokens
 	live   idempotency.Recent // tokens of messages that are not persistent
+	bus    bus.Publisher
 	log    *slog.Logger
 
 	emptyContent bool
@@ -47,7 +50,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, log: o.Log, emptyContent: o.EmptyContent,
-		tokens: o.Tokens,
+		tokens: o.Tokens, bus: o.Bus,
 	}
 }
 

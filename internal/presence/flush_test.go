@@ -103,15 +103,15 @@ func TestAFlushThatFailsIsTriedAgain(t *testing.T) {
 	bob.Expect("c: 2 online +bob -cy", "c: 2 online +ann +bob complete")
 }
 
-// losing is a Publisher that loses all.
+// losing is a bus that loses all.
 type losing struct{}
 
-func (losing) Announce(...chime.Event) {}
+func (losing) Publish(string, uint64, ...chime.Event) {}
 
 // Who is online waits for the change of its channel, but not for one that is lost.
 func TestALostChangeKeepsNothingBack(t *testing.T) {
 	l := live(t, "ann")
-	lossy := presence.New(presence.Options{Store: l.Store, Publisher: losing{}, Hub: l.Hub, Site: l.Site})
+	lossy := presence.New(presence.Options{Store: l.Store, Bus: losing{}, Hub: l.Hub, Site: l.Site})
 	l.AddChannel("ann", "c")
 	ann := l.Connect("ann", chime.ExtraPresence)
 	lossy.Flush(t.Context())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -15,20 +16,15 @@ import (
 // DefaultInterval is how long changes are gathered before they are sent.
 const DefaultInterval = time.Second
 
-// Publisher sends ephemeral events to the members of their channels, after what the log has up to now.
-type Publisher interface {
-	Announce(events ...chime.Event)
-}
-
-// Options of a Service. Store, Publisher, Hub and Site are required.
+// Options of a Service. Store, Bus, Hub and Site are required.
 type Options struct {
-	Store     store.Store
-	Publisher Publisher
-	Hub       *realtime.Hub // without sessions yet
-	Site      chime.Site
-	Interval  time.Duration    // zero means DefaultInterval
-	Now       func() time.Time // nil means time.Now
-	Log       *slog.Logger     // nil means none
+	Store    store.Store
+	Bus      bus.Publisher
+	Hub      *realtime.Hub // without sessions yet
+	Site     chime.Site
+	Interval time.Duration    // zero means DefaultInterval
+	Now      func() time.Time // nil means time.Now
+	Log      *slog.Logger     // nil means none
 }
 
 // Service sends changes of presence and snapshots. Deliver is safe for concurrent use; Run and Flush belong to one
@@ -121,7 +117,7 @@ func (s *Service) flush(ctx context.Context, b *board) error {
 		events = append(events, s.event(b, topic, s.payload(b, topic, c.channelID, c.online, c.offline)))
 	}
 	if len(events) > 0 {
-		s.o.Publisher.Announce(events...)
+		s.o.Bus.Publish(b.app, b.position, events...)
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func TestEphemeralEventsKeepTheirPlace(t *testing.T) {
 	typing := message("c", "typing")
 	typing.App, typing.Ephemeral = "A", true
 	w.commit(message("c", "1"))
-	w.st.Announce(typing)
+	w.publish(typing)
 	w.commit(message("c", "2"))
 	w.expect(ann, "MSG 1", "MSG typing", "MSG 2")
 }

@@ -325,11 +325,7 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 func TestResumeOnAnotherNode(t *testing.T) {
 	w := newWorld(t, signed)
 	w.commit(join("c", "ann"))
-	behind, err := w.st.Follow("A", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := &world{t: t, st: w.st, cur: behind}
+	other := &world{t: t, st: w.st, bus: w.bus, cur: w.stream()}
 	options := w.hub.env.Options
 	options.Follow = func(context.Context, string) (uint64, func(), error) { return other.at.Load(), func() {}, nil }
 	other.hub = New(options)

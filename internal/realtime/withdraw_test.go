@@ -139,10 +139,10 @@ func TestWhatComesLaterStays(t *testing.T) {
 	}
 	w.deliver()
 	typing := chime.Event{Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageType: "CONTROL", Object: "live", Payload: []byte("live")}
-	w.st.Announce(typing)
+	w.publish(typing)
 	w.say("c", "1")
 	w.deliver()
-	w.st.Announce(typing)
+	w.publish(typing)
 	w.commit(chime.Event{Type: chime.EventPutRetention})
 	w.deliver()
 	for len(ann.events) < 3 {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/carillon-chat/carillon/internal/bus"
+	"github.com/carillon-chat/carillon/internal/bus/inproc"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
@@ -70,7 +72,8 @@ type world struct {
 	t   *testing.T
 	st  store.Store
 	hub *Hub
-	cur store.Cursor  // of the log of app instance A
+	bus *inproc.Bus
+	cur *bus.Stream   // of app instance A
 	at  atomic.Uint64 // position of the last event that the hub has of it
 }
 
@@ -84,16 +87,13 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 func openWorld(t *testing.T, change ...func(*Options)) *world {
 	st := memstore.New()
 	o := Options{Store: st, Frame: func(text []byte, _ bool) []byte { return text }}
-	w := &world{t: t, st: st}
+	w := &world{t: t, st: st, bus: inproc.New()}
 	o.Follow = func(context.Context, string) (uint64, func(), error) { return w.at.Load(), func() {}, nil }
 	for _, f := range change {
 		f(&o)
 	}
 	w.hub = New(o)
-	var err error
-	if w.cur, err = st.Follow("A", 0); err != nil {
-		t.Fatal(err)
-	}
+	w.cur = w.stream()
 	w.update(func(tx store.Tx) error {
 		if err := store.AppInstances.Put(tx, store.K("A"), chime.AppInstance{ID: "A"}); err != nil {
 			return err
@@ -107,6 +107,20 @@ func openWorld(t *testing.T, change ...func(*Options)) *world {
 	})
 	return w
 }
+
+// stream hands out the events of app instance A from the beginning.
+func (w *world) stream() *bus.Stream {
+	w.t.Helper()
+	live := w.bus.Subscribe("A")
+	cursor, err := w.st.Follow("A", 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return bus.NewStream(cursor, 0, live)
+}
+
+// publish sends an ephemeral event after what the log has.
+func (w *world) publish(e chime.Event) { w.bus.Publish("A", w.position(), e) }
 
 func (w *world) update(f func(store.Tx) error) {
 	w.t.Helper()

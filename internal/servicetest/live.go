@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/presence"
 	"github.com/carillon-chat/carillon/internal/realtime"
@@ -31,7 +32,7 @@ type Live struct {
 	Counter  *unread.Counter
 	Log      bytes.Buffer // lines of warnings and errors
 
-	cursor  store.Cursor
+	stream  *bus.Stream
 	at      uint64 // position of the last event that was delivered
 	sockets []*Socket
 }
@@ -49,23 +50,21 @@ func LiveOver(t testing.TB, st store.Store, extras chime.Extras, users ...string
 	w := Over(t, st, users...)
 	l := &Live{World: w, t: t, Counter: unread.NewCounter(w.Channels, w.Messages)}
 	log := slog.New(slog.NewTextHandler(&l.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	typing := typing.New(typing.Options{Store: st, Publisher: st, Site: w.Site, Now: w.Clock})
+	typing := typing.New(typing.Options{Store: st, Bus: l.Bus, Site: w.Site, Now: w.Clock})
 	l.Hub = realtime.New(realtime.Options{
 		Store: st, Follow: func(context.Context, string) (uint64, func(), error) { return l.at, func() {}, nil }, Frame: func(text []byte, _ bool) []byte { return text }, Extras: extras, Typing: typing.Client,
 	})
-	l.Presence = presence.New(presence.Options{Store: st, Publisher: st, Hub: l.Hub, Site: w.Site, Now: w.Clock, Log: log})
+	l.Presence = presence.New(presence.Options{Store: st, Bus: l.Bus, Hub: l.Hub, Site: w.Site, Now: w.Clock, Log: log})
 	l.Unread = unread.New(unread.Options{Store: st, Counter: l.Counter, Hub: l.Hub, Site: w.Site, Now: w.Clock, Log: log})
 
 	err := st.View(t.Context(), l.AppID(), func(r store.Reader) (err error) {
 		l.at, err = r.Position()
 		return err
 	})
-	if err == nil {
-		l.cursor, err = st.Follow(l.AppID(), l.at)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.stream = l.Stream(l.at)
 	return l
 }
 
@@ -74,7 +73,7 @@ func (l *Live) Deliver() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	for {
-		events, err := l.cursor.Next(ctx)
+		events, err := l.stream.Next(ctx)
 		if err != nil {
 			return
 		}

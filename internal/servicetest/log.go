@@ -30,7 +30,7 @@ func (w *World) events(wanted func(*chime.Event) bool) []string {
 	cancel()
 	var lines []string
 	for {
-		events, err := w.cursor.Next(done)
+		events, err := w.stream.Next(done)
 		if err != nil {
 			return lines
 		}

@@ -17,6 +17,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/bus"
+	"github.com/carillon-chat/carillon/internal/bus/inproc"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/flow"
@@ -32,6 +34,7 @@ import (
 type World struct {
 	t     testing.TB
 	Store store.Store
+	Bus   *inproc.Bus
 	Site  chime.Site
 	// Began is the position of the log when the world and its users were made.
 	Began    uint64
@@ -46,7 +49,7 @@ type World struct {
 	Exports  *stream.Service
 	API      messaging.Handler // the services together
 
-	cursor store.Cursor
+	stream *bus.Stream
 	tokens int
 	subs   []string // ids of sub-channels in the order in which they came up
 }
@@ -79,14 +82,14 @@ func New(t testing.TB, users ...string) *World {
 func Over(t testing.TB, st store.Store, users ...string) *World {
 	t.Helper()
 	w := &World{
-		t: t, Store: st, Site: chime.Site{Region: "us-east-1", Account: "000000000000"},
+		t: t, Store: st, Bus: inproc.New(), Site: chime.Site{Region: "us-east-1", Account: "000000000000"},
 		Now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
 	}
 	random := rand.New(rand.NewSource(1))
 	w.Random = random
 	w.Jobs = jobs.New(jobs.Options{Store: st, Node: "test", Log: slog.New(slog.DiscardHandler), Random: random, Now: w.Clock})
 	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Jobs: w.Jobs})
-	w.Messages = message.New(message.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
+	w.Messages = message.New(message.Options{Store: st, Bus: w.Bus, Site: w.Site, Now: w.Clock, Random: random})
 	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
 	w.Exports = stream.New(st, w.Site, w.Clock)
 	w.API = messagingAPI{channels: w.Channels, messages: w.Messages, flows: w.Flows, exports: w.Exports}
@@ -102,10 +105,19 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 		w.AddUser(u)
 	}
 	w.Began = w.position()
-	if w.cursor, err = st.Follow(w.AppID(), w.Began); err != nil {
-		t.Fatal(err)
-	}
+	w.stream = w.Stream(w.Began)
 	return w
+}
+
+// Stream hands out the events after a position of the log, and ephemeral ones.
+func (w *World) Stream(after uint64) *bus.Stream {
+	w.t.Helper()
+	live := w.Bus.Subscribe(w.AppID())
+	cursor, err := w.Store.Follow(w.AppID(), after)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return bus.NewStream(cursor, after, live)
 }
 
 // AppID is the id of the world's app instance.

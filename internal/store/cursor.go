@@ -7,37 +7,27 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// Follow opens a cursor over the events after the position, or answers ErrTrimmed. Ephemeral events
-// that were published before are handed out only where they lie between later events still in memory.
+// Follow opens a cursor over the events after the position, or answers ErrTrimmed.
 func (f *Feed) Follow(after uint64) (Cursor, error) {
-	c := &feedCursor{feed: f, after: after}
 	f.mu.Lock()
+	_, here := f.from(after)
 	closed := f.closed
-	if after >= f.last { // live from here on
-		c.live, c.next = true, f.first+uint64(len(f.ring))
-	} else {
-		c.live = c.find()
-	}
 	f.mu.Unlock()
 	if closed {
 		return nil, ErrUnavailable
 	}
-	if c.live {
-		return c, nil
+	if !here {
+		if _, err := f.read(after, 1); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := f.read(after, 1); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return &feedCursor{feed: f, after: after}, nil
 }
 
-// feedCursor reads the ring while it is live, and the log while it is behind the ring.
+// feedCursor reads what the feed has in memory, and the log while it lags behind that.
 type feedCursor struct {
-	feed   *Feed
-	after  uint64 // position of the latest event handed out
-	live   bool   // next is meaningful
-	next   uint64 // number of the next publication to hand out
-	behind bool   // it has been behind the ring, so nothing in the ring was handed out yet
+	feed  *Feed
+	after uint64 // position of the latest event handed out
 }
 
 func (c *feedCursor) Next(ctx context.Context) ([]*chime.Event, error) {
@@ -58,75 +48,59 @@ func (c *feedCursor) Close() {}
 
 // Poll implements Cursor.
 func (c *feedCursor) Poll() (events []*chime.Event, wake <-chan struct{}, err error) {
+	for len(events) == 0 && wake == nil && err == nil {
+		var published uint64
+		if events, wake, published, err = c.fromMemory(); err == nil && published > 0 {
+			events, err = c.fromLog(published)
+		}
+	}
+	if len(events) > 0 {
+		c.after = events[len(events)-1].Position
+	}
+	return events, wake, err
+}
+
+// fromMemory returns what the feed has. When that is not all that follows, published is the position up to
+// which the log has it.
+func (c *feedCursor) fromMemory() (events []*chime.Event, wake <-chan struct{}, published uint64, err error) {
 	f := c.feed
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.closed {
-		f.mu.Unlock()
-		return nil, nil, ErrUnavailable
+		return nil, nil, 0, ErrUnavailable
 	}
-	if c.live && c.next < f.first {
-		c.live, c.behind = false, true // the log has what was missed
+	ring, here := f.from(c.after)
+	switch {
+	case !here:
+		return nil, nil, f.last, nil
+	case len(ring) == 0:
+		f.waited = true
+		return nil, f.wake, 0, nil
 	}
-	if !c.live {
-		c.live = c.find()
-	}
-	if c.live {
-		events = c.fromRing()
-		if len(events) == 0 {
-			f.waited, wake = true, f.wake
-		}
-		f.mu.Unlock()
-		return events, wake, nil
-	}
-	published := f.last
-	f.mu.Unlock()
-	events, err = c.fromLog(published)
-	return events, nil, err
-}
-
-// find looks for the cursor's place in the ring.
-func (c *feedCursor) find() bool {
-	ring := c.feed.ring
-	i := sort.Search(len(ring), func(i int) bool { return ring[i].Position > c.after })
-	held := i > 0 || c.after >= c.feed.last // else the ring begins after the cursor
-	if !held && len(ring) > 0 {
-		held = !ring[0].Ephemeral && ring[0].Position == c.after+1
-	}
-	if !held {
-		return false
-	}
-	for c.behind && i > 0 && ring[i-1].Ephemeral && ring[i-1].Position == c.after {
-		i--
-	}
-	c.next = c.feed.first + uint64(i)
-	return true
-}
-
-func (c *feedCursor) fromRing() (events []*chime.Event) {
-	for _, e := range c.feed.ring[c.next-c.feed.first:] {
-		if len(events) == feedBatch {
-			break
-		}
-		c.next++
-		if e.Ephemeral || e.Position > c.after { // not so when the cursor began beyond the end
-			events = append(events, e)
-			c.after = max(c.after, e.Position)
-		}
-	}
-	return events
+	return append(events, ring[:min(len(ring), feedBatch)]...), nil, 0, nil // the ring moves
 }
 
 // fromLog reads on from disk, but no further than what was published: the log may already
-// hold events whose commit is not on disk yet.
+// hold events whose commit is not on disk yet. Without any, the cursor is where they end.
 func (c *feedCursor) fromLog(published uint64) ([]*chime.Event, error) {
 	events, err := c.feed.read(c.after, feedBatch)
 	if err != nil {
 		return nil, err
 	}
 	n := sort.Search(len(events), func(i int) bool { return events[i].Position > published })
-	if n > 0 {
-		c.after = events[n-1].Position
+	if n == 0 {
+		c.after = published // a log has gaps up to its Base
 	}
-	c.behind = true
 	return events[:n], nil
+}
+
+// from returns the events after the position. It reports false when they are not all in memory.
+func (f *Feed) from(after uint64) (events []*chime.Event, here bool) {
+	switch {
+	case after >= f.last:
+		return nil, true
+	case len(f.ring) == 0 || f.ring[0].Position > after+1:
+		return nil, false
+	}
+	return f.ring[after+1-f.ring[0].Position:], true
 }

@@ -16,11 +16,9 @@ type Feed struct {
 	read func(after uint64, limit int) ([]*chime.Event, error)
 
 	mu     sync.Mutex
-	ring   []*chime.Event // the latest events, oldest first
+	ring   []*chime.Event // the latest events, oldest first and without gaps
 	bytes  int            // of the payloads in the ring
-	first  uint64         // number of publications before ring[0]; a gap counts as one
 	last   uint64         // position of the latest event
-	begun  bool           // last is known
 	wake   chan struct{}  // closed when there is more to read
 	waited bool           // somebody may wait on wake
 	closed bool
@@ -50,12 +48,11 @@ func newFeed(read func(after uint64, limit int) ([]*chime.Event, error)) *Feed {
 func (f *Feed) Begin(last uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.last, f.begun = max(f.last, last), true
+	f.last = max(f.last, last)
 }
 
-// Publish adds events that are on disk, or ephemeral ones, which get the position of the event
-// before them. The feed keeps the events. Those that it has had are dropped; when some before them
-// are missing, cursors read those from the log.
+// Publish adds events that are on disk. The feed keeps them. Those that it has had are dropped; when
+// some before them are missing, cursors read those from the log.
 func (f *Feed) Publish(events []chime.Event) {
 	if len(events) == 0 {
 		return
@@ -68,15 +65,11 @@ func (f *Feed) Publish(events []chime.Event) {
 	for i := range events {
 		e := &events[i]
 		switch {
-		case e.Ephemeral:
-			e.Position = f.last
 		case e.Position <= f.last:
 			continue
-		case e.Position > f.last+1 && f.begun:
+		case e.Position > f.last+1:
 			f.drop(len(f.ring))
-			f.first++
 		}
-		f.begun = true
 		if e.Removes() {
 			f.withdraw(e)
 		}
@@ -106,15 +99,6 @@ func (f *Feed) withdraw(by *chime.Event) {
 	}
 }
 
-// Announce publishes ephemeral events, which stay the caller's own.
-func (f *Feed) Announce(events []chime.Event) {
-	own := slices.Clone(events)
-	for i := range own {
-		own[i].Ephemeral = true
-	}
-	f.Publish(own)
-}
-
 // Trim forgets the events up to and including the position, which the log no longer holds.
 func (f *Feed) Trim(upTo uint64) {
 	f.mu.Lock()
@@ -141,7 +125,6 @@ func (f *Feed) drop(n int) {
 		f.bytes -= len(e.Payload)
 	}
 	f.ring = slices.Delete(f.ring, 0, n)
-	f.first += uint64(n)
 }
 
 // Last is the position of the latest published event.

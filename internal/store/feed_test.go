@@ -44,7 +44,7 @@ func ended() context.Context {
 	return ctx
 }
 
-// take reads what is ready, as positions; ephemeral events are negative.
+// take reads what is ready, as positions.
 func take(t *testing.T, c Cursor) (list []int64) {
 	t.Helper()
 	for {
@@ -56,11 +56,7 @@ func take(t *testing.T, c Cursor) (list []int64) {
 			t.Fatal(err)
 		}
 		for _, e := range events {
-			if e.Ephemeral {
-				list = append(list, -int64(e.Position))
-			} else {
-				list = append(list, int64(e.Position))
-			}
+			list = append(list, int64(e.Position))
 		}
 	}
 }
@@ -81,34 +77,6 @@ func expect(t *testing.T, got []int64, want ...int64) {
 	}
 }
 
-func ephemeral(n int) []chime.Event { return make([]chime.Event, n) }
-
-// The first thing in memory may be an ephemeral event that carries the position of an event
-// which is not in memory: the log has that one, and the ephemeral one is not replayed.
-func TestEphemeralFirstInMemory(t *testing.T) {
-	log := &fakeLog{first: 1, last: 6}
-	f := NewFeed(6, log.read)
-	f.Announce(ephemeral(1))
-	log.publish(f, 1)
-	expect(t, take(t, open(t, f, 5)), 6, 7)
-	expect(t, take(t, open(t, f, 4)), 5, 6, 7)
-	expect(t, take(t, open(t, f, 6)), 7) // what was announced before is not replayed
-	expect(t, take(t, open(t, f, 7)))
-}
-
-// A cursor that catches up misses no ephemeral event that was announced meanwhile.
-func TestEphemeralWhileCatchingUp(t *testing.T) {
-	log := &fakeLog{first: 1, last: 3}
-	f := NewFeed(3, log.read)
-	c := open(t, f, 0)
-	if events, err := c.Next(ended()); err != nil || len(events) != 3 {
-		t.Fatal(len(events), err)
-	}
-	f.Announce(ephemeral(2))
-	log.publish(f, 1)
-	expect(t, take(t, c), -3, -3, 4)
-}
-
 // A cursor reads no further in the log than what was published.
 func TestLogAheadOfFeed(t *testing.T) {
 	log := &fakeLog{first: 1, last: 5}
@@ -125,7 +93,6 @@ func TestMemoryIsBounded(t *testing.T) {
 	c := open(t, f, 0)
 	for range 100 {
 		log.publish(f, 500)
-		f.Announce(ephemeral(300))
 	}
 	if len(f.ring) > feedSize*5/4 {
 		t.Errorf("%d events in memory", len(f.ring))
@@ -139,9 +106,6 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	var next int64
 	for _, p := range take(t, c) {
-		if p < 0 {
-			continue
-		}
 		if next++; p != next {
 			t.Fatalf("event %d came after %d", p, next-1)
 		}
@@ -160,7 +124,6 @@ func TestFeedTrim(t *testing.T) {
 	f := NewFeed(0, log.read)
 	live := open(t, f, 0)
 	log.publish(f, 5)
-	f.Announce(ephemeral(1))
 	log.publish(f, 1)
 	at := open(t, f, 5)
 	log.first = 6
@@ -222,20 +185,19 @@ func TestFeedHandsOutNothingRemoved(t *testing.T) {
 		removal chime.Event
 		want    string // what still has content
 	}{
-		{chime.Event{Type: chime.EventRedactMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m1"}, "m2 m3 m4 m5 member live"},
-		{chime.Event{Type: chime.EventDeleteMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m2"}, "m1 m3 m4 m5 member live"},
-		{chime.Event{Type: chime.EventDeleteSubChannel, Topic: chime.Topic{App: "A", Channel: "e", Sub: "s1"}}, "m1 m2 m4 m5 member live"},
+		{chime.Event{Type: chime.EventRedactMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m1"}, "m2 m3 m4 m5 member"},
+		{chime.Event{Type: chime.EventDeleteMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m2"}, "m1 m3 m4 m5 member"},
+		{chime.Event{Type: chime.EventDeleteSubChannel, Topic: chime.Topic{App: "A", Channel: "e", Sub: "s1"}}, "m1 m2 m4 m5 member"},
 		{chime.Event{Type: chime.EventDeleteChannel, Topic: chime.Topic{App: "A", Channel: "e"}}, "m1 m2 m5 member"},
-		{chime.Event{Type: chime.EventPutRetention, Topic: chime.Topic{App: "A"}}, "m5 member live"},
+		{chime.Event{Type: chime.EventPutRetention, Topic: chime.Topic{App: "A"}}, "m5 member"},
 		{chime.Event{Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: "A"}}, "m5 member"},
-		{chime.Event{Type: chime.EventUpdateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m1"}, "m1 m2 m3 m4 m5 member live"},
+		{chime.Event{Type: chime.EventUpdateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m1"}, "m1 m2 m3 m4 m5 member"},
 	} {
 		f := NewFeed(0, (&fakeLog{}).read)
 		early, late := open(t, f, 0), open(t, f, 0)
 		f.Publish([]chime.Event{
 			message(1, "A", "c", "", "m1"), message(2, "A", "c", "", "m2"), message(3, "A", "e", "s1", "m3"), message(4, "A", "e", "s2", "m4"),
 			message(5, "B", "c", "", "m5"), {Position: 6, Type: chime.EventCreateMembership, Topic: chime.Topic{App: "A", Channel: "c"}, Payload: []byte("member")},
-			{Ephemeral: true, Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "e", Sub: "s1"}, Object: "m6", Payload: []byte("live")},
 		})
 		read := func(c Cursor) (told []string) {
 			events, err := c.Next(ended())
@@ -255,10 +217,31 @@ func TestFeedHandsOutNothingRemoved(t *testing.T) {
 		if got := strings.Join(read(late), " "); got != tc.want {
 			t.Errorf("after %s there is %q, want %q", tc.removal.Type, got, tc.want)
 		}
-		if len(before) != 7 || f.bytes != len(strings.ReplaceAll(tc.want, " ", "")) {
+		if len(before) != 6 || f.bytes != len(strings.ReplaceAll(tc.want, " ", "")) {
 			t.Errorf("before it %v; %d bytes in memory", before, f.bytes)
 		}
 	}
+}
+
+// A cursor in a log that has gaps waits at its end like any other.
+func TestGapsBeforeTheEnd(t *testing.T) {
+	events := []*chime.Event{{Position: 2}, {Position: 4}}
+	f := NewFeed(6, func(after uint64, _ int) ([]*chime.Event, error) {
+		i := slices.IndexFunc(events, func(e *chime.Event) bool { return e.Position > after })
+		if i < 0 {
+			return nil, nil
+		}
+		return events[i:], nil
+	})
+	c := open(t, f, 0)
+	expect(t, take(t, c), 2, 4)
+	_, wake, err := c.Poll()
+	if wake == nil || err != nil {
+		t.Fatal(err)
+	}
+	f.Publish([]chime.Event{{Position: 7}})
+	<-wake
+	expect(t, take(t, c), 7)
 }
 
 // A publication that is lost, comes twice or comes late costs a look into the log and no event, and no

@@ -97,15 +97,6 @@ func (f *Feeds) Publish(app string, events []chime.Event) {
 	}
 }
 
-// Announce adds ephemeral events, which stay the caller's own.
-func (f *Feeds) Announce(events []chime.Event) {
-	for i := range events {
-		if feed := f.feed(events[i].App); feed != nil {
-			feed.Announce(events[i : i+1])
-		}
-	}
-}
-
 // Trim forgets the events of a log up to and including the position.
 func (f *Feeds) Trim(app string, upTo uint64) {
 	if feed := f.feed(app); feed != nil {

@@ -11,7 +11,6 @@
 //     the account; two logs have nothing to do with each other. Cursors hand the events of a log out
 //     in that order, each once, only after their commit is on disk, and in the process that appended
 //     them before the Update returns.
-//   - Ephemeral events take a place in the live order and cost no disk.
 //
 // Services use the typed Table over it and never know the engine.
 package store
@@ -52,10 +51,6 @@ type Store interface {
 	// than f's or ctx's, ErrUnavailable for example, what f wrote may or may not be found when the
 	// store is opened again, unless the error is ErrFull.
 	Update(ctx context.Context, app string, f func(Tx) error) error
-
-	// Announce gives ephemeral events a place in the live order, without writing them. They
-	// come after every event whose Update had returned.
-	Announce(events ...chime.Event)
 
 	// Follow opens a cursor over the events of an app instance, or of the account, after the given
 	// position. ErrTrimmed says that the log no longer reaches back that far.

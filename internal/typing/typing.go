@@ -9,6 +9,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/lockorder"
@@ -26,18 +27,13 @@ const (
 	patience = 5 * time.Second
 )
 
-// Publisher sends ephemeral events to the members of their channels, after what the log has up to now.
-type Publisher interface {
-	Announce(events ...chime.Event)
-}
-
-// Options of a Service. Store, Publisher and Site are required.
+// Options of a Service. Store, Bus and Site are required.
 type Options struct {
-	Store     store.Store
-	Publisher Publisher
-	Site      chime.Site
-	Now       func() time.Time // nil means time.Now
-	Log       *slog.Logger     // nil means none
+	Store store.Store
+	Bus   bus.Publisher
+	Site  chime.Site
+	Now   func() time.Time // nil means time.Now
+	Log   *slog.Logger     // nil means none
 }
 
 // Service turns the calls of clients into events for the members of channels. It is safe for concurrent use.
@@ -135,6 +131,7 @@ func (c *client) publish(ctx context.Context, text []byte) error {
 	}
 	s := c.service
 	var e chime.Event
+	var position uint64
 	err := s.o.Store.View(ctx, s.o.Site.AppOf(req.ChannelARN), func(r store.Reader) error {
 		v, err := channel.EnterSender(r, s.o.Site, req.ChimeBearer, req.ChannelARN, req.SubChannelID)
 		if err != nil {
@@ -144,10 +141,11 @@ func (c *client) publish(ctx context.Context, text []byte) error {
 			return api.Forbidden("a member may type")
 		}
 		e = s.event(v, c.grant.UserARN)
-		return nil
+		position, err = r.Position()
+		return err
 	})
 	if err == nil {
-		s.o.Publisher.Announce(e)
+		s.o.Bus.Publish(e.App, position, e)
 	}
 	return err
 }

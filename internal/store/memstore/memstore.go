@@ -104,9 +104,6 @@ func (s *Store) Update(ctx context.Context, app string, f func(store.Tx) error) 
 	return nil
 }
 
-// Announce implements store.Store.
-func (s *Store) Announce(events ...chime.Event) { s.feeds.Announce(events) }
-
 // Follow implements store.Store.
 func (s *Store) Follow(app string, after uint64) (store.Cursor, error) {
 	return s.feeds.Follow(app, after)

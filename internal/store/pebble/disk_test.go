@@ -12,7 +12,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -336,8 +335,8 @@ func TestNothingBeforeSync(t *testing.T) {
 	}
 }
 
-// Ephemeral events and reads cost no write.
-func TestAnnounceWritesNothing(t *testing.T) {
+// Reading costs no write.
+func TestReadingWritesNothing(t *testing.T) {
 	d := newTestDisk()
 	s := d.open(t)
 	defer closed(t, s)
@@ -350,9 +349,6 @@ func TestAnnounceWritesNothing(t *testing.T) {
 	}
 	d.inject.Store(&forbid)
 	before := s.Stats()
-	for range 100 {
-		s.Announce(chime.Event{Type: "typing", Payload: []byte("…")})
-	}
 	if err := readAll(s, 3); err != nil {
 		t.Error(err)
 	}

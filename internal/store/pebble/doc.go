@@ -11,6 +11,12 @@
 // Whatever was read may not be on disk yet, therefore View, and Updates that wrote nothing or
 // failed, wait for the latest commit that they could have seen.
 //
+// # Logs
+//
+// The events of all logs are in one table, under the app instance and the position. Where a log ends is
+// looked for when a transaction first needs it and then remembered, so that no commit writes it; a View
+// uses what is remembered when its snapshot has the commit that it is about.
+//
 // # What goes wrong and what is said
 //
 // A folder in use by another process: store.ErrInUse. A folder of a later version:

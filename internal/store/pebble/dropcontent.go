@@ -18,14 +18,17 @@ import (
 // before that of the migration; what a crash interrupts is done again. Then it erases what the log
 // held, and marks all messages, of which some were removed before removals were marked.
 func dropContent(db *crdb.DB, last *crdb.Batch) error {
-	if err := referAll(db); err != nil {
+	some, err := referAll(db)
+	if err != nil {
 		return err
 	}
-	if err := db.Flush(); err != nil {
-		return err
-	}
-	if err := db.Compact(context.Background(), path(store.TableEvents, nil), path(store.TableEvents+1, nil), false); err != nil {
-		return err
+	if some { // an empty log holds nothing to erase
+		if err := db.Flush(); err != nil {
+			return err
+		}
+		if err := db.Compact(context.Background(), path(store.TableEvents, nil), path(store.TableEvents+1, nil), false); err != nil {
+			return err
+		}
 	}
 	mark, err := store.EncodeRecord(uint64(0))
 	if err != nil {
@@ -37,36 +40,38 @@ func dropContent(db *crdb.DB, last *crdb.Batch) error {
 // migrationBatch is about how many bytes a commit of a long migration has.
 const migrationBatch = 4 << 20
 
-func referAll(db *crdb.DB) (err error) {
+// referAll reports whether there were events.
+func referAll(db *crdb.DB) (some bool, err error) {
 	it, err := db.NewIter(&crdb.IterOptions{LowerBound: path(store.TableEvents, nil), UpperBound: path(store.TableEvents+1, nil)})
 	if err != nil {
-		return err
+		return some, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	b := db.NewBatch()
 	defer func() { _ = b.Close() }() // frees memory and knows no error
 	for ok := it.First(); ok; ok = it.Next() {
+		some = true
 		value, changed, err := refer(it.Value())
 		if err != nil {
-			return fmt.Errorf("event %x: %w", it.Key()[1:], err)
+			return some, fmt.Errorf("event %x: %w", it.Key()[1:], err)
 		}
 		if !changed {
 			continue
 		}
 		if err := b.Set(it.Key(), value, nil); err != nil {
-			return err
+			return some, err
 		}
 		if b.Len() > migrationBatch {
 			if err := b.Commit(crdb.NoSync); err != nil {
-				return err
+				return some, err
 			}
 			b.Reset()
 		}
 	}
 	if err := it.Error(); err != nil {
-		return err
+		return some, err
 	}
-	return b.Commit(crdb.Sync)
+	return some, b.Commit(crdb.Sync)
 }
 
 // refer changes the record of an event that tells of a message.

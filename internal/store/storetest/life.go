@@ -5,29 +5,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
-
-func ephemeral(t *testing.T, h Harness) {
-	s := h.open(t)
-	early := follow(t, s, 0)
-	s.Announce(event("x"))
-	appendEvents(t, s, "a")
-	mine := []chime.Event{event("y"), event("z")}
-	s.Announce(mine...)
-	same(t, "the caller's events", mine, []chime.Event{event("y"), event("z")})
-	s.Announce()
-	appendEvents(t, s, "b")
-	s.Announce(event("end"))
-	same(t, "order", ready(t, early), []string{"0:~x", "1:a", "1:~y", "1:~z", "2:b", "2:~end"})
-	same(t, "position", position(t, s), uint64(2))
-
-	late := follow(t, s, 2)
-	same(t, "what a later cursor gets", ready(t, late), []string(nil))
-	s.Announce(event("last"))
-	same(t, "what it gets then", ready(t, late), []string{"2:~last"})
-}
 
 func trim(t *testing.T, h Harness) {
 	s := h.open(t)
@@ -96,7 +75,6 @@ func closing(t *testing.T, h Harness) {
 	unavailable("Follow", err)
 	unavailable("View", s.View(context.Background(), app, func(store.Reader) error { return nil }))
 	unavailable("Update", s.Update(context.Background(), app, func(store.Tx) error { return nil }))
-	s.Announce(event("nobody hears"))
 	if err := s.Close(); err != nil {
 		t.Error("second Close:", err)
 	}
@@ -108,7 +86,6 @@ func reopen(t *testing.T, h Harness) {
 	put(t, s, one, store.K("a"), "a")
 	put(t, s, one, store.K("b"), "b")
 	update(t, s, func(tx store.Tx) error { return tx.Delete(one, store.K("b")) })
-	s.Announce(event("gone"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -120,9 +97,8 @@ func reopen(t *testing.T, h Harness) {
 	cursor := follow(t, s, 0)
 	same(t, "the log", ready(t, cursor), []string{"1:1", "2:2"})
 	appendEvents(t, s, "3")
-	s.Announce(event("live"))
-	same(t, "the log", ready(t, cursor), []string{"3:3", "3:~live"})
-	same(t, "the log", ready(t, follow(t, s, 1)), []string{"2:2", "3:3", "3:~live"})
+	same(t, "the log", ready(t, cursor), []string{"3:3"})
+	same(t, "the log", ready(t, follow(t, s, 1)), []string{"2:2", "3:3"})
 }
 
 func reopenTrimmed(t *testing.T, h Harness) {
@@ -134,10 +110,6 @@ func reopenTrimmed(t *testing.T, h Harness) {
 	}
 	s = h.open(t)
 	same(t, "position", position(t, s), uint64(3))
-	if _, err := s.Follow(app, 2); !errors.Is(err, store.ErrTrimmed) {
-		t.Errorf("follow from before the trim: %v", err)
-	}
-	s.Announce(event("x")) // the first thing in memory is no event of the log
 	if _, err := s.Follow(app, 2); !errors.Is(err, store.ErrTrimmed) {
 		t.Errorf("follow from before the trim: %v", err)
 	}

@@ -158,12 +158,11 @@ func eventsBeforeUpdateReturns(t *testing.T, h Harness) {
 	})
 }
 
-// cursorsAgree: cursors that wait see all events once, in the same order, ephemeral ones
-// included.
+// cursorsAgree: cursors that wait see all events once, in the same order.
 func cursorsAgree(t *testing.T, h Harness) {
 	s := h.open(t)
 	const writers, rounds, cursors = 4, 100, 3
-	const total = writers * rounds * 2
+	const total = writers * rounds
 	orders := make([][]string, cursors)
 	open := make([]store.Cursor, cursors)
 	for i := range open {
@@ -173,7 +172,6 @@ func cursorsAgree(t *testing.T, h Harness) {
 		if worker < writers {
 			for i := range rounds {
 				name := fmt.Sprintf("%d/%d", worker, i)
-				s.Announce(event("~" + name))
 				err := s.Update(context.Background(), app, func(tx store.Tx) error {
 					_, err := tx.Append(event(name))
 					return err
@@ -271,7 +269,7 @@ func contiguous(c store.Cursor, after uint64, n int) error {
 	return nil
 }
 
-// followFromAnywhere mixes commits, announcements and cursors at random.
+// followFromAnywhere mixes commits and cursors at random.
 func followFromAnywhere(t *testing.T, h Harness) {
 	s := h.open(t)
 	var last uint64
@@ -284,7 +282,7 @@ func followFromAnywhere(t *testing.T, h Harness) {
 		}
 		var readers []*reader
 		for range rapid.IntRange(1, 15).Draw(t, "steps") {
-			switch rapid.SampledFrom([]string{"append", "burst", "announce", "follow", "read", "read"}).Draw(t, "step") {
+			switch rapid.SampledFrom([]string{"append", "burst", "follow", "read", "read"}).Draw(t, "step") {
 			case "append", "burst":
 				n := rapid.SampledFrom([]int{1, 2, 600}).Draw(t, "events")
 				err := s.Update(context.Background(), app, func(tx store.Tx) (err error) {
@@ -299,8 +297,6 @@ func followFromAnywhere(t *testing.T, h Harness) {
 					t.Fatal(err)
 				}
 				last += uint64(n)
-			case "announce":
-				s.Announce(event("~"), event("~"))
 			case "follow":
 				after := last - min(last, rapid.SampledFrom([]uint64{0, 1, 2, 600, 9000, 1 << 40}).Draw(t, "back"))
 				c, err := s.Follow(app, after)
@@ -333,12 +329,9 @@ func readOn(t *rapid.T, c store.Cursor, after uint64, n int) uint64 {
 			t.Fatal(err)
 		}
 		for _, e := range events {
-			want := after
-			if !e.Ephemeral {
-				want++
-			}
+			want := after + 1
 			if e.Position != want {
-				t.Fatalf("event %d (ephemeral %t) came after %d", e.Position, e.Ephemeral, after)
+				t.Fatalf("event %d came after %d", e.Position, after)
 			}
 			after = want
 		}

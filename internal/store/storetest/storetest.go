@@ -52,7 +52,6 @@ var suite = []struct {
 	{"LaggingCursor", laggingCursor},
 	{"FollowFromAnywhere", followFromAnywhere},
 	{"FollowBeyondTheEnd", followBeyondTheEnd},
-	{"Ephemeral", ephemeral},
 	{"Trim", trim},
 	{"Traces", traces},
 	{"CursorContext", cursorContext},
@@ -202,8 +201,7 @@ func ended() context.Context {
 	return ctx
 }
 
-// ready takes all events that the cursor has without waiting, as "position:payload" with a
-// tilde for ephemeral ones.
+// ready takes all events that the cursor has without waiting, as "position:payload".
 func ready(t *testing.T, c store.Cursor) (list []string) {
 	t.Helper()
 	for {
@@ -215,11 +213,7 @@ func ready(t *testing.T, c store.Cursor) (list []string) {
 			t.Fatal("next:", err)
 		}
 		for _, e := range events {
-			mark := ""
-			if e.Ephemeral {
-				mark = "~"
-			}
-			list = append(list, fmt.Sprintf("%d:%s%s", e.Position, mark, e.Payload))
+			list = append(list, fmt.Sprintf("%d:%s", e.Position, e.Payload))
 		}
 	}
 }
