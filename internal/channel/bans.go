@@ -71,7 +71,7 @@ func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) er
 	for _, err := range []error{
 		store.Bans.Put(tx, v.key(ref), b),
 		store.BansInOrder.Put(tx, v.roleOrderKey(ref, order), ref),
-		store.BansOf.Put(tx, v.placeKey(ref, order), v.place()),
+		store.BansOf.Put(tx, v.entryKey(ref, order), v.entry()),
 	} {
 		if err != nil {
 			return err
@@ -127,7 +127,7 @@ func (v *Visit) removeBan(tx store.Tx, b chime.Ban, now chime.Millis) error {
 	for _, err := range []error{
 		store.Bans.Delete(tx, v.key(b.Ref)),
 		store.BansInOrder.Delete(tx, v.roleOrderKey(b.Ref, b.Order)),
-		store.BansOf.Delete(tx, v.placeKey(b.Ref, b.Order)),
+		store.BansOf.Delete(tx, v.entryKey(b.Ref, b.Order)),
 	} {
 		if err != nil {
 			return err

@@ -67,7 +67,7 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 func madeStill(r store.Reader, app string) func(made string) (bool, error) {
 	return func(made string) (bool, error) {
 		id, uid, _ := strings.Cut(made, "/")
-		_, found, err := channelAt(r, app, chime.Place{ChannelID: id, UID: uid})
+		_, found, err := channelAt(r, app, chime.ChannelEntry{ChannelID: id, UID: uid})
 		return found, err
 	}
 }
@@ -210,13 +210,13 @@ func (s *Service) addFirstMembers(tx store.Tx, v *Visit, members []chime.Ref) er
 	return nil
 }
 
-// placeKey is the key of this channel in the list of channels of a user or bot.
-func (v *Visit) placeKey(ref chime.Ref, order uint64) store.Key {
-	return store.PlaceKey(v.Actor.App, ref, order, v.Channel.UID)
+// entryKey is the key of this channel in the list of channels of a user or bot.
+func (v *Visit) entryKey(ref chime.Ref, order uint64) store.Key {
+	return store.ChannelEntryKey(v.Actor.App, ref, order, v.Channel.UID)
 }
 
-func (v *Visit) place() chime.Place {
-	return chime.Place{ChannelID: v.Channel.ID, UID: v.Channel.UID}
+func (v *Visit) entry() chime.ChannelEntry {
+	return chime.ChannelEntry{ChannelID: v.Channel.ID, UID: v.Channel.UID}
 }
 
 // count adds one to a number and refuses what goes over the limit.

@@ -21,7 +21,7 @@ func (v *Visit) SetFlow(tx store.Tx, id string, now chime.Millis) error {
 	}
 	v.Channel.Flow = id
 	if id != "" {
-		if err := store.FlowChannels.Put(tx, v.flowKey(), v.place()); err != nil {
+		if err := store.FlowChannels.Put(tx, v.flowKey(), v.entry()); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ func (s *Service) ListChannelMembershipsForAppInstanceUser(ctx context.Context, 
 		list := store.Prefix(store.K(actor.App, string(ref)))
 		scope := store.NewPage("ListChannelMembershipsForAppInstanceUser "+actor.App+" "+string(ref), req.MaxResults, req.NextToken)
 		resp.ChannelMemberships, resp.NextToken, err = store.List(r, store.MembershipsOf, list, scope,
-			func(at chime.Place) (messaging.ChannelMembershipForAppInstanceUserSummary, bool, error) {
+			func(at chime.ChannelEntry) (messaging.ChannelMembershipForAppInstanceUserSummary, bool, error) {
 				v, err := s.VisitAt(r, actor.App, ref, at)
 				if err != nil || v == nil {
 					return messaging.ChannelMembershipForAppInstanceUserSummary{}, false, err
@@ -67,7 +67,7 @@ func (s *Service) subject(r store.Reader, actor identity.Actor, arn *string) (ch
 }
 
 // channelAt is the channel that a list leads to; found is false when that one is gone.
-func channelAt(r store.Reader, app string, at chime.Place) (c chime.Channel, found bool, err error) {
+func channelAt(r store.Reader, app string, at chime.ChannelEntry) (c chime.Channel, found bool, err error) {
 	c, found, err = store.Channels.Get(r, store.K(app, at.ChannelID))
 	return c, found && c.UID == at.UID, err
 }
@@ -75,7 +75,7 @@ func channelAt(r store.Reader, app string, at chime.Place) (c chime.Channel, fou
 // VisitAt is the visit of a user or bot, as a member without other roles, to an entry of its list
 // of memberships, nil when the channel or the membership is gone. A member that is deleted has sent
 // none of the messages.
-func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (*Visit, error) {
+func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.ChannelEntry) (*Visit, error) {
 	c, found, err := channelAt(r, app, at)
 	if err != nil || !found {
 		return nil, err
@@ -97,8 +97,8 @@ func (s *Service) VisitAt(r store.Reader, app string, ref chime.Ref, at chime.Pl
 // MembershipAt reads the membership that an entry of a member's list leads to: the time of the
 // latest message that it lets see, zero when there was none, and whether that is after its read
 // marker. It does not look up whether the channel still exists.
-func (s *Service) MembershipAt(r store.Reader, app string, ref chime.Ref, at chime.Place) (last chime.Millis, unread, found bool, err error) {
-	v := s.placeOf(app, ref, at)
+func (s *Service) MembershipAt(r store.Reader, app string, ref chime.Ref, at chime.ChannelEntry) (last chime.Millis, unread, found bool, err error) {
+	v := s.visitOf(app, ref, at)
 	m, found, err := v.MembershipOf(r, ref)
 	if err != nil || !found {
 		return 0, false, false, err
@@ -137,7 +137,7 @@ func (s *Service) DescribeChannelMembershipForAppInstanceUser(ctx context.Contex
 		if err != nil {
 			return err
 		}
-		theirs, err := s.VisitAt(r, v.Actor.App, ref, v.place())
+		theirs, err := s.VisitAt(r, v.Actor.App, ref, v.entry())
 		if err != nil {
 			return err
 		}

@@ -155,9 +155,9 @@ func (v *Visit) indexMember(tx store.Tx, m chime.Membership) error {
 			return err
 		}
 	}
-	at := v.place()
+	at := v.entry()
 	at.Sub = m.Sub
-	return store.MembershipsOf.Put(tx, v.placeKey(m.Ref, m.Order), at)
+	return store.MembershipsOf.Put(tx, v.entryKey(m.Ref, m.Order), at)
 }
 
 func (v *Visit) membersCount() store.Key { return store.K(v.Actor.App, v.Channel.UID, "members") }
@@ -303,7 +303,7 @@ func (v *Visit) dropMember(tx store.Tx, m chime.Membership, e chime.Event) error
 		}
 	}
 
-	if err := store.MembershipsOf.Delete(tx, v.placeKey(m.Ref, m.Order)); err != nil {
+	if err := store.MembershipsOf.Delete(tx, v.entryKey(m.Ref, m.Order)); err != nil {
 		return err
 	}
 	if _, err := store.AddCount(tx, v.membersCount(), -1); err != nil {

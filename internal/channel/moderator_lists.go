@@ -18,7 +18,7 @@ func (s *Service) ListChannelsModeratedByAppInstanceUser(ctx context.Context, re
 		list := store.Prefix(store.K(actor.App, string(ref)))
 		page := store.NewPage("ListChannelsModeratedByAppInstanceUser "+actor.App+" "+string(ref), req.MaxResults, req.NextToken)
 		resp.Channels, resp.NextToken, err = store.List(r, store.ModeratedBy, list, page,
-			func(at chime.Place) (shown messaging.ChannelModeratedByAppInstanceUserSummary, ok bool, err error) {
+			func(at chime.ChannelEntry) (shown messaging.ChannelModeratedByAppInstanceUserSummary, ok bool, err error) {
 				c, found, err := channelAt(r, actor.App, at)
 				if err != nil || !found {
 					return shown, false, err

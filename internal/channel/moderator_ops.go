@@ -69,7 +69,7 @@ func (s *Service) addModerator(tx store.Tx, v *Visit, ref chime.Ref, now chime.M
 	if err := store.ModeratorsInOrder.Put(tx, v.roleOrderKey(ref, order), ref); err != nil {
 		return err
 	}
-	return store.ModeratedBy.Put(tx, v.placeKey(ref, order), v.place())
+	return store.ModeratedBy.Put(tx, v.entryKey(ref, order), v.entry())
 }
 
 func (v *Visit) moderatorsCount() store.Key {
@@ -115,7 +115,7 @@ func (v *Visit) removeModerator(tx store.Tx, m chime.Moderator, now chime.Millis
 	for _, err := range []error{
 		store.Moderators.Delete(tx, v.key(m.Ref)),
 		store.ModeratorsInOrder.Delete(tx, v.roleOrderKey(m.Ref, m.Order)),
-		store.ModeratedBy.Delete(tx, v.placeKey(m.Ref, m.Order)),
+		store.ModeratedBy.Delete(tx, v.entryKey(m.Ref, m.Order)),
 	} {
 		if err != nil {
 			return err

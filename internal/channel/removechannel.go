@@ -102,12 +102,12 @@ var strikes = [...]func(s *Service, tx store.Tx, app, uid string, from store.Key
 	(*Service).strikeMembers,
 	func(_ *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
 		return strike(tx, app, uid, from, store.Moderators, func(m chime.Moderator) error {
-			return store.ModeratedBy.Delete(tx, store.PlaceKey(app, m.Ref, m.Order, uid))
+			return store.ModeratedBy.Delete(tx, store.ChannelEntryKey(app, m.Ref, m.Order, uid))
 		})
 	},
 	func(_ *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
 		return strike(tx, app, uid, from, store.Bans, func(b chime.Ban) error {
-			return store.BansOf.Delete(tx, store.PlaceKey(app, b.Ref, b.Order, uid))
+			return store.BansOf.Delete(tx, store.ChannelEntryKey(app, b.Ref, b.Order, uid))
 		})
 	},
 }
@@ -118,12 +118,12 @@ func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (s
 	left := make(map[string][]chime.Ref) // by sub-channel
 	next, err := strike(tx, app, uid, from, store.Memberships, func(m chime.Membership) error {
 		left[m.Sub] = append(left[m.Sub], m.Ref)
-		place := store.PlaceKey(app, m.Ref, m.Order, uid)
-		listed, err := store.MembershipsOf.Has(tx, place)
+		entry := store.ChannelEntryKey(app, m.Ref, m.Order, uid)
+		listed, err := store.MembershipsOf.Has(tx, entry)
 		if err != nil || !listed { // the user was deleted meanwhile, and counts no more
 			return err
 		}
-		if err := store.MembershipsOf.Delete(tx, place); err != nil {
+		if err := store.MembershipsOf.Delete(tx, entry); err != nil {
 			return err
 		}
 		_, err = store.AddCount(tx, membershipsCount(app, m.Ref), -1)

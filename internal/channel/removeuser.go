@@ -30,12 +30,12 @@ func (s *Service) RemoveUser(ctx context.Context, app string, ref chime.Ref, bef
 func (s *Service) removeSome(tx store.Tx, app string, ref chime.Ref, before uint64) (more bool, err error) {
 	list := store.Range{From: store.K(app, string(ref)), To: store.K(app, string(ref)).Num(before)}
 	for _, of := range []struct {
-		places store.Table[chime.Place]
-		remove func(store.Tx, string, chime.Ref, chime.Place) error
+		entries store.Table[chime.ChannelEntry]
+		remove  func(store.Tx, string, chime.Ref, chime.ChannelEntry) error
 	}{
 		{store.MembershipsOf, s.removeFrom}, {store.ModeratedBy, s.demote}, {store.BansOf, s.forgive},
 	} {
-		next, err := drain(tx, of.places, list, removeBatch, func(at chime.Place) error { return of.remove(tx, app, ref, at) })
+		next, err := drain(tx, of.entries, list, removeBatch, func(at chime.ChannelEntry) error { return of.remove(tx, app, ref, at) })
 		if err != nil {
 			return false, err
 		}
@@ -44,7 +44,7 @@ func (s *Service) removeSome(tx store.Tx, app string, ref chime.Ref, before uint
 	return more, nil
 }
 
-func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
+func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.ChannelEntry) error {
 	v, err := s.VisitAt(tx, app, ref, at)
 	if err != nil {
 		return err
@@ -56,8 +56,8 @@ func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Pl
 	return s.removeMembers(tx, v, ref, []chime.Membership{*v.Membership}, s.now())
 }
 
-func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
-	v, now := s.placeOf(app, ref, at), s.now()
+func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.ChannelEntry) error {
+	v, now := s.visitOf(app, ref, at), s.now()
 	m, found, err := store.Moderators.Get(tx, v.key(ref))
 	if err != nil || !found {
 		return err
@@ -71,8 +71,8 @@ func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Place)
 	return v.removeModerator(tx, m, now)
 }
 
-func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.Place) error {
-	v := s.placeOf(app, ref, at)
+func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.ChannelEntry) error {
+	v := s.visitOf(app, ref, at)
 	b, found, err := store.Bans.Get(tx, v.key(ref))
 	if err != nil || !found {
 		return err
@@ -81,7 +81,7 @@ func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.Place
 }
 
 // placeOf is the visit to an entry of a user's list, without what only the channel's record knows.
-func (s *Service) placeOf(app string, ref chime.Ref, at chime.Place) *Visit {
+func (s *Service) visitOf(app string, ref chime.Ref, at chime.ChannelEntry) *Visit {
 	return &Visit{
 		Actor: identity.Actor{App: app, Holder: chime.Holder{Ref: ref}}, Sub: at.Sub,
 		Channel: chime.Channel{ID: at.ChannelID, UID: at.UID}, site: s.site,

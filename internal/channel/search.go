@@ -38,7 +38,7 @@ func (s *Service) SearchChannels(ctx context.Context, req *messaging.SearchChann
 		list := store.Prefix(store.K(actor.App, string(among)))
 		page := store.NewPage(fmt.Sprintf("SearchChannels %s %s %s", actor.App, among, wanted.scope), req.MaxResults, req.NextToken)
 		resp.Channels, resp.NextToken, err = store.List(r, store.MembershipsOf, list, page,
-			func(at chime.Place) (shown messaging.ChannelSummary, ok bool, err error) {
+			func(at chime.ChannelEntry) (shown messaging.ChannelSummary, ok bool, err error) {
 				c, found, err := channelAt(r, actor.App, at)
 				if err != nil || !found || c.Elastic != nil {
 					return shown, false, err

@@ -89,8 +89,8 @@ type Endpoint struct {
 	Order         uint64 `cbor:"12,keyasint"` // place of creation
 }
 
-// EndpointPlace leads from a device to its endpoint.
-type EndpointPlace struct {
+// EndpointEntry leads from a device to its endpoint.
+type EndpointEntry struct {
 	Ref Ref    `cbor:"1,keyasint"`
 	ID  string `cbor:"2,keyasint"`
 }
@@ -233,9 +233,9 @@ type Ban struct {
 	Order     uint64 `cbor:"4,keyasint"`
 }
 
-// Place leads from a user's list to a channel. It is stale when the channel of that id has
+// ChannelEntry leads from a user's list to a channel. It is stale when the channel of that id has
 // another UID by now.
-type Place struct {
+type ChannelEntry struct {
 	ChannelID string `cbor:"1,keyasint"`
 	UID       string `cbor:"2,keyasint"`
 	Sub       string `cbor:"3,keyasint,omitempty"` // sub-channel, of a membership of an elastic channel

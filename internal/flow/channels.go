@@ -82,7 +82,7 @@ func (s *Service) ListChannelsAssociatedWithChannelFlow(ctx context.Context, req
 			return err
 		}
 		resp.Channels, resp.NextToken, err = store.List(r, store.FlowChannels, store.Prefix(key(at.App, at.ID)), page,
-			func(p chime.Place) (messaging.ChannelAssociatedWithFlowSummary, bool, error) {
+			func(p chime.ChannelEntry) (messaging.ChannelAssociatedWithFlowSummary, bool, error) {
 				c, found, err := store.Channels.Get(r, store.K(at.App, p.ChannelID))
 				return messaging.ChannelAssociatedWithFlowSummary{
 					Name: c.Name, ChannelARN: s.site.ChannelARN(at.App, c.ID), Mode: c.Mode, Privacy: c.Privacy, Metadata: c.Metadata,

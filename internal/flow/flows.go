@@ -142,7 +142,7 @@ func (s *Service) DeleteChannelFlow(ctx context.Context, req *messaging.DeleteCh
 }
 
 func inUse(r store.Reader, at chime.Resource) (used bool, err error) {
-	err = store.FlowChannels.Each(r, store.Prefix(key(at.App, at.ID)), func(store.Key, chime.Place) (bool, error) {
+	err = store.FlowChannels.Each(r, store.Prefix(key(at.App, at.ID)), func(store.Key, chime.ChannelEntry) (bool, error) {
 		used = true
 		return false, nil
 	})

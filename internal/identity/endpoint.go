@@ -120,7 +120,7 @@ func (s *Service) register(tx store.Tx, res chime.Resource, endpoint chime.Endpo
 	for _, err := range []error{
 		store.Endpoints.Put(tx, endpointKey(res.App, res.Ref(), endpoint.ID), endpoint),
 		store.EndpointsInOrder.Put(tx, store.K(res.App, string(res.Ref())).Num(endpoint.Order), endpoint.ID),
-		store.EndpointOf.Put(tx, deviceKey(res.App, endpoint), chime.EndpointPlace{Ref: res.Ref(), ID: endpoint.ID}),
+		store.EndpointOf.Put(tx, deviceKey(res.App, endpoint), chime.EndpointEntry{Ref: res.Ref(), ID: endpoint.ID}),
 	} {
 		if err != nil {
 			return "", err

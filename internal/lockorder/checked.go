@@ -18,55 +18,55 @@ type Mutex[R Rank] struct{ mu sync.Mutex }
 func (m *Mutex[R]) Lock() {
 	var rank R
 	g := goroutine()
-	locks.check(g, rank.place())
+	locks.check(g, rank.index())
 	m.mu.Lock()
-	locks.add(m, g, rank.place())
+	locks.add(m, g, rank.index())
 }
 
 // Unlock unlocks m, which another goroutine may have locked.
 func (m *Mutex[R]) Unlock() {
 	var rank R
-	locks.remove(m, rank.place())
+	locks.remove(m, rank.index())
 	m.mu.Unlock()
 }
 
 // locks are those that the goroutines of the process hold.
-var locks = held{by: make(map[uint64]places), holders: make(map[any]uint64)}
+var locks = held{by: make(map[uint64]indexes), holders: make(map[any]uint64)}
 
 // held is which goroutine holds which locks.
 type held struct {
 	mu      sync.Mutex
-	by      map[uint64]places // by goroutine
-	holders map[any]uint64    // goroutines by the *Mutex that they hold
+	by      map[uint64]indexes // by goroutine
+	holders map[any]uint64     // goroutines by the *Mutex that they hold
 }
 
-// places are those of the locks that one goroutine holds, a bit for each.
-type places uint32
+// indexes are those of the locks that one goroutine holds, a bit for each.
+type indexes uint32
 
-func (h *held) check(g uint64, place int) {
+func (h *held) check(g uint64, index int) {
 	h.mu.Lock()
-	later := h.by[g] >> place
+	later := h.by[g] >> index
 	h.mu.Unlock()
-	for i, name := range Order[place:] {
+	for i, name := range Order[index:] {
 		if later&(1<<i) != 0 {
-			panic(fmt.Sprintf("lockorder: %s is locked while %s is held", Order[place], name))
+			panic(fmt.Sprintf("lockorder: %s is locked while %s is held", Order[index], name))
 		}
 	}
 }
 
-func (h *held) add(m any, g uint64, place int) {
+func (h *held) add(m any, g uint64, index int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.by[g] |= 1 << place
+	h.by[g] |= 1 << index
 	h.holders[m] = g
 }
 
-func (h *held) remove(m any, place int) {
+func (h *held) remove(m any, index int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.holders[m]
 	delete(h.holders, m)
-	if h.by[g] &^= 1 << place; h.by[g] == 0 {
+	if h.by[g] &^= 1 << index; h.by[g] == 0 {
 		delete(h.by, g)
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-func TestPlacesAreThoseOfOrder(t *testing.T) {
+func TestRanksAreInOrder(t *testing.T) {
 	ranks := []Rank{Hub{}, Roster{}, Outbox{}, Readers{}, Watcher{}, Closures{}, Server{}, Conn{}, Secured{}, Wheel{}, Poller{}, Shard{}, Leaf{}}
 	if len(ranks) != len(Order) {
 		t.Errorf("%d ranks, %d names", len(ranks), len(Order))
 	}
 	for i, r := range ranks {
-		if r.place() != i {
-			t.Errorf("%T is at %d, want %d", r, r.place(), i)
+		if r.index() != i {
+			t.Errorf("%T is at %d, want %d", r, r.index(), i)
 		}
 	}
 }

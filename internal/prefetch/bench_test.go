@@ -111,7 +111,7 @@ func BenchmarkUnread(b *testing.B) {
 }
 
 // fill writes messages of somebody else into a channel's history.
-func fill(b *testing.B, w *servicetest.World, at chime.Place, n int) {
+func fill(b *testing.B, w *servicetest.World, at chime.ChannelEntry, n int) {
 	for from := 0; from < n; from += 1000 {
 		err := w.Store.Update(b.Context(), w.AppID(), func(tx store.Tx) error {
 			for i := from; i < from+1000; i++ {

@@ -17,12 +17,12 @@ const SortByLatest = "last-message-timestamp"
 // elastic channel the sub-channels that the user is in. The order is that of the latest message
 // that the user sees, after what is unread unless sort is SortByLatest; equals go by the newest
 // membership.
-func (s *Service) Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.Place, error) {
+func (s *Service) Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.ChannelEntry, error) {
 	best := ranking{byLatest: sort == SortByLatest}
 	err := s.store.View(ctx, app, func(r store.Reader) error {
 		list := store.Prefix(store.K(app, string(user)))
 		list.Reverse = true
-		return store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.Place) (bool, error) {
+		return store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.ChannelEntry) (bool, error) {
 			latest, unread, found, err := s.channels.MembershipAt(r, app, user, at)
 			if err != nil || !found {
 				return err == nil, err
@@ -46,16 +46,16 @@ func (s *Service) Channels(ctx context.Context, app string, user chime.Ref, sort
 		return nil, err
 	}
 
-	places := make([]chime.Place, len(best.first))
+	entries := make([]chime.ChannelEntry, len(best.first))
 	for i, c := range best.first {
-		places[i] = c.at
+		entries[i] = c.at
 	}
-	return places, nil
+	return entries, nil
 }
 
 // candidate is a channel with what ranks it.
 type candidate struct {
-	at     chime.Place
+	at     chime.ChannelEntry
 	latest chime.Millis // message that the user sees
 	unread bool         // there is one after the read marker
 }

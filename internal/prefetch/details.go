@@ -13,7 +13,7 @@ import (
 // Details is the Payload of the CHANNEL_DETAILS event about one channel, or about one sub-channel
 // of an elastic one, as JSON: what the user sees of it as a member at one moment. With unread it
 // also has UnreadCount. ok is false when the user is no member any more or the channel is gone.
-func (s *Service) Details(ctx context.Context, app string, user chime.Ref, at chime.Place, unread bool) (payload []byte, ok bool, err error) {
+func (s *Service) Details(ctx context.Context, app string, user chime.Ref, at chime.ChannelEntry, unread bool) (payload []byte, ok bool, err error) {
 	err = s.store.View(ctx, app, func(r store.Reader) error {
 		v, err := s.channels.VisitAt(r, app, user, at)
 		if err != nil || v == nil {

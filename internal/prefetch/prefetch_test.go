@@ -49,7 +49,7 @@ func onEach(t *testing.T, users string, test func(*world)) {
 // app is the id of the app instance.
 func app(w *servicetest.World) string { return w.App[strings.LastIndexByte(w.App, '/')+1:] }
 
-func (w *world) places(user, sort string) []chime.Place {
+func (w *world) places(user, sort string) []chime.ChannelEntry {
 	w.t.Helper()
 	places, err := w.prefetch.Channels(ctx, app(w.World), chime.UserRef(user), sort)
 	if err != nil {
@@ -91,7 +91,7 @@ type details struct {
 	UnreadCount            *int
 }
 
-func (w *world) details(user string, at chime.Place, unread bool) (d details, text string) {
+func (w *world) details(user string, at chime.ChannelEntry, unread bool) (d details, text string) {
 	w.t.Helper()
 	payload, ok, err := w.prefetch.Details(ctx, app(w.World), chime.UserRef(user), at, unread)
 	if err != nil || ok != (payload != nil) {

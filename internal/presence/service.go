@@ -149,7 +149,7 @@ func (s *Service) read(ctx context.Context, b *board) (map[chime.Ref]map[chime.T
 func memberships(r store.Reader, app string, user chime.Ref) (map[chime.Topic]membership, error) {
 	all := make(map[chime.Topic]membership)
 	list := store.Prefix(store.K(app, string(user)))
-	err := store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.Place) (bool, error) {
+	err := store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.ChannelEntry) (bool, error) {
 		m, found, err := store.Memberships.Get(r, store.MembershipKey(app, at.UID, user, at.Sub))
 		if err != nil {
 			return false, fmt.Errorf("channel %s: %w", at.ChannelID, err)

@@ -21,7 +21,7 @@ func BenchmarkDeliver(b *testing.B) {
 			if err := store.Users.Put(tx, store.K("A", id), chime.User{ID: id}); err != nil {
 				return err
 			}
-			if err := store.MembershipsOf.Put(tx, store.K("A", "user/"+id, "c"), chime.Place{UID: "c"}); err != nil {
+			if err := store.MembershipsOf.Put(tx, store.K("A", "user/"+id, "c"), chime.ChannelEntry{UID: "c"}); err != nil {
 				return err
 			}
 		}

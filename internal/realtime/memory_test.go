@@ -37,7 +37,7 @@ func TestAnIdleUserIsSmall(t *testing.T) {
 				return err
 			}
 			for c := range 3 {
-				at := chime.Place{UID: fmt.Sprintf("channel-%d", (i+c)%50)}
+				at := chime.ChannelEntry{UID: fmt.Sprintf("channel-%d", (i+c)%50)}
 				if err := store.MembershipsOf.Put(tx, store.K("A", "user/"+id, at.UID), at); err != nil {
 					return err
 				}

@@ -19,15 +19,15 @@ type shelf struct {
 	fails error
 }
 
-func (s *shelf) Channels(_ context.Context, _ string, _ chime.Ref, sort string) (list []chime.Place, err error) {
+func (s *shelf) Channels(_ context.Context, _ string, _ chime.Ref, sort string) (list []chime.ChannelEntry, err error) {
 	s.sort = sort
 	for i := range 50 {
-		list = append(list, chime.Place{UID: fmt.Sprint(i)})
+		list = append(list, chime.ChannelEntry{UID: fmt.Sprint(i)})
 	}
 	return list, s.fails
 }
 
-func (s *shelf) Details(_ context.Context, _ string, _ chime.Ref, at chime.Place, unread bool) ([]byte, bool, error) {
+func (s *shelf) Details(_ context.Context, _ string, _ chime.Ref, at chime.ChannelEntry, unread bool) ([]byte, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++

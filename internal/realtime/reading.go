@@ -14,9 +14,9 @@ import (
 type Prefetcher interface {
 	// Channels are the up to 50 channels to prefetch, in order. Sort is prefetch-sort-by; an unknown
 	// value is none.
-	Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.Place, error)
+	Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.ChannelEntry, error)
 	// Details is the payload of CHANNEL_DETAILS; ok is false when the user is no member any more.
-	Details(ctx context.Context, app string, user chime.Ref, at chime.Place, unread bool) (payload []byte, ok bool, err error)
+	Details(ctx context.Context, app string, user chime.Ref, at chime.ChannelEntry, unread bool) (payload []byte, ok bool, err error)
 }
 
 // reading is what is read from the store for one session and goes out ahead of the live events: what
@@ -33,7 +33,7 @@ type reading struct {
 	prefetches bool // nothing is left of it when it is false
 	sort       string
 	chosen     bool
-	places     []chime.Place // to be prefetched
+	entries    []chime.ChannelEntry // to be prefetched
 }
 
 // pieceBytes is about how much is read for a session at once.
@@ -148,17 +148,17 @@ func eventSize(e *chime.Event) int {
 func (r *reading) prefetchMore() (piece []*outbox.Frame, err error) {
 	s, ctx := r.session, context.Background()
 	if !r.chosen {
-		if r.places, err = s.env().Prefetch.Channels(ctx, s.user.roster.app, s.user.ref, r.sort); err != nil {
+		if r.entries, err = s.env().Prefetch.Channels(ctx, s.user.roster.app, s.user.ref, r.sort); err != nil {
 			return nil, err
 		}
 		r.chosen = true
 	}
-	if len(r.places) == 0 {
+	if len(r.entries) == 0 {
 		r.prefetches = false
 		return nil, nil
 	}
-	at := r.places[0]
-	r.places = r.places[1:]
+	at := r.entries[0]
+	r.entries = r.entries[1:]
 	details, err := s.details(ctx, at)
 	if err != nil || details == nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (r *reading) prefetchMore() (piece []*outbox.Frame, err error) {
 }
 
 // details makes the CHANNEL_DETAILS of a channel, nil when the user is no member any more.
-func (s *Session) details(ctx context.Context, at chime.Place) (*outbox.Frame, error) {
+func (s *Session) details(ctx context.Context, at chime.ChannelEntry) (*outbox.Frame, error) {
 	app, env := s.user.roster.app, s.env()
 	payload, ok, err := env.Prefetch.Details(ctx, app, s.user.ref, at, s.extras&chime.ExtraUnread != 0)
 	if err != nil || !ok {
@@ -187,7 +187,7 @@ func (s *Session) remake(stale []*outbox.Frame) (made map[*outbox.Frame]*outbox.
 	for _, f := range stale {
 		e := *f.Event
 		if !e.Kind().IsMessage() { // CHANNEL_DETAILS
-			made[f], err = s.details(ctx, chime.Place{ChannelID: e.ChannelID, UID: e.Channel, Sub: e.Sub})
+			made[f], err = s.details(ctx, chime.ChannelEntry{ChannelID: e.ChannelID, UID: e.Channel, Sub: e.Sub})
 		} else {
 			err = env.Store.View(ctx, e.App, func(r store.Reader) (err error) {
 				e.Payload, err = env.Body(r, &e)

@@ -28,11 +28,11 @@ func body(r store.Reader, e *chime.Event) ([]byte, error) {
 // desk is a Prefetcher whose details are the messages of the channel.
 type desk struct{ store.Store }
 
-func (d desk) Channels(context.Context, string, chime.Ref, string) ([]chime.Place, error) {
-	return []chime.Place{{UID: "c"}, {UID: "d"}}, nil
+func (d desk) Channels(context.Context, string, chime.Ref, string) ([]chime.ChannelEntry, error) {
+	return []chime.ChannelEntry{{UID: "c"}, {UID: "d"}}, nil
 }
 
-func (d desk) Details(_ context.Context, _ string, _ chime.Ref, at chime.Place, _ bool) (payload []byte, ok bool, err error) {
+func (d desk) Details(_ context.Context, _ string, _ chime.Ref, at chime.ChannelEntry, _ bool) (payload []byte, ok bool, err error) {
 	payload = []byte("of " + at.UID)
 	err = d.View(context.Background(), "A", func(r store.Reader) error {
 		return store.Messages.Each(r, store.Prefix(store.K("A", at.UID)), func(_ store.Key, m chime.Message) (bool, error) {

@@ -142,7 +142,7 @@ func commitTo(tx store.Tx, events []chime.Event) error {
 			return err
 		}
 		for _, ref := range e.Join {
-			if err := store.MembershipsOf.Put(tx, store.K(e.App, string(ref), e.Channel, e.Sub), chime.Place{UID: e.Channel, Sub: e.Sub}); err != nil {
+			if err := store.MembershipsOf.Put(tx, store.K(e.App, string(ref), e.Channel, e.Sub), chime.ChannelEntry{UID: e.Channel, Sub: e.Sub}); err != nil {
 				return err
 			}
 		}

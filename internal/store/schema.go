@@ -26,15 +26,15 @@ var (
 	AdminsInOrder = Table[chime.Ref]{ID: 7, Name: "admins in order"}       // app, order
 	FormerNames   = Table[string]{ID: 9, Name: "former names"}             // app, ref, order of its creation -> last name of a deleted user or bot; older ones without the order
 
-	Channels          = Table[chime.Channel]{ID: 10, Name: "channels"}                   // app, channel id
-	ChannelsInOrder   = Table[string]{ID: 11, Name: "channels in order"}                 // app, privacy, order
-	Activities        = Table[chime.Activity]{ID: 12, Name: "channel activity"}          // app, uid[, sub-channel]
-	Memberships       = Table[chime.Membership]{ID: 13, Name: "memberships"}             // app, uid, ref[, sub-channel]
-	MembersInOrder    = Table[chime.Ref]{ID: 14, Name: "members in order"}               // app, uid, type or "sub "+sub-channel, order, ref
-	MembershipsOf     = Table[chime.Place]{ID: 15, Name: "memberships of a user"}        // app, ref, order, uid
-	Moderators        = Table[chime.Moderator]{ID: 16, Name: "moderators"}               // app, uid, ref
-	ModeratorsInOrder = Table[chime.Ref]{ID: 17, Name: "moderators in order"}            // app, uid, order, ref
-	ModeratedBy       = Table[chime.Place]{ID: 18, Name: "channels moderated by a user"} // app, ref, order, uid
+	Channels          = Table[chime.Channel]{ID: 10, Name: "channels"}                          // app, channel id
+	ChannelsInOrder   = Table[string]{ID: 11, Name: "channels in order"}                        // app, privacy, order
+	Activities        = Table[chime.Activity]{ID: 12, Name: "channel activity"}                 // app, uid[, sub-channel]
+	Memberships       = Table[chime.Membership]{ID: 13, Name: "memberships"}                    // app, uid, ref[, sub-channel]
+	MembersInOrder    = Table[chime.Ref]{ID: 14, Name: "members in order"}                      // app, uid, type or "sub "+sub-channel, order, ref
+	MembershipsOf     = Table[chime.ChannelEntry]{ID: 15, Name: "memberships of a user"}        // app, ref, order, uid
+	Moderators        = Table[chime.Moderator]{ID: 16, Name: "moderators"}                      // app, uid, ref
+	ModeratorsInOrder = Table[chime.Ref]{ID: 17, Name: "moderators in order"}                   // app, uid, order, ref
+	ModeratedBy       = Table[chime.ChannelEntry]{ID: 18, Name: "channels moderated by a user"} // app, ref, order, uid
 
 	Messages = Table[chime.Message]{ID: 19, Name: "messages"}      // app, uid, [sub-channel,] message id
 	Tags     = Table[[]chime.Tag]{ID: 21, Name: "tags"}            // app, kind, id
@@ -45,19 +45,19 @@ var (
 	BotsInOrder      = Table[string]{ID: 25, Name: "bots in order"}                   // app, order
 	Endpoints        = Table[chime.Endpoint]{ID: 26, Name: "device endpoints"}        // app, ref, endpoint id
 	EndpointsInOrder = Table[string]{ID: 27, Name: "device endpoints in order"}       // app, ref, order
-	EndpointOf       = Table[chime.EndpointPlace]{ID: 28, Name: "endpoint of device"} // app, type, hash of the device token
+	EndpointOf       = Table[chime.EndpointEntry]{ID: 28, Name: "endpoint of device"} // app, type, hash of the device token
 
-	Bans        = Table[chime.Ban]{ID: 29, Name: "bans"}               // app, uid, ref
-	BansInOrder = Table[chime.Ref]{ID: 30, Name: "bans in order"}      // app, uid, order, ref
-	BansOf      = Table[chime.Place]{ID: 31, Name: "bans of somebody"} // app, ref, order, uid
+	Bans        = Table[chime.Ban]{ID: 29, Name: "bans"}                      // app, uid, ref
+	BansInOrder = Table[chime.Ref]{ID: 30, Name: "bans in order"}             // app, uid, order, ref
+	BansOf      = Table[chime.ChannelEntry]{ID: 31, Name: "bans of somebody"} // app, ref, order, uid
 
 	SubChannels        = Table[chime.SubChannel]{ID: 32, Name: "sub-channels"} // app, uid, sub-channel id
 	SubChannelsInOrder = Table[string]{ID: 33, Name: "sub-channels in order"}  // app, uid, order
 
-	Flows        = Table[chime.Flow]{ID: 34, Name: "channel flows"}          // app, flow id
-	FlowsInOrder = Table[string]{ID: 35, Name: "channel flows in order"}     // app, order
-	FlowChannels = Table[chime.Place]{ID: 36, Name: "channels with a flow"}  // app, flow id, order, uid
-	Streams      = Table[[]chime.Stream]{ID: 37, Name: "streaming settings"} // app
+	Flows        = Table[chime.Flow]{ID: 34, Name: "channel flows"}                // app, flow id
+	FlowsInOrder = Table[string]{ID: 35, Name: "channel flows in order"}           // app, order
+	FlowChannels = Table[chime.ChannelEntry]{ID: 36, Name: "channels with a flow"} // app, flow id, order, uid
+	Streams      = Table[[]chime.Stream]{ID: 37, Name: "streaming settings"}       // app
 
 	Followings  = Table[chime.Following]{ID: 39, Name: "positions of followers"} // app, follower
 	DeadLetters = Table[chime.DeadLetter]{ID: 40, Name: "dead letters"}          // app, follower, position
@@ -97,8 +97,8 @@ func MembershipKey(app, uid string, ref chime.Ref, sub string) Key {
 	return key.Str(sub)
 }
 
-// PlaceKey is the key of a channel in one of the lists of channels of a user or bot.
-func PlaceKey(app string, ref chime.Ref, order uint64, uid string) Key {
+// ChannelEntryKey is the key of a channel in one of the lists of channels of a user or bot.
+func ChannelEntryKey(app string, ref chime.Ref, order uint64, uid string) Key {
 	return K(app, string(ref)).Num(order).Str(uid)
 }
 

@@ -34,7 +34,7 @@ type Reading struct {
 
 // Read counts for the member whose list of memberships has the entry at. It returns ErrNotMember when
 // the membership or the channel is gone.
-func (c *Counter) Read(r store.Reader, app string, user chime.Ref, at chime.Place) (now Reading, err error) {
+func (c *Counter) Read(r store.Reader, app string, user chime.Ref, at chime.ChannelEntry) (now Reading, err error) {
 	v, err := c.channels.VisitAt(r, app, user, at)
 	if err != nil {
 		return now, err

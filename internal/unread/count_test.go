@@ -68,10 +68,10 @@ func (w *world) unread(user, channel string) (count int) {
 }
 
 // entry finds a channel on the list of a user's memberships.
-func (w *world) entry(r store.Reader, user, channel string) (entry chime.Place) {
+func (w *world) entry(r store.Reader, user, channel string) (entry chime.ChannelEntry) {
 	w.t.Helper()
 	list := store.Prefix(store.K(w.AppID(), string(chime.UserRef(user))))
-	err := store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.Place) (bool, error) {
+	err := store.MembershipsOf.Each(r, list, func(_ store.Key, at chime.ChannelEntry) (bool, error) {
 		entry = at
 		return at.ChannelID != channel, nil
 	})
@@ -223,7 +223,7 @@ func TestNothingIsCountedWithoutAMembership(t *testing.T) {
 			w.AddChannel("ann", id)
 			w.AddMember("ann", id, "bob", standard)
 		}
-		entries := map[string]chime.Place{}
+		entries := map[string]chime.ChannelEntry{}
 		view := func(f func(store.Reader)) {
 			w.must(nil, w.Store.View(ctx, w.AppID(), func(r store.Reader) error { f(r); return nil }))
 		}

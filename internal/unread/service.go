@@ -178,13 +178,13 @@ func (s *Service) read(ctx context.Context, m membership) (now Reading, channelI
 }
 
 // entryOf finds a membership on the list of its member. It returns ErrNotMember when it has ended.
-func entryOf(r store.Reader, m membership) (at chime.Place, err error) {
+func entryOf(r store.Reader, m membership) (at chime.ChannelEntry, err error) {
 	found, ok, err := store.Memberships.Get(r, store.MembershipKey(m.topic.App, m.topic.Channel, m.user, m.topic.Sub))
 	if err != nil {
 		return at, err
 	}
 	if ok {
-		at, ok, err = store.MembershipsOf.Get(r, store.PlaceKey(m.topic.App, m.user, found.Order, m.topic.Channel))
+		at, ok, err = store.MembershipsOf.Get(r, store.ChannelEntryKey(m.topic.App, m.user, found.Order, m.topic.Channel))
 	}
 	if err == nil && !ok {
 		err = ErrNotMember

@@ -68,10 +68,10 @@ func TestUnreadCountsAreExact(t *testing.T) {
 	l.AddMember("ann", "c", "bob", standard)
 	l.AddMember("ann", "c", "cy", standard)
 	bob := l.Connect("bob", chime.ExtraUnread)
-	var place chime.Place
+	var place chime.ChannelEntry
 	app := l.AppID()
 	err := l.Store.View(t.Context(), l.AppID(), func(r store.Reader) error {
-		return store.MembershipsOf.Each(r, store.Prefix(store.K(app, "user/bob")), func(_ store.Key, at chime.Place) (bool, error) {
+		return store.MembershipsOf.Each(r, store.Prefix(store.K(app, "user/bob")), func(_ store.Key, at chime.ChannelEntry) (bool, error) {
 			place = at
 			return false, nil
 		})

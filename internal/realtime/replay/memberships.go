@@ -8,7 +8,7 @@ import (
 // Memberships lists the channels and sub-channels that a user is a member of.
 func Memberships(r store.Reader, app string, user chime.Ref) (topics []chime.Topic, err error) {
 	err = store.MembershipsOf.Each(r, store.Prefix(store.K(app, string(user))),
-		func(_ store.Key, at chime.Place) (bool, error) {
+		func(_ store.Key, at chime.ChannelEntry) (bool, error) {
 			topics = append(topics, chime.Topic{App: app, Channel: at.UID, Sub: at.Sub})
 			return true, nil
 		})

@@ -45,7 +45,7 @@ func (h *history) append(e chime.Event) {
 		}
 		key := store.K("A", "user/ann", e.Channel, e.Sub)
 		if slices.Contains(e.Join, "user/ann") {
-			return store.MembershipsOf.Put(tx, key, chime.Place{UID: e.Channel, Sub: e.Sub})
+			return store.MembershipsOf.Put(tx, key, chime.ChannelEntry{UID: e.Channel, Sub: e.Sub})
 		}
 		if slices.Contains(e.Leave, "user/ann") {
 			return store.MembershipsOf.Delete(tx, key)
