@@ -155,34 +155,26 @@ func (s *Service) chimeNeeds(list []need, op *api.Operation, req api.Request) ([
 	return s.more(list, req), nil
 }
 
+// named are the members of requests that hold the ARN of a part.
+var named = [...]string{
+	bearer: "ChimeBearer", channel: "ChannelArn", flow: "ChannelFlowArn", app: "AppInstanceArn", admin: "AppInstanceAdminArn",
+	user: "AppInstanceUserArn", bot: "AppInstanceBotArn", tagged: "ResourceARN",
+}
+
 // name returns the ARN of a part, and one that may be allowed instead (spec 2.5).
 func (s *Service) name(at part, req api.Request) (arn, or string) {
-	switch at {
-	case anything:
+	switch {
+	case at == anything:
 		return "*", ""
-	case bearer:
-		return req.Member("ChimeBearer"), ""
-	case channel:
-		return req.Member("ChannelArn"), ""
-	case flow:
-		return req.Member("ChannelFlowArn"), ""
-	case app:
-		return req.Member("AppInstanceArn"), ""
-	case admin:
-		return req.Member("AppInstanceAdminArn"), ""
-	case user:
-		return req.Member("AppInstanceUserArn"), ""
-	case bot:
-		return req.Member("AppInstanceBotArn"), ""
-	case tagged:
-		return req.Member("ResourceARN"), ""
-	case everyApp:
-		return s.site.AppInstanceARN("*"), ""
+	case int(at) < len(named):
+		return req.Member(named[at]), ""
 	}
 
 	// Parts of an app instance, some of which it may be allowed for as a whole.
 	in := req.Member("AppInstanceArn")
 	switch at {
+	case everyApp:
+		return s.site.AppInstanceARN("*"), ""
 	case everyUser:
 		return in + "/user/*", in
 	case everyBot:

@@ -63,16 +63,7 @@ func createAppInstance(tx store.Tx, app chime.AppInstance, tags []chime.Tag) err
 
 // DescribeAppInstance answers the app instance as it is.
 func (s *Service) DescribeAppInstance(ctx context.Context, req *wire.DescribeAppInstanceRequest) (*wire.DescribeAppInstanceResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
-	if err != nil {
-		return nil, err
-	}
-
-	var app chime.AppInstance
-	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
-		app, err = appInstance(r, res.App)
-		return err
-	})
+	app, err := s.loadAppInstance(ctx, req.AppInstanceARN)
 	if err != nil {
 		return nil, err
 	}
@@ -85,30 +76,51 @@ func (s *Service) DescribeAppInstance(ctx context.Context, req *wire.DescribeApp
 	}}, nil
 }
 
+// loadAppInstance reads the record of the app instance that the ARN names.
+func (s *Service) loadAppInstance(ctx context.Context, arn string) (app chime.AppInstance, err error) {
+	res, err := s.site.ParseKind("AppInstanceArn", arn, chime.KindAppInstance)
+	if err != nil {
+		return app, err
+	}
+	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
+		app, err = appInstance(r, res.App)
+		return err
+	})
+	return app, err
+}
+
 // UpdateAppInstance replaces name and metadata.
 func (s *Service) UpdateAppInstance(ctx context.Context, req *wire.UpdateAppInstanceRequest) (*wire.UpdateAppInstanceResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)
-	if err != nil {
-		return nil, err
-	}
-
-	now := s.now()
-	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
-		app, err := appInstance(tx, res.App)
-		if err != nil {
-			return err
-		}
+	id, err := s.changeAppInstance(ctx, req.AppInstanceARN, chime.EventUpdateAppInstance, func(app *chime.AppInstance, now chime.Millis) {
 		app.Name, app.Metadata, app.Updated = req.Name, text(req.Metadata), now
-		if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
-			return err
-		}
-		_, err = tx.Append(appEvent(chime.EventUpdateAppInstance, app.ID, now))
-		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &wire.UpdateAppInstanceResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}, nil
+	return &wire.UpdateAppInstanceResponse{AppInstanceARN: s.site.AppInstanceARN(id)}, nil
+}
+
+// changeAppInstance changes the record of an app instance together with the event, and returns the
+// id of the app instance.
+func (s *Service) changeAppInstance(ctx context.Context, arn, event string, change func(app *chime.AppInstance, now chime.Millis)) (string, error) {
+	res, err := s.site.ParseKind("AppInstanceArn", arn, chime.KindAppInstance)
+	if err != nil {
+		return "", err
+	}
+
+	now := s.now()
+	return res.App, s.store.Update(ctx, res.App, func(tx store.Tx) error {
+		app, err := appInstance(tx, res.App)
+		if err != nil {
+			return err
+		}
+		change(&app, now)
+		if err := store.AppInstances.Put(tx, store.K(app.ID), app); err != nil {
+			return err
+		}
+		_, err = tx.Append(appEvent(event, app.ID, now))
+		return err
+	})
 }
 
 // ListAppInstances lists in order of creation.

@@ -155,60 +155,47 @@ func (s *Service) DescribeAppInstanceUser(ctx context.Context, req *wire.Describ
 
 // UpdateAppInstanceUser replaces name and metadata.
 func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateAppInstanceUserRequest) (*wire.UpdateAppInstanceUserResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
-	if err != nil {
-		return nil, err
-	}
-
-	now := s.now()
-	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
-		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
-		if err != nil {
-			return err
-		}
-
+	arn, err := s.changeUser(ctx, req.AppInstanceUserARN, chime.EventUpdateUser, func(user *chime.User, now chime.Millis) {
 		user.Name, user.Metadata, user.Updated = req.Name, text(req.Metadata), now
-		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
-			return err
-		}
-		_, err = tx.Append(eventOf(chime.EventUpdateUser, res.App, res.Ref(), now))
-		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-
-	return &wire.UpdateAppInstanceUserResponse{AppInstanceUserARN: s.site.RefARN(res.App, res.Ref())}, nil
+	return &wire.UpdateAppInstanceUserResponse{AppInstanceUserARN: arn}, nil
 }
 
 // PutAppInstanceUserExpirationSettings replaces the settings, or removes them when none are
 // given.
 func (s *Service) PutAppInstanceUserExpirationSettings(ctx context.Context, req *wire.PutAppInstanceUserExpirationSettingsRequest) (*wire.PutAppInstanceUserExpirationSettingsResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
-	if err != nil {
-		return nil, err
-	}
-
-	now := s.now()
-	err = s.store.Update(ctx, res.App, func(tx store.Tx) error {
-		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
-		if err != nil {
-			return err
-		}
-
+	arn, err := s.changeUser(ctx, req.AppInstanceUserARN, chime.EventPutUserExpiration, func(user *chime.User, _ chime.Millis) {
 		user.Expiration = expirationOf(req.ExpirationSettings)
-		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
-			return err
-		}
-		_, err = tx.Append(eventOf(chime.EventPutUserExpiration, res.App, res.Ref(), now))
-		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &wire.PutAppInstanceUserExpirationSettingsResponse{
-		AppInstanceUserARN: s.site.RefARN(res.App, res.Ref()), ExpirationSettings: req.ExpirationSettings,
-	}, nil
+	return &wire.PutAppInstanceUserExpirationSettingsResponse{AppInstanceUserARN: arn, ExpirationSettings: req.ExpirationSettings}, nil
+}
+
+// changeUser changes the record of a user together with the event, and returns the user's ARN.
+func (s *Service) changeUser(ctx context.Context, arn, event string, change func(user *chime.User, now chime.Millis)) (string, error) {
+	res, err := s.site.ParseKind("AppInstanceUserArn", arn, chime.KindUser)
+	if err != nil {
+		return "", err
+	}
+
+	now := s.now()
+	return s.site.RefARN(res.App, res.Ref()), s.store.Update(ctx, res.App, func(tx store.Tx) error {
+		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
+		if err != nil {
+			return err
+		}
+		change(&user, now)
+		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
+			return err
+		}
+		_, err = tx.Append(eventOf(event, res.App, res.Ref(), now))
+		return err
+	})
 }
 
 // ListAppInstanceUsers lists in order of creation.
