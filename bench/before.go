@@ -32,7 +32,7 @@ func (b *bench) builds(ctx context.Context, name string, members int, args ...st
 		return now, old, err
 	}
 	if old, err = b.stageOf(ctx, b.other, name+"-before", members, members, args...); err != nil {
-		err = errors.Join(err, now.stop())
+		err = errors.Join(err, now.Stop())
 	}
 	return now, old, err
 }
@@ -43,7 +43,7 @@ func (b *bench) sendsBefore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _, _ = now.stop(), old.stop() }()
+	defer func() { _, _ = now.Stop(), old.Stop() }()
 
 	var mine, theirs written
 	if err := errors.Join(mine.begin(ctx, now.node), theirs.begin(ctx, old.node)); err != nil {
@@ -102,7 +102,7 @@ func (b *bench) deliveriesBefore(ctx context.Context) error {
 		return err
 	}
 	measured, compared, err := b.inTurns(ctx, now.job(b.seconds, members, 20_000), old.job(b.seconds, members, 20_000))
-	if err := errors.Join(err, now.stop(), old.stop()); err != nil {
+	if err := errors.Join(err, now.Stop(), old.Stop()); err != nil {
 		return err
 	}
 	of := fmt.Sprintf("%d members, saturated", members)
@@ -120,12 +120,12 @@ func (b *bench) connectsBefore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer now.stop()
+	defer now.Stop()
 	old, err := b.stormScene(ctx, b.other, "connect-before", users)
 	if err != nil {
 		return err
 	}
-	defer old.stop()
+	defer old.Stop()
 
 	var rates, costs [2][]float64
 	for round := range b.rounds {
@@ -133,7 +133,7 @@ func (b *bench) connectsBefore(ctx context.Context) error {
 			which := (i + round) % 2
 			s := [2]scene{now, old}[which]
 			result, err := ask[connectResult](ctx, "connect", connectJob{
-				Addr: s.addr, PID: s.pid(), Users: s.users[:users], Details: stormChannels, Seconds: b.seconds,
+				Addr: s.Addr, PID: s.PID(), Users: s.users[:users], Details: stormChannels, Seconds: b.seconds,
 			})
 			if err != nil {
 				return err

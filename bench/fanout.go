@@ -27,7 +27,7 @@ func (b *bench) saturated(ctx context.Context, members int, least float64) error
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	job := s.job(b.seconds, members, 20_000)
 	var frames, raw, cpu, sends []float64
 	for range b.rounds {
@@ -81,7 +81,7 @@ func (b *bench) latency(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	most, err := b.pushRate(ctx, s, members)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (b *bench) broadcast(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	job := s.job(b.seconds, members, 1000)
 	job.Single = true
 	var frames, raw, cpu []float64

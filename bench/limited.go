@@ -4,10 +4,9 @@ package main
 
 import (
 	"context"
-	"encoding/xml"
-	"net/http"
-	"net/url"
 	"strings"
+
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // endUser is the policy of the application that AWS publishes as a sample (spec 2.6): some forty
@@ -28,44 +27,7 @@ const endUser = `{"Version":"2012-10-17","Statement":[
  {"Effect":"Allow","Action":["chime:DescribeAppInstanceUser","chime:ListAppInstanceUsers"],"Resource":"APP/user/*"}]}`
 
 // limitedKeys are keys that may only act as the user, under the policy of an end user.
-func (a *api) limitedKeys(ctx context.Context, userARN string) (keys, error) {
+func (a api) limitedKeys(ctx context.Context, userARN string) (sigv4.Credentials, error) {
 	app, _, _ := strings.Cut(userARN, "/user/")
-	policy := strings.NewReplacer("USER", userARN, "APP", app).Replace(endUser)
-	var made struct {
-		ID     string `xml:"CreateAccessKeyResult>AccessKey>AccessKeyId"`
-		Secret string `xml:"CreateAccessKeyResult>AccessKey>SecretAccessKey"`
-	}
-	for _, call := range []struct {
-		values url.Values
-		out    any
-	}{
-		{url.Values{"Action": {"CreateUser"}}, nil},
-		{url.Values{"Action": {"PutUserPolicy"}, "PolicyName": {"end-user"}, "PolicyDocument": {policy}}, nil},
-		{url.Values{"Action": {"CreateAccessKey"}}, &made},
-	} {
-		call.values.Set("Version", "2010-05-08")
-		call.values.Set("UserName", "end-user")
-		if err := a.iam(ctx, call.values, call.out); err != nil {
-			return keys{}, err
-		}
-	}
-	return keys{made.ID, made.Secret}, nil
-}
-
-// iam makes a call of IAM.
-func (a *api) iam(ctx context.Context, values url.Values, out any) error {
-	body := values.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+"/", strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if err := root.sign(r, "iam", []byte(body)); err != nil {
-		return err
-	}
-	text, err := a.do(r)
-	if err != nil || out == nil {
-		return err
-	}
-	return xml.Unmarshal(text, out)
+	return a.MakeUser(ctx, "end-user", strings.NewReplacer("USER", userARN, "APP", app).Replace(endUser))
 }

@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // loadJob is one round of sends, for the role "load".
@@ -28,9 +31,9 @@ type loadJob struct {
 	Sender  string   // ARN
 	Members []string // ARNs of those who are online
 	Seconds float64
-	Rate    float64 // sends a second; 0 is as many as possible
-	Stock   int     // most sends
-	Keys    keys    // that sign the sends
+	Rate    float64           // sends a second; 0 is as many as possible
+	Stock   int               // most sends
+	Keys    sigv4.Credentials // that sign the sends
 
 	Page   int  // list so many messages instead of sending one
 	Single bool // a send begins when all have received the one before
@@ -67,6 +70,7 @@ const (
 // load is a generator at work.
 type load struct {
 	loadJob
+	peer     lab.Peer // that signs the sends
 	requests [][]byte
 	sent     []int64 // when a request was sent, in nanoseconds after epoch; a ring, when paced
 	run      int     // tells the tokens of rounds apart
@@ -88,7 +92,7 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 	// Its own collector must not be measured; the memory of a round is bounded by its stock.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(3 << 30)
-	l := &load{loadJob: job, sent: make([]int64, min(job.Stock, ring)), run: job.PID + time.Now().Nanosecond(),
+	l := &load{loadJob: job, peer: lab.Dev(job.Addr, 0).As(job.Keys), sent: make([]int64, min(job.Stock, ring)), run: job.PID + time.Now().Nanosecond(),
 		epoch: time.Now(), acks: newTimes()}
 	if !job.Fresh {
 		l.requests = make([][]byte, job.Stock)
@@ -176,8 +180,8 @@ func markedBy(frame []byte) int64 {
 // sign makes the request of a send, or of a page of messages.
 func (l *load) sign(i int) ([]byte, error) {
 	if l.Page > 0 {
-		r, err := l.Keys.signed(context.Background(), "http://"+l.Addr, http.MethodGet,
-			fmt.Sprintf("/channels/%s/messages?max-results=%d", escape(l.Channel), l.Page), l.Sender, nil)
+		r, err := l.peer.Request(context.Background(), http.MethodGet,
+			fmt.Sprintf("/channels/%s/messages?max-results=%d", lab.Escape(l.Channel), l.Page), l.Sender, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -185,8 +189,8 @@ func (l *load) sign(i int) ([]byte, error) {
 	}
 	body := fmt.Appendf(nil, `{"Content":"%s%s","Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":"%s"}`,
 		marker(int64(i)), padding, l.token(i))
-	r, err := l.Keys.signed(context.Background(), "http://"+l.Addr, http.MethodPost,
-		"/channels/"+escape(l.Channel)+"/messages", l.Sender, body)
+	r, err := l.peer.Request(context.Background(), http.MethodPost,
+		"/channels/"+lab.Escape(l.Channel)+"/messages", l.Sender, body)
 	if err != nil {
 		return nil, err
 	}

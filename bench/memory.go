@@ -43,12 +43,12 @@ func (b *bench) idleSockets(ctx context.Context, program, name string, sockets i
 	if err != nil {
 		return nil, nil, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	before, err := s.settled(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	job := holdJob{Addr: s.addr, Users: s.users, Steps: []int{sockets / 4, sockets}}
+	job := holdJob{Addr: s.Addr, Users: s.users, Steps: []int{sockets / 4, sockets}}
 	if secure {
 		job.CAFile = filepath.Join(s.data, "tls", "ca.pem")
 	}
@@ -89,7 +89,7 @@ func (b *bench) nodes(ctx context.Context) (err error) {
 			_ = c.stop()
 		}
 		for _, s := range scenes {
-			_ = s.stop()
+			_ = s.Stop()
 		}
 	}()
 	for i := range b.sizes.nodes {
@@ -106,7 +106,7 @@ func (b *bench) nodes(ctx context.Context) (err error) {
 	}
 	start := time.Now()
 	for i, s := range scenes {
-		c, err := hold(ctx, holdJob{Addr: s.addr, Users: s.users, Steps: []int{b.sizes.each}}, i)
+		c, err := hold(ctx, holdJob{Addr: s.Addr, Users: s.users, Steps: []int{b.sizes.each}}, i)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // build makes the program as a release is made and returns its path.
@@ -31,52 +32,24 @@ func build(ctx context.Context, dir string) (string, error) {
 
 // node is a running program in dev mode.
 type node struct {
-	*child
-	addr, ops string        // of the public and the operations port
-	data      string        // folder
-	ready     time.Duration // from its start to its words that it is ready
+	*lab.Process
+	data  string        // folder
+	ready time.Duration // from its start to its words that it is ready
 }
 
 // startNode runs the program on a data folder, at free ports unless the arguments say others.
 func startNode(ctx context.Context, program, data string, args ...string) (*node, error) {
 	start := time.Now()
-	args = append([]string{"dev", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
-		"--data", data, "--log-level", "warn"}, args...)
-	c, err := spawn(ctx, program, args...)
+	p, err := lab.Launch(ctx, program, data, args...)
 	if err != nil {
 		return nil, err
 	}
-	n := &node{child: c, data: data}
-	lines := bufio.NewScanner(c.out)
-	for lines.Scan() && n.ops == "" {
-		if n.ready == 0 {
-			n.ready = time.Since(start)
-		}
-		n.understand(lines.Text())
-	}
-	if n.addr == "" || n.ops == "" {
-		return nil, errors.Join(fmt.Errorf("the node did not start: %s", c.errors.String()), c.stop())
-	}
-	go func() { _, _ = io.Copy(io.Discard, c.out) }()
-	return n, nil
+	return &node{Process: p, data: data, ready: time.Since(start)}, nil
 }
-
-// understand takes the ports from the welcome.
-func (n *node) understand(line string) {
-	if rest, found := strings.CutPrefix(line, "Carillon is ready on "); found {
-		host, _, _ := strings.Cut(rest, " ")
-		n.addr = strings.Replace(host, "localhost", "127.0.0.1", 1)
-	}
-	if _, rest, found := strings.Cut(line, "Health and metrics: http://"); found {
-		n.ops, _, _ = strings.Cut(rest, "/")
-	}
-}
-
-func (n *node) pid() int { return n.Process.Pid }
 
 // get reads a page of the operations port.
 func (n *node) get(ctx context.Context, path string) (_ []byte, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.ops+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.OpsAddr+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +86,7 @@ func (n *node) memory(ctx context.Context) (m memory, err error) {
 		}
 		m.user += v
 	}
-	m.resident, err = residentBytes(n.pid())
+	m.resident, err = residentBytes(n.PID())
 	return m, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // bench is one run.
@@ -73,7 +75,7 @@ func (b *bench) start(ctx context.Context) error {
 				return err
 			}
 			*times = append(*times, float64(n.ready.Microseconds())/1000)
-			_ = n.stop()
+			_ = n.Stop()
 		}
 	}
 	b.add(figure("start", "dev to ready, fresh folder", "ms", fresh),
@@ -120,8 +122,8 @@ func (b *bench) stageOf(ctx context.Context, program, name string, users, member
 	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name), append(args, b.args...)...); err != nil {
 		return s, err
 	}
-	calls := newAPI("http://" + s.addr)
-	defer calls.client.CloseIdleConnections()
+	calls := newAPI(s.Addr)
+	defer calls.Close()
 	app, err := calls.makeApp(ctx)
 	if err == nil {
 		s.users, err = calls.makeUsers(ctx, app, users)
@@ -130,15 +132,15 @@ func (b *bench) stageOf(ctx context.Context, program, name string, users, member
 		s.channel, err = calls.makeChannel(ctx, app, fmt.Sprintf("channel-%d", from), s.users[from:min(users, from+members)])
 	}
 	if err != nil {
-		return s, errors.Join(err, s.stop())
+		return s, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
 func (s scene) job(seconds float64, online, perSecond int) loadJob {
 	return loadJob{
-		Addr: s.addr, PID: s.pid(), Channel: s.channel, Sender: s.users[0], Members: s.users[:online],
-		Seconds: seconds, Stock: int(seconds * float64(perSecond)), Keys: root,
+		Addr: s.Addr, PID: s.PID(), Channel: s.channel, Sender: s.users[0], Members: s.users[:online],
+		Seconds: seconds, Stock: int(seconds * float64(perSecond)), Keys: lab.DevKeys(),
 	}
 }
 
@@ -147,7 +149,7 @@ func (b *bench) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	plain, err := spawnRole(ctx, "http", nil)
 	if err != nil {
 		return err
@@ -177,11 +179,11 @@ func (b *bench) policies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	job := s.job(b.seconds, 1, 40_000)
 	limited := job
-	calls := newAPI("http://" + s.addr)
-	defer calls.client.CloseIdleConnections()
+	calls := newAPI(s.Addr)
+	defer calls.Close()
 	if limited.Keys, err = calls.limitedKeys(ctx, s.users[0]); err != nil {
 		return err
 	}

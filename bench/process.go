@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // The tick of /proc/<pid>/stat is the same on every Linux that Go runs on.
@@ -71,13 +72,13 @@ func parseStatus(status, name string) (float64, error) {
 	return 0, fmt.Errorf("/proc/<pid>/status has no %s", name)
 }
 
-// child is another process of this program in one of its roles, or of the node. It ends with
+// child is another process of this program in one of its roles. It ends with
 // the context that started it.
 type child struct {
 	*exec.Cmd
 	in     io.WriteCloser
 	out    io.Reader
-	errors bytes.Buffer
+	errors lab.Log
 }
 
 // spawn starts a program whose stdout is read and stdin written here.
@@ -110,12 +111,6 @@ func spawnRole(ctx context.Context, role string, job any) (*child, error) {
 		return nil, errors.Join(err, c.stop())
 	}
 	return c, nil
-}
-
-// kill ends the process at once and waits for it.
-func (c *child) kill() {
-	_ = c.Process.Kill()
-	_ = c.Wait()
 }
 
 // stop asks the process to end and waits for it.

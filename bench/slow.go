@@ -29,7 +29,7 @@ func (b *bench) slow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	without, with, err := b.slowJobs(ctx, s)
 	if err != nil {
 		return err

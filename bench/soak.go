@@ -31,7 +31,7 @@ func (b *bench) soak(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	most, err := ask[loadResult](ctx, "load", s.job(b.seconds, members, 20_000))
 	if err != nil {
 		return err

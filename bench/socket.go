@@ -4,14 +4,14 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/lab"
 )
 
 // Opcodes of RFC 6455.
@@ -147,7 +147,7 @@ func (d door) connect(user string) (*socket, error) {
 func (d door) establish(s *socket, user string) error {
 	requests := httpConn{Conn: s.Conn, buf: s.buf}
 	if d.Endpoint {
-		r, err := root.signed(context.Background(), "http://"+d.Addr, http.MethodGet, "/endpoints/messaging-session", "", nil)
+		r, err := lab.Dev(d.Addr, 0).Request(context.Background(), http.MethodGet, "/endpoints/messaging-session", "", nil)
 		if err != nil {
 			return err
 		}
@@ -188,16 +188,16 @@ func (d door) establish(s *socket, user string) error {
 
 // upgrade is a presigned request for a WebSocket.
 func (d door) upgrade(user string) (*http.Request, error) {
-	query := url.Values{"userArn": {user}, "sessionId": {"bench"}}
+	query := []string{"sessionId", "bench"}
 	if d.Prefetch {
-		query.Set("prefetch-on", "connect")
+		query = append(query, "prefetch-on", "connect")
 	}
-	r, err := http.NewRequest(http.MethodGet, "http://"+d.Addr+"/connect?"+query.Encode(), nil)
+	target, err := lab.Dev(d.Addr, 0).Presign(user, time.Now(), time.Minute, query...)
 	if err != nil {
 		return nil, err
 	}
-	signer := root.signer("chime")
-	if err := signer.Presign(r, sha256.Sum256(nil), time.Now(), time.Minute); err != nil {
+	r, err := http.NewRequest(http.MethodGet, target, nil)
+	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Connection", "Upgrade")

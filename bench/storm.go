@@ -29,7 +29,7 @@ func (b *bench) storm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.stop() }() // of the node that runs then
+	defer func() { _ = s.Stop() }() // of the node that runs then
 	crowds, err := startReturning(ctx, s)
 	if err != nil {
 		return err
@@ -47,20 +47,22 @@ func (b *bench) storm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, err := residentBytes(s.pid())
+	before, err := residentBytes(s.PID())
 	if err != nil {
 		return err
 	}
 
 	killed := time.Now()
-	s.kill()
-	fresh, err := startNode(ctx, b.program, s.data, append([]string{"--listen", s.addr, "--ops-listen", s.ops}, b.args...)...)
+	if err := s.Kill(); err != nil {
+		return err
+	}
+	fresh, err := startNode(ctx, b.program, s.data, append([]string{"--listen", s.Addr, "--ops-listen", s.OpsAddr}, b.args...)...)
 	if err != nil {
 		return err
 	}
 	s.node = fresh
 	ready := time.Now()
-	send.PID = s.pid()
+	send.PID = s.PID()
 	sender, err := spawnRole(ctx, "load", send)
 	if err != nil {
 		return err
@@ -75,7 +77,7 @@ func (b *bench) storm(ctx context.Context) error {
 	if err := errors.Join(json.NewDecoder(sender.out).Decode(&during), sender.Wait()); err != nil {
 		return fmt.Errorf("sends during the storm: %w: %s", err, sender.errors.String())
 	}
-	peak, err := peakBytes(s.pid())
+	peak, err := peakBytes(s.PID())
 	if err != nil {
 		return err
 	}
@@ -111,8 +113,8 @@ func (b *bench) stormScene(ctx context.Context, program, name string, count int)
 	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name), b.args...); err != nil {
 		return s, err
 	}
-	calls := newAPI("http://" + s.addr)
-	defer calls.client.CloseIdleConnections()
+	calls := newAPI(s.Addr)
+	defer calls.Close()
 	err = func() error {
 		app, err := calls.makeApp(ctx)
 		if err != nil {
@@ -139,7 +141,7 @@ func (b *bench) stormScene(ctx context.Context, program, name string, count int)
 		return err
 	}()
 	if err != nil {
-		return s, errors.Join(err, s.stop())
+		return s, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
@@ -152,7 +154,7 @@ func startReturning(ctx context.Context, s scene) (*returning, error) {
 	users := s.users[:len(s.users)-1]
 	for n := range stormHolders {
 		child, err := spawnRole(ctx, "return", returnJob{
-			Addr: s.addr, Source: source(n), Users: share(users, n, stormHolders), Details: stormChannels,
+			Addr: s.Addr, Source: source(n), Users: share(users, n, stormHolders), Details: stormChannels,
 		})
 		if err != nil {
 			return nil, errors.Join(err, r.stop())

@@ -53,7 +53,7 @@ func (b *bench) strangers(ctx context.Context) error {
 	stopped := false
 	defer func() {
 		if !stopped {
-			_ = s.stop()
+			_ = s.Stop()
 		}
 	}()
 	job := s.job(b.seconds, 1, b.sizes.rate+1)
@@ -67,10 +67,10 @@ func (b *bench) strangers(ctx context.Context) error {
 		busy += time.Since(begin)
 	}
 	stopped = true
-	if err := s.stop(); err != nil {
+	if err := s.Stop(); err != nil {
 		return err
 	}
-	b.add(figure("strangers", "log of the node while they were there", "B/s", []float64{float64(s.errors.Len()) / busy.Seconds()}).
+	b.add(figure("strangers", "log of the node while they were there", "B/s", []float64{float64(len(s.Stderr.String())) / busy.Seconds()}).
 		aims(valueAtMost(strangersLog)))
 	return nil
 }
@@ -93,7 +93,7 @@ func (b *bench) strangersOf(ctx context.Context, s scene, kind string, job loadJ
 				without = append(without, alone.AckP99/1000)
 				continue
 			}
-			p99, added, err := s.among(ctx, strangersJob{Addr: s.addr, Kind: kind, Size: b.sizes.strangers, User: s.users[1]}, job)
+			p99, added, err := s.among(ctx, strangersJob{Addr: s.Addr, Kind: kind, Size: b.sizes.strangers, User: s.users[1]}, job)
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ func (b *bench) strangersOf(ctx context.Context, s scene, kind string, job loadJ
 
 // among measures a round of sends while strangers are there, and what they make the node hold.
 func (s scene) among(ctx context.Context, strangers strangersJob, job loadJob) (p99, added float64, err error) {
-	before, err := residentBytes(s.pid())
+	before, err := residentBytes(s.PID())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -123,7 +123,7 @@ func (s scene) among(ctx context.Context, strangers strangersJob, job loadJob) (
 	if err != nil {
 		return 0, 0, err
 	}
-	after, err := residentBytes(s.pid())
+	after, err := residentBytes(s.PID())
 	return result.AckP99 / 1000, max(0, after-before) / 1e6, err
 }
 

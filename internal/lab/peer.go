@@ -29,13 +29,15 @@ type Peer struct {
 // A call that takes longer than the timeout fails; 0 is none.
 func Dev(addr string, timeout time.Duration) Peer {
 	return Peer{
-		Base: "http://" + addr,
-		HTTP: &http.Client{Timeout: timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
-		Signer: sigv4.Signer{
-			Credentials: sigv4.Credentials{AccessKeyID: config.DevAccessKeyID, SecretAccessKey: config.DevSecretAccessKey},
-			Scope:       sigv4.Scope{Region: "us-east-1", Service: "chime"},
-		},
+		Base:   "http://" + addr,
+		HTTP:   &http.Client{Timeout: timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		Signer: sigv4.Signer{Credentials: DevKeys(), Scope: sigv4.Scope{Region: "us-east-1", Service: "chime"}},
 	}
+}
+
+// DevKeys are the published root keys of dev mode.
+func DevKeys() sigv4.Credentials {
+	return sigv4.Credentials{AccessKeyID: config.DevAccessKeyID, SecretAccessKey: config.DevSecretAccessKey}
 }
 
 // Close ends the connections that no call uses.
