@@ -18,7 +18,7 @@ type batch struct {
 // cut takes a batch from the beginning of events, of which there is at least one.
 func (w *worker) cut(events []*chime.Event) (b batch, rest []*chime.Event) {
 	for i, e := range events {
-		wanted := w.own(e) && (w.Wants == nil || w.Wants(e))
+		wanted := logged(e) && (w.Wants == nil || w.Wants(e))
 		if wanted && len(b.events) == w.BatchEvents {
 			return b, events[i:]
 		}

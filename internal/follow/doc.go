@@ -14,6 +14,7 @@
 //   - Followers and app instances never wait for each other, and none of them for the hub: a follower that
 //     always fails delays nothing else.
 //   - A follower without events to handle writes nothing.
+//   - With an app instance ends the work in it: what was not handled before its deletion is not.
 //
 // Content that was removed from a message is not handed out again: when a batch is retried, payloads
 // are made anew from what the store holds.

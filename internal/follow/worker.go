@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,8 +58,9 @@ func (w *worker) run(ctx context.Context) {
 		case ctx.Err() != nil || errors.Is(err, errDeleted):
 			return
 		case errors.Is(err, errUnborn):
-			_, _ = w.waitForEvents(ctx, 0) // its creation is the first
-			failures = 0
+			if _, err := w.waitForEvents(ctx, 0); err != nil { // its creation is the first
+				sleep(ctx, w.o.Backoff.First)
+			}
 		case errors.Is(err, ErrFenced) || errors.Is(err, errLapsed):
 			w.log.Warn("follower: lost the lease", "error", err)
 			failures = 0
@@ -151,16 +153,14 @@ func (w *worker) waitForEvents(ctx context.Context, after uint64) (idle bool, er
 		case err != nil:
 			return idle, err
 		}
-		for _, e := range events {
-			if w.own(e) {
-				return idle, nil
-			}
+		if slices.ContainsFunc(events, logged) {
+			return idle, nil
 		}
 	}
 }
 
-// own reports whether the event belongs to the app instance's log.
-func (w *worker) own(e *chime.Event) bool { return !e.Ephemeral }
+// logged reports whether the event is in the log: others are handed out with it.
+func logged(e *chime.Event) bool { return !e.Ephemeral }
 
 // work hands events to the follower until the lease is lost.
 func (w *worker) work(ctx context.Context) error {

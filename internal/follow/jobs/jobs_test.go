@@ -37,6 +37,19 @@ type bed struct {
 	log   bytes.Buffer
 }
 
+// Write takes a line of the log.
+func (b *bed) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.Write(line)
+}
+
+func (b *bed) logged() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
 func inBed(t *testing.T, test func(t *testing.T, b *bed)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bed{t: t, store: memstore.New()}
@@ -75,7 +88,7 @@ func (b *bed) expectAll(want ...string) {
 
 // queue is one whose tasks of kind "work" note that they were tried, and then do work.
 func (b *bed) queue(node string, st store.Store, work func(ctx context.Context) error) *jobs.Queue {
-	q := jobs.New(jobs.Options{Store: st, Node: node, Log: slog.New(slog.NewTextHandler(&b.log, nil)), Random: rand.Reader})
+	q := jobs.New(jobs.Options{Store: st, Node: node, Log: slog.New(slog.NewTextHandler(b, nil)), Random: rand.Reader})
 	q.Register("work", func(ctx context.Context, task chime.Task) error {
 		b.note(node, task)
 		if work == nil {
@@ -139,9 +152,10 @@ func TestACallerDoesItsTaskAtOnce(t *testing.T) {
 // What a caller could not finish is tried again until it is done, without end.
 func TestAFailedTaskIsTriedUntilItIsDone(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		q := b.queue("one", b.store, func(context.Context) error {
-			if away {
+			if away.Load() {
 				return errAway
 			}
 			return nil
@@ -156,21 +170,20 @@ func TestAFailedTaskIsTriedUntilItIsDone(t *testing.T) {
 		if s.Pending != 1 || s.Oldest < 24*time.Hour || s.Failed < 288 || s.Failed > 600 { // every 5 minutes at most, with jitter
 			t.Errorf("%+v", s)
 		}
-		away = false
+		away.Store(false)
 		time.Sleep(5 * time.Minute)
 		if s := b.pending(q); s.Pending != 0 || s.Oldest != 0 {
 			t.Errorf("%+v", s)
 		}
-		if !strings.Contains(b.log.String(), "away") {
-			t.Errorf("log: %s", &b.log)
+		if !strings.Contains(b.logged(), "away") {
+			t.Errorf("log: %s", b.logged())
 		}
 	})
 }
 
 func TestATaskThatFailsDelaysNoOther(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {
-		var q *jobs.Queue
-		q = jobs.New(jobs.Options{Store: b.store, Node: "one", Log: slog.New(slog.DiscardHandler), Random: rand.Reader})
+		q := jobs.New(jobs.Options{Store: b.store, Node: "one", Log: slog.New(slog.DiscardHandler), Random: rand.Reader})
 		q.Register("work", func(ctx context.Context, task chime.Task) error {
 			switch task.Ref {
 			case "user/bad":
@@ -290,9 +303,9 @@ func TestACallerThatBeginsIsNotOvertaken(t *testing.T) {
 
 func TestACallerThatLeavesLeavesItsTask(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {
-		calls := 0
+		var calls atomic.Int32
 		q := b.queue("one", b.store, func(ctx context.Context) error {
-			if calls++; calls == 1 {
+			if calls.Add(1) == 1 {
 				<-ctx.Done()
 			}
 			return ctx.Err()
@@ -304,8 +317,8 @@ func TestACallerThatLeavesLeavesItsTask(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		time.Sleep(time.Minute)
-		if s := b.pending(q); s.Pending != 0 || calls != 2 {
-			t.Errorf("%+v after %d calls", s, calls)
+		if s := b.pending(q); s.Pending != 0 || calls.Load() != 2 {
+			t.Errorf("%+v after %d calls", s, calls.Load())
 		}
 	})
 }
