@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -97,7 +98,8 @@ func TestOperatorsLookAfterFollowers(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &report); status != 200 || err != nil {
 		t.Fatal(status, body, err)
 	}
-	if len(report.Followers) != 1 || report.Followers[0].Follower != "hook" || report.Followers[0].AppInstances != 1 || len(report.Jobs) != 3 {
+	hook := slices.IndexFunc(report.Followers, func(s follow.Status) bool { return s.Follower == "hook" })
+	if hook < 0 || report.Followers[hook].AppInstances != 1 || len(report.Jobs) == 0 {
 		t.Errorf("report %+v", report)
 	}
 	_, metrics := n.opsCall(t, http.MethodGet, "/metrics")
