@@ -22,12 +22,10 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/descriptors"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/bus"
-	"github.com/carillon-chat/carillon/internal/bus/inproc"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/store"
-	"github.com/carillon-chat/carillon/internal/store/pebble"
 )
 
 // Deps is what a node takes from outside in addition to its settings. Zero values mean no log, the
@@ -59,7 +57,7 @@ type App struct {
 	authority      *localca.Authority // nil with a certificate of one's own
 	seeded         *Seeded            // nil outside dev mode
 	data           *datadir.Dir
-	engine         *pebble.Store
+	engine         store.Engine
 	store          store.Store // the engine, decorated
 	bus            bus.Bus
 	registry       *prometheus.Registry
@@ -173,19 +171,17 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	if err := a.keepSite(ctx); err != nil {
 		return err
 	}
-	if a.engine, err = pebble.Open(a.data.Store(), pebble.Options{
-		Logger: a.deps.Log, ReserveBytes: int64(a.cfg.DiskReserve), LogBytes: int64(a.cfg.StoreLogSize), OpenTables: a.files.Store,
-	}); err != nil {
+	if a.engine, a.bus, err = a.openEngine(); err != nil {
 		return err
 	}
 
 	a.opened(a.engine.Close)
-	a.store, a.bus = a.engine, inproc.New()
+	a.store = a.engine
 	if a.deps.Decorate != nil {
 		a.store, a.bus = a.deps.Decorate(a.store, a.bus)
 	}
 
-	a.readiness.Add("store", func(ctx context.Context) error { return a.engine.Stats().Refusal })
+	a.readiness.Add("store", func(ctx context.Context) error { return a.engine.Refusal() })
 	a.registry.MustRegister(sampler(a.sampleStore))
 	return nil
 }

@@ -78,20 +78,13 @@ func (s sampler) Collect(metrics chan<- prometheus.Metric) {
 }
 
 func (a *App) sampleStore(gauge, counter sample) {
-	s := a.engine.Stats()
-	refusing := 0.0
-	if s.Refusal != nil {
-		refusing = 1
+	for _, m := range a.engine.Metrics() {
+		emit := gauge
+		if m.Counter {
+			emit = counter
+		}
+		emit(m.Name, m.Help, m.Value)
 	}
-	gauge("carillon_store_refusing", "1 while changes are refused: the disk is full or broken. The log says which.", refusing)
-	gauge("carillon_store_disk_bytes", "Size of the store.", float64(s.DiskBytes))
-	gauge("carillon_store_free_bytes", "What may still be written before changes are refused.", float64(s.FreeBytes))
-	gauge("carillon_store_sublevels", "Sublevels of level 0. More than a few for long means that the disk cannot keep up.", float64(s.Sublevels))
-	counter("carillon_store_commits_total", "Transactions that wrote.", float64(s.Commits))
-	counter("carillon_store_events_total", "Events appended to the log.", float64(s.Events))
-	counter("carillon_store_log_bytes_total", "Bytes written to the write-ahead log.", float64(s.LogBytes))
-	counter("carillon_store_log_syncs_total", "Syncs of the write-ahead log; commits share them.", float64(s.LogSyncs))
-	counter("carillon_store_damaged_reads_total", "Reads that met a damaged file. Any at all means: restore a backup.", float64(s.Damaged))
 }
 
 func (a *App) sampleHub(gauge, counter sample) {

@@ -110,7 +110,7 @@ var thirdParty = []struct {
 	only    []string
 	why     string
 }{
-	{"github.com/cockroachdb/pebble", []string{"internal/store/pebble", "internal/app/datadir"}, "the engine is behind its contract; the data folder uses its file lock"},
+	{"github.com/cockroachdb/pebble", []string{"internal/store/pebble"}, "the engine is behind its contract"},
 	{"github.com/jackc/pgx", []string{"internal/store/postgres"}, "the engine is behind its contract"},
 	{"github.com/nats-io", []string{"internal/bus/natsbus"}, "the bus is behind its contract"},
 	{"github.com/gobwas/ws", []string{"internal/wsconn"}, "only the socket's transport speaks its protocol"},

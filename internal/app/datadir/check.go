@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Check returns why Open would refuse the folder, and leaves it as it is.
@@ -41,12 +39,9 @@ func check(path string) error {
 	}
 
 	if ours {
-		held, err := vfs.Default.Lock(filepath.Join(path, lock))
-		var file *fs.PathError
-		if errors.As(err, &file) {
+		held, err := takeLock(filepath.Join(path, lock))
+		if err != nil {
 			return err
-		} else if err != nil {
-			return ErrInUse
 		}
 		defer held.Close()
 	}

@@ -14,8 +14,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const (
@@ -72,12 +70,9 @@ func (d *Dir) open(fresh bool) error {
 	if err := d.claim(); err != nil {
 		return err
 	}
-	held, err := vfs.Default.Lock(filepath.Join(d.path, lock))
-	var file *fs.PathError
-	if errors.As(err, &file) {
-		return err // the lock file cannot even be made
-	} else if err != nil {
-		return ErrInUse
+	held, err := takeLock(filepath.Join(d.path, lock))
+	if err != nil {
+		return err
 	}
 	d.lock = held
 	return d.clear(fresh)

@@ -1,0 +1,27 @@
+package store
+
+import "context"
+
+// Engine is a Store as the node that runs it sees it. Services know the Store alone.
+type Engine interface {
+	Store
+
+	// Refusal is why changes are refused at present, nil when they are not. It wraps an error of this
+	// package.
+	Refusal() error
+	// Metrics reads the figures that tell an operator how the engine is.
+	Metrics() []Metric
+	// Backup makes a copy in a folder that must not exist: everything whose Update had returned, and
+	// perhaps later commits.
+	Backup(dir string) error
+	// Erase makes sure that what was overwritten or removed in the ranges before the call is in no file
+	// any more. Reading and writing go on meanwhile; after an error it may be called again.
+	Erase(ctx context.Context, table TableID, ranges ...Range) error
+}
+
+// Metric is a figure of an engine.
+type Metric struct {
+	Name, Help string
+	Counter    bool // it grows as long as the engine is open; else it is a gauge
+	Value      float64
+}
