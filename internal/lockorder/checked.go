@@ -16,18 +16,27 @@ type Mutex[R Rank] struct{ mu sync.Mutex }
 // Lock locks m. It panics when the goroutine holds a lock that has to be taken after m, or one of the
 // same rank.
 func (m *Mutex[R]) Lock() {
-	var rank R
-	g := goroutine()
-	locks.check(g, rank.index())
+	g, index := goroutine(), indexOf[R]()
+	locks.check(g, index)
 	m.mu.Lock()
-	locks.add(m, g, rank.index())
+	locks.add(m, g, index)
 }
 
 // Unlock unlocks m, which another goroutine may have locked.
 func (m *Mutex[R]) Unlock() {
-	var rank R
-	locks.remove(m, rank.index())
+	locks.remove(m, indexOf[R]())
 	m.mu.Unlock()
+}
+
+// indexOf is the index of a rank in the order.
+func indexOf[R Rank]() int {
+	var rank R
+	for i, o := range order {
+		if o.rank == any(rank) {
+			return i
+		}
+	}
+	panic("lockorder: a rank without a place in the order")
 }
 
 // locks are those that the goroutines of the process hold.
@@ -47,9 +56,9 @@ func (h *held) check(g uint64, index int) {
 	h.mu.Lock()
 	later := h.by[g] >> index
 	h.mu.Unlock()
-	for i, name := range Order[index:] {
+	for i, o := range order[index:] {
 		if later&(1<<i) != 0 {
-			panic(fmt.Sprintf("lockorder: %s is locked while %s is held", Order[index], name))
+			panic(fmt.Sprintf("lockorder: %s is locked while %s is held", order[index].name, o.name))
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package lockorder
 
-// Rank is a kind of lock. The ranks are the types below.
-type Rank interface{ index() int }
+// Rank is a kind of lock.
+type Rank interface {
+	Hub | Roster | Outbox | Readers | Watcher | Closures | Server | Conn | Secured | Wheel | Poller | Shard | Leaf
+}
 
 // The ranks, in their order: a goroutine that holds one may take those that follow.
 type (
@@ -20,22 +22,12 @@ type (
 	Leaf     struct{} // of which a goroutine holds one alone
 )
 
-func (Hub) index() int      { return 0 }
-func (Roster) index() int   { return 1 }
-func (Outbox) index() int   { return 2 }
-func (Readers) index() int  { return 3 }
-func (Watcher) index() int  { return 4 }
-func (Closures) index() int { return 5 }
-func (Server) index() int   { return 6 }
-func (Conn) index() int     { return 7 }
-func (Secured) index() int  { return 8 }
-func (Wheel) index() int    { return 9 }
-func (Poller) index() int   { return 10 }
-func (Shard) index() int    { return 11 }
-func (Leaf) index() int     { return 12 }
-
-// Order lists the locks, as the code names them.
-var Order = [...]string{
-	"realtime.Hub", "realtime.roster", "outbox.Queue", "outbox.Readers", "realtime.Watcher", "realtime.closures",
-	"wsconn.Server", "wsconn.conn", "wsconn.secured", "wsconn.wheel", "wsconn.poller", "wsconn.shard", "leaf",
+// order lists the ranks in their order, with the names of the locks in the code.
+var order = [...]struct {
+	rank any
+	name string
+}{
+	{Hub{}, "realtime.Hub"}, {Roster{}, "realtime.roster"}, {Outbox{}, "outbox.Queue"}, {Readers{}, "outbox.Readers"},
+	{Watcher{}, "realtime.Watcher"}, {Closures{}, "realtime.closures"}, {Server{}, "wsconn.Server"}, {Conn{}, "wsconn.conn"},
+	{Secured{}, "wsconn.secured"}, {Wheel{}, "wsconn.wheel"}, {Poller{}, "wsconn.poller"}, {Shard{}, "wsconn.shard"}, {Leaf{}, "leaf"},
 }

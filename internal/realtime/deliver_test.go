@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -14,8 +15,11 @@ func BenchmarkDeliver(b *testing.B) {
 	const members = 1000
 	st := memstore.New()
 	defer st.Close()
-	hub := New(Options{Store: st, Frame: func(text []byte, _ bool) []byte { return text }})
-	err := st.Update(b.Context(), "", func(tx store.Tx) error {
+	hub := New(Options{
+		Store: st, Frame: func(text []byte, _ bool) []byte { return text },
+		Follow: func(context.Context, string) (uint64, func(), error) { return 0, func() {}, nil },
+	})
+	err := st.Update(b.Context(), "A", func(tx store.Tx) error {
 		for i := range members {
 			id := fmt.Sprint(i)
 			if err := store.Users.Put(tx, store.K("A", id), chime.User{ID: id}); err != nil {
