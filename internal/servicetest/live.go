@@ -213,6 +213,8 @@ func (s *Socket) line(frame []byte) string {
 	if p.SubChannelId != "" {
 		line += "@" + s.l.SubName(p.SubChannelId)
 	}
+
+	// Each extra in a form of its own; every other event is its type.
 	switch kind {
 	case chime.EventSessionEstablished:
 		return ""

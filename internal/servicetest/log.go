@@ -11,14 +11,13 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Events are the events for sockets since the last call, a line each: type, who gets it, and
-// what is told about it.
+// Events are the events for sockets since the last call, a line each: type, audience, and content.
 func (w *World) Events() []string {
 	w.t.Helper()
 	return w.events(func(e *chime.Event) bool { return e.MessageType != "" })
 }
 
-// Log is as Events, with the events of the log alone: type and whom each is about.
+// Log is as Events, with the events of the log alone: type and subject.
 func (w *World) Log() []string {
 	w.t.Helper()
 	return w.events(func(*chime.Event) bool { return true })
@@ -82,10 +81,13 @@ func (w *World) line(e *chime.Event) string {
 			w.t.Fatal(err)
 		}
 	}
+
 	to := "members"
 	if e.Only != nil {
 		to = ids(e.Only)
 	}
+
+	// The payload, as far as tests compare it.
 	var p struct {
 		Content, Name string
 		Member        struct{ Name string }
@@ -95,6 +97,7 @@ func (w *World) line(e *chime.Event) string {
 	if err := json.Unmarshal(payload, &p); err != nil {
 		w.t.Fatalf("the payload of %s is not JSON: %s", e.Type, payload)
 	}
+
 	about := p.Content + p.Name + p.Member.Name
 	for _, m := range p.Members {
 		about += m.Name + " "
@@ -106,8 +109,8 @@ func (w *World) line(e *chime.Event) string {
 	return w.changes(line, e)
 }
 
-// changes adds to a line in which sub-channel the event is, the first that was seen being s1,
-// and who joins and who leaves with it.
+// changes adds to a line in which sub-channel the event is, the first that was seen being s1, and
+// the members that join and leave with it.
 func (w *World) changes(line string, e *chime.Event) string {
 	if e.Sub != "" {
 		line += " @" + w.SubName(e.Sub)

@@ -85,6 +85,8 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 		t: t, Store: st, Bus: inproc.New(), Site: chime.Site{Region: "us-east-1", Account: "000000000000"},
 		Now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
 	}
+
+	// The services share a store, a clock and a source of randomness.
 	random := rand.New(rand.NewSource(1))
 	w.Random = random
 	w.Jobs = jobs.New(jobs.Options{Store: st, Node: "test", Log: slog.New(slog.DiscardHandler), Random: random, Now: w.Clock})
@@ -96,6 +98,8 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	w.Identity = identity.New(identity.Options{
 		Store: st, Site: w.Site, Now: w.Clock, Random: random, Users: w.Channels, Jobs: w.Jobs,
 	})
+
+	// One app instance with the users, before the test looks at the log.
 	created, err := w.Identity.CreateAppInstance(context.Background(), &identityapi.CreateAppInstanceRequest{Name: "test", ClientRequestToken: w.Token()})
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +127,7 @@ func (w *World) Stream(after uint64) *bus.Stream {
 // AppID is the id of the world's app instance.
 func (w *World) AppID() string { return w.Site.AppOf(w.App) }
 
-// Clock tells what time it is in the world.
+// Clock is the time in the world.
 func (w *World) Clock() time.Time { return w.Now }
 
 func (w *World) position() (p uint64) {
@@ -219,7 +223,7 @@ func Elastic(subChannels, target, minimumPercent int) func(*messaging.CreateChan
 	}
 }
 
-// AddMember makes a user a member, as somebody who may do so.
+// AddMember makes a user a member, in the name of a user that may do so.
 func (w *World) AddMember(by, channelID, id string, kind messaging.ChannelMembershipType) {
 	w.t.Helper()
 	_, err := w.Channels.CreateChannelMembership(context.Background(), &messaging.CreateChannelMembershipRequest{
@@ -230,7 +234,7 @@ func (w *World) AddMember(by, channelID, id string, kind messaging.ChannelMember
 	}
 }
 
-// Ban bans a user, as somebody who may do so.
+// Ban bans a user, in the name of a user that may do so.
 func (w *World) Ban(by, channelID, id string) {
 	w.t.Helper()
 	_, err := w.Channels.CreateChannelBan(context.Background(), &messaging.CreateChannelBanRequest{
@@ -241,7 +245,7 @@ func (w *World) Ban(by, channelID, id string) {
 	}
 }
 
-// MakeModerator gives a user the role of moderator, as somebody who may do so.
+// MakeModerator gives a user the role of moderator, in the name of a user that may do so.
 func (w *World) MakeModerator(by, channelID, id string) {
 	w.t.Helper()
 	_, err := w.Channels.CreateChannelModerator(context.Background(), &messaging.CreateChannelModeratorRequest{

@@ -20,7 +20,7 @@ type Feed struct {
 	bytes  int            // of the payloads in the ring
 	last   uint64         // position of the latest event
 	wake   chan struct{}  // closed when there is more to read
-	waited bool           // somebody may wait on wake
+	waited bool           // a cursor may wait on wake
 	closed bool
 }
 
@@ -62,6 +62,8 @@ func (f *Feed) Publish(events []chime.Event) {
 	if f.closed {
 		return
 	}
+
+	// The ring has no gaps: what is before one is read from the log.
 	for i := range events {
 		e := &events[i]
 		switch {
@@ -77,6 +79,7 @@ func (f *Feed) Publish(events []chime.Event) {
 		f.bytes += len(e.Payload)
 		f.ring = append(f.ring, e)
 	}
+
 	if len(f.ring) > feedSize*5/4 || f.bytes > feedBytes*5/4 {
 		f.cut()
 	}
@@ -86,8 +89,8 @@ func (f *Feed) Publish(events []chime.Event) {
 	}
 }
 
-// withdraw takes away the payloads of events before one that removes what they told. The events are
-// shared with those who have read them, so others take their places.
+// withdraw takes away the payloads of events before one that removes their content. The events are
+// shared with their readers, so copies replace them.
 func (f *Feed) withdraw(by *chime.Event) {
 	for i, e := range f.ring {
 		if e.Payload != nil && by.Withdraws(e) {

@@ -24,15 +24,15 @@ import (
 
 // Errors that engines answer. They wrap the cause.
 var (
-	// ErrInUse: another process has the data folder open.
+	// ErrInUse reports that another process has the data folder open.
 	ErrInUse = errors.New("the data folder is in use by another process")
-	// ErrCorrupt: a file of the data folder does not hold what was written.
+	// ErrCorrupt reports that a file of the data folder does not hold what was written.
 	ErrCorrupt = errors.New("the data folder is damaged")
-	// ErrFull: the disk has no room left. Nothing was written.
+	// ErrFull reports that the disk has no space left. Nothing was written.
 	ErrFull = errors.New("the disk is full")
-	// ErrUnavailable: the engine cannot accept changes any more; reads may still work.
+	// ErrUnavailable reports that the engine cannot accept changes any more; reads may still work.
 	ErrUnavailable = errors.New("the store is not available")
-	// ErrNewer: the data folder was written by a newer version of the program.
+	// ErrNewer reports that the data folder was written by a newer version of the program.
 	ErrNewer = errors.New("the data folder was written by a newer version")
 )
 
@@ -46,7 +46,7 @@ type Store interface {
 	// Update runs f as one serializable transaction of an app instance, or of the account when app
 	// is empty, and makes it durable. It writes what belongs to that alone, else ErrScope: see the
 	// tables for what belongs to which. An error of f is returned as it is and nothing is written.
-	// f may run more than once, so it must have no effect besides what it does with the Tx and
+	// f may run more than once, so it must have no effect but what it does with the Tx and
 	// variables it sets anew each time; it must not call the store itself. After an error other
 	// than f's or ctx's, ErrUnavailable for example, what f wrote may or may not be found when the
 	// store is opened again, unless the error is ErrFull.
@@ -101,7 +101,7 @@ type Range struct {
 // Prefix is the range of all keys that begin with the columns of k.
 func Prefix(k Key) Range { return Range{From: k, To: k.successor()} }
 
-// ErrTrimmed: events after the asked position are no longer in the log.
+// ErrTrimmed reports that events after the position are no longer in the log.
 var ErrTrimmed = errors.New("the log no longer holds events from that position")
 
 // Cursor hands out the events of a log in order. It belongs to one goroutine.

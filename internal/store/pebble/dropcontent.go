@@ -47,8 +47,11 @@ func referAll(db *crdb.DB) (some bool, err error) {
 		return some, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
+
+	// Commits of bounded size, the last of which is synced: a migration that is cut short begins again.
 	b := db.NewBatch()
 	defer func() { _ = b.Close() }() // frees memory and knows no error
+
 	for ok := it.First(); ok; ok = it.Next() {
 		some = true
 		value, changed, err := refer(it.Value())
@@ -74,7 +77,7 @@ func referAll(db *crdb.DB) (some bool, err error) {
 	return some, b.Commit(crdb.Sync)
 }
 
-// refer changes the record of an event that tells of a message.
+// refer changes the record of an event about a message.
 func refer(record []byte) (value []byte, changed bool, err error) {
 	var e chime.Event
 	if err := store.DecodeRecord(record, &e); err != nil {

@@ -20,7 +20,7 @@ type Options struct {
 	// Logger gets what an operator should know; nil for nothing.
 	Logger *slog.Logger
 	// CacheBytes is the size of the cache of uncompressed blocks; 0 stands for 64 MiB. What is
-	// not flushed yet takes LogBytes twice besides, while flushes lag up to twice as much.
+	// not flushed yet takes LogBytes twice in addition, while flushes lag up to twice as much.
 	CacheBytes int64
 	// ReserveBytes of the disk are left free: with less, Updates are refused with
 	// store.ErrFull. 0 stands for an eighth of the disk and 256 MiB at most, -1 for no reserve.
@@ -109,6 +109,8 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 			s.release()
 		}
 	}()
+
+	// The folder is locked and checked before anything in it changes.
 	if s.lock, err = lockFolder(opts.fs, dir); err != nil {
 		return nil, err
 	}
@@ -118,12 +120,15 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if err := verify(dir, s.lock, opts); err != nil {
 		return nil, err
 	}
+
 	s.disk.measure()
 	options := s.listen(tuned(opts, s.disk))
 	options.Lock = s.lock
 	if s.db, err = open(dir, options); err != nil {
 		return nil, s.disk.explain(err)
 	}
+
+	// The mark and the counters go on where the last commit ended.
 	last, err := migrate(s.db)
 	if err != nil {
 		return nil, s.disk.explain(err)
@@ -134,6 +139,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if err := s.health.broken(); err != nil { // which the disk kept from the engine
 		return nil, s.disk.explain(err)
 	}
+
 	s.commits = last.commits
 	s.applied.Store(last.commits)
 	s.synced.Store(last.commits)
