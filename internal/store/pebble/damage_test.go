@@ -196,7 +196,7 @@ func TestDamagedLog(t *testing.T) {
 func TestMissingFiles(t *testing.T) {
 	whole := killed(t)
 	for _, name := range list(t, whole) {
-		if name == "LOCK" || name == markName || strings.HasPrefix(name, "OPTIONS") {
+		if name == "LOCK" || name == ackMarkName || strings.HasPrefix(name, "OPTIONS") {
 			continue // these hold no data
 		}
 		disk := copyOf(t, whole)
@@ -209,7 +209,7 @@ func TestMissingFiles(t *testing.T) {
 	}
 	disk := copyOf(t, whole) // no manifest known at all
 	for _, name := range list(t, disk) {
-		if strings.HasPrefix(name, "marker") || strings.HasPrefix(name, "MANIFEST") || name == markName {
+		if strings.HasPrefix(name, "marker") || strings.HasPrefix(name, "MANIFEST") || name == ackMarkName {
 			if err := disk.Remove("data/" + name); err != nil {
 				t.Fatal(err)
 			}
@@ -263,11 +263,11 @@ func TestDamagedTable(t *testing.T) {
 
 func TestDamagedMark(t *testing.T) {
 	whole := killed(t)
-	content := readFile(t, whole, markName)
+	content := readFile(t, whole, ackMarkName)
 	content[3]++
 	disk := copyOf(t, whole)
-	writeFile(t, disk, markName, content)
-	if err := refusedUntouched(t, disk); err != nil && !strings.Contains(err.Error(), markName) {
+	writeFile(t, disk, ackMarkName, content)
+	if err := refusedUntouched(t, disk); err != nil && !strings.Contains(err.Error(), ackMarkName) {
 		t.Errorf("the file is not named: %v", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 // replaces goes back to the file system, which may keep the bytes until it needs it. Reading and
 // writing go on meanwhile; an error leaves all as it was and may be followed by another call.
 func (s *Store) Erase(ctx context.Context, table store.TableID, ranges ...store.Range) error {
-	s.life.RLock()
-	defer s.life.RUnlock()
+	s.closeMu.RLock()
+	defer s.closeMu.RUnlock()
 	if s.closed {
 		return store.ErrUnavailable
 	}

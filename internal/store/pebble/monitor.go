@@ -15,7 +15,7 @@ func (s *Store) monitor() {
 		case <-tick.C:
 			s.disk.measure()
 			s.health.forget()
-		case <-s.poked:
+		case <-s.wakeMonitor:
 		case <-s.health.closing:
 			return
 		}
@@ -30,7 +30,7 @@ func (s *Store) monitor() {
 // poke wakes the monitor. It is called with locks of the engine held.
 func (s *Store) poke() {
 	select {
-	case s.poked <- struct{}{}:
+	case s.wakeMonitor <- struct{}{}:
 	default:
 	}
 }
@@ -70,8 +70,8 @@ type Stats struct {
 
 // Stats reads the figures. It may be called at any time before Close.
 func (s *Store) Stats() Stats {
-	s.life.RLock()
-	defer s.life.RUnlock()
+	s.closeMu.RLock()
+	defer s.closeMu.RUnlock()
 	st := Stats{
 		Commits: s.stats.commits.Load(), Events: s.stats.events.Load(), BatchBytes: s.stats.bytes.Load(),
 		LogWrites: s.disk.walWrites.Load(), LogBytes: s.disk.walBytes.Load(), LogSyncs: s.disk.walSyncs.Load(),

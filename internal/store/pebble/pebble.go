@@ -69,16 +69,16 @@ func (o Options) fit(dir string) Options {
 
 // Store is a store.Store in a folder.
 type Store struct {
-	dir    string
-	db     *crdb.DB
-	lock   *crdb.Lock
-	disk   *disk
-	health *health
-	feeds  *store.Feeds
-	mark   *mark
+	dir     string
+	db      *crdb.DB
+	lock    *crdb.Lock
+	disk    *disk
+	health  *health
+	feeds   *store.Feeds
+	ackMark *ackMark
 
-	life   sync.RWMutex // held for reading by whatever uses db
-	closed bool
+	closeMu sync.RWMutex // held for reading while db is used, for writing by Close
+	closed  bool
 
 	write   sync.Mutex // held by the one Update that runs
 	commits uint64     // number of the latest commit
@@ -88,13 +88,13 @@ type Store struct {
 	// marked and published.
 	applied, synced, durable atomic.Uint64
 
-	publishing sync.Mutex
-	waiting    queue
-	woken      wakeup
-	stats      counters
-	background sync.WaitGroup
+	publishing  sync.Mutex
+	waiting     queue
+	durableCond wakeup
+	stats       counters
+	background  sync.WaitGroup
 
-	poked            chan struct{} // wakes the monitor
+	wakeMonitor      chan struct{}
 	maxMemTableBytes uint64
 }
 
@@ -102,7 +102,7 @@ type Store struct {
 func Open(dir string, opts Options) (_ *Store, err error) {
 	opts = opts.withDefaults()
 	dir = filepath.Clean(dir)
-	s := &Store{dir: dir, health: newHealth(opts.Logger), poked: make(chan struct{}, 1), ends: newEnds()}
+	s := &Store{dir: dir, health: newHealth(opts.Logger), wakeMonitor: make(chan struct{}, 1), ends: newEnds()}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open %s: %w", dir, err)
@@ -133,7 +133,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, s.disk.explain(err)
 	}
-	if s.mark, err = createMark(opts.fs, dir, last.commits); err != nil {
+	if s.ackMark, err = createAckMark(opts.fs, dir, last.commits); err != nil {
 		return nil, s.disk.explain(err)
 	}
 	if err := s.health.broken(); err != nil { // which the disk kept from the engine
@@ -153,8 +153,8 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 func (s *Store) release() (err error) {
 	s.health.close()
 	s.background.Wait()
-	if s.mark != nil {
-		err = s.mark.close()
+	if s.ackMark != nil {
+		err = s.ackMark.close()
 	}
 	if s.db != nil {
 		if closed := s.db.Close(); err == nil {
@@ -173,8 +173,8 @@ func (s *Store) release() (err error) {
 func (s *Store) Close() error {
 	s.health.close() // what waits to write gives up
 	s.feeds.Close()
-	s.life.Lock()
-	defer s.life.Unlock()
+	s.closeMu.Lock()
+	defer s.closeMu.Unlock()
 	if s.closed {
 		return nil
 	}
@@ -186,8 +186,8 @@ func (s *Store) Close() error {
 // had returned, and perhaps later commits. Tables are hard links where the disk allows it. The
 // copy is opened like any other folder.
 func (s *Store) Backup(dir string) error {
-	s.life.RLock()
-	defer s.life.RUnlock()
+	s.closeMu.RLock()
+	defer s.closeMu.RUnlock()
 	if s.closed {
 		return store.ErrUnavailable
 	}
@@ -207,8 +207,8 @@ func (s *Store) Follow(app string, after uint64) (store.Cursor, error) {
 
 // logEnd is where a log ends that is on disk; what follows is yet to be published.
 func (s *Store) logEnd(app string) (uint64, error) {
-	s.life.RLock()
-	defer s.life.RUnlock()
+	s.closeMu.RLock()
+	defer s.closeMu.RUnlock()
 	if s.closed {
 		return 0, store.ErrUnavailable
 	}
@@ -221,8 +221,8 @@ func (s *Store) logEnd(app string) (uint64, error) {
 }
 
 func (s *Store) readLog(app string, after uint64, limit int) ([]*chime.Event, error) {
-	s.life.RLock()
-	defer s.life.RUnlock()
+	s.closeMu.RLock()
+	defer s.closeMu.RUnlock()
 	if s.closed {
 		return nil, store.ErrUnavailable
 	}

@@ -16,8 +16,8 @@ func (s *Store) View(ctx context.Context, app string, f func(store.Reader) error
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.life.RLock()
-	defer s.life.RUnlock()
+	s.closeMu.RLock()
+	defer s.closeMu.RUnlock()
 	if s.closed {
 		return store.ErrUnavailable
 	}
@@ -49,8 +49,8 @@ func (s *Store) Update(ctx context.Context, app string, f func(store.Tx) error) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.life.RLock()
-	defer s.life.RUnlock()
+	s.closeMu.RLock()
+	defer s.closeMu.RUnlock()
 	if s.closed {
 		return store.ErrUnavailable
 	}
@@ -170,8 +170,8 @@ func (s *Store) publish(number uint64) {
 
 	// The mark first: it must not be behind what a caller has been answered.
 	upTo := s.synced.Load()
-	if err := s.mark.write(upTo); err != nil {
-		_ = s.health.fail(fmt.Errorf("%s: %w", markName, err)) // these commits are safe, no later ones
+	if err := s.ackMark.write(upTo); err != nil {
+		_ = s.health.fail(fmt.Errorf("%s: %w", ackMarkName, err)) // these commits are safe, no later ones
 	}
 	for _, c := range s.waiting.take(upTo) {
 		if n := len(c.events); n > 0 {
@@ -183,18 +183,18 @@ func (s *Store) publish(number uint64) {
 		}
 	}
 	s.durable.Store(upTo)
-	s.woken.all()
+	s.durableCond.all()
 }
 
 // await waits until the commit is on disk. The Update of that commit is syncing it already.
 func (s *Store) await(ctx context.Context, number uint64) error {
 	for s.durable.Load() < number {
-		woken := s.woken.next()
+		durable := s.durableCond.next()
 		if s.durable.Load() >= number {
 			return nil
 		}
 		select {
-		case <-woken:
+		case <-durable:
 		case <-s.health.brokenLog:
 			if s.durable.Load() < number {
 				return s.health.unavailable(nil)

@@ -13,24 +13,24 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// mark is the file that holds the number of the latest acknowledged commit: eight bytes and
+// ackMark is the file that holds the number of the latest acknowledged commit: eight bytes and
 // their CRC-32, overwritten in place. It is synced when the store is closed.
-type mark struct {
+type ackMark struct {
 	file vfs.File
-	room [markSize]byte
+	buf  [markSize]byte
 }
 
 const (
-	markName = "acknowledged"
-	markSize = 12
+	ackMarkName = "acknowledged"
+	markSize    = 12
 )
 
-func createMark(disk vfs.FS, dir string, number uint64) (*mark, error) {
-	f, err := disk.OpenReadWrite(disk.PathJoin(dir, markName), vfs.WriteCategoryUnspecified)
+func createAckMark(disk vfs.FS, dir string, number uint64) (*ackMark, error) {
+	f, err := disk.OpenReadWrite(disk.PathJoin(dir, ackMarkName), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
 	}
-	m := &mark{file: f}
+	m := &ackMark{file: f}
 	if err = m.write(number); err == nil {
 		err = f.Sync()
 	}
@@ -51,18 +51,18 @@ func syncFolder(disk vfs.FS, dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func (m *mark) write(number uint64) error {
-	binary.BigEndian.PutUint64(m.room[:8], number)
-	binary.BigEndian.PutUint32(m.room[8:], crc32.ChecksumIEEE(m.room[:8]))
-	_, err := m.file.WriteAt(m.room[:], 0)
+func (m *ackMark) write(number uint64) error {
+	binary.BigEndian.PutUint64(m.buf[:8], number)
+	binary.BigEndian.PutUint32(m.buf[8:], crc32.ChecksumIEEE(m.buf[:8]))
+	_, err := m.file.WriteAt(m.buf[:], 0)
 	return err
 }
 
-func (m *mark) close() error { return errors.Join(m.file.Sync(), m.file.Close()) }
+func (m *ackMark) close() error { return errors.Join(m.file.Sync(), m.file.Close()) }
 
 // readMark reads the number; there is none in a backup or a folder that was never opened.
 func readMark(disk vfs.FS, dir string) (number uint64, found bool, err error) {
-	f, err := disk.Open(disk.PathJoin(dir, markName))
+	f, err := disk.Open(disk.PathJoin(dir, ackMarkName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}
@@ -77,7 +77,7 @@ func readMark(disk vfs.FS, dir string) (number uint64, found bool, err error) {
 		return 0, false, nil
 	}
 	if len(raw) != markSize || binary.BigEndian.Uint32(raw[8:]) != crc32.ChecksumIEEE(raw[:8]) {
-		return 0, false, fmt.Errorf("%w: %s does not hold a number with its checksum", store.ErrCorrupt, markName)
+		return 0, false, fmt.Errorf("%w: %s does not hold a number with its checksum", store.ErrCorrupt, ackMarkName)
 	}
 	return binary.BigEndian.Uint64(raw), true, nil
 }
