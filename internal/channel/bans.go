@@ -60,22 +60,13 @@ func (v *Visit) isManager(r store.Reader, ref chime.Ref) (bool, error) {
 }
 
 // ban writes the ban with its event and ends the memberships of the banned.
-func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
+func (s *Service) ban(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) (err error) {
 	b := chime.Ban{Ref: ref, CreatedBy: v.Actor.Ref, Created: now}
-	order, err := v.appendBan(tx, chime.EventCreateBan, b, now)
-	if err != nil {
+	if b.Order, err = v.appendBan(tx, chime.EventCreateBan, b, now); err != nil {
 		return err
 	}
-	b.Order = order
-
-	for _, err := range []error{
-		store.Bans.Put(tx, v.key(ref), b),
-		store.BansInOrder.Put(tx, v.roleOrderKey(ref, order), ref),
-		store.BansOf.Put(tx, v.entryKey(ref, order), v.entry()),
-	} {
-		if err != nil {
-			return err
-		}
+	if err := store.Insert(tx, v.banRows(b)...); err != nil {
+		return err
 	}
 
 	memberships, err := v.membershipsOf(tx, ref)
@@ -124,16 +115,7 @@ func (v *Visit) removeBan(tx store.Tx, b chime.Ban, now chime.Millis) error {
 	if _, err := v.appendBan(tx, chime.EventDeleteBan, b, now); err != nil {
 		return err
 	}
-	for _, err := range []error{
-		store.Bans.Delete(tx, v.key(b.Ref)),
-		store.BansInOrder.Delete(tx, v.roleOrderKey(b.Ref, b.Order)),
-		store.BansOf.Delete(tx, v.entryKey(b.Ref, b.Order)),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return store.Remove(tx, v.banRows(b)...)
 }
 
 // appendBan appends an event about a ban.

@@ -62,7 +62,9 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 	}
 
 	for _, ref := range those.joining {
-		if err := s.saveNewMember(tx, v, v.newMembership(ref, kind, now), order); err != nil {
+		m := v.newMembership(ref, kind, now)
+		m.Order = order
+		if err := store.Insert(tx, s.memberRows(v, m)...); err != nil {
 			return nil, err
 		}
 	}
@@ -255,12 +257,11 @@ func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMe
 		return because(messaging.ErrorCodeConflict, fmt.Sprintf("this is a %s member of the channel already", is[0].Type)), nil
 	}
 
-	n, _, err := store.Counts.Get(r, v.membershipsCount(ref))
-	if err != nil {
+	var full *api.Error
+	if err := s.memberships(v.Actor.App, ref).Fits(r, 1); errors.As(err, &full) {
+		return because(messaging.ErrorCodeResourceLimitExceeded, full.Message), nil
+	} else if err != nil {
 		return nil, err
-	}
-	if limit := s.limits.MembershipsPerUser; limit > 0 && n >= uint64(limit) {
-		return because(messaging.ErrorCodeResourceLimitExceeded, fmt.Sprintf("the limit of %d memberships per user is reached", limit)), nil
 	}
 
 	those.all = append(those.all, ref)

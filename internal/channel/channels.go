@@ -102,10 +102,6 @@ func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChanne
 	return nil, err
 }
 
-func (v *Visit) channelsCount() store.Key { return store.K(v.Actor.App, "channels") }
-
-func (v *Visit) elasticCount() store.Key { return store.K(v.Actor.App, "elastic channels") }
-
 // ListChannels lists the public channels of the app instance, or for admins the private ones.
 func (s *Service) ListChannels(ctx context.Context, req *messaging.ListChannelsRequest) (*messaging.ListChannelsResponse, error) {
 	at, err := s.site.ParseKind("AppInstanceArn", req.AppInstanceARN, chime.KindAppInstance)

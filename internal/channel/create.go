@@ -110,8 +110,7 @@ func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chi
 
 // create writes the channel, its roles and its first members.
 func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequest) error {
-	key := store.K(v.Actor.App, v.Channel.ID)
-	taken, err := store.Channels.Has(tx, key)
+	taken, err := store.Channels.Has(tx, store.K(v.Actor.App, v.Channel.ID))
 	if err != nil {
 		return err
 	}
@@ -129,9 +128,6 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 	}
 
 	// The event's position orders the channel, so it is appended before the records.
-	if err := s.countChannel(tx, v); err != nil {
-		return err
-	}
 	created, err := v.channelEvent(tx, chime.EventCreateChannel, v.Channel.Created)
 	if err != nil {
 		return err
@@ -141,10 +137,7 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 		return err
 	}
 
-	if err := store.Channels.Put(tx, key, v.Channel); err != nil {
-		return err
-	}
-	if err := store.ChannelsInOrder.Put(tx, v.orderKey(), v.Channel.ID); err != nil {
+	if err := store.Insert(tx, s.channelRows(v)...); err != nil {
 		return err
 	}
 	if err := identity.PutTags(tx, v.resource(), chime.TagsOf(req.Tags)); err != nil {
@@ -162,20 +155,6 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 		return err
 	}
 	return s.addFirstMembers(tx, v, members)
-}
-
-func (s *Service) countChannel(tx store.Tx, v *Visit) error {
-	if v.Channel.Elastic != nil {
-		if err := s.count(tx, v.elasticCount(), s.limits.ElasticChannelsPerApp, "elastic channels per app instance"); err != nil {
-			return err
-		}
-	}
-	return s.count(tx, v.channelsCount(), s.limits.ChannelsPerApp, "channels per app instance")
-}
-
-// orderKey is the channel's key in the lists of channels.
-func (v *Visit) orderKey() store.Key {
-	return store.K(v.Actor.App, string(v.Channel.Privacy)).Num(v.Channel.Order)
 }
 
 // findAll reads a list of users or bots, with the caller first and without repeats.
@@ -217,21 +196,4 @@ func (v *Visit) entryKey(ref chime.Ref, order uint64) store.Key {
 
 func (v *Visit) entry() chime.ChannelEntry {
 	return chime.ChannelEntry{ChannelID: v.Channel.ID, UID: v.Channel.UID}
-}
-
-// count adds one to a number and refuses what goes over the limit.
-func (s *Service) count(tx store.Tx, key store.Key, limit int, what string) error {
-	n, err := store.AddCount(tx, key, 1)
-	if err != nil {
-		return err
-	}
-	return within(n, limit, what)
-}
-
-// within refuses a number that is over the limit.
-func within(n uint64, limit int, what string) error {
-	if limit > 0 && n > uint64(limit) {
-		return api.ResourceLimitExceeded("the limit of %d %s is reached", limit, what)
-	}
-	return nil
 }

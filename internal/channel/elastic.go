@@ -101,11 +101,7 @@ func (s *Service) addSubChannel(tx store.Tx, v *Visit, now chime.Millis) (id str
 	if err != nil {
 		return "", err
 	}
-	sub := chime.SubChannel{ID: id, Created: now, Order: order}
-	if err := store.SubChannels.Put(tx, v.Prefix().Str(id), sub); err != nil {
-		return "", err
-	}
-	return id, store.SubChannelsInOrder.Put(tx, v.Prefix().Num(order), id)
+	return id, store.Insert(tx, v.subChannelRows(chime.SubChannel{ID: id, Created: now, Order: order})...)
 }
 
 // subChannelEvent is an event about a sub-channel itself.
@@ -136,7 +132,7 @@ func (s *Service) scaleIn(tx store.Tx, v *Visit, now chime.Millis) error {
 		if into < 0 {
 			return nil
 		}
-		if err = v.merge(tx, subs[small], subs[into].ID, now); err == nil {
+		if err = s.merge(tx, v, subs[small], subs[into].ID, now); err == nil {
 			subs, err = v.subChannels(tx)
 		}
 	}
@@ -145,7 +141,7 @@ func (s *Service) scaleIn(tx store.Tx, v *Visit, now chime.Millis) error {
 
 // merge moves the members of a sub-channel to another and deletes it with its messages. Moderators
 // are not moved: each is notified that its membership ended, and why.
-func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime.Millis) error {
+func (s *Service) merge(tx store.Tx, v *Visit, from chime.SubChannel, into string, now chime.Millis) error {
 	members, moderators, err := v.allOf(tx, from.ID)
 	if err != nil {
 		return err
@@ -163,7 +159,7 @@ func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime
 			return err
 		}
 		e.Reason, e.Only, e.Leave = chime.ReasonSubChannelDeleted, []chime.Ref{m.Ref}, []chime.Ref{m.Ref}
-		if err := v.dropMember(tx, m, e); err != nil {
+		if err := s.dropMember(tx, v, m, e); err != nil {
 			return err
 		}
 	}
@@ -171,19 +167,17 @@ func (v *Visit) merge(tx store.Tx, from chime.SubChannel, into string, now chime
 	if _, err := tx.Append(v.subChannelEvent(chime.EventDeleteSubChannel, now, from.ID)); err != nil {
 		return err
 	}
-	history := v.Prefix().Str(from.ID)
-	for _, err := range []error{
-		store.SubChannels.Delete(tx, history),
-		store.SubChannelsInOrder.Delete(tx, v.Prefix().Num(from.Order)),
-		store.Activities.Delete(tx, history),
-		store.Messages.DeletePrefix(tx, history),
-		store.MarkRemoved(tx, v.Actor.App, v.Channel.UID),
-	} {
-		if err != nil {
-			return err
-		}
+	if err := store.Remove(tx, v.subChannelRows(from)...); err != nil {
+		return err
 	}
-	return nil
+	history := v.Prefix().Str(from.ID)
+	if err := store.Activities.Delete(tx, history); err != nil {
+		return err
+	}
+	if err := store.Messages.DeletePrefix(tx, history); err != nil {
+		return err
+	}
+	return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 }
 
 // move puts a membership into another sub-channel. Only the member is notified; where it was, it
@@ -196,16 +190,14 @@ func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Mil
 	}
 
 	// The records of the former sub-channel, and the counts of both.
-	from := m.Sub
-	for _, err := range []error{
-		store.Memberships.Delete(tx, v.memberKey(m.Ref, from)),
-		store.MembersInOrder.Delete(tx, v.subOrderKey(m)),
-		v.countMember(tx, from, -1),
-		v.countMember(tx, into, 1),
-	} {
-		if err != nil {
-			return err
-		}
+	if err := store.Remove(tx, v.subMemberRows(m)...); err != nil {
+		return err
+	}
+	if err := v.countMember(tx, m.Sub, -1); err != nil {
+		return err
+	}
+	if err := v.countMember(tx, into, 1); err != nil {
+		return err
 	}
 
 	// The membership continues in the other, without its targeted messages.
@@ -218,7 +210,7 @@ func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Mil
 	if _, err := tx.Append(e); err != nil {
 		return err
 	}
-	return v.indexMember(tx, m)
+	return store.Insert(tx, v.subMemberRows(m)...)
 }
 
 // countMember changes the number of members of a sub-channel.
@@ -272,10 +264,6 @@ func (v *Visit) allOf(r store.Reader, sub string) (members, moderators []chime.M
 // subMembers is the range of the members of a sub-channel, in order.
 func (v *Visit) subMembers(sub string) store.Key {
 	return store.K(v.Actor.App, v.Channel.UID, "sub "+sub)
-}
-
-func (v *Visit) subOrderKey(m chime.Membership) store.Key {
-	return v.subMembers(m.Sub).Num(m.Order).Str(string(m.Ref))
 }
 
 // checkElastic applies the rules for making an elastic channel (spec 6.1, 6.8).

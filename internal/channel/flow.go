@@ -16,27 +16,12 @@ func (v *Visit) SetFlow(tx store.Tx, id string, now chime.Millis) error {
 		return err
 	}
 
-	if err := v.unlinkFlow(tx); err != nil {
+	if err := store.Remove(tx, v.flowRows()...); err != nil {
 		return err
 	}
 	v.Channel.Flow = id
-	if id != "" {
-		if err := store.FlowChannels.Put(tx, v.flowKey(), v.entry()); err != nil {
-			return err
-		}
+	if err := store.Insert(tx, v.flowRows()...); err != nil {
+		return err
 	}
 	return v.save(tx)
-}
-
-// unlinkFlow takes the channel off the list of its flow, if it has one.
-func (v *Visit) unlinkFlow(tx store.Tx) error {
-	if v.Channel.Flow == "" {
-		return nil
-	}
-	return store.FlowChannels.Delete(tx, v.flowKey())
-}
-
-// flowKey is the channel's key in the list of its flow, in order of the channels' creation.
-func (v *Visit) flowKey() store.Key {
-	return store.K(v.Actor.App, v.Channel.Flow).Num(v.Channel.Order).Str(v.Channel.UID)
 }

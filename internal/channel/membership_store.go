@@ -81,19 +81,18 @@ func (v *Visit) canKnow(m chime.Membership) bool {
 	return !isHidden(m.Type) || v.CanManage() || m.Ref == v.Actor.Ref
 }
 
-// refuseFull refuses new memberships of a full standard channel as saveNewMember does, for hidden
+// refuseFull refuses new memberships of a full standard channel as addMember does, for hidden
 // members that are added by a caller that may not know of them.
 func (s *Service) refuseFull(r store.Reader, v *Visit, refs ...chime.Ref) error {
-	n, _, err := store.Counts.Get(r, v.membersCount())
-	if err == nil {
-		err = within(n+uint64(len(refs)), s.limits.MembersPerChannel, "members per channel")
+	if err := s.members(v).Fits(r, len(refs)); err != nil {
+		return err
 	}
-	for i := 0; i < len(refs) && err == nil; i++ {
-		if n, _, err = store.Counts.Get(r, v.membershipsCount(refs[i])); err == nil {
-			err = within(n+1, s.limits.MembershipsPerUser, "memberships per user")
+	for _, ref := range refs {
+		if err := s.memberships(v.Actor.App, ref).Fits(r, 1); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // refusePlacing refuses a SubChannelId for a member of an elastic channel that is no moderator.
@@ -118,59 +117,11 @@ func (s *Service) welcome(tx store.Tx, v *Visit, m chime.Membership) error {
 }
 
 // addMember writes a membership together with its event.
-func (s *Service) addMember(tx store.Tx, v *Visit, m chime.Membership, e chime.Event) error {
-	order, err := tx.Append(e)
-	if err != nil {
+func (s *Service) addMember(tx store.Tx, v *Visit, m chime.Membership, e chime.Event) (err error) {
+	if m.Order, err = tx.Append(e); err != nil {
 		return err
 	}
-	return s.saveNewMember(tx, v, m, order)
-}
-
-func (s *Service) saveNewMember(tx store.Tx, v *Visit, m chime.Membership, order uint64) error {
-	limit := s.limits.MembersPerChannel
-	if v.Channel.Elastic != nil {
-		limit = 0 // sub-channels have limits of their own
-	}
-	if err := s.count(tx, v.membersCount(), limit, "members per channel"); err != nil {
-		return err
-	}
-	if err := s.count(tx, v.membershipsCount(m.Ref), s.limits.MembershipsPerUser, "memberships per user"); err != nil {
-		return err
-	}
-	m.Order = order
-	if err := store.MembersInOrder.Put(tx, v.memberOrderKey(m), m.Ref); err != nil {
-		return err
-	}
-	return v.indexMember(tx, m)
-}
-
-// indexMember writes a membership that is new, or new in its sub-channel, with what leads to it
-// there.
-func (v *Visit) indexMember(tx store.Tx, m chime.Membership) error {
-	if err := v.SaveMembership(tx, m); err != nil {
-		return err
-	}
-	if m.Sub != "" {
-		if err := store.MembersInOrder.Put(tx, v.subOrderKey(m), m.Ref); err != nil {
-			return err
-		}
-	}
-	at := v.entry()
-	at.Sub = m.Sub
-	return store.MembershipsOf.Put(tx, v.entryKey(m.Ref, m.Order), at)
-}
-
-func (v *Visit) membersCount() store.Key { return store.K(v.Actor.App, v.Channel.UID, "members") }
-
-func (v *Visit) membershipsCount(ref chime.Ref) store.Key { return membershipsCount(v.Actor.App, ref) }
-
-func membershipsCount(app string, ref chime.Ref) store.Key {
-	return store.K(app, string(ref), "memberships")
-}
-
-// memberOrderKey is the key of a membership in the channel's list of its type.
-func (v *Visit) memberOrderKey(m chime.Membership) store.Key {
-	return store.K(v.Actor.App, v.Channel.UID, string(m.Type)).Num(m.Order).Str(string(m.Ref))
+	return store.Insert(tx, s.memberRows(v, m)...)
 }
 
 // membershipEvent is an event about one membership.
@@ -239,7 +190,7 @@ func (v *Visit) memberManagers(r store.Reader) ([]chime.Ref, error) {
 // sub-channels that it leaves.
 func (s *Service) removeMembers(tx store.Tx, v *Visit, ref chime.Ref, memberships []chime.Membership, now chime.Millis) error {
 	for _, m := range memberships {
-		if err := v.removeMember(tx, m, now); err != nil {
+		if err := s.removeMember(tx, v, m, now); err != nil {
 			return err
 		}
 	}
@@ -273,7 +224,7 @@ func (s *Service) removeFromElastic(tx store.Tx, v *Visit, ref chime.Ref, now ch
 }
 
 // removeMember deletes a membership together with its event.
-func (v *Visit) removeMember(tx store.Tx, m chime.Membership, now chime.Millis) error {
+func (s *Service) removeMember(tx store.Tx, v *Visit, m chime.Membership, now chime.Millis) error {
 	e, err := v.membershipEvent(tx, chime.EventDeleteMembership, m, now)
 	if err != nil {
 		return err
@@ -282,33 +233,13 @@ func (v *Visit) removeMember(tx store.Tx, m chime.Membership, now chime.Millis) 
 	if err := v.limitAudience(tx, &e, m.Type, m.Ref); err != nil {
 		return err
 	}
-	return v.dropMember(tx, m, e)
+	return s.dropMember(tx, v, m, e)
 }
 
 // dropMember deletes a membership and appends the event.
-func (v *Visit) dropMember(tx store.Tx, m chime.Membership, e chime.Event) error {
+func (s *Service) dropMember(tx store.Tx, v *Visit, m chime.Membership, e chime.Event) error {
 	if _, err := tx.Append(e); err != nil {
 		return err
 	}
-
-	if err := store.Memberships.Delete(tx, v.memberKey(m.Ref, m.Sub)); err != nil {
-		return err
-	}
-	if err := store.MembersInOrder.Delete(tx, v.memberOrderKey(m)); err != nil {
-		return err
-	}
-	if m.Sub != "" {
-		if err := store.MembersInOrder.Delete(tx, v.subOrderKey(m)); err != nil {
-			return err
-		}
-	}
-
-	if err := store.MembershipsOf.Delete(tx, v.entryKey(m.Ref, m.Order)); err != nil {
-		return err
-	}
-	if _, err := store.AddCount(tx, v.membersCount(), -1); err != nil {
-		return err
-	}
-	_, err := store.AddCount(tx, v.membershipsCount(m.Ref), -1)
-	return err
+	return store.Remove(tx, s.memberRows(v, m)...)
 }

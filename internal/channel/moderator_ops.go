@@ -51,34 +51,12 @@ func (v *Visit) isModerator(r store.Reader, ref chime.Ref) (bool, error) {
 }
 
 // addModerator writes the role with its event, within the limit of the channel.
-func (s *Service) addModerator(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) error {
-	if err := s.count(tx, v.moderatorsCount(), s.limits.ModeratorsPerChannel, "moderators per channel"); err != nil {
-		return err
-	}
-
+func (s *Service) addModerator(tx store.Tx, v *Visit, ref chime.Ref, now chime.Millis) (err error) {
 	m := chime.Moderator{Ref: ref, CreatedBy: v.Actor.Ref, Created: now}
-	order, err := v.appendModerator(tx, chime.EventCreateModerator, m, now)
-	if err != nil {
+	if m.Order, err = v.appendModerator(tx, chime.EventCreateModerator, m, now); err != nil {
 		return err
 	}
-	m.Order = order
-
-	if err := store.Moderators.Put(tx, v.key(ref), m); err != nil {
-		return err
-	}
-	if err := store.ModeratorsInOrder.Put(tx, v.roleOrderKey(ref, order), ref); err != nil {
-		return err
-	}
-	return store.ModeratedBy.Put(tx, v.entryKey(ref, order), v.entry())
-}
-
-func (v *Visit) moderatorsCount() store.Key {
-	return store.K(v.Actor.App, v.Channel.UID, "moderators")
-}
-
-// roleOrderKey is the key of a moderator or a ban in the channel's list.
-func (v *Visit) roleOrderKey(ref chime.Ref, order uint64) store.Key {
-	return v.Prefix().Num(order).Str(string(ref))
+	return store.Insert(tx, s.moderatorRows(v, m)...)
 }
 
 // DeleteChannelModerator takes the role away, also from the last moderator or from the caller, and
@@ -102,27 +80,17 @@ func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.Del
 		if err := s.removeFromElastic(tx, v, ref, now); err != nil {
 			return err
 		}
-		return v.removeModerator(tx, m, now)
+		return s.removeModerator(tx, v, m, now)
 	})
 	return nil, err
 }
 
 // removeModerator deletes a moderator role.
-func (v *Visit) removeModerator(tx store.Tx, m chime.Moderator, now chime.Millis) error {
+func (s *Service) removeModerator(tx store.Tx, v *Visit, m chime.Moderator, now chime.Millis) error {
 	if _, err := v.appendModerator(tx, chime.EventDeleteModerator, m, now); err != nil {
 		return err
 	}
-	for _, err := range []error{
-		store.Moderators.Delete(tx, v.key(m.Ref)),
-		store.ModeratorsInOrder.Delete(tx, v.roleOrderKey(m.Ref, m.Order)),
-		store.ModeratedBy.Delete(tx, v.entryKey(m.Ref, m.Order)),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	_, err := store.AddCount(tx, v.moderatorsCount(), -1)
-	return err
+	return store.Remove(tx, s.moderatorRows(v, m)...)
 }
 
 // appendModerator appends an event about a moderator role.

@@ -28,42 +28,26 @@ const taskRef = "channel/"
 // remove deletes the channel. When more than one batch of records is left, it returns the task for the
 // rest, else nil.
 func (s *Service) remove(tx store.Tx, v *Visit) (rest *chime.Task, err error) {
-	prefix := v.Prefix()
-
 	// The record goes with all that one range removes, whatever its size.
-	for _, err := range []error{
-		store.Channels.Delete(tx, store.K(v.Actor.App, v.Channel.ID)),
-		store.ChannelsInOrder.Delete(tx, v.orderKey()),
-		store.Activities.DeletePrefix(tx, prefix),
-		store.MembersInOrder.DeletePrefix(tx, prefix),
-		store.ModeratorsInOrder.DeletePrefix(tx, prefix),
-		store.BansInOrder.DeletePrefix(tx, prefix),
-		store.Messages.DeletePrefix(tx, prefix),
-		store.MarkRemoved(tx, v.Actor.App, v.Channel.UID),
-		store.SubChannels.DeletePrefix(tx, prefix),
-		store.SubChannelsInOrder.DeletePrefix(tx, prefix),
-		store.Counts.DeletePrefix(tx, prefix),
-		v.unlinkFlow(tx),
-		identity.DeleteTags(tx, v.resource()),
-	} {
-		if err != nil {
+	if err := store.Remove(tx, s.channelRows(v)...); err != nil {
+		return nil, err
+	}
+	for _, table := range store.UnderChannel {
+		if err := tx.DeleteRange(table, store.Prefix(v.Prefix())); err != nil {
 			return nil, err
 		}
 	}
-
-	if v.Channel.Elastic != nil {
-		if _, err := store.AddCount(tx, v.elasticCount(), -1); err != nil {
-			return nil, err
-		}
+	if err := store.MarkRemoved(tx, v.Actor.App, v.Channel.UID); err != nil {
+		return nil, err
 	}
-	if _, err := store.AddCount(tx, v.channelsCount(), -1); err != nil {
+	if err := identity.DeleteTags(tx, v.resource()); err != nil {
 		return nil, err
 	}
 
 	// Records that are also on lists of their holders go in batches.
 	more := false
 	for _, strike := range strikes {
-		next, err := strike(s, tx, v.Actor.App, v.Channel.UID, prefix)
+		next, err := strike(s, tx, v.Actor.App, v.Channel.UID, v.Prefix())
 		if err != nil {
 			return nil, err
 		}
@@ -126,8 +110,7 @@ func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (s
 		if err := store.MembershipsOf.Delete(tx, entry); err != nil {
 			return err
 		}
-		_, err = store.AddCount(tx, membershipsCount(app, m.Ref), -1)
-		return err
+		return store.Remove(tx, s.memberships(app, m.Ref))
 	})
 
 	for _, sub := range slices.Sorted(maps.Keys(left)) {

@@ -50,8 +50,7 @@ func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.Ch
 		return err
 	}
 	if v == nil { // of a channel whose removal is not done, which counts what is still listed
-		_, err := store.AddCount(tx, membershipsCount(app, ref), -1)
-		return err
+		return store.Remove(tx, s.memberships(app, ref))
 	}
 	return s.removeMembers(tx, v, ref, []chime.Membership{*v.Membership}, s.now())
 }
@@ -68,7 +67,7 @@ func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.Channe
 	if err := s.removeFromElastic(tx, v, ref, now); err != nil { // before the role is forgotten
 		return err
 	}
-	return v.removeModerator(tx, m, now)
+	return s.removeModerator(tx, v, m, now)
 }
 
 func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.ChannelEntry) error {

@@ -106,6 +106,13 @@ func ChannelEntryKey(app string, ref chime.Ref, order uint64, uid string) Key {
 // are.
 func TagsKey(res chime.Resource) Key { return K(res.App).Num(uint64(res.Kind)).Str(res.ID) }
 
+// UnderChannel are the tables whose keys begin with the app instance and the UID of a channel, but for
+// those whose records are on lists of their holders also.
+var UnderChannel = [...]TableID{
+	Activities.ID, MembersInOrder.ID, ModeratorsInOrder.ID, BansInOrder.ID, Messages.ID,
+	SubChannels.ID, SubChannelsInOrder.ID, Counts.ID,
+}
+
 // UnderAppInstance are the tables whose keys begin with the app instance, but for the tasks,
 // which go last when one is removed. Client request tokens are not among them: their keys begin
 // with a time, they go by themselves, and no id of an app instance ever comes again.
