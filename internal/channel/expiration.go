@@ -34,7 +34,7 @@ func (s *Service) PutChannelExpirationSettings(ctx context.Context, req *messagi
 	return &messaging.PutChannelExpirationSettingsResponse{ChannelARN: req.ChannelARN, ExpirationSettings: req.ExpirationSettings}, err
 }
 
-// errNoBearer: two operations need a bearer that their model calls optional (spec 2.3).
+// errNoBearer refuses a call without the bearer, which the models of two operations call optional (spec 2.3).
 var errNoBearer error = api.BadRequest("ChimeBearer", "is required")
 
 func newExpiration(e *messaging.ExpirationSettings) *chime.Expiration {

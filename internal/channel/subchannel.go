@@ -96,7 +96,7 @@ func RefuseSubChannel(id *string) error {
 	return nil
 }
 
-// errHiddenElastic: elastic channels have no hidden members (spec 3.4).
+// errHiddenElastic refuses hidden members, which elastic channels do not have (spec 3.4).
 var errHiddenElastic error = api.BadRequest("Type", "must be DEFAULT: the channel is elastic")
 
 // refuseElastic refuses a call that elastic channels do not support (spec 3.4).

@@ -173,7 +173,7 @@ func isLoopback(address string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// checkPublicHost: clients put the host into wss://{host}/connect as it is and sign it
+// checkPublicHost refuses what clients cannot sign: they put the host into wss://{host}/connect as it is and sign it
 // (spec 4.1), so anything but a bare host breaks them in ways that are hard to see.
 func checkPublicHost(host string) error {
 	if host == "" {

@@ -167,7 +167,7 @@ func (p *planner) planSDKType(name string, plan *sdk) error {
 	return nil
 }
 
-// planSDKField: a field is optional by its zero value. Only where a request can hold the zero value
+// planSDKField plans a field, which is optional by its zero value. Only where a request can hold the zero value
 // itself, and not sending it means something else, it is a pointer.
 func (p *planner) planSDKField(owner string, m model.Member) (sdkField, error) {
 	f := sdkField{Go: fieldName(m.Name), Tag: m.Name}
