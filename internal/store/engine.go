@@ -9,7 +9,7 @@ type Engine interface {
 	// Refusal is why changes are refused at present, nil when they are not. It wraps an error of this
 	// package.
 	Refusal() error
-	// Metrics reads the figures that tell an operator how the engine is.
+	// Metrics reads the figures by which an operator sees how the engine is.
 	Metrics() []Metric
 	// Backup makes a copy in a folder that must not exist: everything whose Update had returned, and
 	// perhaps later commits.
