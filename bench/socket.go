@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/lab"
@@ -188,7 +189,7 @@ func (d door) establish(s *socket, user string) error {
 
 // upgrade is a presigned request for a WebSocket.
 func (d door) upgrade(user string) (*http.Request, error) {
-	query := []string{"sessionId", "bench"}
+	query := []string{"sessionId", strconv.FormatInt(time.Now().UnixNano(), 36)}
 	if d.Prefetch {
 		query = append(query, "prefetch-on", "connect")
 	}
