@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // Claim is a claim, for tests of the fence.
-type Claim struct{ c claim }
+type Claim struct {
+	c     claim
+	seen  chime.Following
+	found bool
+}
 
 // ClaimOf is the claim of a node.
 func ClaimOf(st store.Store, app, follower, node string) *Claim {
-	return &Claim{claim{store: st, app: app, follower: follower, node: node, term: DefaultLease}}
+	return &Claim{c: claim{store: st, app: app, follower: follower, node: node, term: DefaultLease}}
 }
 
 // Take takes the lease whoever holds it.
@@ -26,6 +31,17 @@ func (c *Claim) Take(ctx context.Context) error {
 		err = errors.New("the record changed meanwhile")
 	}
 	return err
+}
+
+// Look notes the lease as it is, for TakeSeen.
+func (c *Claim) Look(ctx context.Context) (err error) {
+	c.seen, c.found, err = c.c.read(ctx)
+	return err
+}
+
+// TakeSeen takes the lease that was noted, and reports false when another took it meanwhile.
+func (c *Claim) TakeSeen(ctx context.Context) (taken bool, err error) {
+	return c.c.take(ctx, c.seen, c.found)
 }
 
 // Save writes a position.

@@ -198,6 +198,46 @@ func TestALateWriteIsRefused(t *testing.T) {
 	})
 }
 
+// Of several nodes that find a lease free one takes it, and the others see that.
+func TestOneOfTwoTakesALease(t *testing.T) {
+	inBed(t, func(t *testing.T, b *bed) {
+		b.addApp("a")
+		one, two := follow.ClaimOf(b.store, "a", "f", "one"), follow.ClaimOf(b.store, "a", "f", "two")
+		for range 2 { // where there is no record yet, and where there is one
+			b.must(one.Look(t.Context()))
+			b.must(two.Look(t.Context()))
+			if taken, err := one.TakeSeen(t.Context()); !taken || err != nil {
+				t.Errorf("the first: %v, %v", taken, err)
+			}
+			if taken, err := two.TakeSeen(t.Context()); taken || err != nil {
+				t.Errorf("the second: %v, %v", taken, err)
+			}
+		}
+	})
+}
+
+// A holder that was idle for long has the whole term to begin with an event.
+func TestIdleTimeDoesNotCostTheLease(t *testing.T) {
+	inBed(t, func(t *testing.T, b *bed) {
+		var away atomic.Bool
+		var one, two notes
+		b.addApp("a")
+		_, stop := b.node("one", cut(b.store, &away), one.follower("f"))
+		defer stop()
+		synctest.Wait()
+		_, stopTwo := b.node("two", b.store, two.follower("f"))
+		defer stopTwo()
+		time.Sleep(10 * term)
+		away.Store(true)
+		b.say("a", "c:1")
+		time.Sleep(follow.DefaultLease / 2)
+		away.Store(false)
+		time.Sleep(10 * term)
+		one.expect(t, "a/c:1")
+		two.expect(t, "")
+	})
+}
+
 // Nothing of a follower comes back under an app instance that is gone.
 func TestADeletedAppInstanceStaysEmpty(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {

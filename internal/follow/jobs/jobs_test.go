@@ -301,6 +301,29 @@ func TestACallerThatBeginsIsNotOvertaken(t *testing.T) {
 	})
 }
 
+// What a caller works on again after a failure is not begun in the background too.
+func TestATaskThatIsWorkedOnIsLeftAlone(t *testing.T) {
+	inBed(t, func(t *testing.T, b *bed) {
+		var calls atomic.Int32
+		q := b.queue("one", b.store, func(context.Context) error {
+			if calls.Add(1) == 1 {
+				return errAway
+			}
+			<-time.After(time.Hour)
+			return nil
+		})
+		defer b.run(q)()
+		task := b.enqueue(q, "a", "user/ann")
+		if err := q.Do(t.Context(), task); !errors.Is(err, errAway) {
+			t.Errorf("got %v", err)
+		}
+		if err := q.Do(t.Context(), task); err != nil {
+			t.Error(err)
+		}
+		b.expect("one a user/ann", "one a user/ann")
+	})
+}
+
 func TestACallerThatLeavesLeavesItsTask(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {
 		var calls atomic.Int32
