@@ -36,10 +36,10 @@ type cuts struct {
 	out                io.Writer
 
 	dir      string
-	arena    *arena
+	workload *workload
 	traffic  *traffic
 	victim   *victim
-	chaos    *chaos
+	nemesis  *nemesis
 	watchers []*watcher
 }
 
@@ -140,7 +140,7 @@ func (c *cuts) run(ctx context.Context, mirror *faultnet.Mirror) (err error) {
 	watching, stopWatching := context.WithCancel(ctx)
 	var sessions errgroup.Group
 	defer func() { stopWatching(); _ = sessions.Wait() }()
-	if err := c.arena.makeUsers(ctx, max(4, c.sessions*9/10)); err != nil {
+	if err := c.workload.makeUsers(ctx, max(4, c.sessions*9/10)); err != nil {
 		return err
 	}
 	if err := c.attach(watching, &sessions, random); err != nil {
@@ -149,7 +149,7 @@ func (c *cuts) run(ctx context.Context, mirror *faultnet.Mirror) (err error) {
 	if err := c.eventually(ctx, "sessions are established", (*watcher).isUp); err != nil {
 		return err
 	}
-	if err := c.arena.makeChannels(ctx, c.channels, random); err != nil {
+	if err := c.workload.makeChannels(ctx, c.channels, random); err != nil {
 		return err
 	}
 	if err := c.disturb(ctx, random); err != nil {
@@ -158,7 +158,7 @@ func (c *cuts) run(ctx context.Context, mirror *faultnet.Mirror) (err error) {
 	settled := c.settle(ctx)
 	c.victim.mu.Lock()
 	defer c.victim.mu.Unlock()
-	says, err := c.arena.read(ctx)
+	says, err := c.workload.read(ctx)
 	stopWatching()
 	_ = sessions.Wait()
 	if err != nil {
@@ -189,9 +189,9 @@ func (c *cuts) open(ctx context.Context, mirror *faultnet.Mirror) (*faultnet.Pro
 	if err := c.victim.start(ctx); err != nil {
 		return nil, errors.Join(err, proxy.Close())
 	}
-	c.arena = &arena{api: lab.Dev(listen, 5*time.Second)}
-	c.traffic = &traffic{arena: c.arena}
-	c.chaos = &chaos{victim: c.victim, proxy: proxy, mirror: mirror, freeze: c.freeze, late: 2 * c.liveness, counts: map[string]int{}}
+	c.workload = &workload{api: lab.Dev(listen, 5*time.Second)}
+	c.traffic = &traffic{workload: c.workload}
+	c.nemesis = &nemesis{victim: c.victim, proxy: proxy, mirror: mirror, freeze: c.freeze, late: 2 * c.liveness, counts: map[string]int{}}
 	return proxy, nil
 }
 
@@ -212,15 +212,15 @@ func (c *cuts) attach(ctx context.Context, sessions *errgroup.Group, random *ran
 		return err
 	}
 	for i := range c.sessions {
-		arn := c.arena.users[i%len(c.arena.users)]
+		arn := c.workload.users[i%len(c.workload.users)]
 		w := newWatcher(fmt.Sprintf("session-%02d", i), suffix(arn))
 		c.watchers = append(c.watchers, w)
 		own := rand.New(rand.NewPCG(random.Uint64(), 0))
 		run := (&sdk{watcher: w, client: shared, userARN: arn, liveness: c.liveness, random: own, renews: i%5 == 1, dawdles: i%5 == 2}).run
 		if i%5 == 0 {
-			sockets := c.arena.api
+			sockets := c.workload.api
 			sockets.HTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			run = (&thin{watcher: w, api: c.arena.api, sockets: sockets, userARN: arn, liveness: c.liveness, random: own}).run
+			run = (&thin{watcher: w, api: c.workload.api, sockets: sockets, userARN: arn, liveness: c.liveness, random: own}).run
 		}
 		sessions.Go(func() error { run(ctx); return nil })
 	}
@@ -247,10 +247,10 @@ func (c *cuts) disturb(ctx context.Context, random *rand.Rand) error {
 	mover, server, network := seeded(), seeded(), seeded()
 	group.Go(func() error { return c.traffic.move(during, work, time.Second/2, mover) })
 	if !c.quiet {
-		group.Go(func() error { return c.chaos.run(during, c.chaos.serverFaults(), c.pause, server) })
+		group.Go(func() error { return c.nemesis.run(during, c.nemesis.serverFaults(), c.pause, server) })
 		group.Go(func() error {
-			defer c.chaos.calm()
-			return c.chaos.run(during, c.chaos.networkFaults(), c.pause/5, network)
+			defer c.nemesis.calm()
+			return c.nemesis.run(during, c.nemesis.networkFaults(), c.pause/5, network)
 		})
 	}
 	return group.Wait()
@@ -305,9 +305,9 @@ func (c *cuts) report(faults []string, settled error) error {
 		gap = max(gap, w.gap)
 	}
 	fmt.Fprintf(c.out, "sends acknowledged  %d\nchanges of members  %d\ndeliveries          %d\n", len(c.traffic.sent), len(c.traffic.moved), deliveries)
-	fmt.Fprintf(c.out, "faults              %s\n", c.chaos)
-	if c.chaos.mirror != nil {
-		fmt.Fprintf(c.out, "packets             %+v\n", c.chaos.mirror.Stats())
+	fmt.Fprintf(c.out, "faults              %s\n", c.nemesis)
+	if c.nemesis.mirror != nil {
+		fmt.Fprintf(c.out, "packets             %+v\n", c.nemesis.mirror.Stats())
 	}
 	fmt.Fprintf(c.out, "reconnects          %d\nresumed             %d\nnot resumed         %d\n", total.connects-len(c.watchers), total.resumed, total.notResumed)
 	fmt.Fprintf(c.out, "longest gap         %v without a connection\n", gap.Round(time.Millisecond))
@@ -324,7 +324,7 @@ func (c *cuts) report(faults []string, settled error) error {
 
 // keepJournals writes down when there were which faults, and the life of each session.
 func (c *cuts) keepJournals() error {
-	lines := append([]string{"faults"}, c.chaos.journal...)
+	lines := append([]string{"faults"}, c.nemesis.journal...)
 	for _, w := range c.watchers {
 		lines = append(lines, "", w.name+" of "+w.user)
 		for _, n := range w.journal {

@@ -80,21 +80,21 @@ func readDetails(f lab.Frame) (string, error) {
 }
 
 // prefetch opens sockets with prefetch for some users and compares what they are told.
-func (run *isolation) prefetch(ctx context.Context, t *tenant, fence *channel) error {
+func (run *isolation) prefetch(ctx context.Context, a *appInstance, fence *channel) error {
 	for range 3 {
-		who := t.users[run.rnd.IntN(len(t.users))]
-		if t.gone[who] {
+		who := a.users[run.rnd.IntN(len(a.users))]
+		if a.gone[who] {
 			continue
 		}
 		var due []string
-		for _, c := range run.channelsOf(t, fence) {
+		for _, c := range run.channelsOf(a, fence) {
 			for _, p := range c.places {
 				if len(p.among(who)) > 0 {
 					due = append(due, c.details(p, who))
 				}
 			}
 		}
-		s, err := t.open(ctx, who, opening{details: len(due)})
+		s, err := a.open(ctx, who, opening{details: len(due)})
 		if err != nil {
 			return err
 		}
@@ -110,11 +110,11 @@ func (run *isolation) prefetch(ctx context.Context, t *tenant, fence *channel) e
 	return nil
 }
 
-func (run *isolation) channelsOf(t *tenant, fence *channel) []*channel {
+func (run *isolation) channelsOf(a *appInstance, fence *channel) []*channel {
 	all := []*channel{fence}
-	for _, l := range run.lanes {
-		if l.tenant == t {
-			for _, c := range l.channels {
+	for _, w := range run.workers {
+		if w.appInstance == a {
+			for _, c := range w.channels {
 				all = append(all, c)
 			}
 		}

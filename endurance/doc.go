@@ -8,6 +8,10 @@
 // breaks the network between it and its clients, and looks for what a resuming session has not
 // got, or twice, or in another order.
 //
+// In isolation, workers make random calls, one each at a time, on the channels of two app instances, and a model of the
+// channels says what each call is to cause. In cuts, traffic runs over a workload of channels while a nemesis makes
+// faults, and at the end a checker compares what every session got.
+//
 // Each command prints its seed, from which it makes the same choices again, and ends with status 1
 // at the first promise that was not kept. The tests of this package are short forms of the
 // commands, so that none of them rots.

@@ -10,18 +10,18 @@ import (
 )
 
 // createElastic makes an elastic channel of small sub-channels.
-func (l *lane) createElastic(ctx context.Context, id string, c *channel, r request) error {
+func (w *worker) createElastic(ctx context.Context, id string, c *channel, r request) error {
 	c.elastic = &shape{most: 4, target: 3, percent: 40}
 	r.in["ElasticChannelConfiguration"] = object{
 		"MaximumSubChannels": c.elastic.most, "TargetMembershipsPerSubChannel": c.elastic.target, "MinimumMembershipPercentage": c.elastic.percent,
 	}
-	r.done = func() []telling { l.channels[id] = c; return nil }
-	if err := l.make(ctx, r); err != nil || l.channels[id] == nil {
+	r.done = func() []telling { w.channels[id] = c; return nil }
+	if err := w.make(ctx, r); err != nil || w.channels[id] == nil {
 		return err
 	}
-	subs, err := l.subChannels(ctx, c)
+	subs, err := w.subChannels(ctx, c)
 	if err == nil && len(subs) != 1 {
-		err = l.fault(fmt.Errorf("a new channel has the sub-channels %v", subs))
+		err = w.fault(fmt.Errorf("a new channel has the sub-channels %v", subs))
 	}
 	if err == nil {
 		c.places = []*place{newPlace(subs[0].SubChannelId)}
@@ -35,46 +35,46 @@ type subChannel struct {
 }
 
 // subChannels lists the sub-channels, the oldest first.
-func (l *lane) subChannels(ctx context.Context, c *channel) ([]subChannel, error) {
+func (w *worker) subChannels(ctx context.Context, c *channel) ([]subChannel, error) {
 	var out struct{ SubChannels []subChannel }
-	err := l.Call(ctx, http.MethodGet, path(c, "subchannels"), l.user(keeper), nil, &out)
+	err := w.Call(ctx, http.MethodGet, path(c, "subchannels"), w.user(keeper), nil, &out)
 	if err != nil {
-		err = l.fault(err)
+		err = w.fault(err)
 	}
 	return out.SubChannels, err
 }
 
 // elasticCall makes up a call about an elastic channel, and looks at the sub-channels after it.
-func (l *lane) elasticCall(ctx context.Context, id string, c *channel) error {
-	p := c.places[l.rnd.IntN(len(c.places))]
-	switch n := l.rnd.IntN(100); {
+func (w *worker) elasticCall(ctx context.Context, id string, c *channel) error {
+	p := c.places[w.rnd.IntN(len(c.places))]
+	switch n := w.rnd.IntN(100); {
 	case n < 35:
-		return l.send(ctx, c, p)
+		return w.send(ctx, c, p)
 	case n < 42:
-		return l.edit(ctx, c, p)
+		return w.edit(ctx, c, p)
 	case n < 46:
-		return l.redact(ctx, c, p)
+		return w.redact(ctx, c, p)
 	case n < 49:
-		return l.erase(ctx, c, p)
+		return w.erase(ctx, c, p)
 	}
 	var err error
-	switch n := l.rnd.IntN(10); {
+	switch n := w.rnd.IntN(10); {
 	case n < 6:
-		err = l.enter(ctx, c, p)
+		err = w.enter(ctx, c, p)
 	case n < 9:
-		err = l.exit(ctx, c, p)
+		err = w.exit(ctx, c, p)
 	default:
-		err = l.manage(ctx, id, c)
+		err = w.manage(ctx, id, c)
 	}
-	if err != nil || l.channels[id] == nil {
+	if err != nil || w.channels[id] == nil {
 		return err
 	}
-	return l.balanced(ctx, c)
+	return w.balanced(ctx, c)
 }
 
 // balanced compares the sub-channels with the model's.
-func (l *lane) balanced(ctx context.Context, c *channel) error {
-	subs, err := l.subChannels(ctx, c)
+func (w *worker) balanced(ctx context.Context, c *channel) error {
+	subs, err := w.subChannels(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -83,18 +83,18 @@ func (l *lane) balanced(ctx context.Context, c *channel) error {
 		want = append(want, subChannel{p.sub, len(c.counted(p))})
 	}
 	if !slices.Equal(subs, want) {
-		return l.fault(fmt.Errorf("%s has the sub-channels %v, by the rules %v", lastPart(c.arn), subs, want))
+		return w.fault(fmt.Errorf("%s has the sub-channels %v, by the rules %v", lastPart(c.arn), subs, want))
 	}
 	return nil
 }
 
-func (l *lane) enter(ctx context.Context, c *channel, p *place) error {
-	by := l.likely(l.managers(c))
-	who := l.likely(l.which(func(one string) bool { return c.moderators[one] || c.placeOf(one) == nil && !c.banned[one] }))
-	if l.chance(4) {
+func (w *worker) enter(ctx context.Context, c *channel, p *place) error {
+	by := w.likely(w.managers(c))
+	who := w.likely(w.which(func(one string) bool { return c.moderators[one] || c.placeOf(one) == nil && !c.banned[one] }))
+	if w.chance(4) {
 		by = who
 	}
-	r := request{text: by + " adds " + who, method: http.MethodPost, path: path(c, "memberships"), by: by, in: object{"MemberArn": l.user(who), "Type": "DEFAULT"}, after: c.arn}
+	r := request{text: by + " adds " + who, method: http.MethodPost, path: path(c, "memberships"), by: by, in: object{"MemberArn": w.user(who), "Type": "DEFAULT"}, after: c.arn}
 	var at *place
 	if c.moderators[who] {
 		at = p
@@ -118,31 +118,31 @@ func (l *lane) enter(ctx context.Context, c *channel, p *place) error {
 		}
 		return c.enter(by, who, at, nil)
 	}
-	if err := l.make(ctx, r); err != nil || !accepted || !splits {
+	if err := w.make(ctx, r); err != nil || !accepted || !splits {
 		return err
 	}
-	subs, err := l.subChannels(ctx, c)
+	subs, err := w.subChannels(ctx, c)
 	if err != nil {
 		return err
 	}
 	if len(subs) != len(c.places)+1 {
-		return l.fault(fmt.Errorf("all of %d sub-channels were full, now there are %d", len(c.places), len(subs)))
+		return w.fault(fmt.Errorf("all of %d sub-channels were full, now there are %d", len(c.places), len(subs)))
 	}
-	l.tell(l.latest, c.arn, c.enter(by, who, nil, newPlace(subs[len(subs)-1].SubChannelId)))
+	w.tell(w.latest, c.arn, c.enter(by, who, nil, newPlace(subs[len(subs)-1].SubChannelId)))
 	return nil
 }
 
-func (l *lane) exit(ctx context.Context, c *channel, p *place) error {
-	by, who := l.likely(l.managers(c)), l.likely(p.everybody())
-	if l.chance(2) {
+func (w *worker) exit(ctx context.Context, c *channel, p *place) error {
+	by, who := w.likely(w.managers(c)), w.likely(p.everybody())
+	if w.chance(2) {
 		by = who
 	}
 	sub := ""
-	if c.moderators[who] && l.chance(2) {
+	if c.moderators[who] && w.chance(2) {
 		sub = p.sub
 	}
 	r := request{
-		text: by + " removes " + who + inSub(sub), method: http.MethodDelete, path: within(path(c, "memberships", lab.Escape(l.user(who))), sub), by: by, after: c.arn,
+		text: by + " removes " + who + inSub(sub), method: http.MethodDelete, path: within(path(c, "memberships", lab.Escape(w.user(who))), sub), by: by, after: c.arn,
 		done: func() []telling {
 			if sub == "" {
 				return c.endAll(who)
@@ -156,5 +156,5 @@ func (l *lane) exit(ctx context.Context, c *channel, p *place) error {
 	if by != who && !c.manages(by) {
 		r.wrong = by + " may remove nobody"
 	}
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }

@@ -24,26 +24,26 @@ import (
 // isolation makes random calls in two app instances and compares every frame of every socket with
 // what the rules of the spec say who is to get: no less, no more, in the order of each channel.
 //
-// Lanes make calls at the same time, each on channels of its own, for users that all of them share;
+// Workers make calls at the same time, each on channels of its own, for users that all of them share;
 // sockets are opened, doubled, closed and resumed meanwhile. After each round of calls the sockets are
 // compared, and users come, go and become admins.
 type isolation struct {
 	seed       uint64
 	rnd        *rand.Rand
-	tenants    []*tenant
-	fences     []*channel // of the tenants
-	lanes      []*lane
+	apps       []*appInstance
+	fences     []*channel // of the apps
+	workers    []*worker
 	rounds     int
 	clock      clock
 	retentions int // that began to hide messages
 }
 
-// keeper is a user of every app instance who is an admin for good.
+// keeper is a user of every app instance who stays an admin.
 const keeper = "kay"
 
 var people = []string{keeper, "ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"}
 
-// callsOfRound are the calls of each lane between two comparisons.
+// callsOfRound are the calls of each worker between two comparisons.
 const callsOfRound = 60
 
 // runIsolation is the command.
@@ -73,8 +73,8 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 	p.Now = run.clock.now
 	defer p.Close()
 	defer func() {
-		for _, t := range run.tenants {
-			t.closeSockets()
+		for _, a := range run.apps {
+			a.closeSockets()
 		}
 	}()
 	if err := run.prepare(ctx, p); err != nil {
@@ -97,8 +97,8 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 	if err := node.EraseRemoved(ctx); err != nil {
 		return err
 	}
-	for _, t := range run.tenants {
-		t.closeSockets()
+	for _, a := range run.apps {
+		a.closeSockets()
 	}
 	if err := stop(); err != nil {
 		return err
@@ -126,38 +126,38 @@ func stopNode(node *lab.Node) error {
 
 func (run *isolation) prepare(ctx context.Context, p lab.Peer) error {
 	for _, name := range []string{"a", "b"} {
-		t, err := newTenant(ctx, p, name, people)
+		a, err := newAppInstance(ctx, p, name, people)
 		if err != nil {
 			return err
 		}
-		run.tenants = append(run.tenants, t)
-		if err := t.setAdmin(ctx, keeper, true); err != nil {
+		run.apps = append(run.apps, a)
+		if err := a.setAdmin(ctx, keeper, true); err != nil {
 			return err
 		}
-		fence, err := t.addFence(ctx)
+		fence, err := a.addFence(ctx)
 		if err != nil {
 			return err
 		}
 		run.fences = append(run.fences, fence)
 	}
-	a, b := run.tenants[0], run.tenants[1]
-	run.lanes = []*lane{
-		newLane(a, "one", run.seed, "c1", "c2"),
-		newLane(a, "two", run.seed, "c3"),
-		newLane(a, "hall", run.seed, "h1"),
-		newLane(b, "other", run.seed, "c1", "c2"),
-		newLane(b, "foyer", run.seed, "h1"),
+	a, b := run.apps[0], run.apps[1]
+	run.workers = []*worker{
+		newWorker(a, "one", run.seed, "c1", "c2"),
+		newWorker(a, "two", run.seed, "c3"),
+		newWorker(a, "hall", run.seed, "h1"),
+		newWorker(b, "other", run.seed, "c1", "c2"),
+		newWorker(b, "foyer", run.seed, "h1"),
 	}
 	for _, i := range []int{0, 3} {
-		run.lanes[i].sockets = true
+		run.workers[i].sockets = true
 	}
 	for _, i := range []int{2, 4} {
-		run.lanes[i].elastic = true
+		run.workers[i].elastic = true
 	}
-	run.lanes[0].other, run.lanes[2].other, run.lanes[3].other = b, b, a
-	for _, t := range run.tenants {
-		for _, who := range t.users {
-			if _, err := t.open(ctx, who, opening{}); err != nil {
+	run.workers[0].other, run.workers[2].other, run.workers[3].other = b, b, a
+	for _, a := range run.apps {
+		for _, who := range a.users {
+			if _, err := a.open(ctx, who, opening{}); err != nil {
 				return err
 			}
 		}
@@ -166,24 +166,24 @@ func (run *isolation) prepare(ctx context.Context, p lab.Peer) error {
 }
 
 // addFence makes the channel of all users of the app instance.
-func (t *tenant) addFence(ctx context.Context) (*channel, error) {
-	c := newChannel(t.channel("fence"), "fence", keeper, t.admins)
-	err := t.Call(ctx, http.MethodPost, "/channels", t.user(keeper), object{
-		"AppInstanceArn": t.arn, "ChannelId": "fence", "Name": "fence", "ClientRequestToken": uuid.NewString(), "Privacy": "PRIVATE", "Mode": "RESTRICTED",
-		"MemberArns": t.userARNs(t.users[1:]),
+func (a *appInstance) addFence(ctx context.Context) (*channel, error) {
+	c := newChannel(a.channel("fence"), "fence", keeper, a.admins)
+	err := a.Call(ctx, http.MethodPost, "/channels", a.user(keeper), object{
+		"AppInstanceArn": a.arn, "ChannelId": "fence", "Name": "fence", "ClientRequestToken": uuid.NewString(), "Privacy": "PRIVATE", "Mode": "RESTRICTED",
+		"MemberArns": a.userARNs(a.users[1:]),
 	}, nil)
-	t.tell(t.begun.Add(1), c.arn, c.begin(keeper, t.users[1:]...))
+	a.tell(a.begun.Add(1), c.arn, c.begin(keeper, a.users[1:]...))
 	return c, err
 }
 
-// round lets the lanes make calls and then compares all sockets.
+// round lets the workers make calls and then compares all sockets.
 func (run *isolation) round(ctx context.Context) error {
 	run.rounds++
 	right := run.clock.set(run.step())
-	failed := make(chan error, len(run.lanes))
+	failed := make(chan error, len(run.workers))
 	var group sync.WaitGroup
-	for _, l := range run.lanes {
-		group.Go(func() { failed <- l.run(ctx, callsOfRound) })
+	for _, w := range run.workers {
+		group.Go(func() { failed <- w.run(ctx, callsOfRound) })
 	}
 	group.Wait()
 	close(failed)
@@ -198,17 +198,17 @@ func (run *isolation) round(ctx context.Context) error {
 		return err
 	}
 	right()
-	for i, t := range run.tenants {
-		if err := run.prefetch(ctx, t, run.fences[i]); err != nil {
-			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(t))
+	for i, a := range run.apps {
+		if err := run.prefetch(ctx, a, run.fences[i]); err != nil {
+			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(a))
 		}
-		if err := run.pages(ctx, t, run.fences[i]); err != nil {
-			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(t))
+		if err := run.pages(ctx, a, run.fences[i]); err != nil {
+			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(a))
 		}
-		if err := run.changeUsers(ctx, t, run.fences[i]); err != nil {
+		if err := run.changeUsers(ctx, a, run.fences[i]); err != nil {
 			return err
 		}
-		if err := run.changeRetention(ctx, t); err != nil {
+		if err := run.changeRetention(ctx, a); err != nil {
 			return fmt.Errorf("round %d: %w", run.rounds, err)
 		}
 	}
@@ -217,84 +217,84 @@ func (run *isolation) round(ctx context.Context) error {
 
 // settle sends a message to all users of each app instance and compares all sockets.
 func (run *isolation) settle(ctx context.Context) error {
-	for i, t := range run.tenants {
+	for i, a := range run.apps {
 		fence := run.fences[i]
 		var out struct{ MessageId string }
 		n := &note{sender: keeper, kind: "STANDARD", persistence: "PERSISTENT", content: uuid.NewString()}
-		call := t.begun.Add(1)
-		err := t.Call(ctx, http.MethodPost, path(fence, "messages"), t.user(keeper), object{
+		call := a.begun.Add(1)
+		err := a.Call(ctx, http.MethodPost, path(fence, "messages"), a.user(keeper), object{
 			"Content": n.content, "Type": n.kind, "Persistence": n.persistence, "ClientRequestToken": uuid.NewString(),
 		}, &out)
 		if err != nil {
 			return fmt.Errorf("the fence: %w", err)
 		}
 		n.id = out.MessageId
-		t.tell(call, fence.arn, fence.send(fence.places[0], n))
-		t.revise(fence.arn, fence)
-		if err := t.settle(ctx, fence.arn); err != nil {
-			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(t))
+		a.tell(call, fence.arn, fence.send(fence.places[0], n))
+		a.revise(fence.arn, fence)
+		if err := a.settle(ctx, fence.arn); err != nil {
+			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(a))
 		}
 	}
 	return nil
 }
 
 // changeUsers deletes a user, brings one back, and makes or ends an admin.
-func (run *isolation) changeUsers(ctx context.Context, t *tenant, fence *channel) error {
-	who := t.users[1+run.rnd.IntN(len(t.users)-1)]
+func (run *isolation) changeUsers(ctx context.Context, a *appInstance, fence *channel) error {
+	who := a.users[1+run.rnd.IntN(len(a.users)-1)]
 	switch run.rnd.IntN(4) {
 	case 0:
-		if t.gone[who] {
-			return run.bringBack(ctx, t, fence, who)
+		if a.gone[who] {
+			return run.bringBack(ctx, a, fence, who)
 		}
-		return run.takeAway(ctx, t, fence, who)
+		return run.takeAway(ctx, a, fence, who)
 	case 1:
-		if !t.gone[who] {
-			return t.setAdmin(ctx, who, !t.admins[who])
+		if !a.gone[who] {
+			return a.setAdmin(ctx, who, !a.admins[who])
 		}
 	}
-	for _, one := range t.users {
-		if t.gone[one] {
-			return run.bringBack(ctx, t, fence, one)
+	for _, one := range a.users {
+		if a.gone[one] {
+			return run.bringBack(ctx, a, fence, one)
 		}
 	}
 	return nil
 }
 
-func (run *isolation) takeAway(ctx context.Context, t *tenant, fence *channel, who string) error {
-	if err := t.removeUser(ctx, who); err != nil {
+func (run *isolation) takeAway(ctx context.Context, a *appInstance, fence *channel, who string) error {
+	if err := a.removeUser(ctx, who); err != nil {
 		return fmt.Errorf("round %d: %w", run.rounds, err)
 	}
-	for _, l := range run.lanes {
-		if l.tenant == t {
-			l.remove(who)
+	for _, w := range run.workers {
+		if w.appInstance == a {
+			w.remove(who)
 		}
 	}
 	events := fence.forget(who)
 	events[0].to = fence.all()
-	t.tell(t.begun.Add(1), fence.arn, events)
+	a.tell(a.begun.Add(1), fence.arn, events)
 	return nil
 }
 
 // bringBack makes a user of the same id, who has nothing of what the deleted one had.
-func (run *isolation) bringBack(ctx context.Context, t *tenant, fence *channel, who string) error {
-	if err := t.addUser(ctx, who); err != nil {
+func (run *isolation) bringBack(ctx context.Context, a *appInstance, fence *channel, who string) error {
+	if err := a.addUser(ctx, who); err != nil {
 		return err
 	}
-	if _, err := t.open(ctx, who, opening{}); err != nil {
+	if _, err := a.open(ctx, who, opening{}); err != nil {
 		return err
 	}
-	call := t.begun.Add(1)
-	err := t.Call(ctx, http.MethodPost, path(fence, "memberships"), t.user(keeper), object{"MemberArn": t.user(who), "Type": "DEFAULT"}, nil)
-	t.tell(call, fence.arn, fence.add(keeper, who, "DEFAULT"))
+	call := a.begun.Add(1)
+	err := a.Call(ctx, http.MethodPost, path(fence, "memberships"), a.user(keeper), object{"MemberArn": a.user(who), "Type": "DEFAULT"}, nil)
+	a.tell(call, fence.arn, fence.add(keeper, who, "DEFAULT"))
 	return err
 }
 
-// latest are the latest calls of the lanes of an app instance.
-func (run *isolation) latest(t *tenant) string {
+// latest are the latest calls of the workers of an app instance.
+func (run *isolation) latest(a *appInstance) string {
 	var b strings.Builder
-	for _, l := range run.lanes {
-		if l.tenant == t {
-			fmt.Fprintf(&b, "latest calls of %s:\n  %s\n", l.name, strings.Join(l.history, "\n  "))
+	for _, w := range run.workers {
+		if w.appInstance == a {
+			fmt.Fprintf(&b, "latest calls of %s:\n  %s\n", w.name, strings.Join(w.history, "\n  "))
 		}
 	}
 	return b.String()
@@ -310,15 +310,15 @@ var everyKind = []string{
 
 func (run *isolation) report(out io.Writer) {
 	kinds, opened, resumed := map[string]int{}, 0, 0
-	for _, t := range run.tenants {
-		for kind, n := range t.kinds {
+	for _, a := range run.apps {
+		for kind, n := range a.kinds {
 			kinds[kind] += n
 		}
-		opened, resumed = opened+t.opened, resumed+t.resumed
+		opened, resumed = opened+a.opened, resumed+a.resumed
 	}
 	removed := 0
-	for _, t := range run.tenants {
-		gone, _ := t.contents()
+	for _, a := range run.apps {
+		gone, _ := a.contents()
 		removed += len(gone)
 	}
 	fmt.Fprintf(out, "%d rounds, %d sockets were opened, of which %d resumed; %d contents were removed, %d retentions began; due to users were:\n",
@@ -326,7 +326,7 @@ func (run *isolation) report(out io.Writer) {
 	for _, kind := range everyKind {
 		fmt.Fprintf(out, "%8d %s\n", kinds[kind], kind)
 	}
-	for _, l := range run.lanes {
-		fmt.Fprintf(out, "%-6s %d calls: %v\n", l.name, l.number, l.ended)
+	for _, w := range run.workers {
+		fmt.Fprintf(out, "%-6s %d calls: %v\n", w.name, w.number, w.ended)
 	}
 }

@@ -54,7 +54,7 @@ func (s *socket) says(line string, e entry) bool {
 	if !is {
 		return text == e.line
 	}
-	return got == due && s.tenant.showed(messageID(got), v, s.asked)
+	return got == due && s.app.showed(messageID(got), v, s.asked)
 }
 
 // messageID is the id in the line of a message.
@@ -68,8 +68,8 @@ func messageID(line string) string {
 }
 
 // showed reports whether a message may be shown so to who asked at that time. The caller holds mu.
-func (t *tenant) showed(id string, v version, asked uint64) bool {
-	for _, known := range t.versions[id] {
+func (a *appInstance) showed(id string, v version, asked uint64) bool {
+	for _, known := range a.versions[id] {
 		if known.content == v.content && known.redacted == v.redacted && (known.ended == 0 || known.ended > asked) {
 			return true
 		}
@@ -79,8 +79,8 @@ func (t *tenant) showed(id string, v version, asked uint64) bool {
 
 // revise notes what the messages of a channel show after a call on it was answered; nil is a channel
 // that is gone.
-func (t *tenant) revise(arn string, c *channel) {
-	answered := t.begun.Add(1)
+func (a *appInstance) revise(arn string, c *channel) {
+	answered := a.begun.Add(1)
 	present := map[string]version{}
 	if c != nil {
 		for _, p := range c.places {
@@ -89,17 +89,17 @@ func (t *tenant) revise(arn string, c *channel) {
 			}
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for id, v := range present {
-		t.become(id, v, answered)
+		a.become(id, v, answered)
 	}
-	for id := range t.stored[arn] {
+	for id := range a.stored[arn] {
 		if _, is := present[id]; !is {
-			t.become(id, version{}, answered)
+			a.become(id, version{}, answered)
 		}
 	}
-	t.stored[arn] = present
+	a.stored[arn] = present
 }
 
 // shows is what the message shows to a late reader.
@@ -111,8 +111,8 @@ func (n *note) shows() version {
 }
 
 // become begins another version of a message, unless it is the present one.
-func (t *tenant) become(id string, v version, at uint64) {
-	all := t.versions[id]
+func (a *appInstance) become(id string, v version, at uint64) {
+	all := a.versions[id]
 	if len(all) > 0 {
 		last := &all[len(all)-1]
 		if last.content == v.content && last.redacted == v.redacted {
@@ -120,21 +120,21 @@ func (t *tenant) become(id string, v version, at uint64) {
 		}
 		last.ended = at
 	}
-	t.versions[id] = append(all, v)
+	a.versions[id] = append(all, v)
 }
 
 // contents are those of messages that were removed, which is not what a retention hides, and the
 // present ones of those that are kept.
-func (t *tenant) contents() (removed, kept []string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (a *appInstance) contents() (removed, kept []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	stored := map[string]bool{}
-	for _, messages := range t.stored {
+	for _, messages := range a.stored {
 		for id, v := range messages {
 			stored[id] = v.kept
 		}
 	}
-	for id, all := range t.versions {
+	for id, all := range a.versions {
 		latest := ""
 		for _, v := range all {
 			if latest = cmp.Or(v.content, latest); v.content != "" && !stored[id] {
@@ -170,8 +170,8 @@ func (run *isolation) searchFolder(out io.Writer, dir string) error {
 		return ""
 	}
 	count, found, others := 0, 0, 0
-	for _, t := range run.tenants {
-		removed, kept := t.contents()
+	for _, a := range run.apps {
+		removed, kept := a.contents()
 		for _, text := range removed {
 			if name := find(text); name != "" {
 				return fmt.Errorf("%q was removed and is in %s", text, name)
@@ -192,11 +192,11 @@ func (run *isolation) searchFolder(out io.Writer, dir string) error {
 }
 
 // toldAfter explains a frame of a message that shows what was removed.
-func (t *tenant) toldAfter(line string, asked uint64) string {
+func (a *appInstance) toldAfter(line string, asked uint64) string {
 	text := strings.TrimPrefix(line, lateMark)
 	rest, v, is := shown(text)
 	if !is {
 		return ""
 	}
-	return fmt.Sprintf("  asked for at %d, the versions of the message were %+v, shown was %q", asked, t.versions[messageID(rest)], v.content)
+	return fmt.Sprintf("  asked for at %d, the versions of the message were %+v, shown was %q", asked, a.versions[messageID(rest)], v.content)
 }

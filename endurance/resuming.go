@@ -45,7 +45,7 @@ func (s *socket) begin(ctx context.Context, from *socket) error {
 	if err == nil && from != nil {
 		err = s.resume(ctx, from)
 	}
-	s.since = s.tenant.begun.Load()
+	s.since = s.app.begun.Load()
 	s.born = s.since
 	if s.before != nil {
 		s.born = s.before.born
@@ -116,37 +116,37 @@ func (s *socket) takePosition(f lab.Frame, live bool) error {
 
 // openSome opens a socket of a kind that chance decides: of them, some resume, now and then with
 // the token of another user.
-func (l *lane) openSome(ctx context.Context) error {
+func (w *worker) openSome(ctx context.Context) error {
 	var how opening
-	who := l.one(l.users)
+	who := w.one(w.users)
 	switch {
-	case len(l.resumable) > 0 && l.chance(2):
-		i := l.rnd.IntN(len(l.resumable))
-		how.from, how.resumes = l.resumable[i], true
-		l.resumable[i] = l.resumable[len(l.resumable)-1]
-		l.resumable = l.resumable[:len(l.resumable)-1]
-		if !l.chance(8) {
+	case len(w.resumable) > 0 && w.chance(2):
+		i := w.rnd.IntN(len(w.resumable))
+		how.from, how.resumes = w.resumable[i], true
+		w.resumable[i] = w.resumable[len(w.resumable)-1]
+		w.resumable = w.resumable[:len(w.resumable)-1]
+		if !w.chance(8) {
 			who = how.from.user
 		}
-	case l.chance(2):
+	case w.chance(2):
 		how.resumes = true
 	}
-	if l.gone[who] {
+	if w.gone[who] {
 		return nil
 	}
-	s, err := l.open(ctx, who, how)
+	s, err := w.open(ctx, who, how)
 	if err != nil {
-		return l.fault(err)
+		return w.fault(err)
 	}
 	if s.resumed {
-		l.resumed++
+		w.resumed++
 	}
 	return nil
 }
 
 // mayResume keeps a socket that has ended, for another to go on after it.
-func (t *tenant) mayResume(s *socket) {
+func (a *appInstance) mayResume(s *socket) {
 	if s.resumes {
-		t.resumable = append(t.resumable, s)
+		a.resumable = append(a.resumable, s)
 	}
 }

@@ -29,7 +29,7 @@ func (c *clock) set(by time.Duration) (right func()) {
 // step is by how much the clock is wrong in a round. It is not a day on while retention hides what
 // is a day old, which it does by the time of day.
 func (run *isolation) step() time.Duration {
-	retained := slices.ContainsFunc(run.tenants, func(t *tenant) bool { return t.retained })
+	retained := slices.ContainsFunc(run.apps, func(a *appInstance) bool { return a.retained })
 	switch run.rounds % 4 {
 	case 1:
 		return -time.Hour
@@ -43,27 +43,27 @@ func (run *isolation) step() time.Duration {
 
 // changeRetention lets two days pass, after which messages are kept for one day only, or shows again
 // what was hidden.
-func (run *isolation) changeRetention(ctx context.Context, t *tenant) error {
+func (run *isolation) changeRetention(ctx context.Context, a *appInstance) error {
 	if run.rnd.IntN(3) > 0 {
 		return nil
 	}
 	settings := object{}
-	if !t.retained {
+	if !a.retained {
 		settings["RetentionDays"] = 1
 		run.retentions++
 		run.clock.pass(48 * time.Hour)
 	}
-	err := t.Call(ctx, http.MethodPut, "/app-instances/"+lab.Escape(t.arn)+"/retention-settings", "",
+	err := a.Call(ctx, http.MethodPut, "/app-instances/"+lab.Escape(a.arn)+"/retention-settings", "",
 		object{"AppInstanceRetentionSettings": object{"ChannelRetentionSettings": settings}}, nil)
 	if err != nil {
 		return err
 	}
-	t.retained = !t.retained
-	for i, of := range run.tenants { // time has passed for all
+	a.retained = !a.retained
+	for i, of := range run.apps { // time has passed for all
 		for _, c := range run.channelsOf(of, run.fences[i]) {
 			for _, p := range c.places {
 				for _, n := range p.notes {
-					n.hidden = of.retained && (n.hidden || t.retained)
+					n.hidden = of.retained && (n.hidden || a.retained)
 				}
 			}
 			of.revise(c.arn, c)
@@ -73,8 +73,8 @@ func (run *isolation) changeRetention(ctx context.Context, t *tenant) error {
 }
 
 // pages compares lists of messages with what the users are to see.
-func (run *isolation) pages(ctx context.Context, t *tenant, fence *channel) error {
-	for _, c := range run.channelsOf(t, fence) {
+func (run *isolation) pages(ctx context.Context, a *appInstance, fence *channel) error {
+	for _, c := range run.channelsOf(a, fence) {
 		p := c.places[run.rnd.IntN(len(c.places))]
 		readers := p.everybody()
 		if len(readers) == 0 {
@@ -103,7 +103,7 @@ func (run *isolation) pages(ctx context.Context, t *tenant, fence *channel) erro
 			if next != "" {
 				query.Set("next-token", next)
 			}
-			if err := t.Call(ctx, http.MethodGet, path(c, "messages")+"?"+query.Encode(), t.user(who), nil, &page); err != nil {
+			if err := a.Call(ctx, http.MethodGet, path(c, "messages")+"?"+query.Encode(), a.user(who), nil, &page); err != nil {
 				return err
 			}
 			for _, m := range page.ChannelMessages {

@@ -13,7 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// sent is an acknowledged message. Began and ended are times of the arena's clock.
+// sent is an acknowledged message. Began and ended are times of the workload's clock.
 type sent struct {
 	id, channel  string
 	sum          uint64
@@ -30,10 +30,10 @@ type moved struct {
 	began, ended int64
 }
 
-// traffic is what goes on in an arena: senders and movers. Each works by its own seed, and what
+// traffic is what goes on in an workload: senders and movers. Each works by its own seed, and what
 // it began it ends, so that nothing is in doubt.
 type traffic struct {
-	*arena
+	*workload
 	mu    sync.Mutex
 	sent  []sent
 	moved []moved
@@ -46,16 +46,16 @@ func (t *traffic) send(ctx, work context.Context, author int, every time.Duratio
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
-		h := t.channels[random.IntN(len(t.channels))]
-		user := h.stay[random.IntN(len(h.stay))]
+		ch := t.channels[random.IntN(len(t.channels))]
+		user := ch.stay[random.IntN(len(ch.stay))]
 		content := fmt.Sprintf("%d.%d %s", author, n, strings.Repeat("lorem ", random.IntN(40)*(1+15*random.IntN(40)/39)))
 		began := t.clock.Add(1)
-		id, err := t.sendOne(work, h, user, content, fmt.Sprintf("m-%d-%d", author, n), subs)
+		id, err := t.sendOne(work, ch, user, content, fmt.Sprintf("m-%d-%d", author, n), subs)
 		if err != nil {
 			return fmt.Errorf("message %d.%d: %w", author, n, err)
 		}
 		t.mu.Lock()
-		t.sent = append(t.sent, sent{id, suffix(h.arn), sum(content), user, author, n, began, t.clock.Add(1)})
+		t.sent = append(t.sent, sent{id, suffix(ch.arn), sum(content), user, author, n, began, t.clock.Add(1)})
 		t.mu.Unlock()
 		select {
 		case <-tick.C:
@@ -66,15 +66,15 @@ func (t *traffic) send(ctx, work context.Context, author int, every time.Duratio
 }
 
 // sendOne sends until the message is acknowledged. A member of an elastic channel may have been
-// moved: then the try is refused for good, and the next one, with another token, goes to where
+// moved: then the try stays refused, and the next one, with another token, goes to where
 // the member is now.
-func (t *traffic) sendOne(ctx context.Context, h *hall, user int, content, token string, subs map[string]string) (string, error) {
-	key := seatOf(h, user)
+func (t *traffic) sendOne(ctx context.Context, ch *workloadChannel, user int, content, token string, subs map[string]string) (string, error) {
+	key := seatOf(ch, user)
 	for try := 0; ; try++ {
 		request := object{"Content": content, "Type": "STANDARD", "Persistence": "PERSISTENT", "ClientRequestToken": fmt.Sprint(token, "-", try)}
-		if h.elastic {
+		if ch.elastic {
 			if subs[key] == "" {
-				sub, err := t.subOf(ctx, h, user)
+				sub, err := t.subOf(ctx, ch, user)
 				if err != nil {
 					return "", err
 				}
@@ -83,9 +83,9 @@ func (t *traffic) sendOne(ctx context.Context, h *hall, user int, content, token
 			request["SubChannelId"] = subs[key]
 		}
 		var made struct{ MessageId string }
-		err := t.call(ctx, "POST", "/channels/"+lab.Escape(h.arn)+"/messages", t.users[user], request, &made)
+		err := t.call(ctx, "POST", "/channels/"+lab.Escape(ch.arn)+"/messages", t.users[user], request, &made)
 		var refused *lab.Refusal
-		if !h.elastic || try > 20 || !errors.As(err, &refused) || refused.Status >= 500 {
+		if !ch.elastic || try > 20 || !errors.As(err, &refused) || refused.Status >= 500 {
 			return made.MessageId, err
 		}
 		delete(subs, key)
@@ -93,38 +93,38 @@ func (t *traffic) sendOne(ctx context.Context, h *hall, user int, content, token
 }
 
 // seatOf names a user in a channel, for what is known of its sub-channel.
-func seatOf(h *hall, user int) string { return fmt.Sprint(h.arn, user) }
+func seatOf(ch *workloadChannel, user int) string { return fmt.Sprint(ch.arn, user) }
 
 // move takes members out and lets them in again until ctx ends; in the end all are in.
 func (t *traffic) move(ctx, work context.Context, every time.Duration, random *rand.Rand) error {
-	var halls []*hall
-	for _, h := range t.channels {
-		if len(h.move) > 0 {
-			halls = append(halls, h)
+	var changing []*workloadChannel
+	for _, ch := range t.channels {
+		if len(ch.move) > 0 {
+			changing = append(changing, ch)
 		}
 	}
-	out := map[*hall]map[int]bool{}
+	out := map[*workloadChannel]map[int]bool{}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for len(halls) > 0 && ctx.Err() == nil {
-		h := halls[random.IntN(len(halls))]
-		user := h.move[random.IntN(len(h.move))]
-		if out[h] == nil {
-			out[h] = map[int]bool{}
+	for len(changing) > 0 && ctx.Err() == nil {
+		ch := changing[random.IntN(len(changing))]
+		user := ch.move[random.IntN(len(ch.move))]
+		if out[ch] == nil {
+			out[ch] = map[int]bool{}
 		}
-		if err := t.moveOne(work, h, user, out[h][user]); err != nil {
+		if err := t.moveOne(work, ch, user, out[ch][user]); err != nil {
 			return err
 		}
-		out[h][user] = !out[h][user]
+		out[ch][user] = !out[ch][user]
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 		}
 	}
-	for h, users := range out {
+	for ch, users := range out {
 		for user, gone := range users {
 			if gone {
-				if err := t.moveOne(work, h, user, true); err != nil {
+				if err := t.moveOne(work, ch, user, true); err != nil {
 					return err
 				}
 			}
@@ -133,44 +133,44 @@ func (t *traffic) move(ctx, work context.Context, every time.Duration, random *r
 	return nil
 }
 
-func (t *traffic) moveOne(ctx context.Context, h *hall, user int, in bool) error {
+func (t *traffic) moveOne(ctx context.Context, ch *workloadChannel, user int, in bool) error {
 	change, began := t.leave, t.clock.Add(1)
 	if in {
 		change = t.join
 	}
-	if err := change(ctx, h, user); err != nil {
-		return fmt.Errorf("moving %s in %s: %w", suffix(t.users[user]), suffix(h.arn), err)
+	if err := change(ctx, ch, user); err != nil {
+		return fmt.Errorf("moving %s in %s: %w", suffix(t.users[user]), suffix(ch.arn), err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.moved = append(t.moved, moved{suffix(h.arn), user, in, began, t.clock.Add(1)})
+	t.moved = append(t.moved, moved{suffix(ch.arn), user, in, began, t.clock.Add(1)})
 	return nil
 }
 
 // flush sends last messages, of which each member gets at least one, and returns for each user all
 // that it gets: who has got them has got all before them. In an elastic channel every member sends
-// one, and what a member gets is what was sent in its sub-channel, as the verdict has it.
+// one, and what a member gets is what was sent in its sub-channel, as the checker has it.
 func (t *traffic) flush(ctx context.Context, round int) (map[string][]string, error) {
 	last := map[string][]string{}
-	for _, h := range t.channels {
-		members := append(append([]int(nil), h.stay...), h.move...)
+	for _, ch := range t.channels {
+		members := append(append([]int(nil), ch.stay...), ch.move...)
 		authors := members[:1]
-		if h.elastic {
+		if ch.elastic {
 			authors = members
 		}
 		subs := map[string]string{}
 		for _, author := range authors {
-			content, began := fmt.Sprintf("last %d of %s", round, suffix(h.arn)), t.clock.Add(1)
-			id, err := t.sendOne(ctx, h, author, content, fmt.Sprintf("last-%d-%s-%d", round, suffix(h.arn), author), subs)
+			content, began := fmt.Sprintf("last %d of %s", round, suffix(ch.arn)), t.clock.Add(1)
+			id, err := t.sendOne(ctx, ch, author, content, fmt.Sprintf("last-%d-%s-%d", round, suffix(ch.arn), author), subs)
 			if err != nil {
 				return nil, err
 			}
-			t.sent = append(t.sent, sent{id, suffix(h.arn), sum(content), author, -1, len(t.sent), began, t.clock.Add(1)})
+			t.sent = append(t.sent, sent{id, suffix(ch.arn), sum(content), author, -1, len(t.sent), began, t.clock.Add(1)})
 		}
 		ids := t.sent[len(t.sent)-len(authors):]
 		for i, author := range authors {
 			for _, m := range members {
-				if subs[seatOf(h, m)] == subs[seatOf(h, author)] || !h.elastic {
+				if subs[seatOf(ch, m)] == subs[seatOf(ch, author)] || !ch.elastic {
 					name := suffix(t.users[m])
 					last[name] = append(last[name], ids[i].id)
 				}
@@ -187,9 +187,9 @@ type stored struct {
 }
 
 // history lists a channel, or the sub-channel that the reader is in, the oldest first.
-func (a *arena) history(ctx context.Context, h *hall, reader string) (list []stored, err error) {
-	target := "/channels/" + lab.Escape(h.arn) + "/messages?sort-order=ASCENDING&max-results=50"
-	err = a.pages(ctx, target, reader, func(page *listing) {
+func (w *workload) history(ctx context.Context, ch *workloadChannel, reader string) (list []stored, err error) {
+	target := "/channels/" + lab.Escape(ch.arn) + "/messages?sort-order=ASCENDING&max-results=50"
+	err = w.pages(ctx, target, reader, func(page *listing) {
 		for _, m := range page.ChannelMessages {
 			list = append(list, stored{m.MessageId, sum(m.Content)})
 		}
@@ -205,13 +205,13 @@ type listing struct {
 	NextToken          string
 }
 
-func (a *arena) pages(ctx context.Context, target, bearer string, each func(*listing)) error {
+func (w *workload) pages(ctx context.Context, target, bearer string, each func(*listing)) error {
 	for token := ""; ; {
 		page, query := new(listing), ""
 		if token != "" {
 			query = "&next-token=" + lab.Escape(token)
 		}
-		if err := a.call(ctx, http.MethodGet, target+query, bearer, nil, page); err != nil {
+		if err := w.call(ctx, http.MethodGet, target+query, bearer, nil, page); err != nil {
 			return err
 		}
 		each(page)
@@ -231,13 +231,13 @@ type truth struct {
 type room struct{ channel, sub string }
 
 // read asks the API for all messages and memberships.
-func (a *arena) read(ctx context.Context) (*truth, error) {
+func (w *workload) read(ctx context.Context) (*truth, error) {
 	t := &truth{map[room][]stored{}, map[room][]string{}}
-	for _, h := range a.channels {
+	for _, ch := range w.channels {
 		subs := []string{""}
-		if h.elastic {
+		if ch.elastic {
 			subs = nil
-			err := a.pages(ctx, "/channels/"+lab.Escape(h.arn)+"/subchannels?max-results=50", h.owner, func(page *listing) {
+			err := w.pages(ctx, "/channels/"+lab.Escape(ch.arn)+"/subchannels?max-results=50", ch.owner, func(page *listing) {
 				for _, s := range page.SubChannels {
 					subs = append(subs, s.SubChannelId)
 				}
@@ -247,7 +247,7 @@ func (a *arena) read(ctx context.Context) (*truth, error) {
 			}
 		}
 		for _, sub := range subs {
-			if err := a.readRoom(ctx, h, sub, t); err != nil {
+			if err := w.readRoom(ctx, ch, sub, t); err != nil {
 				return nil, err
 			}
 		}
@@ -255,20 +255,20 @@ func (a *arena) read(ctx context.Context) (*truth, error) {
 	return t, nil
 }
 
-func (a *arena) readRoom(ctx context.Context, h *hall, sub string, t *truth) error {
-	at, target := room{suffix(h.arn), sub}, "/channels/"+lab.Escape(h.arn)+"/memberships?max-results=50"
+func (w *workload) readRoom(ctx context.Context, ch *workloadChannel, sub string, t *truth) error {
+	at, target := room{suffix(ch.arn), sub}, "/channels/"+lab.Escape(ch.arn)+"/memberships?max-results=50"
 	if sub != "" {
 		target += "&sub-channel-id=" + sub
 	}
 	reader := ""
-	err := a.pages(ctx, target, h.owner, func(page *listing) {
+	err := w.pages(ctx, target, ch.owner, func(page *listing) {
 		for _, m := range page.ChannelMemberships {
 			reader = m.Member.Arn
 			t.members[at] = append(t.members[at], suffix(reader))
 		}
 	})
 	if err == nil && reader != "" {
-		t.history[at], err = a.history(ctx, h, reader)
+		t.history[at], err = w.history(ctx, ch, reader)
 	}
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// TestLastMessagesAreAllThatIsDue: a run waits for every message that the verdict demands
+// TestLastMessagesAreAllThatIsDue: a run waits for every message that the checker demands
 // afterwards, those of other members of an elastic channel's sub-channel among them.
 func TestLastMessagesAreAllThatIsDue(t *testing.T) {
 	if testing.Short() {
@@ -27,7 +27,7 @@ func TestLastMessagesAreAllThatIsDue(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	a := &arena{api: lab.Dev(node.Addr, 0)}
+	a := &workload{api: lab.Dev(node.Addr, 0)}
 	defer a.api.Close()
 	if err := a.makeUsers(t.Context(), 14); err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func TestLastMessagesAreAllThatIsDue(t *testing.T) {
 	if err := a.makeChannels(t.Context(), elasticPart, rand.New(rand.NewPCG(1, 0))); err != nil {
 		t.Fatal(err)
 	}
-	last, err := (&traffic{arena: a}).flush(t.Context(), 0)
+	last, err := (&traffic{workload: a}).flush(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

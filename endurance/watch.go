@@ -21,7 +21,7 @@ const patience = 20 * time.Second
 // It may have begun anywhere in what was due while it was opened; from there on it gets all of it,
 // in the order of each channel, and nothing else.
 type socket struct {
-	tenant   *tenant
+	app      *appInstance
 	user, id string
 	conn     *lab.Socket
 	since    uint64 // calls that had begun when it was established, and had what it missed
@@ -66,15 +66,15 @@ type opening struct {
 }
 
 // open opens a socket and waits until it is established, and has what it missed.
-func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, error) {
-	t.mu.Lock()
-	if t.opened++; how.session == "" {
-		how.session = fmt.Sprint("s", t.opened)
+func (a *appInstance) open(ctx context.Context, user string, how opening) (*socket, error) {
+	a.mu.Lock()
+	if a.opened++; how.session == "" {
+		how.session = fmt.Sprint("s", a.opened)
 	}
-	t.mu.Unlock()
+	a.mu.Unlock()
 	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	asked := t.begun.Load()
+	asked := a.begun.Load()
 	query := []string{"sessionId", how.session}
 	if how.resumes {
 		query = append(query, "resume-from", how.from.newest())
@@ -82,13 +82,13 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 	if how.details > 0 {
 		query = append(query, "prefetch-on", "connect")
 	}
-	conn, err := t.Connect(dialing, t.user(user), query...)
+	conn, err := a.Connect(dialing, a.user(user), query...)
 	if err != nil {
 		return nil, err
 	}
 	reading, closing := context.WithCancel(context.WithoutCancel(ctx))
 	s := &socket{
-		tenant: t, user: user, id: how.session, asked: asked, conn: conn, resumes: how.resumes, closing: closing,
+		app: a, user: user, id: how.session, asked: asked, conn: conn, resumes: how.resumes, closing: closing,
 		at: map[string]int{}, lines: map[string][]string{}, done: make(chan struct{}), came: make(chan struct{}, 1),
 	}
 	err = s.begin(dialing, how.from)
@@ -101,9 +101,9 @@ func (t *tenant) open(ctx context.Context, user string, how opening) (*socket, e
 		return nil, err
 	}
 	go s.listen(reading)
-	t.mu.Lock()
-	t.sockets = append(t.sockets, s)
-	t.mu.Unlock()
+	a.mu.Lock()
+	a.sockets = append(a.sockets, s)
+	a.mu.Unlock()
 	return s, nil
 }
 
@@ -193,7 +193,7 @@ func (s *socket) onlyOwn(kind string) error {
 }
 
 func (s *socket) String() string {
-	return fmt.Sprintf("socket %s of %s/%s", s.id, s.tenant.name, s.user)
+	return fmt.Sprintf("socket %s of %s/%s", s.id, s.app.name, s.user)
 }
 
 // settle waits until the socket has the last of what is due of the fence, a channel of all users,
@@ -218,11 +218,11 @@ func (s *socket) settle(ctx context.Context, fence string) error {
 
 // compare matches what came with what is due. missing is what is due and did not come yet.
 func (s *socket) compare(fence string) (missing []string, err error) {
-	s.tenant.mu.Lock()
-	defer s.tenant.mu.Unlock()
+	s.app.mu.Lock()
+	defer s.app.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	due := s.tenant.due[s.user]
+	due := s.app.due[s.user]
 	switch marks, lines := due[fence], s.lines[fence]; {
 	case s.broken != nil:
 		return nil, fmt.Errorf("%s: %w", s, s.broken)
@@ -323,23 +323,23 @@ func (s *socket) difference(entries []entry, at int, lines []string) string {
 		b.WriteString("  due:  nothing more\n")
 	}
 	if len(lines) > 0 {
-		b.WriteString(s.tenant.toldAfter(lines[0], s.asked))
+		b.WriteString(s.app.toldAfter(lines[0], s.asked))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // everySocket is a copy of the list, in the order in which they were opened.
-func (t *tenant) everySocket() []*socket {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.sockets)
+func (a *appInstance) everySocket() []*socket {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.sockets)
 }
 
 // settle compares what every socket got with what was due, after a message in the fence, the
 // channel of all users, behind which nothing comes that was caused before.
-func (t *tenant) settle(ctx context.Context, fence string) error {
+func (a *appInstance) settle(ctx context.Context, fence string) error {
 	var open []*socket
-	for _, s := range t.everySocket() {
+	for _, s := range a.everySocket() {
 		if err := s.settle(ctx, fence); err != nil {
 			return err
 		}
@@ -347,8 +347,8 @@ func (t *tenant) settle(ctx context.Context, fence string) error {
 			open = append(open, s)
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.sockets = open
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sockets = open
 	return nil
 }

@@ -71,8 +71,8 @@ func (v *victim) freeze(ctx context.Context, d time.Duration) error {
 	return v.node.Signal(syscall.SIGCONT)
 }
 
-// chaos makes faults at random, those of the server and those of the network at the same time.
-type chaos struct {
+// nemesis makes faults at random, those of the server and those of the network at the same time.
+type nemesis struct {
 	victim *victim
 	proxy  *faultnet.Proxy
 	mirror *faultnet.Mirror // nil: packets are left alone
@@ -84,11 +84,11 @@ type chaos struct {
 	journal []string
 }
 
-func (c *chaos) note(name string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.counts[name]++
-	c.journal = append(c.journal, time.Now().Format(clockForm)+" "+name)
+func (n *nemesis) note(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.counts[name]++
+	n.journal = append(n.journal, time.Now().Format(clockForm)+" "+name)
 }
 
 // fault is one kind of trouble. Its weight says how often it comes.
@@ -98,9 +98,9 @@ type fault struct {
 	make   func(ctx context.Context, random *rand.Rand) error
 }
 
-func (c *chaos) serverFaults() []fault {
+func (n *nemesis) serverFaults() []fault {
 	kill := func(ctx context.Context, random *rand.Rand) error {
-		return c.victim.restart(ctx, (*lab.Process).Kill, between(random, 0, 2*time.Second))
+		return n.victim.restart(ctx, (*lab.Process).Kill, between(random, 0, 2*time.Second))
 	}
 	return []fault{
 		{"kill", 5, kill},
@@ -112,22 +112,22 @@ func (c *chaos) serverFaults() []fault {
 			return kill(ctx, random)
 		}},
 		{"stop", 2, func(ctx context.Context, random *rand.Rand) error {
-			return c.victim.restart(ctx, (*lab.Process).Stop, between(random, 0, time.Second))
+			return n.victim.restart(ctx, (*lab.Process).Stop, between(random, 0, time.Second))
 		}},
 		{"freeze", 3, func(ctx context.Context, random *rand.Rand) error {
-			return c.victim.freeze(ctx, between(random, c.freeze[0], c.freeze[1]))
+			return n.victim.freeze(ctx, between(random, n.freeze[0], n.freeze[1]))
 		}},
 	}
 }
 
-func (c *chaos) networkFaults() []fault {
+func (n *nemesis) networkFaults() []fault {
 	links := func(name string, weight int, f func(*faultnet.Link)) fault {
 		return fault{name, weight, func(_ context.Context, random *rand.Rand) error {
 			part := random.Float64() * random.Float64() // mostly few
 			if random.IntN(8) == 0 {
 				part = 1
 			}
-			c.proxy.Each(part, f)
+			n.proxy.Each(part, f)
 			return nil
 		}}
 	}
@@ -138,35 +138,35 @@ func (c *chaos) networkFaults() []fault {
 		links("half-open", 3, (*faultnet.Link).Swallow),
 		links("half-open downwards", 2, (*faultnet.Link).SwallowDown),
 		{"stall", 2, func(_ context.Context, random *rand.Rand) error {
-			c.proxy.Each(random.Float64(), func(l *faultnet.Link) { l.Stall(between(random, 50*time.Millisecond, 2*time.Second)) })
+			n.proxy.Each(random.Float64(), func(l *faultnet.Link) { l.Stall(between(random, 50*time.Millisecond, 2*time.Second)) })
 			return nil
 		}},
 		{"weather", 4, func(_ context.Context, random *rand.Rand) error {
-			c.proxy.SetWeather(weathers[random.IntN(len(weathers))])
+			n.proxy.SetWeather(weathers[random.IntN(len(weathers))])
 			return nil
 		}},
 		{"refusal", 1, func(ctx context.Context, random *rand.Rand) error {
-			c.proxy.Refuse(true)
-			defer c.proxy.Refuse(false)
-			c.proxy.Each(0.5, (*faultnet.Link).Reset)
+			n.proxy.Refuse(true)
+			defer n.proxy.Refuse(false)
+			n.proxy.Each(0.5, (*faultnet.Link).Reset)
 			rest(ctx, between(random, 100*time.Millisecond, time.Second))
 			return nil
 		}},
 	}
 	faults = append(faults, fault{"late handshake", 3, func(ctx context.Context, random *rand.Rand) error {
-		c.proxy.HoldNew(between(random, c.late, 3*c.late))
-		defer c.proxy.HoldNew(0)
-		c.proxy.Each(random.Float64(), (*faultnet.Link).Reset)
+		n.proxy.HoldNew(between(random, n.late, 3*n.late))
+		defer n.proxy.HoldNew(0)
+		n.proxy.Each(random.Float64(), (*faultnet.Link).Reset)
 		rest(ctx, between(random, 100*time.Millisecond, time.Second))
 		return nil
 	}})
-	if c.mirror != nil {
+	if n.mirror != nil {
 		faults = append(faults, fault{"packet storm", 3, func(_ context.Context, random *rand.Rand) error {
 			var storm faultnet.Storm // in one of three cases the end of one
 			if random.IntN(3) > 0 {
 				storm = faultnet.Storm{Loss: 0.08 * random.Float64(), Double: 0.05 * random.Float64(), Delay: between(random, time.Millisecond, 60*time.Millisecond)}
 			}
-			c.mirror.SetStorm(storm)
+			n.mirror.SetStorm(storm)
 			return nil
 		}})
 	}
@@ -196,7 +196,7 @@ func between(random *rand.Rand, low, high time.Duration) time.Duration {
 }
 
 // run makes faults of one list, with pauses of up to a time, until ctx ends.
-func (c *chaos) run(ctx context.Context, faults []fault, pause time.Duration, random *rand.Rand) error {
+func (n *nemesis) run(ctx context.Context, faults []fault, pause time.Duration, random *rand.Rand) error {
 	var wheel []fault
 	for _, f := range faults {
 		for range f.weight {
@@ -209,7 +209,7 @@ func (c *chaos) run(ctx context.Context, faults []fault, pause time.Duration, ra
 			return nil
 		}
 		f := wheel[random.IntN(len(wheel))]
-		c.note(f.name)
+		n.note(f.name)
 		if err := f.make(ctx, random); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
@@ -217,18 +217,18 @@ func (c *chaos) run(ctx context.Context, faults []fault, pause time.Duration, ra
 }
 
 // calm ends all weather. Connections that are half-open stay so until their ends notice.
-func (c *chaos) calm() {
-	c.proxy.SetWeather(fair)
-	c.proxy.Refuse(false)
-	if c.mirror != nil {
-		c.mirror.SetStorm(faultnet.Storm{})
+func (n *nemesis) calm() {
+	n.proxy.SetWeather(fair)
+	n.proxy.Refuse(false)
+	if n.mirror != nil {
+		n.mirror.SetStorm(faultnet.Storm{})
 	}
 }
 
-func (c *chaos) String() string {
+func (n *nemesis) String() string {
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(c.counts)) {
-		parts = append(parts, fmt.Sprintf("%s %d", name, c.counts[name]))
+	for _, name := range slices.Sorted(maps.Keys(n.counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, n.counts[name]))
 	}
 	return strings.Join(parts, ", ")
 }

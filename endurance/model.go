@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// channel is the plain state behind the rules of spec 3 to 6 on who gets what: who holds which role
+// channel is the model of a channel: the plain state behind the rules of spec 3 to 6 on who gets what: who holds which role
 // and who wrote what. It knows nothing of stores, rosters or the server's code. Its methods carry
 // out a call that was accepted and answer the events that it is to cause.
 type channel struct {

@@ -14,9 +14,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// tenant is one app instance with what its users are to get. Who is a user and who an admin changes
-// between rounds alone, when no lane makes calls.
-type tenant struct {
+// appInstance is an app instance with what its users are to get. Who is a user and who an admin changes
+// between rounds alone, when no worker makes calls.
+type appInstance struct {
 	lab.Peer
 	name   string
 	arn    string
@@ -38,7 +38,7 @@ type tenant struct {
 	sockets []*socket
 	opened  int
 
-	resumable []*socket // that have ended, for the lane that opens others
+	resumable []*socket // that have ended, for the worker that opens others
 	resumed   int
 }
 
@@ -48,8 +48,8 @@ type entry struct {
 	line string
 }
 
-func newTenant(ctx context.Context, p lab.Peer, name string, users []string) (*tenant, error) {
-	t := &tenant{
+func newAppInstance(ctx context.Context, p lab.Peer, name string, users []string) (*appInstance, error) {
+	a := &appInstance{
 		Peer: p, name: name, users: users, gone: map[string]bool{}, admins: map[string]bool{}, flows: map[string]string{},
 		due: map[string]map[string][]entry{}, kinds: map[string]int{}, versions: map[string][]version{}, stored: map[string]map[string]version{},
 	}
@@ -57,16 +57,16 @@ func newTenant(ctx context.Context, p lab.Peer, name string, users []string) (*t
 	if err := p.Call(ctx, http.MethodPost, "/app-instances", "", object{"Name": name, "ClientRequestToken": uuid.NewString()}, &app); err != nil {
 		return nil, err
 	}
-	t.arn = app.AppInstanceArn
+	a.arn = app.AppInstanceArn
 	for _, id := range users {
-		if err := t.addUser(ctx, id); err != nil {
+		if err := a.addUser(ctx, id); err != nil {
 			return nil, err
 		}
 	}
 	for _, fallback := range []string{"CONTINUE", "ABORT"} {
 		var flow struct{ ChannelFlowArn string }
 		err := p.Call(ctx, http.MethodPost, "/channel-flows", "", object{
-			"AppInstanceArn": t.arn, "Name": fallback, "ClientRequestToken": uuid.NewString(),
+			"AppInstanceArn": a.arn, "Name": fallback, "ClientRequestToken": uuid.NewString(),
 			"Processors": []object{{
 				"Name": "p", "ExecutionOrder": 1, "FallbackAction": fallback,
 				"Configuration": object{"Lambda": object{"InvocationType": "ASYNC", "ResourceArn": "arn:aws:lambda:us-east-1:000000000000:function:nobody"}},
@@ -75,63 +75,63 @@ func newTenant(ctx context.Context, p lab.Peer, name string, users []string) (*t
 		if err != nil {
 			return nil, err
 		}
-		t.flows[fallback] = flow.ChannelFlowArn
+		a.flows[fallback] = flow.ChannelFlowArn
 	}
-	return t, nil
+	return a, nil
 }
 
-func (t *tenant) addUser(ctx context.Context, id string) error {
-	delete(t.gone, id)
-	return t.Call(ctx, http.MethodPost, "/app-instance-users", "", object{
-		"AppInstanceArn": t.arn, "AppInstanceUserId": id, "Name": id, "ClientRequestToken": uuid.NewString(),
+func (a *appInstance) addUser(ctx context.Context, id string) error {
+	delete(a.gone, id)
+	return a.Call(ctx, http.MethodPost, "/app-instance-users", "", object{
+		"AppInstanceArn": a.arn, "AppInstanceUserId": id, "Name": id, "ClientRequestToken": uuid.NewString(),
 	}, nil)
 }
 
-func (t *tenant) user(id string) string { return t.arn + "/user/" + id }
+func (a *appInstance) user(id string) string { return a.arn + "/user/" + id }
 
-func (t *tenant) userARNs(ids []string) (arns []string) {
+func (a *appInstance) userARNs(ids []string) (arns []string) {
 	for _, id := range ids {
-		arns = append(arns, t.user(id))
+		arns = append(arns, a.user(id))
 	}
 	return arns
 }
 
-func (t *tenant) channel(id string) string { return t.arn + "/channel/" + id }
+func (a *appInstance) channel(id string) string { return a.arn + "/channel/" + id }
 
 // tell notes what a call caused.
-func (t *tenant) tell(call uint64, channel string, events []telling) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (a *appInstance) tell(call uint64, channel string, events []telling) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, e := range events {
-		t.kinds[e.kind()] += len(e.to)
+		a.kinds[e.kind()] += len(e.to)
 		for _, who := range e.to {
-			if t.due[who] == nil {
-				t.due[who] = map[string][]entry{}
+			if a.due[who] == nil {
+				a.due[who] = map[string][]entry{}
 			}
-			t.due[who][channel] = append(t.due[who][channel], entry{call, e.line})
+			a.due[who][channel] = append(a.due[who][channel], entry{call, e.line})
 		}
 	}
 }
 
 // setAdmin changes a role that counts in every channel.
-func (t *tenant) setAdmin(ctx context.Context, id string, admin bool) error {
-	path := "/app-instances/" + lab.Escape(t.arn) + "/admins"
+func (a *appInstance) setAdmin(ctx context.Context, id string, admin bool) error {
+	path := "/app-instances/" + lab.Escape(a.arn) + "/admins"
 	if admin {
-		t.admins[id] = true
-		return t.Call(ctx, http.MethodPost, path, "", object{"AppInstanceAdminArn": t.user(id)}, nil)
+		a.admins[id] = true
+		return a.Call(ctx, http.MethodPost, path, "", object{"AppInstanceAdminArn": a.user(id)}, nil)
 	}
-	delete(t.admins, id)
-	return t.Call(ctx, http.MethodDelete, path+"/"+lab.Escape(t.user(id)), "", nil, nil)
+	delete(a.admins, id)
+	return a.Call(ctx, http.MethodDelete, path+"/"+lab.Escape(a.user(id)), "", nil, nil)
 }
 
-// removeUser deletes a user, whose sockets are closed for good, and who cannot connect any more.
-func (t *tenant) removeUser(ctx context.Context, id string) error {
-	t.gone[id] = true
-	delete(t.admins, id)
-	if err := t.Call(ctx, http.MethodDelete, "/app-instance-users/"+lab.Escape(t.user(id)), "", nil, nil); err != nil {
+// removeUser deletes a user, whose sockets are closed and who cannot connect any more.
+func (a *appInstance) removeUser(ctx context.Context, id string) error {
+	a.gone[id] = true
+	delete(a.admins, id)
+	if err := a.Call(ctx, http.MethodDelete, "/app-instance-users/"+lab.Escape(a.user(id)), "", nil, nil); err != nil {
 		return err
 	}
-	for _, s := range t.socketsOf(id) {
+	for _, s := range a.socketsOf(id) {
 		if s.left {
 			continue
 		}
@@ -142,8 +142,8 @@ func (t *tenant) removeUser(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	t.resumable = slices.DeleteFunc(t.resumable, func(s *socket) bool { return s.user == id })
-	s, err := t.open(ctx, id, opening{})
+	a.resumable = slices.DeleteFunc(a.resumable, func(s *socket) bool { return s.user == id })
+	s, err := a.open(ctx, id, opening{})
 	if err == nil {
 		s.close()
 		return fmt.Errorf("%s was deleted and can connect", id)
@@ -155,8 +155,8 @@ func (t *tenant) removeUser(ctx context.Context, id string) error {
 	return fmt.Errorf("%s was deleted; connecting: %w", id, err)
 }
 
-func (t *tenant) socketsOf(id string) (of []*socket) {
-	for _, s := range t.everySocket() {
+func (a *appInstance) socketsOf(id string) (of []*socket) {
+	for _, s := range a.everySocket() {
 		if s.user == id {
 			of = append(of, s)
 		}
@@ -165,8 +165,8 @@ func (t *tenant) socketsOf(id string) (of []*socket) {
 }
 
 // closeSockets ends all that are open.
-func (t *tenant) closeSockets() {
-	for _, s := range t.everySocket() {
+func (a *appInstance) closeSockets() {
+	for _, s := range a.everySocket() {
 		if !s.left {
 			s.close()
 		}

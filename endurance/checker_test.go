@@ -9,8 +9,8 @@ import (
 // aRun is a small run in which all is well: three users in a channel that the third leaves and
 // comes back to, and one user with two sessions.
 func aRun() ([]*watcher, *traffic, *truth) {
-	h := &hall{arn: "x/c1", stay: []int{0, 1}, move: []int{2}, owner: "x/ann"}
-	t := &traffic{arena: &arena{users: []string{"x/ann", "x/bob", "x/cy"}, channels: []*hall{h}}}
+	h := &workloadChannel{arn: "x/c1", stay: []int{0, 1}, move: []int{2}, owner: "x/ann"}
+	t := &traffic{workload: &workload{users: []string{"x/ann", "x/bob", "x/cy"}, channels: []*workloadChannel{h}}}
 	event := func(position uint64, kind, id string) delivery {
 		return delivery{position, happening{kind: kind, channel: "c1", id: id, sum: sum(id)}}
 	}

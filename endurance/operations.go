@@ -11,104 +11,104 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// create makes a channel of the lane.
-func (l *lane) create(ctx context.Context, id string) error {
-	by := l.one(l.users)
-	c := newChannel(l.channel(id), l.text(), by, l.admins)
-	in := object{"AppInstanceArn": l.arn, "ChannelId": id, "Name": c.name, "ClientRequestToken": uuid.NewString(), "Privacy": "PRIVATE", "Mode": "RESTRICTED"}
-	if c.public = l.chance(2); c.public {
+// create makes a channel of the worker.
+func (w *worker) create(ctx context.Context, id string) error {
+	by := w.one(w.users)
+	c := newChannel(w.channel(id), w.text(), by, w.admins)
+	in := object{"AppInstanceArn": w.arn, "ChannelId": id, "Name": c.name, "ClientRequestToken": uuid.NewString(), "Privacy": "PRIVATE", "Mode": "RESTRICTED"}
+	if c.public = w.chance(2); c.public {
 		in["Privacy"] = "PUBLIC"
 	}
 	r := request{text: by + " makes " + id, method: http.MethodPost, path: "/channels", by: by, in: in, after: c.arn}
-	if l.elastic {
-		return l.createElastic(ctx, id, c, r)
+	if w.elastic {
+		return w.createElastic(ctx, id, c, r)
 	}
-	if c.open = l.chance(2); c.open {
+	if c.open = w.chance(2); c.open {
 		in["Mode"] = "UNRESTRICTED"
 	}
-	with := []string{l.one(l.users), l.one(l.users)}
-	in["MemberArns"] = l.userARNs(with)
+	with := []string{w.one(w.users), w.one(w.users)}
+	in["MemberArns"] = w.userARNs(with)
 	r.done = func() []telling {
-		l.channels[id] = c
+		w.channels[id] = c
 		return c.begin(by, with...)
 	}
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }
 
 // standardCall makes up a call about a standard channel.
-func (l *lane) standardCall(ctx context.Context, id string, c *channel) error {
-	switch n := l.rnd.IntN(100); {
+func (w *worker) standardCall(ctx context.Context, id string, c *channel) error {
+	switch n := w.rnd.IntN(100); {
 	case n < 42:
-		return l.send(ctx, c, c.places[0])
+		return w.send(ctx, c, c.places[0])
 	case n < 50:
-		return l.edit(ctx, c, c.places[0])
+		return w.edit(ctx, c, c.places[0])
 	case n < 54:
-		return l.redact(ctx, c, c.places[0])
+		return w.redact(ctx, c, c.places[0])
 	case n < 58:
-		return l.erase(ctx, c, c.places[0])
+		return w.erase(ctx, c, c.places[0])
 	case n < 68:
-		return l.add(ctx, c)
+		return w.add(ctx, c)
 	case n < 73:
-		return l.batch(ctx, c)
+		return w.batch(ctx, c)
 	case n < 83:
-		return l.leave(ctx, c)
+		return w.leave(ctx, c)
 	}
-	return l.manage(ctx, id, c)
+	return w.manage(ctx, id, c)
 }
 
 // manage is a call that only moderators and admins may make.
-func (l *lane) manage(ctx context.Context, id string, c *channel) error {
-	by, who := l.likely(l.managers(c)), l.one(l.users)
+func (w *worker) manage(ctx context.Context, id string, c *channel) error {
+	by, who := w.likely(w.managers(c)), w.one(w.users)
 	r := request{by: by, after: c.arn}
 	if !c.manages(by) {
 		r.wrong = "only moderators and admins may"
 	}
-	switch n := l.rnd.IntN(34); {
+	switch n := w.rnd.IntN(34); {
 	case n < 8:
-		r.text, r.method, r.path, r.in = by+" bans "+who, http.MethodPost, path(c, "bans"), object{"MemberArn": l.user(who)}
+		r.text, r.method, r.path, r.in = by+" bans "+who, http.MethodPost, path(c, "bans"), object{"MemberArn": w.user(who)}
 		r.done = func() []telling { return c.ban(who) }
 		if c.manages(who) {
 			r.wrong = "managers cannot be banned"
 		}
 	case n < 14:
-		r.text, r.method, r.path = by+" ends the ban of "+who, http.MethodDelete, path(c, "bans", lab.Escape(l.user(who)))
+		r.text, r.method, r.path = by+" ends the ban of "+who, http.MethodDelete, path(c, "bans", lab.Escape(w.user(who)))
 		r.done = func() []telling { delete(c.banned, who); return nil }
 	case n < 20:
-		r.text, r.method, r.path, r.in = by+" promotes "+who, http.MethodPost, path(c, "moderators"), object{"ChannelModeratorArn": l.user(who)}
+		r.text, r.method, r.path, r.in = by+" promotes "+who, http.MethodPost, path(c, "moderators"), object{"ChannelModeratorArn": w.user(who)}
 		r.done = func() []telling { return c.promote(who) }
 		if c.banned[who] {
 			r.wrong = who + " is banned"
 		}
 	case n < 24:
-		r.text, r.method, r.path = by+" demotes "+who, http.MethodDelete, path(c, "moderators", lab.Escape(l.user(who)))
+		r.text, r.method, r.path = by+" demotes "+who, http.MethodDelete, path(c, "moderators", lab.Escape(w.user(who)))
 		r.done = func() []telling { return c.demote(who) }
 	case n < 28:
-		name := l.text()
+		name := w.text()
 		r.text, r.method, r.path, r.in = by+" renames "+id, http.MethodPut, path(c), object{"Name": name}
 		r.done = func() []telling { return c.rename(name) }
 	case n < 33:
-		return l.changeFlow(ctx, c, r)
+		return w.changeFlow(ctx, c, r)
 	default:
 		r.text, r.method, r.path = by+" deletes "+id, http.MethodDelete, path(c)
-		r.done = func() []telling { delete(l.channels, id); return c.close() }
+		r.done = func() []telling { delete(w.channels, id); return c.close() }
 	}
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }
 
-func (l *lane) changeFlow(ctx context.Context, c *channel, r request) error {
+func (w *worker) changeFlow(ctx context.Context, c *channel, r request) error {
 	if c.flow != "" {
-		r.text, r.method, r.path = r.by+" ends the flow", http.MethodDelete, path(c, "channel-flow", lab.Escape(l.flows[c.flow]))
+		r.text, r.method, r.path = r.by+" ends the flow", http.MethodDelete, path(c, "channel-flow", lab.Escape(w.flows[c.flow]))
 		r.done = func() []telling { c.flow = ""; return nil }
-		return l.make(ctx, r)
+		return w.make(ctx, r)
 	}
-	fallback := l.one([]string{"CONTINUE", "ABORT"})
-	r.text, r.method, r.path, r.in = r.by+" sets the flow "+fallback, http.MethodPut, path(c, "channel-flow"), object{"ChannelFlowArn": l.flows[fallback]}
+	fallback := w.one([]string{"CONTINUE", "ABORT"})
+	r.text, r.method, r.path, r.in = r.by+" sets the flow "+fallback, http.MethodPut, path(c, "channel-flow"), object{"ChannelFlowArn": w.flows[fallback]}
 	r.done = func() []telling { c.flow = fallback; return nil }
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }
 
-func (l *lane) kind() string {
-	if l.chance(4) {
+func (w *worker) kind() string {
+	if w.chance(4) {
 		return hidden
 	}
 	return "DEFAULT"
@@ -133,14 +133,14 @@ func (c *channel) barred(by, who, kind string) string {
 	return ""
 }
 
-func (l *lane) add(ctx context.Context, c *channel) error {
-	by, who, kind := l.likely(l.managers(c)), l.one(l.users), l.kind()
-	if l.chance(4) {
+func (w *worker) add(ctx context.Context, c *channel) error {
+	by, who, kind := w.likely(w.managers(c)), w.one(w.users), w.kind()
+	if w.chance(4) {
 		by = who
 	}
-	return l.make(ctx, request{
+	return w.make(ctx, request{
 		text: fmt.Sprintf("%s adds %s as %s", by, who, kind), method: http.MethodPost, path: path(c, "memberships"), by: by,
-		in: object{"MemberArn": l.user(who), "Type": kind}, wrong: c.barred(by, who, kind), after: c.arn,
+		in: object{"MemberArn": w.user(who), "Type": kind}, wrong: c.barred(by, who, kind), after: c.arn,
 		done: func() []telling {
 			if len(c.places[0].among(who)) > 0 { // it stays as it is
 				return nil
@@ -151,13 +151,13 @@ func (l *lane) add(ctx context.Context, c *channel) error {
 }
 
 // batch takes from the answer who was added.
-func (l *lane) batch(ctx context.Context, c *channel) error {
-	by, kind := l.likely(l.managers(c)), l.kind()
-	who := []string{l.one(l.users), l.one(l.users), l.one(l.users)}
+func (w *worker) batch(ctx context.Context, c *channel) error {
+	by, kind := w.likely(w.managers(c)), w.kind()
+	who := []string{w.one(w.users), w.one(w.users), w.one(w.users)}
 	var out struct{ BatchChannelMemberships struct{ Members []identity } }
-	return l.make(ctx, request{
+	return w.make(ctx, request{
 		text: fmt.Sprintf("%s adds %v as %s", by, who, kind), method: http.MethodPost, path: path(c, "memberships") + "?operation=batch-create", by: by,
-		in: object{"MemberArns": l.userARNs(who), "Type": kind}, out: &out, after: c.arn,
+		in: object{"MemberArns": w.userARNs(who), "Type": kind}, out: &out, after: c.arn,
 		done: func() []telling {
 			var added []string
 			for _, m := range out.BatchChannelMemberships.Members {
@@ -170,19 +170,19 @@ func (l *lane) batch(ctx context.Context, c *channel) error {
 	})
 }
 
-func (l *lane) leave(ctx context.Context, c *channel) error {
-	by, who := l.likely(l.managers(c)), l.likely(c.all())
-	if l.chance(2) {
+func (w *worker) leave(ctx context.Context, c *channel) error {
+	by, who := w.likely(w.managers(c)), w.likely(c.all())
+	if w.chance(2) {
 		by = who
 	}
 	r := request{
-		text: by + " removes " + who, method: http.MethodDelete, path: path(c, "memberships", lab.Escape(l.user(who))), by: by, after: c.arn,
+		text: by + " removes " + who, method: http.MethodDelete, path: path(c, "memberships", lab.Escape(w.user(who))), by: by, after: c.arn,
 		done: func() []telling { return c.remove(by, who) },
 	}
 	if by != who && !c.manages(by) && (!c.open || !c.places[0].sends(by)) {
 		r.wrong = by + " may remove nobody"
 	}
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }
 
 // senders are the members of a place that may send.
@@ -191,19 +191,19 @@ func (p *place) senders() []string {
 }
 
 // send sends a message of any kind, now and then with the token of one that was sent before.
-func (l *lane) send(ctx context.Context, c *channel, p *place) error {
-	by := l.likely(p.senders())
-	n := &note{sender: by, kind: "STANDARD", persistence: "PERSISTENT", content: l.text()}
-	if l.chance(6) {
+func (w *worker) send(ctx context.Context, c *channel, p *place) error {
+	by := w.likely(p.senders())
+	n := &note{sender: by, kind: "STANDARD", persistence: "PERSISTENT", content: w.text()}
+	if w.chance(6) {
 		n.kind = "CONTROL"
 	}
-	if l.chance(5) {
+	if w.chance(5) {
 		n.persistence = "NON_PERSISTENT"
 	}
 	in := object{"Content": n.content, "Type": n.kind, "Persistence": n.persistence, "ClientRequestToken": uuid.NewString()}
-	if l.chance(4) {
-		n.target = l.likely(p.senders())
-		in["Target"] = []object{{"MemberArn": l.user(n.target)}}
+	if w.chance(4) {
+		n.target = w.likely(p.senders())
+		in["Target"] = []object{{"MemberArn": w.user(n.target)}}
 	}
 	if p.sub != "" {
 		in["SubChannelId"] = p.sub
@@ -220,28 +220,28 @@ func (l *lane) send(ctx context.Context, c *channel, p *place) error {
 	case n.target != "" && !p.sends(n.target):
 		r.wrong = n.target + " cannot be a target there"
 	}
-	if err := l.make(ctx, r); err != nil || n.id == "" || !l.chance(10) {
+	if err := w.make(ctx, r); err != nil || n.id == "" || !w.chance(10) {
 		return err
 	}
 	r.text, r.done = "again: "+r.text, nil
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }
 
 // some is one of the latest messages of a place; nil when there is none.
-func (l *lane) some(p *place) *note {
+func (w *worker) some(p *place) *note {
 	if len(p.notes) == 0 {
 		return nil
 	}
 	latest := p.notes[max(0, len(p.notes)-10):]
-	return latest[l.rnd.IntN(len(latest))]
+	return latest[w.rnd.IntN(len(latest))]
 }
 
-func (l *lane) edit(ctx context.Context, c *channel, p *place) error {
-	n := l.some(p)
+func (w *worker) edit(ctx context.Context, c *channel, p *place) error {
+	n := w.some(p)
 	if n == nil {
-		return l.send(ctx, c, p)
+		return w.send(ctx, c, p)
 	}
-	by, content := l.likely([]string{n.sender}), l.text()
+	by, content := w.likely([]string{n.sender}), w.text()
 	in := object{"Content": content}
 	if p.sub != "" {
 		in["SubChannelId"] = p.sub
@@ -262,15 +262,15 @@ func (l *lane) edit(ctx context.Context, c *channel, p *place) error {
 	case !p.sends(by) && (c.elastic != nil || !c.manages(by)):
 		r.wrong = "the sender has left"
 	}
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }
 
-func (l *lane) redact(ctx context.Context, c *channel, p *place) error {
-	n := l.some(p)
+func (w *worker) redact(ctx context.Context, c *channel, p *place) error {
+	n := w.some(p)
 	if n == nil {
-		return l.send(ctx, c, p)
+		return w.send(ctx, c, p)
 	}
-	by := l.likely(append(l.managers(c), n.sender))
+	by := w.likely(append(w.managers(c), n.sender))
 	in := object{}
 	if p.sub != "" {
 		in["SubChannelId"] = p.sub
@@ -287,21 +287,21 @@ func (l *lane) redact(ctx context.Context, c *channel, p *place) error {
 	case n.status != "SENT":
 		r.wrong = "it has the status " + n.status
 	}
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }
 
-func (l *lane) erase(ctx context.Context, c *channel, p *place) error {
-	n := l.some(p)
+func (w *worker) erase(ctx context.Context, c *channel, p *place) error {
+	n := w.some(p)
 	if n == nil {
-		return l.send(ctx, c, p)
+		return w.send(ctx, c, p)
 	}
-	by := l.likely(l.which(func(who string) bool { return l.admins[who] }))
+	by := w.likely(w.which(func(who string) bool { return w.admins[who] }))
 	r := request{
 		text: fmt.Sprintf("%s deletes %s of %s%s", by, n.content, n.sender, inSub(p.sub)), method: http.MethodDelete,
 		path: within(path(c, "messages", n.id), p.sub), by: by, after: c.arn, done: func() []telling { return p.erase(n) },
 	}
-	if !l.admins[by] {
+	if !w.admins[by] {
 		r.wrong = by + " is no admin"
 	}
-	return l.make(ctx, r)
+	return w.make(ctx, r)
 }
