@@ -44,7 +44,7 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 
 	// A repeated call answers the flow of the first, as long as it exists.
 	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
-		if err := requireApp(tx, at.App); err != nil {
+		if err := identity.RequireApp(tx, "AppInstanceArn", at.App); err != nil {
 			return err
 		}
 		exists := func(id string) (bool, error) { return store.Flows.Has(tx, key(at.App, id)) }
@@ -60,25 +60,23 @@ func (s *Service) CreateChannelFlow(ctx context.Context, req *messaging.CreateCh
 	return &messaging.CreateChannelFlowResponse{ChannelFlowARN: s.site.ChannelFlowARN(at.App, created)}, nil
 }
 
-func (s *Service) create(tx store.Tx, app string, flow chime.Flow, tags []chime.Tag) error {
-	// The limit, the event that orders the flow, and its records.
-	n, err := store.AddCount(tx, countKey(app), 1)
-	if err != nil {
-		return err
-	}
-	if most := s.limits.FlowsPerApp; most > 0 && n > uint64(most) {
-		return api.ResourceLimitExceeded("the limit of %d channel flows per app instance is reached", most)
-	}
+func (s *Service) create(tx store.Tx, app string, flow chime.Flow, tags []chime.Tag) (err error) {
 	if flow.Order, err = tx.Append(event(chime.EventCreateFlow, app, flow.ID, flow.Created)); err != nil {
 		return err
 	}
-	if err := store.Flows.Put(tx, key(app, flow.ID), flow); err != nil {
-		return err
-	}
-	if err := store.FlowsInOrder.Put(tx, orderKey(app, flow.Order), flow.ID); err != nil {
+	if err := store.Insert(tx, s.rows(app, flow)...); err != nil {
 		return err
 	}
 	return identity.PutTags(tx, chime.Resource{App: app, Kind: chime.KindChannelFlow, ID: flow.ID}, tags)
+}
+
+// rows are the rows of a flow.
+func (s *Service) rows(app string, flow chime.Flow) []store.Row {
+	return []store.Row{
+		store.Flows.Row(key(app, flow.ID), flow),
+		store.FlowsInOrder.Row(store.K(app).Num(flow.Order), flow.ID),
+		store.Counter{Key: store.K(app, "channel flows"), Limit: s.limits.FlowsPerApp, What: "channel flows per app instance"},
+	}
 }
 
 // UpdateChannelFlow replaces name and processors. Messages that are on their way finish with
@@ -137,7 +135,7 @@ func (s *Service) DeleteChannelFlow(ctx context.Context, req *messaging.DeleteCh
 		if used {
 			return api.Conflict("the channel flow is associated with a channel")
 		}
-		return remove(tx, at, flow, now)
+		return s.remove(tx, at, flow, now)
 	})
 }
 
@@ -155,17 +153,11 @@ func event(kind, app, id string, now chime.Millis) chime.Event {
 }
 
 // remove deletes every record of a flow.
-func remove(tx store.Tx, at chime.Resource, flow chime.Flow, now chime.Millis) error {
-	for _, err := range []error{
-		store.Flows.Delete(tx, key(at.App, at.ID)),
-		store.FlowsInOrder.Delete(tx, orderKey(at.App, flow.Order)),
-		identity.DeleteTags(tx, at),
-	} {
-		if err != nil {
-			return err
-		}
+func (s *Service) remove(tx store.Tx, at chime.Resource, flow chime.Flow, now chime.Millis) error {
+	if err := store.Remove(tx, s.rows(at.App, flow)...); err != nil {
+		return err
 	}
-	if _, err := store.AddCount(tx, countKey(at.App), -1); err != nil {
+	if err := identity.DeleteTags(tx, at); err != nil {
 		return err
 	}
 	_, err := tx.Append(event(chime.EventDeleteFlow, at.App, at.ID, now))
@@ -203,7 +195,7 @@ func (s *Service) ListChannelFlows(ctx context.Context, req *messaging.ListChann
 	resp := new(messaging.ListChannelFlowsResponse)
 	page := store.NewPage("ListChannelFlows "+at.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, at.App, func(r store.Reader) (err error) {
-		if err := requireApp(r, at.App); err != nil {
+		if err := identity.RequireApp(r, "AppInstanceArn", at.App); err != nil {
 			return err
 		}
 		resp.ChannelFlows, resp.NextToken, err = store.List(r, store.FlowsInOrder, store.Prefix(store.K(at.App)), page,

@@ -67,20 +67,7 @@ func require(r store.Reader, at chime.Resource) (chime.Flow, error) {
 	return flow, err
 }
 
-// requireApp refuses an app instance that does not exist.
-func requireApp(r store.Reader, app string) error {
-	found, err := store.AppInstances.Has(r, store.K(app))
-	if err == nil && !found {
-		return api.Forbidden("AppInstanceArn: the app instance does not exist")
-	}
-	return err
-}
-
 func key(app, id string) store.Key { return store.K(app, id) }
-
-func orderKey(app string, order uint64) store.Key { return store.K(app).Num(order) }
-
-func countKey(app string) store.Key { return store.K(app, "channel flows") }
 
 func (s *Service) parse(arn string) (chime.Resource, error) {
 	return s.site.ParseKind("ChannelFlowArn", arn, chime.KindChannelFlow)

@@ -34,7 +34,7 @@ func (s *Service) CreateAppInstanceAdmin(ctx context.Context, req *wire.CreateAp
 
 // createAdmin returns the admin's name.
 func (s *Service) createAdmin(tx store.Tx, app string, ref chime.Ref, now chime.Millis) (string, error) {
-	if err := requireApp(tx, "AppInstanceArn", app); err != nil {
+	if err := RequireApp(tx, "AppInstanceArn", app); err != nil {
 		return "", err
 	}
 
@@ -54,19 +54,21 @@ func (s *Service) createAdmin(tx store.Tx, app string, ref chime.Ref, now chime.
 		return "", api.Conflict("AppInstanceAdminArn is an admin of the app instance already")
 	}
 
-	if err := (counter{app, countAdmins}).add(tx, s.limits.Admins); err != nil {
-		return "", err
-	}
 	position, err := tx.Append(eventOf(chime.EventCreateAdmin, app, ref, now))
 	if err != nil {
 		return "", err
 	}
 
-	if err := store.AdminsInOrder.Put(tx, store.K(app).Num(position), ref); err != nil {
-		return "", err
+	return name, store.Insert(tx, s.adminRows(app, chime.Admin{Ref: ref, Created: now, Order: position})...)
+}
+
+// adminRows are the rows of the role of an admin.
+func (s *Service) adminRows(app string, admin chime.Admin) []store.Row {
+	return []store.Row{
+		store.Admins.Row(store.K(app, string(admin.Ref)), admin),
+		store.AdminsInOrder.Row(store.K(app).Num(admin.Order), admin.Ref),
+		counter(app, countAdmins, s.limits.Admins),
 	}
-	admin := chime.Admin{Ref: ref, Created: now, Order: position}
-	return name, store.Admins.Put(tx, store.K(app, string(ref)), admin)
 }
 
 // DescribeAppInstanceAdmin answers since when the user or bot is an admin. One that is none is
@@ -80,7 +82,7 @@ func (s *Service) DescribeAppInstanceAdmin(ctx context.Context, req *wire.Descri
 	var admin chime.Admin
 	var name string
 	err = s.store.View(ctx, res.App, func(r store.Reader) error {
-		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
+		if err := RequireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
 
@@ -115,7 +117,7 @@ func (s *Service) ListAppInstanceAdmins(ctx context.Context, req *wire.ListAppIn
 	resp := &wire.ListAppInstanceAdminsResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
 	p := store.NewPage("ListAppInstanceAdmins "+res.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
-		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
+		if err := RequireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
 		resp.AppInstanceAdmins, resp.NextToken, err = list(r, store.AdminsInOrder, store.Prefix(store.K(res.App)), p,
@@ -140,7 +142,7 @@ func (s *Service) DeleteAppInstanceAdmin(ctx context.Context, req *wire.DeleteAp
 	}
 	now := s.now()
 	return nil, s.store.Update(ctx, res.App, func(tx store.Tx) error {
-		if err := requireApp(tx, "AppInstanceArn", res.App); err != nil {
+		if err := RequireApp(tx, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
 		return s.deleteAdmin(tx, res.App, res.Ref(), now)
@@ -154,13 +156,7 @@ func (s *Service) deleteAdmin(tx store.Tx, app string, ref chime.Ref, now chime.
 		return err
 	}
 
-	if err := store.Admins.Delete(tx, store.K(app, string(ref))); err != nil {
-		return err
-	}
-	if err := store.AdminsInOrder.Delete(tx, store.K(app).Num(admin.Order)); err != nil {
-		return err
-	}
-	if err := (counter{app, countAdmins}).remove(tx); err != nil {
+	if err := store.Remove(tx, s.adminRows(app, admin)...); err != nil {
 		return err
 	}
 	_, err = tx.Append(eventOf(chime.EventDeleteAdmin, app, ref, now))

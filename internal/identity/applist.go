@@ -13,29 +13,30 @@ import (
 
 // enlist puts an app instance at the end of the list, and returns its place there.
 func (s *Service) enlist(tx store.Tx, id string, now chime.Millis) (order uint64, err error) {
-	if err := (counter{what: countApps}).add(tx, s.limits.AppInstances); err != nil {
-		return 0, err
-	}
 	if order, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateAppInstances}); err != nil {
 		return 0, err
 	}
-	return order, store.AppInstancesInOrder.Put(tx, store.Key(nil).Num(order), id)
+	return order, store.Insert(tx, s.listRows(id, order)...)
+}
+
+// listRows are the rows of an app instance on the list.
+func (s *Service) listRows(id string, order uint64) []store.Row {
+	return []store.Row{
+		store.AppInstancesInOrder.Row(store.Key(nil).Num(order), id),
+		counter("", countApps, s.limits.AppInstances),
+	}
 }
 
 // unlist takes it off the list, unless that was done before.
-func unlist(tx store.Tx, id string, order uint64, now chime.Millis) error {
-	key := store.Key(nil).Num(order)
-	there, found, err := store.AppInstancesInOrder.Get(tx, key)
+func (s *Service) unlist(tx store.Tx, id string, order uint64) error {
+	there, found, err := store.AppInstancesInOrder.Get(tx, store.Key(nil).Num(order))
 	if err != nil || !found || there != id {
 		return err
 	}
-	if err := store.AppInstancesInOrder.Delete(tx, key); err != nil {
+	if err := store.Remove(tx, s.listRows(id, order)...); err != nil {
 		return err
 	}
-	if err := (counter{what: countApps}).remove(tx); err != nil {
-		return err
-	}
-	_, err = tx.Append(chime.Event{Time: now, Type: chime.EventUpdateAppInstances})
+	_, err = tx.Append(chime.Event{Time: s.now(), Type: chime.EventUpdateAppInstances})
 	return err
 }
 
@@ -72,7 +73,7 @@ func (s *Service) ForgetUnborn(ctx context.Context) error {
 	}
 	var failed []error
 	for id, order := range unborn {
-		failed = append(failed, s.store.Update(ctx, "", func(tx store.Tx) error { return unlist(tx, id, order, s.now()) }))
+		failed = append(failed, s.store.Update(ctx, "", func(tx store.Tx) error { return s.unlist(tx, id, order) }))
 	}
 	return errors.Join(failed...)
 }

@@ -28,7 +28,7 @@ func unfinished(r store.Reader, app string, ref chime.Ref, missing error) (chime
 // removeAppInstance is the work of a task. It takes the app instance off the account's list and removes
 // one table in each transaction: an engine may have to visit every entry of a range.
 func (s *Service) removeAppInstance(ctx context.Context, task chime.Task) error {
-	if err := s.store.Update(ctx, "", func(tx store.Tx) error { return unlist(tx, task.App, task.Order, s.now()) }); err != nil {
+	if err := s.store.Update(ctx, "", func(tx store.Tx) error { return s.unlist(tx, task.App, task.Order) }); err != nil {
 		return err
 	}
 	under := store.Prefix(store.K(task.App))

@@ -42,7 +42,7 @@ func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire
 	// The token of the call belongs to this holder of the user's id.
 	var registered string
 	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
-		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
+		user, err := users.read(tx, res, api.ForbiddenException)
 		if err != nil {
 			return err
 		}
@@ -117,16 +117,16 @@ func (s *Service) register(tx store.Tx, res chime.Resource, endpoint chime.Endpo
 	if err != nil {
 		return "", err
 	}
-	for _, err := range []error{
-		store.Endpoints.Put(tx, endpointKey(res.App, res.Ref(), endpoint.ID), endpoint),
-		store.EndpointsInOrder.Put(tx, store.K(res.App, string(res.Ref())).Num(endpoint.Order), endpoint.ID),
-		store.EndpointOf.Put(tx, deviceKey(res.App, endpoint), chime.EndpointEntry{Ref: res.Ref(), ID: endpoint.ID}),
-	} {
-		if err != nil {
-			return "", err
-		}
+	return endpoint.ID, store.Insert(tx, endpointRows(res.App, res.Ref(), endpoint)...)
+}
+
+// endpointRows are the rows of an endpoint of a user.
+func endpointRows(app string, ref chime.Ref, endpoint chime.Endpoint) []store.Row {
+	return []store.Row{
+		store.Endpoints.Row(endpointKey(app, ref, endpoint.ID), endpoint),
+		store.EndpointsInOrder.Row(store.K(app, string(ref)).Num(endpoint.Order), endpoint.ID),
+		store.EndpointOf.Row(deviceKey(app, endpoint), chime.EndpointEntry{Ref: ref, ID: endpoint.ID}),
 	}
-	return endpoint.ID, nil
 }
 
 // limitEndpoints refuses one more endpoint of a user that has as many as allowed. They are few
@@ -224,7 +224,7 @@ func (s *Service) ListAppInstanceUserEndpoints(ctx context.Context, req *wire.Li
 	p := store.NewPage("ListAppInstanceUserEndpoints "+s.site.RefARN(res.App, res.Ref()), req.MaxResults, req.NextToken)
 
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
-		if _, err := readUser(r, res, noUser("AppInstanceUserArn")); err != nil {
+		if _, err := users.read(r, res, api.ForbiddenException); err != nil {
 			return err
 		}
 		resp.AppInstanceUserEndpoints, resp.NextToken, err = list(r, store.EndpointsInOrder, store.Prefix(of), p,
@@ -254,7 +254,7 @@ func (s *Service) DeregisterAppInstanceUserEndpoint(ctx context.Context, req *wi
 
 	now := s.now()
 	return nil, s.store.Update(ctx, res.App, func(tx store.Tx) error {
-		if _, err := readUser(tx, res, noUser("AppInstanceUserArn")); err != nil {
+		if _, err := users.read(tx, res, api.ForbiddenException); err != nil {
 			return err
 		}
 
@@ -267,26 +267,13 @@ func (s *Service) DeregisterAppInstanceUserEndpoint(ctx context.Context, req *wi
 }
 
 func deregister(tx store.Tx, app string, ref chime.Ref, endpoint chime.Endpoint, now chime.Millis) error {
-	if err := removeEndpoint(tx, app, ref, endpoint); err != nil {
+	if err := store.Remove(tx, endpointRows(app, ref, endpoint)...); err != nil {
 		return err
 	}
 	e := eventOf(chime.EventDeregisterEndpoint, app, ref, now)
 	e.Object = endpoint.ID
 	_, err := tx.Append(e)
 	return err
-}
-
-func removeEndpoint(tx store.Tx, app string, ref chime.Ref, endpoint chime.Endpoint) error {
-	for _, err := range []error{
-		store.Endpoints.Delete(tx, endpointKey(app, ref, endpoint.ID)),
-		store.EndpointsInOrder.Delete(tx, store.K(app, string(ref)).Num(endpoint.Order)),
-		store.EndpointOf.Delete(tx, deviceKey(app, endpoint)),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // removeEndpoints forgets all devices of a user, as its deletion does.
@@ -297,7 +284,7 @@ func removeEndpoints(tx store.Tx, app string, ref chime.Ref) error {
 		return true, nil
 	})
 	for i := 0; i < len(all) && err == nil; i++ {
-		err = removeEndpoint(tx, app, ref, all[i])
+		err = store.Remove(tx, endpointRows(app, ref, all[i])...)
 	}
 	return err
 }
@@ -305,7 +292,7 @@ func removeEndpoints(tx store.Tx, app string, ref chime.Ref) error {
 // readEndpoint reads an endpoint of a user, both of which must exist: the operations declare no
 // NotFoundException (spec 10.5).
 func readEndpoint(r store.Reader, res chime.Resource, id string) (chime.Endpoint, error) {
-	if _, err := readUser(r, res, noUser("AppInstanceUserArn")); err != nil {
+	if _, err := users.read(r, res, api.ForbiddenException); err != nil {
 		return chime.Endpoint{}, err
 	}
 	endpoint, found, err := store.Endpoints.Get(r, endpointKey(res.App, res.Ref(), id))

@@ -108,8 +108,9 @@ func eventOf(kind, app string, ref chime.Ref, now chime.Millis) chime.Event {
 	return chime.Event{Type: kind, Time: now, Topic: chime.Topic{App: app}, Subject: ref, Object: string(ref)}
 }
 
-// requireApp refuses, naming the member, when the app instance does not exist or is deleted.
-func requireApp(r store.Reader, member, app string) error {
+// RequireApp refuses with ForbiddenException, naming the member, when the app instance does not exist or
+// is deleted.
+func RequireApp(r store.Reader, member, app string) error {
 	found, err := store.AppInstances.Has(r, store.K(app))
 	if err == nil && !found {
 		return noApp(member)
@@ -119,10 +120,6 @@ func requireApp(r store.Reader, member, app string) error {
 
 func noApp(member string) error {
 	return api.Forbidden("%s: the app instance does not exist", member)
-}
-
-func noUser(member string) error {
-	return api.Forbidden("%s does not name an app instance user that exists", member)
 }
 
 // list reads one page of an index, and what each of its entries stands for.

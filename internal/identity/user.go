@@ -68,7 +68,7 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 
 // userDeletion is the unfinished deletion of an earlier user of the id, if there is one.
 func userDeletion(r store.Reader, app string, ref chime.Ref) (*chime.Task, error) {
-	if err := requireApp(r, "AppInstanceArn", app); err != nil {
+	if err := RequireApp(r, "AppInstanceArn", app); err != nil {
 		return nil, err
 	}
 	task, found, err := jobs.Find(r, app, ref)
@@ -97,8 +97,7 @@ func sameUser(existing, wanted *chime.User) bool {
 }
 
 func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []chime.Tag) error {
-	key := store.K(app, user.ID)
-	existing, found, err := store.Users.Get(tx, key)
+	existing, found, err := store.Users.Get(tx, store.K(app, user.ID))
 	if err != nil {
 		return err
 	}
@@ -110,18 +109,12 @@ func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []ch
 		return api.Conflict("an app instance user with this AppInstanceUserId exists with another Name or Metadata")
 	}
 
-	if err := (counter{app, countUsers}).add(tx, s.limits.Users); err != nil {
-		return err
-	}
 	user.Order, err = tx.Append(eventOf(chime.EventCreateUser, app, chime.UserRef(user.ID), user.Created))
 	if err != nil {
 		return err
 	}
 
-	if err := store.Users.Put(tx, key, user); err != nil {
-		return err
-	}
-	if err := store.UsersInOrder.Put(tx, store.K(app).Num(user.Order), user.ID); err != nil {
+	if err := store.Insert(tx, users.rows(s, app, user.ID, user.Order, user)...); err != nil {
 		return err
 	}
 	return PutTags(tx, chime.Resource{App: app, Kind: chime.KindUser, ID: user.ID}, tags)
@@ -130,16 +123,7 @@ func (s *Service) createUser(tx store.Tx, app string, user chime.User, tags []ch
 // DescribeAppInstanceUser answers the user as it is. It is the one operation that answers
 // NotFoundException without declaring it, because clients rely on that (spec 10.5).
 func (s *Service) DescribeAppInstanceUser(ctx context.Context, req *wire.DescribeAppInstanceUserRequest) (*wire.DescribeAppInstanceUserResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
-	if err != nil {
-		return nil, err
-	}
-
-	var user chime.User
-	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
-		user, err = readUser(r, res, api.NotFound("AppInstanceUserArn does not name an app instance user that exists"))
-		return err
-	})
+	res, user, err := users.describe(ctx, s, req.AppInstanceUserARN)
 	if err != nil {
 		return nil, err
 	}
@@ -155,47 +139,35 @@ func (s *Service) DescribeAppInstanceUser(ctx context.Context, req *wire.Describ
 
 // UpdateAppInstanceUser replaces name and metadata.
 func (s *Service) UpdateAppInstanceUser(ctx context.Context, req *wire.UpdateAppInstanceUserRequest) (*wire.UpdateAppInstanceUserResponse, error) {
-	arn, err := s.changeUser(ctx, req.AppInstanceUserARN, chime.EventUpdateUser, func(user *chime.User, now chime.Millis) {
+	res, err := users.parse(s, req.AppInstanceUserARN)
+	if err != nil {
+		return nil, err
+	}
+	err = users.change(ctx, s, res, chime.EventUpdateUser, func(user *chime.User, now chime.Millis) {
 		user.Name, user.Metadata, user.Updated = req.Name, text(req.Metadata), now
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &wire.UpdateAppInstanceUserResponse{AppInstanceUserARN: arn}, nil
+	return &wire.UpdateAppInstanceUserResponse{AppInstanceUserARN: s.site.RefARN(res.App, res.Ref())}, nil
 }
 
 // PutAppInstanceUserExpirationSettings replaces the settings, or removes them when none are
 // given.
 func (s *Service) PutAppInstanceUserExpirationSettings(ctx context.Context, req *wire.PutAppInstanceUserExpirationSettingsRequest) (*wire.PutAppInstanceUserExpirationSettingsResponse, error) {
-	arn, err := s.changeUser(ctx, req.AppInstanceUserARN, chime.EventPutUserExpiration, func(user *chime.User, _ chime.Millis) {
+	res, err := users.parse(s, req.AppInstanceUserARN)
+	if err != nil {
+		return nil, err
+	}
+	err = users.change(ctx, s, res, chime.EventPutUserExpiration, func(user *chime.User, _ chime.Millis) {
 		user.Expiration = expirationOf(req.ExpirationSettings)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &wire.PutAppInstanceUserExpirationSettingsResponse{AppInstanceUserARN: arn, ExpirationSettings: req.ExpirationSettings}, nil
-}
-
-// changeUser changes the record of a user together with the event, and returns the user's ARN.
-func (s *Service) changeUser(ctx context.Context, arn, event string, change func(user *chime.User, now chime.Millis)) (string, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", arn, chime.KindUser)
-	if err != nil {
-		return "", err
-	}
-
-	now := s.now()
-	return s.site.RefARN(res.App, res.Ref()), s.store.Update(ctx, res.App, func(tx store.Tx) error {
-		user, err := readUser(tx, res, noUser("AppInstanceUserArn"))
-		if err != nil {
-			return err
-		}
-		change(&user, now)
-		if err := store.Users.Put(tx, store.K(res.App, user.ID), user); err != nil {
-			return err
-		}
-		_, err = tx.Append(eventOf(event, res.App, res.Ref(), now))
-		return err
-	})
+	return &wire.PutAppInstanceUserExpirationSettingsResponse{
+		AppInstanceUserARN: s.site.RefARN(res.App, res.Ref()), ExpirationSettings: req.ExpirationSettings,
+	}, nil
 }
 
 // ListAppInstanceUsers lists in order of creation.
@@ -208,7 +180,7 @@ func (s *Service) ListAppInstanceUsers(ctx context.Context, req *wire.ListAppIns
 	resp := &wire.ListAppInstanceUsersResponse{AppInstanceARN: s.site.AppInstanceARN(res.App)}
 	p := store.NewPage("ListAppInstanceUsers "+res.App, req.MaxResults, req.NextToken)
 	err = s.store.View(ctx, res.App, func(r store.Reader) (err error) {
-		if err := requireApp(r, "AppInstanceArn", res.App); err != nil {
+		if err := RequireApp(r, "AppInstanceArn", res.App); err != nil {
 			return err
 		}
 		resp.AppInstanceUsers, resp.NextToken, err = list(r, store.UsersInOrder, store.Prefix(store.K(res.App)), p,
@@ -229,85 +201,7 @@ func (s *Service) ListAppInstanceUsers(ctx context.Context, req *wire.ListAppIns
 // DeleteAppInstanceUser takes the user away at once, and then its memberships and roles. What
 // it wrote stays, under its last name (spec 1.4).
 func (s *Service) DeleteAppInstanceUser(ctx context.Context, req *wire.DeleteAppInstanceUserRequest) (*wire.DeleteAppInstanceUserResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
-	if err != nil {
-		return nil, err
-	}
-	now := s.now()
-	var task chime.Task
-	err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
-		task, err = s.deleteUser(tx, res, now)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return nil, s.jobs.Do(context.WithoutCancel(ctx), task) // the client may leave, the work goes on
-}
-
-func (s *Service) deleteUser(tx store.Tx, res chime.Resource, now chime.Millis) (chime.Task, error) {
-	app, ref := res.App, res.Ref()
-	if err := requireApp(tx, "AppInstanceUserArn", app); err != nil {
-		return chime.Task{}, err
-	}
-	user, found, err := store.Users.Get(tx, store.K(app, res.ID))
-	if err != nil {
-		return chime.Task{}, err
-	}
-	if !found {
-		return unfinished(tx, app, ref, noUser("AppInstanceUserArn"))
-	}
-	if err := removeUserRecords(tx, app, user); err != nil {
-		return chime.Task{}, err
-	}
-	return s.leave(tx, res, user.Name, user.Order, chime.EventDeleteUser, now)
-}
-
-// leave removes what a user or bot has in this package apart from its records, keeps its name for
-// what it wrote, and leaves the rest as a task. since is the order of its creation.
-func (s *Service) leave(tx store.Tx, res chime.Resource, name string, since uint64, event string, now chime.Millis) (chime.Task, error) {
-	app, ref := res.App, res.Ref()
-	if err := s.deleteAdmin(tx, app, ref, now); err != nil {
-		return chime.Task{}, err
-	}
-	if err := DeleteTags(tx, res); err != nil {
-		return chime.Task{}, err
-	}
-
-	if err := store.FormerNames.Put(tx, store.K(app, string(ref)).Num(since), name); err != nil {
-		return chime.Task{}, err
-	}
-	position, err := tx.Append(eventOf(event, app, ref, now))
-	if err != nil {
-		return chime.Task{}, err
-	}
-	return s.jobs.Enqueue(tx, chime.Task{Kind: taskDeleteUser, App: app, Ref: ref, Order: position})
-}
-
-func removeUserRecords(tx store.Tx, app string, user chime.User) error {
-	if err := removeEndpoints(tx, app, chime.UserRef(user.ID)); err != nil {
-		return err
-	}
-	if err := (counter{app, countUsers}).remove(tx); err != nil {
-		return err
-	}
-	if err := store.UsersInOrder.Delete(tx, store.K(app).Num(user.Order)); err != nil {
-		return err
-	}
-	return store.Users.Delete(tx, store.K(app, user.ID))
-}
-
-// readUser reads a user of an app instance that exists; missing is the error when there is no
-// such user.
-func readUser(r store.Reader, res chime.Resource, missing error) (chime.User, error) {
-	if err := requireApp(r, "AppInstanceUserArn", res.App); err != nil {
-		return chime.User{}, err
-	}
-	user, found, err := store.Users.Get(r, store.K(res.App, res.ID))
-	if err == nil && !found {
-		err = missing
-	}
-	return user, err
+	return nil, users.delete(ctx, s, req.AppInstanceUserARN, chime.EventDeleteUser)
 }
 
 func expirationOf(e *wire.ExpirationSettings) *chime.Expiration {
