@@ -19,7 +19,7 @@ var errNoSubChannel error = api.Forbidden("SubChannelId does not name a sub-chan
 // manages the channel names any that exists. All others have no sub-channel and are refused before
 // the answer could reveal which exist.
 func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*Visit, error) {
-	v, err := arrive(r, site, bearer, channelARN)
+	v, err := arrive(r, site, bearer, channelARN, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -27,9 +27,10 @@ func EnterSub(r store.Reader, site chime.Site, bearer, channelARN string, sub *s
 }
 
 // EnterSender is EnterSub for a send, which takes a DEFAULT membership and no other role: whether a
-// member of a standard channel has one in addition is not looked up.
-func EnterSender(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*Visit, error) {
-	v, err := arrive(r, site, bearer, channelARN)
+// member of a standard channel has one in addition is not looked up. ahead is what the caller wants to be
+// read along with it; its values are set unless the request is malformed.
+func EnterSender(r store.Reader, site chime.Site, bearer, channelARN string, sub *string, ahead []store.Lookup) (*Visit, error) {
+	v, err := arrive(r, site, bearer, channelARN, ahead)
 	switch {
 	case err != nil:
 		return nil, err

@@ -36,7 +36,7 @@ var errNoChannel error = api.Forbidden("ChannelArn does not name a channel that 
 // ForbiddenException, and so is one that may not know the channel, in the words for a channel that
 // does not exist.
 func Enter(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, error) {
-	v, err := arrive(r, site, bearer, channelARN)
+	v, err := arrive(r, site, bearer, channelARN, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -45,13 +45,26 @@ func Enter(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, 
 
 // arrive finds the caller, the channel and the membership, and leaves the roles. Of a channel that does
 // not exist the Visit has none.
-func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit, error) {
+func arrive(r store.Reader, site chime.Site, bearer, channelARN string, ahead []store.Lookup) (*Visit, error) {
 	at, err := site.ParseKind("ChannelArn", channelARN, chime.KindChannel)
 	if err != nil {
 		return nil, err
 	}
 
-	actor, err := identity.Recognize(r, site, bearer)
+	b, err := identity.ParseBearer(site, bearer)
+	if err != nil {
+		return nil, err
+	}
+
+	// Everything that the request names is read at once; the membership is under the channel's UID.
+	var room [identity.BearerLookups + 3]store.Lookup
+	named := append(b.Lookups(room[:0]), store.Channels.Lookup(store.K(at.App, at.ID)))
+	all := append(named, ahead...)
+	if err := r.GetMany(all); err != nil {
+		return nil, err
+	}
+	copy(ahead, all[len(named):])
+	actor, err := b.Actor(named)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +73,7 @@ func arrive(r store.Reader, site chime.Site, bearer, channelARN string) (*Visit,
 	}
 
 	v := &Visit{Actor: actor, caller: actor.Ref, site: site}
-	if v.Channel, _, err = store.Channels.Get(r, store.K(at.App, at.ID)); err != nil {
+	if v.Channel, _, err = store.Channels.Found(named[identity.BearerLookups]); err != nil {
 		return nil, err
 	}
 	m, found, err := v.MembershipOf(r, actor.Ref)

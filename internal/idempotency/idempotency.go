@@ -56,6 +56,10 @@ type Call struct {
 	replyKey [keyLen]byte // a key of store.Replies; the bucket is set when it is used
 	request  [hashLen]byte
 	within   within
+
+	earlier [keyLen]byte    // the key in the bucket before
+	lookups [2]store.Lookup // of both
+	read    []store.Lookup  // those that Read was given, for the next Recall
 }
 
 // within is what names in the scope of a call stand for.
@@ -96,6 +100,30 @@ func (c *Call) key(bucket int64) store.Key {
 	return c.replyKey[:]
 }
 
+// Lookups is where the answer of an earlier call may be, for a caller that reads it along with other
+// things and hands it to Read. They are valid until the next call of a method other than Within.
+func (c *Call) Lookups() []store.Lookup {
+	if !c.token {
+		return nil
+	}
+
+	// The window spans two buckets: that of now and the one before.
+	bucket := c.tokens.bucket(c.tokens.now())
+	c.lookups = [2]store.Lookup{store.Replies.Lookup(c.key(bucket))}
+	before := bucket - c.tokens.window()
+	if before < 0 {
+		return c.lookups[:1]
+	}
+	c.earlier = c.replyKey
+	_ = store.Key(c.earlier[:0]).Num(uint64(before))
+	c.lookups[1] = store.Replies.Lookup(c.earlier[:])
+	return c.lookups[:]
+}
+
+// Read has the next Recall or Do take the Lookups from those, after Reader.GetMany in the same
+// transaction.
+func (c *Call) Read(lookups []store.Lookup) { c.read = lookups }
+
 // Within binds the call to what the names in its scope stand for, which only the transaction knows:
 // the UID of a channel and the position of the log at which the bearer was made. The token of a
 // call within another channel of the same id, or of a former holder of the bearer's id, is another
@@ -123,14 +151,16 @@ func (c *Call) Recall(r store.Reader, exists func(value string) (bool, error)) (
 		return "", false, nil
 	}
 
-	// The window spans two buckets: that of now and the one before.
-	now := c.tokens.now()
-	bucket := c.tokens.bucket(now)
-	for _, b := range [...]int64{bucket, bucket - c.tokens.window()} {
-		if b < 0 {
-			break
+	lookups := c.read
+	if c.read = nil; lookups == nil {
+		lookups = c.Lookups()
+		if err := r.GetMany(lookups); err != nil {
+			return "", false, err
 		}
-		reply, found, err := store.Replies.Get(r, c.key(b))
+	}
+	now := c.tokens.now()
+	for _, l := range lookups {
+		reply, found, err := store.Replies.Found(l)
 		if err != nil {
 			return "", false, err
 		}

@@ -33,20 +33,48 @@ func ResolveBearer(r store.Reader, site chime.Site, arn string) (Actor, error) {
 // Recognize is ResolveBearer for a call to which it means nothing whether an admin makes it:
 // Admin is left false.
 func Recognize(r store.Reader, site chime.Site, arn string) (Actor, error) {
+	b, err := ParseBearer(site, arn)
+	if err != nil {
+		return Actor{}, err
+	}
+	lookups := b.Lookups(nil)
+	if err := r.GetMany(lookups); err != nil {
+		return Actor{}, err
+	}
+	return b.Actor(lookups)
+}
+
+// Bearer is the user or bot that ChimeBearer names, whether or not it exists.
+type Bearer chime.Resource
+
+// ParseBearer reads the member ChimeBearer. Its error is the one for a bearer that does not exist.
+func ParseBearer(site chime.Site, arn string) (Bearer, error) {
 	res, err := site.ParseIdentity("ChimeBearer", arn)
 	if err != nil {
+		return Bearer{}, invalidBearer()
+	}
+	return Bearer(res), nil
+}
+
+// BearerLookups is how many lookups a Bearer appends.
+const BearerLookups = 2
+
+// Lookups appends what has to be read to find the bearer, so that a caller can read more along with it.
+func (b Bearer) Lookups(to []store.Lookup) []store.Lookup {
+	return append(to, store.AppInstances.Lookup(store.K(b.App)), profileLookup(b.App, chime.Resource(b).Ref()))
+}
+
+// Actor is what Recognize returns, from the lookups after Reader.GetMany.
+func (b Bearer) Actor(lookups []store.Lookup) (Actor, error) {
+	// A deleted app instance keeps its users until they are removed in the background.
+	if lookups[0].Value == nil {
 		return Actor{}, invalidBearer()
 	}
-	// A deleted app instance keeps its users until they are removed in the background.
-	found, err := store.AppInstances.Has(r, store.K(res.App))
+	holder, name, found, err := profileOf(chime.Resource(b).Ref(), lookups[1])
 	if err != nil || !found {
 		return Actor{}, cmp.Or(err, invalidBearer())
 	}
-	holder, name, found, err := profile(r, res.App, res.Ref())
-	if err != nil || !found {
-		return Actor{}, cmp.Or(err, invalidBearer())
-	}
-	return Actor{App: res.App, Holder: holder, Name: name}, nil
+	return Actor{App: b.App, Holder: holder, Name: name}, nil
 }
 
 func invalidBearer() error {
@@ -119,16 +147,32 @@ var (
 	botProfiles  = store.Table[chime.BotProfile]{ID: store.Bots.ID, Name: store.Bots.Name}
 )
 
-// profile is the one function that knows where each kind of identity is kept.
+// profile finds a user or bot.
 func profile(r store.Reader, app string, ref chime.Ref) (holder chime.Holder, name string, found bool, err error) {
+	l := profileLookup(app, ref)
+	if l.Value, err = r.Get(l.Table, l.Key); err != nil {
+		return holder, "", false, err
+	}
+	return profileOf(ref, l)
+}
+
+// profileLookup and profileOf are the functions that know where each kind of identity is kept.
+func profileLookup(app string, ref chime.Ref) store.Lookup {
 	if ref.IsUser() {
-		user, found, err := userProfiles.Get(r, store.K(app, ref.ID()))
+		return userProfiles.Lookup(store.K(app, ref.ID()))
+	}
+	return botProfiles.Lookup(store.K(app, ref.ID()))
+}
+
+func profileOf(ref chime.Ref, l store.Lookup) (holder chime.Holder, name string, found bool, err error) {
+	if ref.IsUser() {
+		user, found, err := userProfiles.Found(l)
 		if err != nil || !found {
 			return holder, "", false, err
 		}
 		return chime.Holder{Ref: ref, Since: user.Order, Created: user.Created}, user.Name, true, nil
 	}
-	bot, found, err := botProfiles.Get(r, store.K(app, ref.ID()))
+	bot, found, err := botProfiles.Found(l)
 	if err != nil || !found {
 		return holder, "", false, err
 	}

@@ -115,7 +115,7 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 	}
 
 	var done sending
-	err = s.updateBy(ctx, channel.EnterSender, "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+	err = s.updateBy(ctx, senderWith(&call), "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
 		done = sending{}
 		if err := requireSender(v, req); err != nil {
 			return err
@@ -237,7 +237,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 	}
 
 	var done sending
-	err = s.viewBy(ctx, channel.EnterSender, "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+	err = s.viewBy(ctx, sender, "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
 		if err := requireSender(v, req); err != nil {
 			return err
 		}

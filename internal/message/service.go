@@ -56,8 +56,23 @@ func New(o Options) *Service {
 
 func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 
-// entrance is a way into a channel: EnterSub, or EnterSender for sends.
+// entrance is a way into a channel: channel.EnterSub, or one for sends.
 type entrance func(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*channel.Visit, error)
+
+// sender is the way in for sends that have nothing more to read.
+func sender(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*channel.Visit, error) {
+	return channel.EnterSender(r, site, bearer, channelARN, sub, nil)
+}
+
+// senderWith is the way in for sends with a client request token, whose answer is read along the way.
+func senderWith(call *idempotency.Call) entrance {
+	return func(r store.Reader, site chime.Site, bearer, channelARN string, sub *string) (*channel.Visit, error) {
+		ahead := call.Lookups()
+		v, err := channel.EnterSender(r, site, bearer, channelARN, sub, ahead)
+		call.Read(ahead)
+		return v, err
+	}
+}
 
 // view runs f on one moment, for a caller on a channel. The operation is named when it is refused.
 func (s *Service) view(ctx context.Context, operation, bearer, channelARN string, sub *string, f func(store.Reader, *channel.Visit) error) error {

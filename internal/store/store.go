@@ -66,6 +66,9 @@ type Reader interface {
 	// Get returns the value under the key, nil when there is none. The bytes may be kept but
 	// not changed.
 	Get(table TableID, key Key) ([]byte, error)
+	// GetMany sets the Value of each lookup to what Get returns, in one trip to the store. An engine
+	// far away answers it as fast as one Get.
+	GetMany(lookups []Lookup) error
 	// Scan calls f for each entry of the range in key order, or in reverse, until f returns
 	// false or an error, which is returned as it is. Key and value are only valid during the
 	// call. f may write: the scan goes on over the entries as they were when it began.
@@ -74,6 +77,13 @@ type Reader interface {
 	// an Update, of the latest event including those appended so far. It is zero when there never
 	// was one.
 	Position() (uint64, error)
+}
+
+// Lookup is a key of a table and, after Reader.GetMany, the value under it, nil when there is none.
+type Lookup struct {
+	Table TableID
+	Key   Key
+	Value []byte
 }
 
 // Tx reads and writes. It sees its own writes.

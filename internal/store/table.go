@@ -79,6 +79,20 @@ func (t Table[V]) Get(r Reader, key Key) (record V, found bool, err error) {
 	return record, true, nil
 }
 
+// Lookup is the key as one of those of Reader.GetMany.
+func (t Table[V]) Lookup(key Key) Lookup { return Lookup{Table: t.ID, Key: key} }
+
+// Found reads the record of a lookup of this table after Reader.GetMany; found reports whether there is one.
+func (t Table[V]) Found(l Lookup) (record V, found bool, err error) {
+	if l.Value == nil {
+		return record, false, nil
+	}
+	if err := DecodeRecord(l.Value, &record); err != nil {
+		return record, false, t.failed(err)
+	}
+	return record, true, nil
+}
+
 // Has reports whether there is a record under the key.
 func (t Table[V]) Has(r Reader, key Key) (bool, error) {
 	value, err := r.Get(t.ID, key)

@@ -133,7 +133,7 @@ func (c *client) publish(ctx context.Context, text []byte) error {
 	var e chime.Event
 	var position uint64
 	err := s.o.Store.View(ctx, s.o.Site.AppOf(req.ChannelARN), func(r store.Reader) error {
-		v, err := channel.EnterSender(r, s.o.Site, req.ChimeBearer, req.ChannelARN, req.SubChannelID)
+		v, err := channel.EnterSender(r, s.o.Site, req.ChimeBearer, req.ChannelARN, req.SubChannelID, nil)
 		if err != nil {
 			return err
 		}

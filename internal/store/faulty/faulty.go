@@ -28,6 +28,7 @@ const (
 	Committed // the transaction is durable, but its caller gets an error
 	Follow
 	Next // of a cursor, and Poll
+	GetMany
 )
 
 // Call is one call that may fail.
@@ -112,6 +113,13 @@ func (r reader) Get(table store.TableID, key store.Key) ([]byte, error) {
 		return nil, err
 	}
 	return r.inner.Get(table, key)
+}
+
+func (r reader) GetMany(lookups []store.Lookup) error {
+	if err := r.fail(Call{Op: GetMany}); err != nil {
+		return err
+	}
+	return r.inner.GetMany(lookups)
 }
 
 func (r reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []byte) (bool, error)) error {

@@ -65,6 +65,9 @@ func TestFaults(t *testing.T) {
 		return s.View(ctx, "", func(r store.Reader) error {
 			_, err := r.Get(table, store.K("a"))
 			if err == nil {
+				err = r.GetMany([]store.Lookup{{Table: table, Key: store.K("a")}})
+			}
+			if err == nil {
 				err = r.Scan(table, store.Range{}, func(store.Key, []byte) (bool, error) { return true, nil })
 			}
 			return err
@@ -84,6 +87,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{faulty.Call{Op: faulty.View}, read, 1},
 		{faulty.Call{Op: faulty.Get, Table: table}, read, 1},
+		{faulty.Call{Op: faulty.GetMany}, read, 1},
 		{faulty.Call{Op: faulty.Scan, Table: table}, read, 1},
 		{faulty.Call{Op: faulty.Update}, write, 1},
 		{faulty.Call{Op: faulty.Append}, write, 1},

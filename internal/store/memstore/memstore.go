@@ -135,6 +135,15 @@ func (r reader) Get(table store.TableID, key store.Key) ([]byte, error) {
 	return e.value, nil
 }
 
+func (r reader) GetMany(lookups []store.Lookup) (err error) {
+	for i, l := range lookups {
+		if lookups[i].Value, err = r.Get(l.Table, l.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r reader) Position() (uint64, error) { return store.LogEnd(r, r.app) }
 
 func (r reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []byte) (bool, error)) (err error) {

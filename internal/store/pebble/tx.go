@@ -53,6 +53,36 @@ func get(from source, key []byte) ([]byte, error) {
 	return kept, damage(closer.Close())
 }
 
+// GetMany copies all values into one piece of memory.
+func (r *reader) GetMany(lookups []store.Lookup) error {
+	var all []byte
+	for i := range lookups {
+		l := &lookups[i]
+		value, closer, err := r.from.Get(r.path(l.Table, l.Key))
+		if errors.Is(err, crdb.ErrNotFound) {
+			l.Value = nil
+			continue
+		}
+		if err != nil {
+			return damage(err)
+		}
+
+		if all == nil {
+			all = make([]byte, 0, max(len(value), roomForMany))
+		}
+		start := len(all)
+		all = append(all, value...) // values before keep the memory that they have
+		l.Value = all[start:len(all):len(all)]
+		if err := closer.Close(); err != nil {
+			return damage(err)
+		}
+	}
+	return nil
+}
+
+// roomForMany is enough for a few records that are no messages.
+const roomForMany = 512
+
 func (r *reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []byte) (bool, error)) (err error) {
 	lower, upper := bounds(table, rng)
 	if bytes.Compare(lower, upper) >= 0 {

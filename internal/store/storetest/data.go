@@ -65,6 +65,42 @@ var awkward = []string{
 	"aa", "ab", "b", "ß", "é", "日本", "日本語", "😀", "\xff", "\xff\x00", "\xff\xff",
 }
 
+// getMany returns what single calls of Get do, in the order of the lookups, and a transaction's own writes.
+func getMany(t *testing.T, h Harness) {
+	s := h.open(t)
+	large := strings.Repeat("x", 3000)
+	put(t, s, one, store.K("a"), "a")
+	put(t, s, one, store.K("large"), large)
+	put(t, s, two, store.K("a"), "")
+	put(t, s, two, store.K("b"), "b")
+	lookups := []store.Lookup{
+		{Table: two, Key: store.K("b")}, {Table: one, Key: store.K("none"), Value: []byte("of before")}, {Table: one, Key: store.K("large")},
+		{Table: one, Key: store.K("a")}, {Table: two, Key: store.K("a")}, {Table: two, Key: store.K("b")},
+	}
+	check := func(r store.Reader, want ...string) error {
+		t.Helper()
+		err := r.GetMany(lookups)
+		for i, l := range lookups {
+			value := string(l.Value)
+			if l.Value == nil {
+				value = "none"
+			}
+			same(t, fmt.Sprint("value ", i), value, want[i])
+		}
+		return err
+	}
+	view(t, s, func(r store.Reader) error {
+		if err := r.GetMany(nil); err != nil {
+			return err
+		}
+		return check(r, "b", "none", large, "a", "", "b")
+	})
+	update(t, s, func(tx store.Tx) error {
+		err := errors.Join(tx.Put(one, store.K("none"), []byte("new")), tx.Delete(one, store.K("a")), tx.Put(two, store.K("b"), []byte("other")))
+		return errors.Join(err, check(tx, "other", "new", large, "none", "", "other"))
+	})
+}
+
 func keysSortAsColumns(t *testing.T, h Harness) {
 	s := h.open(t)
 	var keys []store.Key

@@ -26,6 +26,7 @@ var suite = []struct {
 	run  func(t *testing.T, h Harness)
 }{
 	{"GetPutDelete", getPutDelete},
+	{"GetMany", getMany},
 	{"KeysSortAsColumns", keysSortAsColumns},
 	{"ScanBounds", scanBounds},
 	{"TablesAreApart", tablesAreApart},
