@@ -16,7 +16,7 @@ import (
 // known by its token: registered again it keeps its endpoint id, and a device of another user
 // moves to this one (spec 12.7 #96).
 func (s *Service) RegisterAppInstanceUserEndpoint(ctx context.Context, req *wire.RegisterAppInstanceUserEndpointRequest) (*wire.RegisterAppInstanceUserEndpointResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	res, err := users.parse(s, req.AppInstanceUserARN)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (s *Service) limitEndpoints(r store.Reader, res chime.Resource) error {
 
 // DescribeAppInstanceUserEndpoint answers the endpoint as it is, tokens included.
 func (s *Service) DescribeAppInstanceUserEndpoint(ctx context.Context, req *wire.DescribeAppInstanceUserEndpointRequest) (*wire.DescribeAppInstanceUserEndpointResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	res, err := users.parse(s, req.AppInstanceUserARN)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func (s *Service) DescribeAppInstanceUserEndpoint(ctx context.Context, req *wire
 
 // UpdateAppInstanceUserEndpoint changes what is given of name and AllowMessages.
 func (s *Service) UpdateAppInstanceUserEndpoint(ctx context.Context, req *wire.UpdateAppInstanceUserEndpointRequest) (*wire.UpdateAppInstanceUserEndpointResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	res, err := users.parse(s, req.AppInstanceUserARN)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (s *Service) UpdateAppInstanceUserEndpoint(ctx context.Context, req *wire.U
 
 // ListAppInstanceUserEndpoints lists in order of registration.
 func (s *Service) ListAppInstanceUserEndpoints(ctx context.Context, req *wire.ListAppInstanceUserEndpointsRequest) (*wire.ListAppInstanceUserEndpointsResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	res, err := users.parse(s, req.AppInstanceUserARN)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func (s *Service) ListAppInstanceUserEndpoints(ctx context.Context, req *wire.Li
 // DeregisterAppInstanceUserEndpoint forgets a device. For one that is unknown it answers as
 // usual (spec 10.5).
 func (s *Service) DeregisterAppInstanceUserEndpoint(ctx context.Context, req *wire.DeregisterAppInstanceUserEndpointRequest) (*wire.DeregisterAppInstanceUserEndpointResponse, error) {
-	res, err := s.site.ParseKind("AppInstanceUserArn", req.AppInstanceUserARN, chime.KindUser)
+	res, err := users.parse(s, req.AppInstanceUserARN)
 	if err != nil {
 		return nil, err
 	}

@@ -32,14 +32,15 @@ func (h holders[V]) missing(x api.Exception) error {
 	return x.Errorf("%s does not name an app instance %s that exists", h.member, h.noun)
 }
 
-// read reads the record of one that has to exist, in an app instance that does.
-func (h holders[V]) read(r store.Reader, res chime.Resource, missing api.Exception) (record V, err error) {
+// read reads the record of one that has to exist, else the error is the exception that the operation
+// declares. The app instance has to exist as well.
+func (h holders[V]) read(r store.Reader, res chime.Resource, declared api.Exception) (record V, err error) {
 	if err := RequireApp(r, h.member, res.App); err != nil {
 		return record, err
 	}
 	record, found, err := h.records.Get(r, store.K(res.App, res.ID))
 	if err == nil && !found {
-		err = h.missing(missing)
+		err = h.missing(declared)
 	}
 	return record, err
 }
