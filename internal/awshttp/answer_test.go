@@ -89,6 +89,7 @@ func TestAnswersOnTheWire(t *testing.T) {
 		{"wrapped", describe(), answering(nil, fmt.Errorf("send: %w", api.Forbidden("inside"))), nil},
 		{"throttled", describe(), answering(nil, api.Throttled("slow down")), nil},
 		{"failure", describe(), answering(nil, errors.New("pq: password=hunter2")), nil},
+		{"foreign-page", describe(), answering(nil, fmt.Errorf("channels: %w", store.ErrPageToken)), nil},
 		{"disk-full", describe(), answering(nil, fmt.Errorf("commit: %w", store.ErrFull)), nil},
 		{"store-gone", describe(), answering(nil, fmt.Errorf("read: %w", store.ErrUnavailable)), nil},
 		{"unsigned", describe(), nil, refuse(sigv4.CodeMissing, 403)},

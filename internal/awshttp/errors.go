@@ -8,6 +8,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // fault turns an error into the answer for the client. What the client must
@@ -20,6 +21,9 @@ func (t *transport) fault(x *exchange, err error) *api.Error {
 	if e, ok := errors.AsType[*sigv4.Error](err); ok {
 		x.step = e.Step
 		return t.refusal(x.operation(), e)
+	}
+	if errors.Is(err, store.ErrPageToken) {
+		return api.BadRequest("NextToken", "does not belong to this list")
 	}
 	x.failure = err
 	if isUnavailable(err) {

@@ -321,6 +321,8 @@ func Outcome(err error) string {
 		return "ok"
 	case errors.As(err, &e):
 		return strings.TrimSuffix(e.Type, "Exception")
+	case errors.Is(err, store.ErrPageToken): // as transports say it
+		return "BadRequest"
 	}
 	return err.Error()
 }

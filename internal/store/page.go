@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-
-	"github.com/carillon-chat/carillon/internal/api"
+	"errors"
 )
 
-// ErrPageToken reports that a page token was not made by this list with these parameters. It is the
-// answer to the caller.
-var ErrPageToken error = api.BadRequest("NextToken", "does not belong to this list")
+// ErrPageToken reports that a page token was not made by this list with these parameters.
+var ErrPageToken = errors.New("the page token does not belong to this list")
 
 // Page is one page of a list.
 type Page struct {
