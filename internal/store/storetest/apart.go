@@ -96,6 +96,8 @@ func scope(t *testing.T, h Harness) {
 			return err
 		}
 	}
+
+	// Each write is tried by transactions of the account and of every app instance.
 	for _, tc := range []struct {
 		what  string
 		write func(store.Tx) error
@@ -132,7 +134,7 @@ func scope(t *testing.T, h Harness) {
 	}
 }
 
-// poll: a cursor tells when there is more without waiting.
+// poll: a cursor reports that there is more without waiting.
 func poll(t *testing.T, h Harness) {
 	s := h.open(t)
 	c := follow(t, s, 0)

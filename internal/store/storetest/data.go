@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -77,6 +75,8 @@ func getMany(t *testing.T, h Harness) {
 		{Table: two, Key: store.K("b")}, {Table: one, Key: store.K("none"), Value: []byte("of before")}, {Table: one, Key: store.K("large")},
 		{Table: one, Key: store.K("a")}, {Table: two, Key: store.K("a")}, {Table: two, Key: store.K("b")},
 	}
+
+	// The lookups are used again, so each call has to replace the values of the call before.
 	check := func(r store.Reader, want ...string) error {
 		t.Helper()
 		err := r.GetMany(lookups)
@@ -95,6 +95,7 @@ func getMany(t *testing.T, h Harness) {
 		}
 		return check(r, "b", "none", large, "a", "", "b")
 	})
+
 	update(t, s, func(tx store.Tx) error {
 		err := errors.Join(tx.Put(one, store.K("none"), []byte("new")), tx.Delete(one, store.K("a")), tx.Put(two, store.K("b"), []byte("other")))
 		return errors.Join(err, check(tx, "other", "new", large, "none", "", "other"))
@@ -113,6 +114,8 @@ func keysSortAsColumns(t *testing.T, h Harness) {
 			keys = append(keys, store.K(a).Num(n))
 		}
 	}
+
+	// The entries are written backwards, so that their order is not that of the writes.
 	update(t, s, func(tx store.Tx) error {
 		for i := len(keys) - 1; i >= 0; i-- {
 			if err := tx.Put(two, keys[i], []byte(fmt.Sprint(i))); err != nil {
@@ -121,6 +124,7 @@ func keysSortAsColumns(t *testing.T, h Harness) {
 		}
 		return nil
 	})
+
 	view(t, s, func(r store.Reader) error {
 		i := 0
 		return r.Scan(two, store.Range{}, func(key store.Key, value []byte) (bool, error) {
@@ -131,6 +135,8 @@ func keysSortAsColumns(t *testing.T, h Harness) {
 			return true, nil
 		})
 	})
+
+	// A prefix holds what its first column holds, and not what begins with the same bytes.
 	for i, a := range awkward {
 		want := slices.Index(awkward, a)
 		view(t, s, func(r store.Reader) error {
@@ -146,6 +152,8 @@ func keysSortAsColumns(t *testing.T, h Harness) {
 
 func scanBounds(t *testing.T, h Harness) {
 	s := h.open(t)
+
+	// Neighbours on both sides show a scan that goes too far.
 	update(t, s, func(tx store.Tx) error {
 		for _, name := range []string{"b", "d", "f", "h"} {
 			if err := tx.Put(one, store.K("k", name), []byte(name)); err != nil {
@@ -157,6 +165,7 @@ func scanBounds(t *testing.T, h Harness) {
 		}
 		return tx.Put(one, store.K("l", "a"), []byte("after"))
 	})
+
 	at := func(name string) store.Key { return store.K("k", name) }
 	for _, test := range []struct {
 		name     string
@@ -190,6 +199,8 @@ func scanBounds(t *testing.T, h Harness) {
 			return nil
 		})
 	}
+
+	// A scan ends where its callback ends it.
 	for _, reverse := range []bool{false, true} {
 		view(t, s, func(r store.Reader) error {
 			n := 0
@@ -271,6 +282,8 @@ func seesOwnWrites(t *testing.T, h Harness) {
 				t.Fatal(err)
 			}
 		}
+
+		// Each write is seen by the reads after it in the same transaction.
 		must(tx.Put(one, store.K("k", "c"), []byte("c")))
 		expect("old a", "old b", "c")
 		must(tx.Put(one, store.K("k", "a"), []byte("a")))
@@ -285,12 +298,15 @@ func seesOwnWrites(t *testing.T, h Harness) {
 		if v, err := read(tx, one, store.K("k", "a")); v != "none" || err != nil {
 			t.Errorf("get after DeleteRange: %q, %v", v, err)
 		}
+
+		// A write after a removal of the range stays.
 		must(tx.Put(one, store.K("k", "b"), []byte("new b")))
 		expect("new b")
 		must(tx.DeleteRange(one, store.Range{From: store.K("k", "b"), To: store.K("k", "b")}))
 		expect("new b")
 		return nil
 	})
+
 	view(t, s, func(r store.Reader) error {
 		got, err := scan(r, one, all)
 		if !slices.Equal(got, []string{"new b"}) {
@@ -305,6 +321,8 @@ func scanWhileWriting(t *testing.T, h Harness) {
 	for _, name := range []string{"a", "b", "c"} {
 		put(t, s, one, store.K(name), name)
 	}
+
+	// The callback removes what the scan has not reached yet and adds behind it.
 	var seen []string
 	update(t, s, func(tx store.Tx) error {
 		seen = nil
@@ -319,6 +337,8 @@ func scanWhileWriting(t *testing.T, h Harness) {
 			return true, tx.Put(one, store.K("d", string(value)), []byte("new"))
 		})
 	})
+
+	// The scan goes on with what there was when it began.
 	if want := []string{"a", "b", "c"}; !slices.Equal(seen, want) {
 		t.Errorf("the scan saw %q, want %q", seen, want)
 	}
@@ -357,6 +377,8 @@ func callbackErrors(t *testing.T, h Harness) {
 			t.Errorf("Update with %s: %v", name, err)
 		}
 	}
+
+	// A record that does not decode names its table.
 	damaged := store.Table[struct{}]{ID: two, Name: "twos"}
 	err := s.View(context.Background(), app, func(r store.Reader) error {
 		_, _, err := damaged.Get(r, store.K("a"))
@@ -365,17 +387,4 @@ func callbackErrors(t *testing.T, h Harness) {
 	if !errors.Is(err, store.ErrNewer) || !strings.HasPrefix(err.Error(), "twos: ") {
 		t.Errorf("a record of a later version: %v", err)
 	}
-}
-
-// same compares what the model and the store hold.
-func same(t failer, what string, got, want any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Fatalf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-type failer interface {
-	Helper()
-	Fatalf(format string, args ...any)
 }

@@ -59,15 +59,19 @@ func closing(t *testing.T, h Harness) {
 		_, err := waiting.Next(context.Background())
 		result <- err
 	}()
+
+	// Closing ends what waits, and refuses what comes later.
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+
 	unavailable := func(what string, err error) {
 		t.Helper()
 		if !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s after Close: %v", what, err)
 		}
 	}
+
 	unavailable("a cursor that waits", <-result)
 	_, err := behind.Next(context.Background())
 	unavailable("a cursor", err)

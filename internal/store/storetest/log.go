@@ -57,6 +57,7 @@ func eventsKeepEverything(t *testing.T, h Harness) {
 		Leave: []chime.Ref{"user/d"}, Subject: "user/e", Payload: []byte("{\x00\xff"), Object: "object", ChannelID: "id", Target: "user/f", Actor: "user/g",
 	}
 	small := chime.Event{Time: 2, Type: "small", Topic: chime.Topic{App: "app"}}
+
 	update(t, s, func(tx store.Tx) error {
 		_, err := tx.Append(full)
 		_, err2 := tx.Append(small)
@@ -68,6 +69,8 @@ func eventsKeepEverything(t *testing.T, h Harness) {
 		t.Fatal(err)
 	}
 	same(t, "events", live, []*chime.Event{&full, &small})
+
+	// The same events are read from the log when they are not in memory any more.
 	for range 12 { // push them out of memory
 		appendEvents(t, s, strings.Split(strings.Repeat("e ", 1000), " ")...)
 	}
@@ -87,6 +90,7 @@ func contentIsNotInTheLog(t *testing.T, h Harness) {
 		chime.EventRedactMessage, chime.EventDeleteMessage}
 	const content = 4
 	want := make([]*chime.Event, len(kinds))
+
 	update(t, s, func(tx store.Tx) error {
 		for i, kind := range kinds {
 			e := chime.Event{Time: 1, Type: kind, Topic: chime.Topic{App: "app", Channel: "c"}, Object: kind, Payload: []byte("text")}
@@ -98,6 +102,8 @@ func contentIsNotInTheLog(t *testing.T, h Harness) {
 		}
 		return nil
 	})
+
+	// Live cursors get the content, the log has it only of other kinds.
 	live, err := cursor.Next(ended())
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +174,8 @@ func cursorsAgree(t *testing.T, h Harness) {
 	for i := range open {
 		open[i] = follow(t, s, 0)
 	}
+
+	// Writers and cursors run at the same time.
 	concurrently(t, writers+cursors, func(worker int) error {
 		if worker < writers {
 			for i := range rounds {
@@ -194,6 +202,8 @@ func cursorsAgree(t *testing.T, h Harness) {
 		}
 		return nil
 	})
+
+	// Every event came, once, and in the same order to all.
 	seen := map[string]bool{}
 	for _, e := range orders[0] {
 		seen[e] = true
@@ -215,6 +225,7 @@ func laggingCursor(t *testing.T, h Harness) {
 	if events, err := early.Next(ended()); err != nil || len(events) != 1 {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
+
 	var done atomic.Bool
 	concurrently(t, 5, func(worker int) error {
 		if worker > 0 {
@@ -246,6 +257,8 @@ func laggingCursor(t *testing.T, h Harness) {
 		}
 		return nil
 	})
+
+	// What the early cursor missed in memory it gets from the log.
 	if err := contiguous(early, 1, commits*each); err != nil {
 		t.Error(err)
 	}
@@ -275,6 +288,7 @@ func followFromAnywhere(t *testing.T, h Harness) {
 	var last uint64
 	appendEvents(t, s, strings.Split(strings.Repeat("e ", 3000), " ")...)
 	last = position(t, s)
+
 	rapid.Check(t, func(t *rapid.T) {
 		type reader struct {
 			store.Cursor
@@ -310,6 +324,8 @@ func followFromAnywhere(t *testing.T, h Harness) {
 				}
 			}
 		}
+
+		// All cursors reach the end of the log.
 		for _, r := range readers {
 			if after := readOn(t, r.Cursor, r.after, -1); after != last {
 				t.Fatalf("a cursor ended at %d, the log at %d", after, last)

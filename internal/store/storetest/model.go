@@ -105,6 +105,7 @@ func modelStep(t *rapid.T, tx store.Tx, model map[string]string) {
 	case 5:
 		modelScan(t, tx, model)
 	}
+
 	if err != nil {
 		t.Fatal(err)
 	}

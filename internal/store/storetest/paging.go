@@ -54,6 +54,8 @@ func pagesAreExact(t *testing.T, h Harness) {
 	update(t, s, func(tx store.Tx) error { // neighbours that no page may reach
 		return errors.Join(items.Put(tx, store.K("lis").Num(1), item{999}), items.Put(tx, store.K("list2").Num(1), item{999}))
 	})
+
+	// Whatever the size of its pages, a list is the same.
 	for _, limit := range []int{1, 3, 39, 40, 41} {
 		for _, reverse := range []bool{false, true} {
 			t.Run(fmt.Sprint(limit, reverse), func(t *testing.T) {
@@ -66,6 +68,8 @@ func pagesAreExact(t *testing.T, h Harness) {
 			})
 		}
 	}
+
+	// A filter leaves items out and does not end the list early.
 	t.Run("filtered", func(t *testing.T) {
 		putItems(t, s, 11, 13, 15)
 		same(t, "all pages", walk(t, s, 2, false, odd, func(int, []uint64) {}), []uint64{11, 13, 15})
@@ -74,6 +78,7 @@ func pagesAreExact(t *testing.T, h Harness) {
 			return tx.DeleteRange(two, store.Range{From: store.K("list").Num(11), To: store.K("list").Num(16)})
 		})
 	})
+
 	t.Run("while the list changes", func(t *testing.T) {
 		got := walk(t, s, 7, false, every, func(_ int, list []uint64) {
 			last := list[len(list)-1]
@@ -120,6 +125,8 @@ func pageTokens(t *testing.T, h Harness) {
 	if len(list) != 0 || next != "" || err != nil {
 		t.Errorf("an empty list: %d, %q, %v", list, next, err)
 	}
+
+	// A token leads to the next page.
 	putItems(t, s, 1, 2, 3)
 	_, token, err := page(s, store.Page{Scope: "a", Limit: 1}, false, every)
 	if token == "" || err != nil {
@@ -129,6 +136,8 @@ func pageTokens(t *testing.T, h Harness) {
 	if err != nil || !slices.Equal(list, []uint64{2}) {
 		t.Errorf("second page: %d, %v", list, err)
 	}
+
+	// A token that this list did not give is refused.
 	for name, p := range map[string]store.Page{
 		"another scope": {Scope: "b", Limit: 1, Token: token},
 		"cut short":     {Scope: "a", Limit: 1, Token: token[:8]},
@@ -140,6 +149,7 @@ func pageTokens(t *testing.T, h Harness) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+
 	err = s.View(context.Background(), app, func(r store.Reader) error { // the same scope, another list
 		_, _, err := store.List(r, items, store.Prefix(store.K("other")), store.Page{Scope: "a", Limit: 1, Token: token}, every)
 		return err
@@ -169,6 +179,8 @@ func floorsMove(t *testing.T, h Harness) {
 		{true, 5, nil},
 		{true, 7, nil},
 	} {
+
+		// The floor rises between the first page and the second.
 		_, token, err := page(s, store.Page{Scope: "a", Limit: 2}, tc.reverse, every)
 		if err != nil {
 			t.Fatal(err)
@@ -178,6 +190,7 @@ func floorsMove(t *testing.T, h Harness) {
 			t.Errorf("reverse %v, floor %d: %d, %q, %v, want %d", tc.reverse, tc.floor, got, next, err, tc.want)
 		}
 	}
+
 	if got, _, err := page(s, store.Page{Scope: "a", Limit: 9, Floor: store.K("a")}, false, every); err != nil || len(got) != 6 {
 		t.Errorf("a floor below the list: %d, %v", got, err)
 	}
@@ -191,6 +204,8 @@ func forgedTokensStayInside(t *testing.T, h Harness) {
 	update(t, s, func(tx store.Tx) error {
 		return errors.Join(items.Put(tx, store.K("a").Num(1), item{100}), items.Put(tx, store.K("z").Num(1), item{100}))
 	})
+
+	// A true token shows how the scope is encoded.
 	_, token, err := page(s, store.Page{Scope: "a", Limit: 1}, false, every)
 	if err != nil {
 		t.Fatal(err)
@@ -200,6 +215,7 @@ func forgedTokensStayInside(t *testing.T, h Harness) {
 		t.Fatal(err)
 	}
 	scope := raw[:8]
+
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.OneOf(
 			rapid.SliceOf(rapid.Byte()),

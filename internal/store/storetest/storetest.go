@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -217,4 +219,17 @@ func ready(t *testing.T, c store.Cursor) (list []string) {
 			list = append(list, fmt.Sprintf("%d:%s", e.Position, e.Payload))
 		}
 	}
+}
+
+// same compares what the model and the store hold.
+func same(t failer, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
 }

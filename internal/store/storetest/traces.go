@@ -9,7 +9,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// traces finds events by whom they concern, and no others, until the log lets go of them.
+// traces finds events by the channels and members that they concern, and no others,
+// until the log is trimmed.
 func traces(t *testing.T, h Harness) {
 	s := h.open(t)
 	ann, bob := chime.UserRef("ann"), chime.UserRef("bob")

@@ -111,6 +111,8 @@ func countersLoseNothing(t *testing.T, h Harness) {
 	s := h.open(t)
 	const workers, rounds = 16, 50
 	key := store.K("counter")
+
+	// Every transaction reads the count and writes it back with an event.
 	concurrently(t, workers, func(int) error {
 		for range rounds {
 			err := s.Update(context.Background(), app, func(tx store.Tx) error {
@@ -130,6 +132,8 @@ func countersLoseNothing(t *testing.T, h Harness) {
 		}
 		return nil
 	})
+
+	// No increment is lost, and the log has one event for each, in order.
 	view(t, s, func(r store.Reader) error {
 		n, err := number(r, key)
 		if n != workers*rounds {
@@ -144,7 +148,7 @@ func countersLoseNothing(t *testing.T, h Harness) {
 	}
 }
 
-// noWriteSkew: two doctors, one of whom must stay on call, both ask to leave at once.
+// noWriteSkew: of two doctors, one must stay on call, and both ask to leave at once.
 func noWriteSkew(t *testing.T, h Harness) {
 	s := h.open(t)
 	for range 50 {

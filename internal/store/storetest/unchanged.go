@@ -8,8 +8,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// unchanged tells a member of a channel that there is something new when there is, and does not
-// vouch for what the log has forgotten.
+// unchanged reports something new to a member of a channel when there is, and does not vouch
+// for what the log has forgotten.
 func unchanged(t *testing.T, s store.Store) {
 	t.Helper()
 	ann := chime.UserRef("ann")
@@ -28,6 +28,7 @@ func unchanged(t *testing.T, s store.Store) {
 		{"of a new name", chime.Event{Type: chime.EventUpdateUser, Subject: "user/bob"}, false},
 		{"of another app instance", chime.Event{Topic: chime.Topic{App: "other"}, Type: chime.EventUpdateUser}, true},
 	} {
+
 		if tc.e.App == "" {
 			tc.e.App = app
 		}
@@ -44,6 +45,8 @@ func unchanged(t *testing.T, s store.Store) {
 			t.Errorf("after an event %s: unchanged is %t", tc.what, got)
 		}
 	}
+
+	// At the edges: the same moment, a later one, and one that the log does not reach.
 	if !isUnchanged(t, s, ann, now, now) {
 		t.Error("it is not as it was in the same moment")
 	}
