@@ -33,7 +33,7 @@ type audience struct {
 
 func newTimes() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60_000_000, 3) }
 
-// newAudience is empty. leave, which may be nil, is told of the ends of sockets that are not
+// newAudience is empty. leave, which may be nil, gets the ids of sockets that end and are not
 // steady; it must not block.
 func newAudience(steady int, latency func([]byte) (int64, bool), leave func(id int)) (a *audience, err error) {
 	a = &audience{steady: steady, latency: latency, times: newTimes(), reached: make(chan struct{}, 1), leave: leave}

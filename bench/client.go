@@ -49,7 +49,7 @@ func (a api) makeUsers(ctx context.Context, app string, count int) ([]string, er
 // batchMembers is how many members one call adds at most.
 const batchMembers = 100
 
-// makeChannel creates a channel with the users, of whom the first is its creator.
+// makeChannel creates a channel with the users; the first is its creator.
 func (a api) makeChannel(ctx context.Context, app, id string, users []string) (arn string, err error) {
 	var made struct{ ChannelArn string }
 	err = a.post(ctx, "/channels", users[0], map[string]any{

@@ -17,9 +17,9 @@ import (
 // more than the system calls that it needs: one wait for all that are ready and one read of each.
 // It answers pings.
 type crowd struct {
-	frame func(id int, op byte, payload []byte) // called under mu, as the others are
+	frame func(id int, op byte, payload []byte) // called under mu, as ended and batch are
 	ended func(id int, why error)               // the peer or the network ended a socket
-	batch func()                                // the frames that were there have been told
+	batch func()                                // the frames that were there have been handed on
 
 	epoll, bell int // bell is an eventfd that ends the thread
 	done        chan struct{}
@@ -34,7 +34,7 @@ type crowd struct {
 type seat struct {
 	fd      int
 	id      int
-	round   int32 // tells events of this socket from those of the one before it
+	round   int32 // distinguishes events of this socket from those of the one before it
 	deaf    bool  // never read
 	waiting []byte
 }
@@ -79,6 +79,7 @@ func (c *crowd) admit(id int, s *socket, deaf bool) error {
 	if err != nil {
 		return err
 	}
+
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -88,6 +89,8 @@ func (c *crowd) admit(id int, s *socket, deaf bool) error {
 	if more := id + 1 - len(c.seats); more > 0 {
 		c.seats = append(c.seats, make([]*seat, more)...)
 	}
+
+	// A later round of the same id ignores the events that epoll still has of the earlier socket.
 	c.vacate(id)
 	c.rounds++
 	seat := &seat{fd: fd, id: id, round: c.rounds, deaf: deaf}
@@ -95,6 +98,8 @@ func (c *crowd) admit(id int, s *socket, deaf bool) error {
 	if deaf {
 		return c.watch(fd, syscall.EPOLLRDHUP, int32(id), seat.round)
 	}
+
+	// What came with the handshake is handed on now: epoll would not report it.
 	used := readFrames(s.buf[:s.fill], func(op byte, payload []byte) { c.take(seat, op, payload) })
 	seat.waiting = slices.Clone(s.buf[used:s.fill])
 	if c.batch != nil {
@@ -103,7 +108,7 @@ func (c *crowd) admit(id int, s *socket, deaf bool) error {
 	return c.watch(fd, syscall.EPOLLIN, int32(id), seat.round)
 }
 
-// expel ends a socket, and tells nobody.
+// expel ends a socket, without a call of ended.
 func (c *crowd) expel(id int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,16 +149,16 @@ func (c *crowd) read() {
 	for {
 		n, err := syscall.EpollWait(c.epoll, events, -1)
 		if err != nil && err != syscall.EINTR {
-			return // nothing more is told, which whoever waits for frames notices
+			return // no more frames, which a caller of await notices
 		}
-		if !c.tell(events[:max(0, n)], buf) {
+		if !c.dispatch(events[:max(0, n)], buf) {
 			return
 		}
 	}
 }
 
-// tell handles what is ready. It reports false when the thread has to end.
-func (c *crowd) tell(events []syscall.EpollEvent, buf []byte) bool {
+// dispatch handles the events that epoll reports, and returns false when the thread has to end.
+func (c *crowd) dispatch(events []syscall.EpollEvent, buf []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range events {
@@ -180,7 +185,7 @@ func (c *crowd) tell(events []syscall.EpollEvent, buf []byte) bool {
 // receive reads a socket once.
 func (c *crowd) receive(s *seat, buf []byte) error {
 	if s.deaf {
-		return io.EOF // all that it is told of
+		return io.EOF // only its end wakes the thread
 	}
 	fill := copy(buf, s.waiting)
 	n, err := syscall.Read(s.fd, buf[fill:])

@@ -28,8 +28,11 @@ func (b *bench) saturated(ctx context.Context, members int, least float64) error
 		return err
 	}
 	defer s.Stop()
+
 	job := s.job(b.seconds, members, 20_000)
 	var frames, raw, cpu, sends []float64
+
+	// The load and its reference take turns, since a machine is never twice the same.
 	for range b.rounds {
 		measured, err := ask[loadResult](ctx, "load", job)
 		if err != nil {
@@ -44,6 +47,7 @@ func (b *bench) saturated(ctx context.Context, members int, least float64) error
 		cpu = append(cpu, measured.cpuPerFrame())
 		sends = append(sends, measured.sendsPerSecond())
 	}
+
 	b.pushed[members] = median(raw)
 	of := fmt.Sprintf("%d members, saturated", members)
 	b.add(figure("deliver", "deliveries, "+of, "/s", frames).
@@ -82,6 +86,8 @@ func (b *bench) latency(ctx context.Context) error {
 		return err
 	}
 	defer s.Stop()
+
+	// Half of what plain writes can do, and not of what the node can: a faster node gets no more to do.
 	most, err := b.pushRate(ctx, s, members)
 	if err != nil {
 		return err
@@ -89,6 +95,7 @@ func (b *bench) latency(ctx context.Context) error {
 	rate := most / 2 / float64(members)
 	job := s.job(b.seconds, members, int(rate)+1)
 	job.Rate = rate
+
 	var p50, p99, raw50, raw99 []float64
 	for range b.rounds {
 		measured, err := ask[loadResult](ctx, "load", job)
@@ -102,6 +109,7 @@ func (b *bench) latency(ctx context.Context) error {
 		p50, p99 = append(p50, measured.P50/1000), append(p99, measured.P99/1000)
 		raw50, raw99 = append(raw50, compared.P50/1000), append(raw99, compared.P99/1000)
 	}
+
 	at := fmt.Sprintf("%.0f sends/s to %d", rate, members)
 	const raw = "one thread: grouped fdatasync, then write(2) to each"
 	b.add(figure("latency", "send to receive p50 at half of raw", "ms", p50).against(raw+", "+at, raw50).aims(valueAtMost(1)),
@@ -118,8 +126,11 @@ func (b *bench) broadcast(ctx context.Context) error {
 		return err
 	}
 	defer s.Stop()
+
 	job := s.job(b.seconds, members, 1000)
 	job.Single = true
+
+	// The reference pushes frames of the size that the node just sent.
 	var frames, raw, cpu []float64
 	for range b.rounds {
 		measured, err := ask[loadResult](ctx, "load", job)
@@ -136,6 +147,7 @@ func (b *bench) broadcast(ctx context.Context) error {
 		cpu = append(cpu, measured.cpuPerFrame())
 		b.size = measured.Size
 	}
+
 	b.add(figure("broadcast", fmt.Sprintf("deliveries, %d members, one message at a time", members), "/s", frames).
 		against(fmt.Sprintf("write(2) of the same %d bytes to each of %d sockets", b.size, members), raw).aims(ratioAtLeast(0.9)),
 		figure("broadcast", "server CPU of a delivery", "us", cpu))

@@ -30,6 +30,8 @@ func runHold(job holdJob, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer c.close()
+
+	// A crowd reads plaintext alone; a TLS session reads in a goroutine of its own.
 	admit := func(id int, s *socket) error { return c.admit(id, s, false) }
 	if job.CAFile != "" {
 		if d.secure, err = trusting(job.CAFile); err != nil {
@@ -37,6 +39,8 @@ func runHold(job holdJob, in io.Reader, out io.Writer) error {
 		}
 		admit = func(_ int, s *socket) error { go s.idle(); return nil } // ends with the process
 	}
+
+	// One line to the parent for each step, and one from it before the next.
 	lines := bufio.NewReader(in)
 	held := 0
 	for _, step := range job.Steps {
@@ -53,7 +57,7 @@ func runHold(job holdJob, in io.Reader, out io.Writer) error {
 		held = step
 		fmt.Fprintln(out, step)
 		if _, err := lines.ReadString('\n'); err != nil {
-			return nil // nobody waits any more
+			return nil // the parent has gone
 		}
 	}
 	return nil
@@ -92,7 +96,7 @@ type crew struct {
 const mostHeld = 18_000
 
 // hold starts a crew with a socket for each user. Each of its processes comes from an address of
-// its own; first tells the crews of a run apart.
+// its own; first distinguishes the crews of a run.
 func hold(ctx context.Context, job holdJob, first int) (c *crew, err error) {
 	c = &crew{}
 	count := (len(job.Users) + mostHeld - 1) / mostHeld

@@ -26,10 +26,10 @@ import (
 // loadJob is one round of sends, for the role "load".
 type loadJob struct {
 	Addr    string // of the node, or of the reference
-	PID     int    // whose processor time is counted
+	PID     int    // of the process whose processor time is counted
 	Channel string
 	Sender  string   // ARN
-	Members []string // ARNs of those who are online
+	Members []string // ARNs of those that are online
 	Seconds float64
 	Rate    float64           // sends a second; 0 is as many as possible
 	Stock   int               // most sends
@@ -73,7 +73,7 @@ type load struct {
 	peer     lab.Peer // that signs the sends
 	requests [][]byte
 	sent     []int64 // when a request was sent, in nanoseconds after epoch; a ring, when paced
-	run      int     // tells the tokens of rounds apart
+	run      int     // distinguishes the tokens of rounds
 	epoch    time.Time
 	start    time.Time // of the sends
 	next     atomic.Int64
@@ -92,8 +92,11 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 	// Its own collector must not be measured; the memory of a round is bounded by its stock.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(3 << 30)
+
 	l := &load{loadJob: job, peer: lab.Dev(job.Addr, 0).As(job.Keys), sent: make([]int64, min(job.Stock, ring)), run: job.PID + time.Now().Nanosecond(),
 		epoch: time.Now(), acks: newTimes()}
+
+	// Signing is no part of what is measured, so it is done before.
 	if !job.Fresh {
 		l.requests = make([][]byte, job.Stock)
 		if err := parallel(runtime.NumCPU(), job.Stock, func(i int) (err error) {
@@ -103,6 +106,8 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 			return result, err
 		}
 	}
+
+	// All members and connections are there before the clock starts.
 	if err := l.gather(ctx); err != nil {
 		return result, err
 	}
@@ -114,6 +119,8 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 		}
 		defer conns[i].Close()
 	}
+
+	// From here on the node works for the round alone.
 	before, err := cpuTime(job.PID)
 	if err != nil {
 		return result, err
@@ -125,6 +132,8 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 	if err == nil {
 		err = l.audience.await(context.WithoutCancel(ctx), acked*int64(l.audience.steady))
 	}
+
+	// The round ends when the last frame has arrived, and not with the last send.
 	result.Seconds = time.Since(l.start).Seconds()
 	after, failed := cpuTime(job.PID)
 	returned, lost := stop()
@@ -161,7 +170,7 @@ func (l *load) send(ctx context.Context, conns []*httpConn) error {
 	return parallel(senders, senders, func(i int) error { return l.saturate(conns[i]) })
 }
 
-// marker tells frames apart. It survives any encoding as JSON.
+// marker distinguishes frames. It survives any encoding as JSON.
 func marker(i int64) string { return fmt.Sprintf("#%08d#", i) }
 
 // markedBy finds the marker in a frame; -1 when there is none.
@@ -257,6 +266,8 @@ func (l *load) single(ctx context.Context, c *httpConn) error {
 
 // paced sends at a steady rate, whatever the answers do.
 func (l *load) paced(ctx context.Context, conns []*httpConn) error {
+
+	// A connection is idle or waits for one answer; due has when that answer's send was due.
 	idle := make(chan *httpConn, len(conns))
 	var answers sync.WaitGroup
 	failed := make(chan error, len(conns))
@@ -276,6 +287,8 @@ func (l *load) paced(ctx context.Context, conns []*httpConn) error {
 			}
 		})
 	}
+
+	// A send takes an idle connection. When none is idle it waits, and the delay counts.
 	err := pace(ctx, l.Rate, l.duration(), l.Stock, func(i int, since time.Duration) error {
 		request, err := l.request(i)
 		if err != nil {
@@ -291,6 +304,8 @@ func (l *load) paced(ctx context.Context, conns []*httpConn) error {
 			return err
 		}
 	})
+
+	// All answers come in before the first failure is reported.
 	for _, asked := range due {
 		close(asked)
 	}
@@ -311,7 +326,7 @@ func (l *load) answered(due time.Duration) {
 	_ = l.acks.RecordValue(max(1, us))
 }
 
-// latencyOf tells how long ago the frame was sent, in microseconds; false when that is not
+// latencyOf returns how long ago the frame was sent, in microseconds, and false when that is not
 // measured.
 func (l *load) latencyOf(frame []byte) (int64, bool) {
 	if l.Rate == 0 {

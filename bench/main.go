@@ -35,6 +35,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	for _, p := range parts {
 		names = append(names, p.name)
 	}
+
 	chosen := flags.String("parts", strings.Join(names, ","), "parts to run")
 	seconds := flags.Float64("seconds", 2, "length of a round")
 	rounds := flags.Int("rounds", 3, "rounds of each part, in turns with its reference")
@@ -48,11 +49,14 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	other := flags.String("before", "", "program built from another commit: what it does is measured in turns with this one")
 	compared := flags.String("compare", "", "print how two files differ: before.json,after.json")
 	role := flags.String("role", "", "be a part of a measurement; used by this program itself")
+
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err
 	}
+
+	// Roles and comparisons measure nothing here, and need none of the settings.
 	switch {
 	case *role != "":
 		return play(ctx, *role, in, out)
@@ -65,12 +69,14 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	case *soak != 0:
 		*chosen = "soak"
 	}
+
 	wanted := strings.Split(*chosen, ",")
 	for _, name := range wanted {
 		if !slices.Contains(names, name) {
 			return fmt.Errorf("there is no part %q, only %s", name, strings.Join(names, ", "))
 		}
 	}
+
 	b := &bench{
 		sizes: full, seconds: *seconds, rounds: *rounds, soaking: *soak, growth: soakGrowth,
 		profile: *profiles, other: *other, args: strings.Fields(*nodeArgs), pushed: map[int]float64{},
@@ -91,6 +97,8 @@ func (b *bench) run(ctx context.Context, dir string, wanted []string, file strin
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+
+	// What can fail without a measurement fails before the first.
 	if b.profile != "" {
 		if err := os.MkdirAll(b.profile, 0o755); err != nil {
 			return err
@@ -99,6 +107,7 @@ func (b *bench) run(ctx context.Context, dir string, wanted []string, file strin
 	if b.program, err = build(ctx, b.dir); err != nil {
 		return err
 	}
+
 	for _, p := range parts {
 		if !slices.Contains(wanted, p.name) {
 			continue
@@ -109,6 +118,8 @@ func (b *bench) run(ctx context.Context, dir string, wanted []string, file strin
 		}
 		fmt.Fprintf(os.Stderr, "measured %s in %.1f s\n", p.name, time.Since(start).Seconds())
 	}
+
+	// The file is written before the table is printed: a broken pipe loses no figures.
 	r.Rows = b.rows
 	if file == "" {
 		file = filepath.Join("bin", "bench-"+r.Commit+".json")
@@ -162,6 +173,7 @@ func compareFiles(out io.Writer, names string) error {
 // play is this program as a part of a measurement: its job is the first line of stdin, its
 // result goes to stdout.
 func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
+
 	jobs := json.NewDecoder(in)
 	switch role {
 	case "http":

@@ -15,8 +15,8 @@ const kernelFloor = 4.8
 // idleMembers is how many members the channels of users have whose sessions are idle.
 const idleMembers = 100
 
-// idle measures the memory of sessions that do nothing. Each is another user's, who is in a
-// channel. User memory is the heap after a collection and the stacks, as the runtime tells them.
+// idle measures the memory of sessions that do nothing. Each is of a user of its own, a member of a
+// channel. User memory is the heap after a collection and the stacks, as the runtime reports them.
 func (b *bench) idle(ctx context.Context) error {
 	for _, kind := range []struct {
 		name    string
@@ -44,10 +44,13 @@ func (b *bench) idleSockets(ctx context.Context, program, name string, sockets i
 		return nil, nil, err
 	}
 	defer s.Stop()
+
 	before, err := s.settled(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
+
+	// The sockets are held by other processes, so that nothing of them is in the node's memory.
 	job := holdJob{Addr: s.Addr, Users: s.users, Steps: []int{sockets / 4, sockets}}
 	if secure {
 		job.CAFile = filepath.Join(s.data, "tls", "ca.pem")
@@ -57,6 +60,8 @@ func (b *bench) idleSockets(ctx context.Context, program, name string, sockets i
 		return nil, nil, err
 	}
 	defer holders.stop()
+
+	// Each step is compared with the one before: the first pays for what all share.
 	held := 0
 	for _, step := range job.Steps {
 		if err := holders.arrived(); err != nil {
@@ -84,6 +89,7 @@ func (b *bench) nodes(ctx context.Context) (err error) {
 	var scenes []scene
 	var crews []*crew
 	var before []memory
+
 	defer func() {
 		for _, c := range crews {
 			_ = c.stop()
@@ -92,6 +98,8 @@ func (b *bench) nodes(ctx context.Context) (err error) {
 			_ = s.Stop()
 		}
 	}()
+
+	// All nodes are measured empty before the first has a session.
 	for i := range b.sizes.nodes {
 		s, err := b.stageOf(ctx, b.program, fmt.Sprintf("node-%d", i), b.sizes.each, idleMembers)
 		if err != nil {
@@ -104,6 +112,8 @@ func (b *bench) nodes(ctx context.Context) (err error) {
 		}
 		before = append(before, m)
 	}
+
+	// All connect at the same time.
 	start := time.Now()
 	for i, s := range scenes {
 		c, err := hold(ctx, holdJob{Addr: s.Addr, Users: s.users, Steps: []int{b.sizes.each}}, i)
@@ -118,6 +128,7 @@ func (b *bench) nodes(ctx context.Context) (err error) {
 		}
 	}
 	connected := time.Since(start).Seconds()
+
 	var user, resident []float64
 	sockets := float64(b.sizes.each)
 	for i, s := range scenes {
@@ -133,6 +144,7 @@ func (b *bench) nodes(ctx context.Context) (err error) {
 			return err
 		}
 	}
+
 	total := b.sizes.nodes * b.sizes.each
 	of := fmt.Sprintf("idle session of %d in %d nodes", total, b.sizes.nodes)
 	b.add(figure("nodes", of+", heap and stacks", "KB", user).aims(valueAtMost(1.5)),

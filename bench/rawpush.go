@@ -38,10 +38,13 @@ func runPush(ctx context.Context, job pushJob) (result loadResult, err error) {
 		return result, err
 	}
 	defer server.stop()
+
 	var addr string
 	if _, err := fmt.Fscanln(server.out, &addr); err != nil {
 		return result, fmt.Errorf("pusher: %w: %s", err, server.errors.String())
 	}
+
+	// The sockets are accepted first, and the connection that controls the reference last.
 	p := &push{pushJob: job, sent: make([]int64, int(job.Rate*job.Seconds)+1), epoch: time.Now()}
 	if p.audience, err = newAudience(job.Sockets, p.latencyOf, nil); err != nil {
 		return result, err
@@ -58,6 +61,7 @@ func runPush(ctx context.Context, job pushJob) (result loadResult, err error) {
 		return result, err
 	}
 	defer p.control.Close()
+
 	began := time.Now()
 	err = p.drive(ctx)
 	result.Seconds = time.Since(began).Seconds()
@@ -75,6 +79,7 @@ type push struct {
 }
 
 func (p *push) drive(ctx context.Context) error {
+
 	duration := time.Duration(p.Seconds * float64(time.Second))
 	frames, sockets := int64(0), int64(p.Sockets)
 	switch {
@@ -96,6 +101,8 @@ func (p *push) drive(ctx context.Context) error {
 		}
 		return p.audience.await(ctx, int64(binary.BigEndian.Uint64(all[:])))
 	}
+
+	// Paced frames keep when each was asked for, from which the latency is counted.
 	err := pace(ctx, p.Rate, duration, len(p.sent), func(i int, _ time.Duration) error {
 		atomic.StoreInt64(&p.sent[i], int64(time.Since(p.epoch)))
 		frames++
@@ -130,6 +137,8 @@ func runPusher(job pushJob) error {
 	}
 	defer listener.Close()
 	fmt.Println(listener.Addr())
+
+	// Blocking descriptors of the sockets: the thread writes without the runtime's poller.
 	fds := make([]int, job.Sockets+1)
 	for i := range fds {
 		conn, err := listener.Accept()
@@ -144,6 +153,7 @@ func runPusher(job pushJob) error {
 		fds[i] = int(file.Fd()) // which makes it block
 		_ = conn.Close()        // the file has a descriptor of its own
 	}
+
 	runtime.LockOSThread()
 	sockets, control := fds[:job.Sockets], fds[job.Sockets]
 	if job.Rate == 0 && !job.Single {
@@ -184,6 +194,7 @@ func pushPaced(job pushJob, sockets []int, control int) error {
 		return err
 	}
 	defer log.Close()
+
 	asked := make([]byte, 64<<10)
 	for fill, at := 0, int64(0); ; {
 		n, err := syscall.Read(control, asked[fill:])
@@ -193,6 +204,8 @@ func pushPaced(job pushJob, sockets []int, control int) error {
 		if n <= 0 || err != nil {
 			return err // or the round is over
 		}
+
+		// What came together is made durable together.
 		fill += n
 		whole := fill / 8 * 8
 		for i := 0; i < whole; i += 8 {
@@ -205,6 +218,8 @@ func pushPaced(job pushJob, sockets []int, control int) error {
 		if err := syscall.Fdatasync(int(log.Fd())); err != nil {
 			return err
 		}
+
+		// Only then is it pushed.
 		for i := 0; i < whole; i += 8 {
 			frame := textFrame(job.Size, marker(int64(binary.BigEndian.Uint64(asked[i:]))))
 			if err := pushAll(sockets, frame); err != nil {

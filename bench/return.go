@@ -61,8 +61,8 @@ type returners struct {
 	all     chan struct{}
 }
 
-// runReturn is the role "return": it connects all, says so, waits until all have been cut off and
-// come back, and tells how that went.
+// runReturn is the role "return": it connects all, says so, waits until all have been cut off
+// and come back, and writes how that went.
 func runReturn(ctx context.Context, job returnJob, in io.Reader, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, stormTimeout)
 	defer cancel()
@@ -71,6 +71,8 @@ func runReturn(ctx context.Context, job returnJob, in io.Reader, out io.Writer) 
 		return err
 	}
 	defer r.crowd.close()
+
+	// All are online before the parent kills the node.
 	r.expect()
 	err = parallel(setupCallers, len(job.Users), func(id int) error {
 		s, err := r.door().connect(job.Users[id])
@@ -85,6 +87,8 @@ func runReturn(ctx context.Context, job returnJob, in io.Reader, out io.Writer) 
 	if err != nil {
 		return err
 	}
+
+	// The line lets the parent kill the node; the second count is that of the return.
 	r.expect()
 	if _, err := io.WriteString(out, onlineLine); err != nil {
 		return err
@@ -92,10 +96,11 @@ func runReturn(ctx context.Context, job returnJob, in io.Reader, out io.Writer) 
 	if err := r.await(ctx); err != nil {
 		return err
 	}
+
 	r.mu.Lock()
 	err = json.NewEncoder(out).Encode(r.result)
 	r.mu.Unlock()
-	_, _ = io.Copy(io.Discard, in) // they stay until nobody looks any more
+	_, _ = io.Copy(io.Discard, in) // they stay until the parent has looked at the node
 	return err
 }
 

@@ -22,7 +22,7 @@ const (
 	slowSeconds  = 30 // at most
 )
 
-// slow compares the latency of readers with that of the same readers while others stop. Those
+// slow compares the latency of readers with that of the same readers while others stop. The stopped
 // come back as soon as they are closed, and stop again, so that they are there all the time.
 func (b *bench) slow(ctx context.Context) error {
 	s, err := b.stage(ctx, "slow", b.sizes.slow)
@@ -34,6 +34,8 @@ func (b *bench) slow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
+	// Rounds with and without stopped readers take turns.
 	var others, compared, back []float64
 	for round := range b.rounds {
 		for i := range 2 {
@@ -53,6 +55,7 @@ func (b *bench) slow(ctx context.Context) error {
 			others, back = append(others, result.P99/1000), append(back, result.Returned)
 		}
 	}
+
 	of := fmt.Sprintf("%d of %d readers stopped, %.0f sends/s", with.Unsteady, b.sizes.slow, with.Rate)
 	b.add(figure("slow", "send to receive p99 of the others, "+of, "ms", others).
 		against("the same without the stopped", compared).aims(ratioAtMost(1.1)),
@@ -83,6 +86,7 @@ func (b *bench) slowJobs(ctx context.Context, s scene) (without, with loadJob, e
 // slowMemory measures what the node holds for sessions when readers stop: the most with them above
 // the most without, in rounds of their own, because looking costs time.
 func (b *bench) slowMemory(ctx context.Context, s scene, without, with loadJob) error {
+
 	var most [2]float64
 	for i, job := range []loadJob{without, with} {
 		done, end := context.WithCancel(ctx)
@@ -92,6 +96,8 @@ func (b *bench) slowMemory(ctx context.Context, s scene, without, with loadJob) 
 			failed <- err
 			end()
 		}()
+
+		// Samples of the heap until the round ends.
 		for done.Err() == nil {
 			held, err := s.sessionBytes(ctx)
 			if err != nil {
@@ -109,6 +115,7 @@ func (b *bench) slowMemory(ctx context.Context, s scene, without, with loadJob) 
 			return err
 		}
 	}
+
 	b.add(figure("slow", "heap for sessions, added by a stopped reader, at most", "KB", []float64{
 		max(0, most[1]-most[0]) / float64(with.Unsteady) / 1000,
 	}).aims(valueAtMost(queueBytes / 1000)))
@@ -118,13 +125,15 @@ func (b *bench) slowMemory(ctx context.Context, s scene, without, with loadJob) 
 // queueBytes is the default of ws-queue-bytes.
 const queueBytes = 256 << 10
 
-// slowCodes tells how the node closed sockets. Those that ended otherwise were open at the end of
+// slowCodes adds how the node closed sockets. Those that ended otherwise were open at the end of
 // a round, when all are left.
 func (b *bench) slowCodes(ctx context.Context, s scene) error {
 	text, err := s.get(ctx, "/metrics")
 	if err != nil {
 		return err
 	}
+
+	// Every cause and code has a line of its own in the metrics.
 	named, other := 0.0, 0.0
 	lines := bufio.NewScanner(strings.NewReader(string(text)))
 	for lines.Scan() {
@@ -142,6 +151,7 @@ func (b *bench) slowCodes(ctx context.Context, s scene) error {
 			other += count
 		}
 	}
+
 	if named+other == 0 {
 		return errors.New("no reader was closed for being slow")
 	}

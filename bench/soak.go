@@ -117,6 +117,8 @@ func (b *bench) judge(samples []sample, result loadResult, job loadJob) error {
 	if warm == nil {
 		return fmt.Errorf("%d samples are too few", len(samples))
 	}
+
+	// The least of each window is compared: a moment's work is not growth.
 	var grown []string
 	for _, held := range []struct {
 		name, unit string
@@ -134,6 +136,7 @@ func (b *bench) judge(samples []sample, result loadResult, job loadJob) error {
 			grown = append(grown, held.name)
 		}
 	}
+
 	of := fmt.Sprintf("%s at %.0f sends/s to %d", b.soaking, job.Rate, len(job.Members))
 	b.add(figure("soak", "send to receive p99, "+of, "ms", []float64{result.P99 / 1000}),
 		figure("soak", "sockets opened again", "", []float64{result.Returned}))

@@ -159,6 +159,8 @@ func (d door) establish(s *socket, user string) error {
 			return err
 		}
 	}
+
+	// The upgrade goes over the same connection as the question for the endpoint, if there was one.
 	r, err := d.upgrade(user)
 	if err != nil {
 		return err
@@ -169,6 +171,8 @@ func (d door) establish(s *socket, user string) error {
 	if err := requests.switched(); err != nil {
 		return err
 	}
+
+	// The session's first frame may be in the same read as the answer, and others after it.
 	s.fill = requests.fill
 	for {
 		op, payload, whole := frameAt(s.buf[:s.fill])
@@ -208,7 +212,7 @@ func (d door) upgrade(user string) (*http.Request, error) {
 	return r, nil
 }
 
-// closeText tells code and reason of a close frame.
+// closeText returns code and reason of a close frame.
 func closeText(payload []byte) string {
 	if len(payload) < 2 {
 		return "no code"

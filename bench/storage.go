@@ -91,10 +91,13 @@ func runStore(job storeJob) (result storeResult, err error) {
 		return result, err
 	}
 	defer s.Close()
+
 	value := make([]byte, 1024)
 	for i := range value {
 		value[i] = byte('a' + i%23) // text compresses, so neither zeros nor noise
 	}
+
+	// Keys and values are as long as those of a send, and every caller has an app instance of its own.
 	return hammer(job.Seconds, func(caller, i int) error {
 		fixed := fmt.Sprintf("%034d", caller)
 		keys := [4]store.Key{

@@ -113,6 +113,7 @@ func (b *bench) stormScene(ctx context.Context, program, name string, count int)
 	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name), b.args...); err != nil {
 		return s, err
 	}
+
 	calls := newAPI(s.Addr)
 	defer calls.Close()
 	err = func() error {
@@ -123,6 +124,8 @@ func (b *bench) stormScene(ctx context.Context, program, name string, count int)
 		if s.users, err = calls.makeUsers(ctx, app, count+1); err != nil {
 			return err
 		}
+
+		// Each group of users has the same channels, with messages for prefetch to find.
 		groups := (count + stormGroup - 1) / stormGroup
 		err = parallel(setupCallers, groups*stormChannels, func(i int) error {
 			from := i / stormChannels * stormGroup
@@ -136,10 +139,13 @@ func (b *bench) stormScene(ctx context.Context, program, name string, count int)
 		if err != nil {
 			return err
 		}
+
+		// Sends go to a channel outside of the groups, so that they wake no session.
 		sender := s.users[count:]
 		s.channel, err = calls.makeChannel(ctx, app, "sent", sender)
 		return err
 	}()
+
 	if err != nil {
 		return s, errors.Join(err, s.Stop())
 	}

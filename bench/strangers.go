@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// What strangers do, and one customer who has turned against the node.
+// What strangers do, and what a customer does that has turned against the node.
 const (
 	strangersBodies   = "bodies"   // calls without a signature, whose body stops half-way
 	strangersUpgrades = "upgrades" // WebSockets without a signature, or with a wrong one
@@ -40,7 +40,7 @@ type strangersJob struct {
 	Addr string
 	Kind string
 	Size int    // connections, or upgrades a second
-	User string // who floods
+	User string // that floods
 }
 
 // strangers compares the sends of a customer with those of the same customer while strangers are
@@ -50,12 +50,15 @@ func (b *bench) strangers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
+	// The log is complete when the node has stopped, so it is stopped before the figures, and on errors.
 	stopped := false
 	defer func() {
 		if !stopped {
 			_ = s.Stop()
 		}
 	}()
+
 	job := s.job(b.seconds, 1, b.sizes.rate+1)
 	job.Rate = float64(b.sizes.rate)
 	busy := time.Duration(0)
@@ -66,6 +69,7 @@ func (b *bench) strangers(ctx context.Context) error {
 		}
 		busy += time.Since(begin)
 	}
+
 	stopped = true
 	if err := s.Stop(); err != nil {
 		return err
@@ -82,6 +86,8 @@ func (b *bench) strangersOf(ctx context.Context, s scene, kind string, job loadJ
 		strangersUpgrades: fmt.Sprintf("%d junk upgrades a second", b.sizes.strangers),
 		strangersFloods:   fmt.Sprintf("%d sockets that send without end", floodSockets),
 	}[kind]
+
+	// Rounds with and without strangers take turns.
 	var with, without, held []float64
 	for round := range b.rounds {
 		for i := range 2 {
@@ -100,6 +106,7 @@ func (b *bench) strangersOf(ctx context.Context, s scene, kind string, job loadJ
 			with, held = append(with, p99), append(held, added)
 		}
 	}
+
 	b.add(figure("strangers", "p99 of a signed send, with "+what, "ms", with).against("the same without them", without).aims(ratioAtMost(2)),
 		figure("strangers", "resident memory added by "+what, "MB", held).aims(valueAtMost(strangersMemory)))
 	return nil
@@ -132,6 +139,7 @@ func (s scene) among(ctx context.Context, strangers strangersJob, job loadJob) (
 func runStrangers(ctx context.Context, job strangersJob, in io.Reader, out io.Writer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+
 	var err error
 	switch job.Kind {
 	case strangersBodies:
@@ -147,9 +155,12 @@ func runStrangers(ctx context.Context, job strangersJob, in io.Reader, out io.Wr
 	default:
 		err = fmt.Errorf("strangers do not know %q", job.Kind)
 	}
+
 	if err != nil {
 		return err
 	}
+
+	// Nothing shows full swing but time.
 	select {
 	case <-time.After(strangersRise):
 	case <-ctx.Done():
@@ -201,6 +212,8 @@ func dialStranger(ctx context.Context, addr string) (net.Conn, error) {
 
 // upgrades asks for so many WebSockets a second, of two kinds in turns, and reads nothing.
 func (job strangersJob) upgrades(ctx context.Context) error {
+
+	// One signed request is the pattern of both kinds: its signature is broken, or left out.
 	r, err := door{Addr: job.Addr}.upgrade(job.User)
 	if err != nil {
 		return err
@@ -212,6 +225,8 @@ func (job strangersJob) upgrades(ctx context.Context) error {
 	line, rest, _ := strings.Cut(string(signed), " HTTP/1.1\r\n")
 	wrong := line[:len(line)-8] + "00000000 HTTP/1.1\r\n" + rest // the end of the signature
 	none := "GET /connect?x=1 HTTP/1.1\r\n" + rest
+
+	// Each upgrade is sent and left open until a thousand others are.
 	go func() {
 		var mu sync.Mutex
 		var open []net.Conn

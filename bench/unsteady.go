@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// unsteady are the members of a load who lose their sockets and open them again.
+// unsteady are the members of a load that lose their sockets and open them again.
 type unsteady struct {
 	*load
-	left     chan int // ids of those who lost their socket
+	left     chan int // ids of those that lost their socket
 	returned int
 	failed   error
 }
 
-// leave is told of a lost socket. A member is in left once at most, so there is room.
+// leave notes a lost socket. A member is in left once at most, so there is room.
 func (u *unsteady) leave(id int) {
 	select {
 	case u.left <- id:
@@ -26,7 +26,7 @@ func (u *unsteady) leave(id int) {
 }
 
 // begin lets members come back, and cuts them off when there is to be churn. stop ends that and
-// tells how often one came back.
+// returns how often one came back.
 func (u *unsteady) begin(ctx context.Context) (stop func() (int, error)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
