@@ -98,8 +98,8 @@ func (a *appInstance) userARNs(ids []string) (arns []string) {
 
 func (a *appInstance) channel(id string) string { return a.arn + "/channel/" + id }
 
-// tell notes what a call caused.
-func (a *appInstance) tell(call uint64, channel string, events []telling) {
+// expect notes what a call caused.
+func (a *appInstance) expect(call uint64, channel string, events []expected) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range events {

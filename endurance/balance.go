@@ -50,7 +50,7 @@ func (c *channel) splits() bool { return c.roomiest(1, nil) == nil }
 
 // enter makes a member of an elastic channel: a moderator where it says, others where there is
 // room. When there is none, fresh is the new sub-channel, to which the newest of all others move.
-func (c *channel) enter(by, who string, at, fresh *place) (t []telling) {
+func (c *channel) enter(by, who string, at, fresh *place) (t []expected) {
 	if at == nil {
 		if fresh != nil {
 			full := slices.Clone(c.places)
@@ -69,19 +69,19 @@ func (c *channel) enter(by, who string, at, fresh *place) (t []telling) {
 		at = c.roomiest(1, nil)
 	}
 	c.join(at, who, "DEFAULT", by)
-	return append(t, telling{at.everybody(), memberLine("CREATE_CHANNEL_MEMBERSHIP", "", at.sub, "DEFAULT", by, who)})
+	return append(t, expected{at.memberIDs(), memberLine("CREATE_CHANNEL_MEMBERSHIP", "", at.sub, "DEFAULT", by, who)})
 }
 
 // move is told to the moved member alone.
-func (c *channel) move(who string, from, to *place) telling {
+func (c *channel) move(who string, from, to *place) expected {
 	m := from.members[who]
 	delete(from.members, who)
 	to.members[who] = m
-	return telling{[]string{who}, memberLine("UPDATE_CHANNEL_MEMBERSHIP", "", to.sub, m.kind, m.by, who)}
+	return expected{[]string{who}, memberLine("UPDATE_CHANNEL_MEMBERSHIP", "", to.sub, m.kind, m.by, who)}
 }
 
 // leave ends one membership of an elastic channel and merges what has become too small.
-func (c *channel) leave(p *place, who string) []telling {
+func (c *channel) leave(p *place, who string) []expected {
 	t := c.end(p, who)
 	if c.moderators[who] {
 		return t
@@ -90,7 +90,7 @@ func (c *channel) leave(p *place, who string) []telling {
 }
 
 // endAll ends all memberships of somebody, the oldest first.
-func (c *channel) endAll(who string) (t []telling) {
+func (c *channel) endAll(who string) (t []expected) {
 	var in []*place
 	for _, p := range c.places {
 		if _, is := p.members[who]; is {
@@ -106,7 +106,7 @@ func (c *channel) endAll(who string) (t []telling) {
 
 // shrink merges the smallest sub-channel, the youngest of equals, into one that has room for all of
 // it, for as long as it is below the minimum. Its messages are gone, and its moderators are told.
-func (c *channel) shrink() (t []telling) {
+func (c *channel) shrink() (t []expected) {
 	for len(c.places) > 1 {
 		small := c.places[0]
 		for _, p := range c.places {
@@ -122,9 +122,9 @@ func (c *channel) shrink() (t []telling) {
 		for _, who := range members {
 			t = append(t, c.move(who, small, into))
 		}
-		for _, who := range small.everybody() {
+		for _, who := range small.memberIDs() {
 			m := small.members[who]
-			t = append(t, telling{[]string{who}, memberLine("DELETE_CHANNEL_MEMBERSHIP", reasonDeleted, small.sub, m.kind, m.by, who)})
+			t = append(t, expected{[]string{who}, memberLine("DELETE_CHANNEL_MEMBERSHIP", reasonDeleted, small.sub, m.kind, m.by, who)})
 		}
 		c.places = slices.DeleteFunc(c.places, func(p *place) bool { return p == small })
 	}
@@ -133,7 +133,7 @@ func (c *channel) shrink() (t []telling) {
 
 // promote makes a moderator, who has no membership of an elastic channel any more; demote does the
 // reverse (spec 3.4).
-func (c *channel) promote(who string) (t []telling) {
+func (c *channel) promote(who string) (t []expected) {
 	if c.elastic != nil {
 		t = c.endAll(who)
 	}
@@ -141,7 +141,7 @@ func (c *channel) promote(who string) (t []telling) {
 	return t
 }
 
-func (c *channel) demote(who string) (t []telling) {
+func (c *channel) demote(who string) (t []expected) {
 	if !c.moderators[who] {
 		return nil
 	}

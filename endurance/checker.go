@@ -146,15 +146,15 @@ func (c *checker) at(position uint64) happening {
 // compare walks through what a session got and what it should have got.
 func (c *checker) compare(w *watcher) {
 	due := c.due[w.user]
-	next, told := 0, 0
-	tell := func(what string, position uint64) {
-		if told++; told == 1 { // the first is the cause of others
+	next, reported := 0, 0
+	report := func(what string, position uint64) {
+		if reported++; reported == 1 { // the first is the cause of others
 			c.fault("%s (%s) %s: %d %s%s", w.name, w.user, what, position, c.at(position), w.around(position))
 		}
 	}
 	defer func() {
-		if told > 1 {
-			c.fault("%s: the same or worse with %d more events", w.name, told-1)
+		if reported > 1 {
+			c.fault("%s: the same or worse with %d more events", w.name, reported-1)
 		}
 	}()
 	var last uint64
@@ -164,22 +164,22 @@ func (c *checker) compare(w *watcher) {
 			if i, seen := slices.BinarySearch(due[:next], d.position); !seen || due[i] != d.position {
 				what = "got out of order"
 			}
-			tell(fmt.Sprintf("%s, after %d", what, last), d.position)
+			report(fmt.Sprintf("%s, after %d", what, last), d.position)
 			continue
 		}
 		last = d.position
 		for next < len(due) && due[next] < d.position {
-			tell("did not get", due[next])
+			report("did not get", due[next])
 			next++
 		}
 		if next < len(due) && due[next] == d.position {
 			next++
 			continue
 		}
-		tell("got what is not for it", d.position)
+		report("got what is not for it", d.position)
 	}
 	for ; next < len(due); next++ {
-		tell("did not get", due[next])
+		report("did not get", due[next])
 	}
 }
 
@@ -268,9 +268,9 @@ func (c *checker) checkMembers() {
 // the answer to its joining and the call that removes it.
 func (c *checker) checkMoves() {
 	type change struct{ kind, channel, user string }
-	told, asked := map[change]int{}, map[change]int{}
+	seen, asked := map[change]int{}, map[change]int{}
 	for _, d := range c.log {
-		told[change{d.kind, d.channel, d.id}]++
+		seen[change{d.kind, d.channel, d.id}]++
 	}
 	since := map[room]int64{} // of a user in a channel
 	for _, m := range c.traffic.moved {
@@ -291,8 +291,8 @@ func (c *checker) checkMoves() {
 		}
 	}
 	for what, n := range asked {
-		if told[what] != n {
-			c.fault("%s of %s in %s happened %d times and was told %d times", what.kind, what.user, what.channel, n, told[what])
+		if seen[what] != n {
+			c.fault("%s of %s in %s happened %d times and was told %d times", what.kind, what.user, what.channel, n, seen[what])
 		}
 	}
 }

@@ -15,7 +15,7 @@ func (w *worker) createElastic(ctx context.Context, id string, c *channel, r req
 	r.in["ElasticChannelConfiguration"] = object{
 		"MaximumSubChannels": c.elastic.most, "TargetMembershipsPerSubChannel": c.elastic.target, "MinimumMembershipPercentage": c.elastic.percent,
 	}
-	r.done = func() []telling { w.channels[id] = c; return nil }
+	r.done = func() []expected { w.channels[id] = c; return nil }
 	if err := w.make(ctx, r); err != nil || w.channels[id] == nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (w *worker) enter(ctx context.Context, c *channel, p *place) error {
 	if splits && len(c.places) == c.elastic.most {
 		r.wrong = "all is full"
 	}
-	r.done = func() []telling {
+	r.done = func() []expected {
 		if accepted = true; splits || member {
 			return nil // of a split it is told below, when the id of the new sub-channel is known
 		}
@@ -128,12 +128,12 @@ func (w *worker) enter(ctx context.Context, c *channel, p *place) error {
 	if len(subs) != len(c.places)+1 {
 		return w.fault(fmt.Errorf("all of %d sub-channels were full, now there are %d", len(c.places), len(subs)))
 	}
-	w.tell(w.latest, c.arn, c.enter(by, who, nil, newPlace(subs[len(subs)-1].SubChannelId)))
+	w.expect(w.latest, c.arn, c.enter(by, who, nil, newPlace(subs[len(subs)-1].SubChannelId)))
 	return nil
 }
 
 func (w *worker) exit(ctx context.Context, c *channel, p *place) error {
-	by, who := w.likely(w.managers(c)), w.likely(p.everybody())
+	by, who := w.likely(w.managers(c)), w.likely(p.memberIDs())
 	if w.chance(2) {
 		by = who
 	}
@@ -143,7 +143,7 @@ func (w *worker) exit(ctx context.Context, c *channel, p *place) error {
 	}
 	r := request{
 		text: by + " removes " + who + inSub(sub), method: http.MethodDelete, path: within(path(c, "memberships", lab.Escape(w.user(who))), sub), by: by, after: c.arn,
-		done: func() []telling {
+		done: func() []expected {
 			if sub == "" {
 				return c.endAll(who)
 			}

@@ -172,7 +172,7 @@ func (a *appInstance) addFence(ctx context.Context) (*channel, error) {
 		"AppInstanceArn": a.arn, "ChannelId": "fence", "Name": "fence", "ClientRequestToken": uuid.NewString(), "Privacy": "PRIVATE", "Mode": "RESTRICTED",
 		"MemberArns": a.userARNs(a.users[1:]),
 	}, nil)
-	a.tell(a.begun.Add(1), c.arn, c.begin(keeper, a.users[1:]...))
+	a.expect(a.begun.Add(1), c.arn, c.begin(keeper, a.users[1:]...))
 	return c, err
 }
 
@@ -229,7 +229,7 @@ func (run *isolation) settle(ctx context.Context) error {
 			return fmt.Errorf("the fence: %w", err)
 		}
 		n.id = out.MessageId
-		a.tell(call, fence.arn, fence.send(fence.places[0], n))
+		a.expect(call, fence.arn, fence.send(fence.places[0], n))
 		a.revise(fence.arn, fence)
 		if err := a.settle(ctx, fence.arn); err != nil {
 			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(a))
@@ -271,7 +271,7 @@ func (run *isolation) takeAway(ctx context.Context, a *appInstance, fence *chann
 	}
 	events := fence.forget(who)
 	events[0].to = fence.all()
-	a.tell(a.begun.Add(1), fence.arn, events)
+	a.expect(a.begun.Add(1), fence.arn, events)
 	return nil
 }
 
@@ -285,7 +285,7 @@ func (run *isolation) bringBack(ctx context.Context, a *appInstance, fence *chan
 	}
 	call := a.begun.Add(1)
 	err := a.Call(ctx, http.MethodPost, path(fence, "memberships"), a.user(keeper), object{"MemberArn": a.user(who), "Type": "DEFAULT"}, nil)
-	a.tell(call, fence.arn, fence.add(keeper, who, "DEFAULT"))
+	a.expect(call, fence.arn, fence.add(keeper, who, "DEFAULT"))
 	return err
 }
 

@@ -8,14 +8,14 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// telling is one event as the rules have it: who gets it, and what it says in one line of text.
-type telling struct {
+// expected is one event as the rules have it: who gets it, and what it says in one line of text.
+type expected struct {
 	to   []string // ids of users, nobody twice
 	line string
 }
 
 // kind is the type of the event, with its reason if it has one.
-func (t telling) kind() string {
+func (t expected) kind() string {
 	kind, _, _ := strings.Cut(t.line, " ")
 	if strings.Contains(t.line, reasonDeleted) {
 		kind += " " + reasonDeleted

@@ -52,8 +52,8 @@ func (c *channel) all() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// everybody are the members of the place.
-func (p *place) everybody() []string { return slices.Sorted(maps.Keys(p.members)) }
+// memberIDs are the members of the place.
+func (p *place) memberIDs() []string { return slices.Sorted(maps.Keys(p.members)) }
 
 // among are those who are members of the place, nobody twice.
 func (p *place) among(who ...string) (members []string) {
@@ -71,14 +71,14 @@ func (p *place) sends(who string) bool {
 	return is && m.kind != hidden
 }
 
-// told says who gets the events of a membership: all members, of a hidden one itself and the
+// recipients says who gets the events of a membership: all members, of a hidden one itself and the
 // members who manage the channel (spec 3.5).
-func (c *channel) told(p *place, kind string, about ...string) []string {
+func (c *channel) recipients(p *place, kind string, about ...string) []string {
 	if kind != hidden {
-		return p.everybody()
+		return p.memberIDs()
 	}
 	var to []string
-	for _, who := range p.everybody() {
+	for _, who := range p.memberIDs() {
 		if c.manages(who) || slices.Contains(about, who) {
 			to = append(to, who)
 		}
@@ -87,13 +87,13 @@ func (c *channel) told(p *place, kind string, about ...string) []string {
 }
 
 // begin makes the first members of a standard channel; each is told of itself alone.
-func (c *channel) begin(by string, members ...string) (t []telling) {
+func (c *channel) begin(by string, members ...string) (t []expected) {
 	p := newPlace("")
 	c.places = []*place{p}
 	for _, who := range append([]string{by}, members...) {
 		if _, is := p.members[who]; !is {
 			c.join(p, who, "DEFAULT", by)
-			t = append(t, telling{[]string{who}, memberLine("CREATE_CHANNEL_MEMBERSHIP", "", "", "DEFAULT", by, who)})
+			t = append(t, expected{[]string{who}, memberLine("CREATE_CHANNEL_MEMBERSHIP", "", "", "DEFAULT", by, who)})
 		}
 	}
 	return t
@@ -105,45 +105,45 @@ func (c *channel) join(p *place, who, kind, by string) {
 }
 
 // add makes a member of a standard channel.
-func (c *channel) add(by, who, kind string) []telling {
+func (c *channel) add(by, who, kind string) []expected {
 	p := c.places[0]
 	c.join(p, who, kind, by)
-	return []telling{{c.told(p, kind, who), memberLine("CREATE_CHANNEL_MEMBERSHIP", "", p.sub, kind, by, who)}}
+	return []expected{{c.recipients(p, kind, who), memberLine("CREATE_CHANNEL_MEMBERSHIP", "", p.sub, kind, by, who)}}
 }
 
 // batch makes several. A hidden one is told of itself alone, unless it manages the channel.
-func (c *channel) batch(by, kind string, who []string) (t []telling) {
+func (c *channel) batch(by, kind string, who []string) (t []expected) {
 	p := c.places[0]
 	if len(who) == 0 {
 		return nil
 	}
-	managers := c.told(p, hidden)
+	managers := c.recipients(p, hidden)
 	for _, one := range who {
 		c.join(p, one, kind, by)
 		if kind == hidden && !c.manages(one) {
-			t = append(t, telling{[]string{one}, memberLine("BATCH_CREATE_CHANNEL_MEMBERSHIP", "", "", kind, by, one)})
+			t = append(t, expected{[]string{one}, memberLine("BATCH_CREATE_CHANNEL_MEMBERSHIP", "", "", kind, by, one)})
 		} else if kind == hidden {
 			managers = append(managers, one)
 		}
 	}
-	to := p.everybody()
+	to := p.memberIDs()
 	if kind == hidden {
 		to = managers
 	}
-	return append(t, telling{to, memberLine("BATCH_CREATE_CHANNEL_MEMBERSHIP", "", "", kind, by, who...)})
+	return append(t, expected{to, memberLine("BATCH_CREATE_CHANNEL_MEMBERSHIP", "", "", kind, by, who...)})
 }
 
 // end takes a membership away and tells the others and the removed one.
-func (c *channel) end(p *place, who string) []telling {
+func (c *channel) end(p *place, who string) []expected {
 	m := p.members[who]
-	t := telling{c.told(p, m.kind, who), memberLine("DELETE_CHANNEL_MEMBERSHIP", "", p.sub, m.kind, m.by, who)}
+	t := expected{c.recipients(p, m.kind, who), memberLine("DELETE_CHANNEL_MEMBERSHIP", "", p.sub, m.kind, m.by, who)}
 	delete(p.members, who)
-	return []telling{t}
+	return []expected{t}
 }
 
 // remove ends the membership of a standard channel. To those who do not manage the channel, a hidden
 // member is nobody that they could remove.
-func (c *channel) remove(by, who string) []telling {
+func (c *channel) remove(by, who string) []expected {
 	p := c.places[0]
 	m, is := p.members[who]
 	if !is || m.kind == hidden && by != who && !c.manages(by) {
@@ -154,7 +154,7 @@ func (c *channel) remove(by, who string) []telling {
 
 // forget takes every role away from a user who was deleted. The next user of the id has none of its
 // messages.
-func (c *channel) forget(who string) (t []telling) {
+func (c *channel) forget(who string) (t []expected) {
 	for _, p := range c.places {
 		for _, n := range p.notes {
 			n.senderGone = n.senderGone || n.sender == who
@@ -171,7 +171,7 @@ func (c *channel) forget(who string) (t []telling) {
 	return t
 }
 
-func (c *channel) ban(who string) []telling {
+func (c *channel) ban(who string) []expected {
 	c.banned[who] = true
 	if c.elastic != nil {
 		return c.endAll(who)
@@ -179,20 +179,20 @@ func (c *channel) ban(who string) []telling {
 	return c.remove(who, who)
 }
 
-func (c *channel) rename(name string) []telling {
+func (c *channel) rename(name string) []expected {
 	c.name = name
-	return []telling{{c.all(), channelLine("UPDATE_CHANNEL", name)}}
+	return []expected{{c.all(), channelLine("UPDATE_CHANNEL", name)}}
 }
 
-func (c *channel) close() []telling {
-	return []telling{{c.all(), channelLine("DELETE_CHANNEL", c.name)}}
+func (c *channel) close() []expected {
+	return []expected{{c.all(), channelLine("DELETE_CHANNEL", c.name)}}
 }
 
 // audience is whom a message is for: all, or sender and target, and while a flow has it or has
 // failed it the sender alone (spec 4.4).
 func (p *place) audience(n *note) []string {
 	if n.status == "SENT" && n.target == "" {
-		return p.everybody()
+		return p.memberIDs()
 	}
 	var parties []string
 	if !n.senderGone {
@@ -204,26 +204,26 @@ func (p *place) audience(n *note) []string {
 	return p.among(parties...)
 }
 
-// tell is an event about a message, to its audience.
-func (p *place) tell(event string, n note) telling {
-	return telling{p.audience(&n), n.line(event, p.sub)}
+// about is an event about a message, to its audience.
+func (p *place) about(event string, n note) expected {
+	return expected{p.audience(&n), n.line(event, p.sub)}
 }
 
 // pass takes a new or edited message through the flow of the channel, whose processors nobody can
 // reach: the fallback action decides. operation is CREATE or UPDATE.
-func (c *channel) pass(p *place, operation string, n *note) (t []telling) {
+func (c *channel) pass(p *place, operation string, n *note) (t []expected) {
 	event := operation + "_CHANNEL_MESSAGE"
 	if n.status = "SENT"; c.flow != "" && n.kind == "STANDARD" {
 		n.status = "PENDING"
-		t = append(t, p.tell("PENDING_"+event, *n))
+		t = append(t, p.about("PENDING_"+event, *n))
 		if n.status = "SENT"; c.flow == "ABORT" {
 			n.status, event = "FAILED", "FAILED_"+event
 		}
 	}
-	return append(t, p.tell(event, *n))
+	return append(t, p.about(event, *n))
 }
 
-func (c *channel) send(p *place, n *note) []telling {
+func (c *channel) send(p *place, n *note) []expected {
 	t := c.pass(p, "CREATE", n)
 	if n.persistence == "PERSISTENT" {
 		p.notes = append(p.notes, n)
@@ -232,7 +232,7 @@ func (c *channel) send(p *place, n *note) []telling {
 }
 
 // edit changes a message, unless the flow fails the new version.
-func (c *channel) edit(p *place, n *note, content string) []telling {
+func (c *channel) edit(p *place, n *note, content string) []expected {
 	edited := *n
 	edited.content = content
 	t := c.pass(p, "UPDATE", &edited)
@@ -242,15 +242,15 @@ func (c *channel) edit(p *place, n *note, content string) []telling {
 	return t
 }
 
-func (p *place) redact(n *note) []telling {
+func (p *place) redact(n *note) []expected {
 	if n.redacted {
 		return nil
 	}
 	n.redacted, n.content = true, ""
-	return []telling{p.tell("REDACT_CHANNEL_MESSAGE", *n)}
+	return []expected{p.about("REDACT_CHANNEL_MESSAGE", *n)}
 }
 
-func (p *place) erase(n *note) []telling {
+func (p *place) erase(n *note) []expected {
 	i := slices.Index(p.notes, n)
 	if i < 0 {
 		return nil
@@ -258,5 +258,5 @@ func (p *place) erase(n *note) []telling {
 	p.notes = slices.Delete(p.notes, i, i+1)
 	gone := *n
 	gone.content = ""
-	return []telling{p.tell("DELETE_CHANNEL_MESSAGE", gone)}
+	return []expected{p.about("DELETE_CHANNEL_MESSAGE", gone)}
 }

@@ -28,7 +28,7 @@ func (w *worker) create(ctx context.Context, id string) error {
 	}
 	with := []string{w.one(w.users), w.one(w.users)}
 	in["MemberArns"] = w.userARNs(with)
-	r.done = func() []telling {
+	r.done = func() []expected {
 		w.channels[id] = c
 		return c.begin(by, with...)
 	}
@@ -66,31 +66,31 @@ func (w *worker) manage(ctx context.Context, id string, c *channel) error {
 	switch n := w.rnd.IntN(34); {
 	case n < 8:
 		r.text, r.method, r.path, r.in = by+" bans "+who, http.MethodPost, path(c, "bans"), object{"MemberArn": w.user(who)}
-		r.done = func() []telling { return c.ban(who) }
+		r.done = func() []expected { return c.ban(who) }
 		if c.manages(who) {
 			r.wrong = "managers cannot be banned"
 		}
 	case n < 14:
 		r.text, r.method, r.path = by+" ends the ban of "+who, http.MethodDelete, path(c, "bans", lab.Escape(w.user(who)))
-		r.done = func() []telling { delete(c.banned, who); return nil }
+		r.done = func() []expected { delete(c.banned, who); return nil }
 	case n < 20:
 		r.text, r.method, r.path, r.in = by+" promotes "+who, http.MethodPost, path(c, "moderators"), object{"ChannelModeratorArn": w.user(who)}
-		r.done = func() []telling { return c.promote(who) }
+		r.done = func() []expected { return c.promote(who) }
 		if c.banned[who] {
 			r.wrong = who + " is banned"
 		}
 	case n < 24:
 		r.text, r.method, r.path = by+" demotes "+who, http.MethodDelete, path(c, "moderators", lab.Escape(w.user(who)))
-		r.done = func() []telling { return c.demote(who) }
+		r.done = func() []expected { return c.demote(who) }
 	case n < 28:
 		name := w.text()
 		r.text, r.method, r.path, r.in = by+" renames "+id, http.MethodPut, path(c), object{"Name": name}
-		r.done = func() []telling { return c.rename(name) }
+		r.done = func() []expected { return c.rename(name) }
 	case n < 33:
 		return w.changeFlow(ctx, c, r)
 	default:
 		r.text, r.method, r.path = by+" deletes "+id, http.MethodDelete, path(c)
-		r.done = func() []telling { delete(w.channels, id); return c.close() }
+		r.done = func() []expected { delete(w.channels, id); return c.close() }
 	}
 	return w.make(ctx, r)
 }
@@ -98,12 +98,12 @@ func (w *worker) manage(ctx context.Context, id string, c *channel) error {
 func (w *worker) changeFlow(ctx context.Context, c *channel, r request) error {
 	if c.flow != "" {
 		r.text, r.method, r.path = r.by+" ends the flow", http.MethodDelete, path(c, "channel-flow", lab.Escape(w.flows[c.flow]))
-		r.done = func() []telling { c.flow = ""; return nil }
+		r.done = func() []expected { c.flow = ""; return nil }
 		return w.make(ctx, r)
 	}
 	fallback := w.one([]string{"CONTINUE", "ABORT"})
 	r.text, r.method, r.path, r.in = r.by+" sets the flow "+fallback, http.MethodPut, path(c, "channel-flow"), object{"ChannelFlowArn": w.flows[fallback]}
-	r.done = func() []telling { c.flow = fallback; return nil }
+	r.done = func() []expected { c.flow = fallback; return nil }
 	return w.make(ctx, r)
 }
 
@@ -141,7 +141,7 @@ func (w *worker) add(ctx context.Context, c *channel) error {
 	return w.make(ctx, request{
 		text: fmt.Sprintf("%s adds %s as %s", by, who, kind), method: http.MethodPost, path: path(c, "memberships"), by: by,
 		in: object{"MemberArn": w.user(who), "Type": kind}, wrong: c.barred(by, who, kind), after: c.arn,
-		done: func() []telling {
+		done: func() []expected {
 			if len(c.places[0].among(who)) > 0 { // it stays as it is
 				return nil
 			}
@@ -158,7 +158,7 @@ func (w *worker) batch(ctx context.Context, c *channel) error {
 	return w.make(ctx, request{
 		text: fmt.Sprintf("%s adds %v as %s", by, who, kind), method: http.MethodPost, path: path(c, "memberships") + "?operation=batch-create", by: by,
 		in: object{"MemberArns": w.userARNs(who), "Type": kind}, out: &out, after: c.arn,
-		done: func() []telling {
+		done: func() []expected {
 			var added []string
 			for _, m := range out.BatchChannelMemberships.Members {
 				if c.barred(by, m.id(), kind) == "" && len(c.places[0].among(m.id())) == 0 { // else what is told of it is not due
@@ -177,7 +177,7 @@ func (w *worker) leave(ctx context.Context, c *channel) error {
 	}
 	r := request{
 		text: by + " removes " + who, method: http.MethodDelete, path: path(c, "memberships", lab.Escape(w.user(who))), by: by, after: c.arn,
-		done: func() []telling { return c.remove(by, who) },
+		done: func() []expected { return c.remove(by, who) },
 	}
 	if by != who && !c.manages(by) && (!c.open || !c.places[0].sends(by)) {
 		r.wrong = by + " may remove nobody"
@@ -187,7 +187,7 @@ func (w *worker) leave(ctx context.Context, c *channel) error {
 
 // senders are the members of a place that may send.
 func (p *place) senders() []string {
-	return slices.DeleteFunc(p.everybody(), func(who string) bool { return !p.sends(who) })
+	return slices.DeleteFunc(p.memberIDs(), func(who string) bool { return !p.sends(who) })
 }
 
 // send sends a message of any kind, now and then with the token of one that was sent before.
@@ -212,7 +212,7 @@ func (w *worker) send(ctx context.Context, c *channel, p *place) error {
 	r := request{
 		text: fmt.Sprintf("%s sends %s %s to %q%s", by, n.persistence, n.content, n.target, inSub(p.sub)), method: http.MethodPost, path: path(c, "messages"),
 		by: by, in: in, out: &out, after: c.arn,
-		done: func() []telling { n.id = out.MessageId; return c.send(p, n) },
+		done: func() []expected { n.id = out.MessageId; return c.send(p, n) },
 	}
 	switch {
 	case !p.sends(by):
@@ -248,7 +248,7 @@ func (w *worker) edit(ctx context.Context, c *channel, p *place) error {
 	}
 	r := request{
 		text: fmt.Sprintf("%s edits %s of %s%s", by, n.content, n.sender, inSub(p.sub)), method: http.MethodPut, path: path(c, "messages", n.id),
-		by: by, in: in, after: c.arn, done: func() []telling { return c.edit(p, n, content) },
+		by: by, in: in, after: c.arn, done: func() []expected { return c.edit(p, n, content) },
 	}
 	switch {
 	case !n.by(by):
@@ -277,7 +277,7 @@ func (w *worker) redact(ctx context.Context, c *channel, p *place) error {
 	}
 	r := request{
 		text: fmt.Sprintf("%s redacts %s of %s%s", by, n.content, n.sender, inSub(p.sub)), method: http.MethodPost, path: path(c, "messages", n.id) + "?operation=redact",
-		by: by, in: in, after: c.arn, done: func() []telling { return p.redact(n) },
+		by: by, in: in, after: c.arn, done: func() []expected { return p.redact(n) },
 	}
 	switch {
 	case !n.by(by) && (!c.manages(by) || n.target != "" && !n.to(by)):
@@ -298,7 +298,7 @@ func (w *worker) erase(ctx context.Context, c *channel, p *place) error {
 	by := w.likely(w.which(func(who string) bool { return w.admins[who] }))
 	r := request{
 		text: fmt.Sprintf("%s deletes %s of %s%s", by, n.content, n.sender, inSub(p.sub)), method: http.MethodDelete,
-		path: within(path(c, "messages", n.id), p.sub), by: by, after: c.arn, done: func() []telling { return p.erase(n) },
+		path: within(path(c, "messages", n.id), p.sub), by: by, after: c.arn, done: func() []expected { return p.erase(n) },
 	}
 	if !w.admins[by] {
 		r.wrong = by + " is no admin"

@@ -191,8 +191,8 @@ func (run *isolation) searchFolder(out io.Writer, dir string) error {
 	return nil
 }
 
-// toldAfter explains a frame of a message that shows what was removed.
-func (a *appInstance) toldAfter(line string, asked uint64) string {
+// shownAfter explains a frame of a message that shows what was removed.
+func (a *appInstance) shownAfter(line string, asked uint64) string {
 	text := strings.TrimPrefix(line, lateMark)
 	rest, v, is := shown(text)
 	if !is {

@@ -76,7 +76,7 @@ func (run *isolation) changeRetention(ctx context.Context, a *appInstance) error
 func (run *isolation) pages(ctx context.Context, a *appInstance, fence *channel) error {
 	for _, c := range run.channelsOf(a, fence) {
 		p := c.places[run.rnd.IntN(len(c.places))]
-		readers := p.everybody()
+		readers := p.memberIDs()
 		if len(readers) == 0 {
 			continue
 		}

@@ -323,7 +323,7 @@ func (s *socket) difference(entries []entry, at int, lines []string) string {
 		b.WriteString("  due:  nothing more\n")
 	}
 	if len(lines) > 0 {
-		b.WriteString(s.app.toldAfter(lines[0], s.asked))
+		b.WriteString(s.app.shownAfter(lines[0], s.asked))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

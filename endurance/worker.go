@@ -56,7 +56,7 @@ type request struct {
 	out          any
 	// wrong says why the call must not be accepted, empty when it may be.
 	wrong string
-	done  func() []telling
+	done  func() []expected
 	after string // channel that the events are of
 }
 
@@ -83,7 +83,7 @@ func (w *worker) make(ctx context.Context, r request) error {
 	case r.wrong != "":
 		return w.fault(fmt.Errorf("%s was accepted, though %s", r.text, r.wrong))
 	case r.done != nil:
-		w.tell(call, r.after, r.done())
+		w.expect(call, r.after, r.done())
 		w.revise(r.after, w.channelAt(r.after))
 	}
 	return nil
@@ -232,6 +232,6 @@ func (w *worker) remove(who string) {
 		for i := range events {
 			events[i].to = slices.DeleteFunc(events[i].to, func(one string) bool { return one == who })
 		}
-		w.tell(call, c.arn, events)
+		w.expect(call, c.arn, events)
 	}
 }
