@@ -14,7 +14,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// appInstance is an app instance with what its users are to get. Who is a user and who an admin changes
+// appInstance is an app instance with what its users are to get. Users and admins change
 // between rounds alone, when no worker makes calls.
 type appInstance struct {
 	lab.Peer
@@ -42,7 +42,7 @@ type appInstance struct {
 	resumed   int
 }
 
-// entry is an event that somebody is to get.
+// entry is an event that a user is to get.
 type entry struct {
 	call uint64 // that caused it
 	line string
@@ -53,16 +53,20 @@ func newAppInstance(ctx context.Context, p lab.Peer, name string, users []string
 		Peer: p, name: name, users: users, gone: map[string]bool{}, admins: map[string]bool{}, flows: map[string]string{},
 		due: map[string]map[string][]entry{}, kinds: map[string]int{}, versions: map[string][]version{}, stored: map[string]map[string]version{},
 	}
+
 	var app struct{ AppInstanceArn string }
 	if err := p.Call(ctx, http.MethodPost, "/app-instances", "", object{"Name": name, "ClientRequestToken": uuid.NewString()}, &app); err != nil {
 		return nil, err
 	}
 	a.arn = app.AppInstanceArn
+
 	for _, id := range users {
 		if err := a.addUser(ctx, id); err != nil {
 			return nil, err
 		}
 	}
+
+	// A flow for each fallback action. Its function does not exist, so the fallback decides.
 	for _, fallback := range []string{"CONTINUE", "ABORT"} {
 		var flow struct{ ChannelFlowArn string }
 		err := p.Call(ctx, http.MethodPost, "/channel-flows", "", object{
@@ -124,13 +128,15 @@ func (a *appInstance) setAdmin(ctx context.Context, id string, admin bool) error
 	return a.Call(ctx, http.MethodDelete, path+"/"+lab.Escape(a.user(id)), "", nil, nil)
 }
 
-// removeUser deletes a user, whose sockets are closed and who cannot connect any more.
+// removeUser deletes a user, whose sockets are closed and whose next connect is refused.
 func (a *appInstance) removeUser(ctx context.Context, id string) error {
 	a.gone[id] = true
 	delete(a.admins, id)
 	if err := a.Call(ctx, http.MethodDelete, "/app-instance-users/"+lab.Escape(a.user(id)), "", nil, nil); err != nil {
 		return err
 	}
+
+	// The open sockets of the user are closed, and got no other event of its removal than their own.
 	for _, s := range a.socketsOf(id) {
 		if s.left {
 			continue
@@ -142,6 +148,8 @@ func (a *appInstance) removeUser(ctx context.Context, id string) error {
 			return err
 		}
 	}
+
+	// New connections are refused.
 	a.resumable = slices.DeleteFunc(a.resumable, func(s *socket) bool { return s.user == id })
 	s, err := a.open(ctx, id, opening{})
 	if err == nil {

@@ -13,7 +13,7 @@ type shape struct {
 // least is how many members a sub-channel needs to stay while another has room for them.
 func (s *shape) least() int { return (s.target*s.percent + 99) / 100 }
 
-// counted are the members whom balancing counts and moves: all but moderators, newest first.
+// counted are the members that balancing counts and moves: all but moderators, newest first.
 func (c *channel) counted(p *place) (who []string) {
 	for one := range p.members {
 		if !c.moderators[one] {
@@ -35,7 +35,7 @@ func (c *channel) roomiest(more int, except *place) (best *place) {
 	return best
 }
 
-// place of somebody who is no moderator, nil when it is no member.
+// placeOf is the place of a user that is no moderator, nil when it is no member.
 func (c *channel) placeOf(who string) *place {
 	for _, p := range c.places {
 		if _, is := p.members[who]; is {
@@ -45,7 +45,7 @@ func (c *channel) placeOf(who string) *place {
 	return nil
 }
 
-// splits tells whether one more member needs a new sub-channel.
+// splits reports whether one more member needs a new sub-channel.
 func (c *channel) splits() bool { return c.roomiest(1, nil) == nil }
 
 // enter makes a member of an elastic channel: a moderator where it says, others where there is
@@ -72,7 +72,7 @@ func (c *channel) enter(by, who string, at, fresh *place) (t []expected) {
 	return append(t, expected{at.memberIDs(), memberLine("CREATE_CHANNEL_MEMBERSHIP", "", at.sub, "DEFAULT", by, who)})
 }
 
-// move is told to the moved member alone.
+// move moves a member, which alone gets the event.
 func (c *channel) move(who string, from, to *place) expected {
 	m := from.members[who]
 	delete(from.members, who)
@@ -89,7 +89,7 @@ func (c *channel) leave(p *place, who string) []expected {
 	return append(t, c.shrink()...)
 }
 
-// endAll ends all memberships of somebody, the oldest first.
+// endAll ends all memberships of a user, the oldest first.
 func (c *channel) endAll(who string) (t []expected) {
 	var in []*place
 	for _, p := range c.places {
@@ -105,7 +105,8 @@ func (c *channel) endAll(who string) (t []expected) {
 }
 
 // shrink merges the smallest sub-channel, the youngest of equals, into one that has room for all of
-// it, for as long as it is below the minimum. Its messages are gone, and its moderators are told.
+// it, for as long as it is below the minimum. Its messages are gone, and its moderators get the end of
+// their memberships.
 func (c *channel) shrink() (t []expected) {
 	for len(c.places) > 1 {
 		small := c.places[0]
@@ -131,7 +132,7 @@ func (c *channel) shrink() (t []expected) {
 	return t
 }
 
-// promote makes a moderator, who has no membership of an elastic channel any more; demote does the
+// promote makes a moderator, which has no membership of an elastic channel any more; demote does the
 // reverse (spec 3.4).
 func (c *channel) promote(who string) (t []expected) {
 	if c.elastic != nil {

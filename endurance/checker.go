@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// mostFaults bounds what is told of a run that went wrong.
+// mostFaults bounds the report of a run that went wrong.
 const mostFaults = 25
 
 // checker compares what sessions got with what they should have got. It knows the rules of
 // spec 4.4 for the events of a run, and nothing of the server: it puts the events of all
 // sessions into the order of their positions, follows the memberships in it, and says for each
-// event who gets it. That this is all there was, and in this order, the API's history and
+// event which users get it. That this is all there was, and in this order, the API's history and
 // lists have to say as well.
 type checker struct {
 	watchers []*watcher
@@ -78,7 +78,7 @@ func (c *checker) merge() {
 	}
 }
 
-// isBare: a message of a sub-channel that is gone by now is told without its content to a session that
+// isBare: a message of a sub-channel that is gone by now comes without its content to a session that
 // was away.
 func (c *checker) isBare(h happening) bool {
 	_, there := c.truth.history[room{h.channel, h.sub}]
@@ -91,7 +91,7 @@ func (h happening) sameBut(other happening) bool {
 	return h == other
 }
 
-// follow says who gets the event and what it does to the memberships.
+// follow says which users get the event and what it does to the memberships.
 func (c *checker) follow(d delivery) {
 	at := room{d.channel, d.sub}
 	switch d.kind {
@@ -146,6 +146,8 @@ func (c *checker) at(position uint64) happening {
 // compare walks through what a session got and what it should have got.
 func (c *checker) compare(w *watcher) {
 	due := c.due[w.user]
+
+	// One fault for a session: what follows the first is mostly its consequence.
 	next, reported := 0, 0
 	report := func(what string, position uint64) {
 		if reported++; reported == 1 { // the first is the cause of others
@@ -157,6 +159,8 @@ func (c *checker) compare(w *watcher) {
 			c.fault("%s: the same or worse with %d more events", w.name, reported-1)
 		}
 	}()
+
+	// Both lists are in the order of positions, so one walk finds what is missing, doubled or not due.
 	var last uint64
 	for _, d := range w.got {
 		if d.position <= last {
@@ -192,6 +196,8 @@ func (c *checker) checkHistory() {
 			seen[at] = append(seen[at], d)
 		}
 	}
+
+	// History is compared message by message, up to the first difference.
 	for at, history := range c.truth.history {
 		live := seen[at]
 		for i, m := range history {
@@ -207,6 +213,7 @@ func (c *checker) checkHistory() {
 				c.fault("message %s of %v has another content in history than live", m.id, at)
 			}
 		}
+
 		if len(live) > len(history) {
 			c.fault("sessions got %d messages in %v, history has %d; the first: %s", len(live), at, len(history), live[len(history)].id)
 		}
@@ -216,6 +223,7 @@ func (c *checker) checkHistory() {
 // checkSent: each acknowledged message is in the log, once, with its content, those of a sender
 // in its order. History is that part of the log, as checkHistory shows, but for sub-channels
 // that were deleted.
+
 func (c *checker) checkSent() {
 	place := map[string]int{}
 	for i, d := range c.log {
@@ -227,10 +235,13 @@ func (c *checker) checkSent() {
 		}
 		place[d.id] = i
 	}
+
+	// The acknowledged messages, in the order in which they were sent.
 	type line struct {
 		author  int
 		channel string
 	}
+
 	last := map[line]int{}
 	for _, m := range c.traffic.sent {
 		i, found := place[m.id]
@@ -249,7 +260,7 @@ func (c *checker) checkSent() {
 	}
 }
 
-// checkMembers: who is a member at the end by the events is one by the API.
+// checkMembers: the members at the end are the same by the events and by the API.
 func (c *checker) checkMembers() {
 	for at, members := range c.truth.members {
 		var live []string
@@ -264,14 +275,17 @@ func (c *checker) checkMembers() {
 	}
 }
 
-// checkMoves: each change of a membership is told once, and a member gets what was sent between
+// checkMoves: each change of a membership comes once, and a member gets what was sent between
 // the answer to its joining and the call that removes it.
 func (c *checker) checkMoves() {
+
 	type change struct{ kind, channel, user string }
 	seen, asked := map[change]int{}, map[change]int{}
 	for _, d := range c.log {
 		seen[change{d.kind, d.channel, d.id}]++
 	}
+
+	// What the traffic asked for, and the stays of each member between its moves.
 	since := map[room]int64{} // of a user in a channel
 	for _, m := range c.traffic.moved {
 		user, h := suffix(c.traffic.users[m.user]), c.traffic.channelOf(m.channel)
@@ -290,6 +304,8 @@ func (c *checker) checkMoves() {
 			c.checkStay(m, user, from)
 		}
 	}
+
+	// Asked for and seen, as often.
 	for what, n := range asked {
 		if seen[what] != n {
 			c.fault("%s of %s in %s happened %d times and was told %d times", what.kind, what.user, what.channel, n, seen[what])

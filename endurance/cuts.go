@@ -82,7 +82,9 @@ func (c *cuts) prepare(ctx context.Context, inside bool) (err error) {
 	if c.dir, err = os.MkdirTemp("", "carillon-cuts-"); err != nil {
 		return err
 	}
-	elsewhere := false // what went wrong is told there
+	elsewhere := false // the command in that network reports what went wrong
+
+	// A run with a fault leaves its data, to find the cause.
 	defer func() {
 		if c.keep {
 			fmt.Fprintln(c.out, "data are kept in", c.dir)
@@ -92,6 +94,7 @@ func (c *cuts) prepare(ctx context.Context, inside bool) (err error) {
 			err = fmt.Errorf("%w\n(seed %d; data are kept in %s)", err, c.seed, c.dir)
 		}
 	}()
+
 	if c.program == "" {
 		var race []string
 		if c.race {
@@ -101,12 +104,15 @@ func (c *cuts) prepare(ctx context.Context, inside bool) (err error) {
 			return err
 		}
 	}
+
+	// The rest of the run is in that network, by the same command; else there are no faults of packets.
 	if !inside && c.packets && !c.quiet {
 		if elsewhere, err = isolated(ctx, c); elsewhere {
 			return err
 		}
 		c.noPackets(err)
 	}
+
 	if !inside {
 		return c.run(ctx, nil)
 	}
@@ -205,7 +211,7 @@ func freePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// attach starts the sessions. Most are of the SDK, some of users who have two.
+// attach starts the sessions. Most are of the SDK, and some users have two.
 func (c *cuts) attach(ctx context.Context, sessions *errgroup.Group, random *rand.Rand) error {
 	shared, err := newSDK(c.victim.listen)
 	if err != nil {
@@ -304,6 +310,7 @@ func (c *cuts) report(faults []string, settled error) error {
 		deliveries += len(w.got)
 		gap = max(gap, w.gap)
 	}
+
 	fmt.Fprintf(c.out, "sends acknowledged  %d\nchanges of members  %d\ndeliveries          %d\n", len(c.traffic.sent), len(c.traffic.moved), deliveries)
 	fmt.Fprintf(c.out, "faults              %s\n", c.nemesis)
 	if c.nemesis.mirror != nil {
@@ -311,6 +318,7 @@ func (c *cuts) report(faults []string, settled error) error {
 	}
 	fmt.Fprintf(c.out, "reconnects          %d\nresumed             %d\nnot resumed         %d\n", total.connects-len(c.watchers), total.resumed, total.notResumed)
 	fmt.Fprintf(c.out, "longest gap         %v without a connection\n", gap.Round(time.Millisecond))
+
 	faults = append(faults, c.victim.odd...)
 	if err := c.keepJournals(); err != nil {
 		return err

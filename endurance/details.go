@@ -10,12 +10,12 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// What a socket is told of its channels when it connects with prefetch (spec 4.7) is compared
+// What a socket gets of its channels when it connects with prefetch (spec 4.7) is compared
 // between rounds, when nothing changes: it has to be just what the user sees then.
 
 const detailsMessages = 20
 
-// details is what somebody is to be told of a place.
+// details is what a user is to get of a place.
 func (c *channel) details(p *place, who string) string {
 	var messages []string
 	more := false
@@ -32,7 +32,7 @@ func (c *channel) details(p *place, who string) string {
 		messages = append(messages, fmt.Sprintf("%s of %s to %q %s redacted %v: %s", n.id, n.sender, n.target, n.status, n.redacted, n.content))
 	}
 	members := p.senders()
-	if !p.sends(who) && !c.manages(who) { // hidden members see nobody (rule l of spec 3.2)
+	if !p.sends(who) && !c.manages(who) { // hidden members see no members (rule l of spec 3.2)
 		members = nil
 	}
 	return detailsLine(c.arn, p.sub, members, messages, more)
@@ -43,7 +43,7 @@ func detailsLine(arn, sub string, members, messages []string, more bool) string 
 	return fmt.Sprintf("%s%s with %s, more %v:\n    %s", lastPart(arn), inSub(sub), strings.Join(members, ","), more, strings.Join(messages, "\n    "))
 }
 
-// readDetails says what a CHANNEL_DETAILS tells, in the words of the rules.
+// readDetails puts a CHANNEL_DETAILS into the words of the model.
 func readDetails(f lab.Frame) (string, error) {
 	var p struct {
 		Channel         struct{ ChannelArn string }
@@ -61,6 +61,7 @@ func readDetails(f lab.Frame) (string, error) {
 	if err := json.Unmarshal([]byte(f.Payload), &p); err != nil {
 		return "", fmt.Errorf("the payload of %s: %w", f.Event(), err)
 	}
+
 	var members, messages []string
 	for _, m := range p.ChannelMemberships {
 		members = append(members, m.Member.id())
@@ -79,7 +80,7 @@ func readDetails(f lab.Frame) (string, error) {
 	return detailsLine(p.Channel.ChannelArn, p.SubChannelId, members, messages, p.ChannelMessagesHasMore), nil
 }
 
-// prefetch opens sockets with prefetch for some users and compares what they are told.
+// prefetch opens sockets with prefetch for some users and compares what they get.
 func (run *isolation) prefetch(ctx context.Context, a *appInstance, fence *channel) error {
 	for range 3 {
 		who := a.users[run.rnd.IntN(len(a.users))]
@@ -122,7 +123,7 @@ func (run *isolation) channelsOf(a *appInstance, fence *channel) []*channel {
 	return all
 }
 
-// prefetched reads what the socket is told of its channels, one after the other.
+// prefetched reads what the socket gets of its channels, one after the other.
 func (s *socket) prefetched(ctx context.Context, count int) error {
 	for len(s.details) < count {
 		f, err := s.conn.Next(ctx)

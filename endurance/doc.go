@@ -1,10 +1,10 @@
-// Command endurance runs a node under random use for as long as it is told to and checks what
+// Command endurance runs a node under random use for a time and checks what
 // every client was sent against a model of its own:
 //
 //	go run ./endurance isolation -for 2m -seed 7
 //	go run ./endurance cuts -for 10m -seed 7
 //
-// isolation looks for what somebody got who may not. cuts kills, stops and freezes the node and
+// isolation looks for what a user got that may not have it. cuts kills, stops and freezes the node and
 // breaks the network between it and its clients, and looks for what a resuming session has not
 // got, or twice, or in another order.
 //

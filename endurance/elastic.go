@@ -95,6 +95,8 @@ func (w *worker) enter(ctx context.Context, c *channel, p *place) error {
 		by = who
 	}
 	r := request{text: by + " adds " + who, method: http.MethodPost, path: path(c, "memberships"), by: by, in: object{"MemberArn": w.user(who), "Type": "DEFAULT"}, after: c.arn}
+
+	// Moderators name the sub-channel that they enter; balancing finds one for the others.
 	var at *place
 	if c.moderators[who] {
 		at = p
@@ -102,25 +104,30 @@ func (w *worker) enter(ctx context.Context, c *channel, p *place) error {
 		r.text += inSub(p.sub)
 	}
 	member := at != nil && len(p.among(who)) > 0 || at == nil && c.placeOf(who) != nil
+
 	switch {
 	case c.banned[who]:
 		r.wrong = who + " is banned"
 	case by != who && !c.manages(by):
 		r.wrong = by + " may add nobody"
 	}
+
 	splits, accepted := at == nil && !member && c.splits(), false
 	if splits && len(c.places) == c.elastic.most {
 		r.wrong = "all is full"
 	}
 	r.done = func() []expected {
 		if accepted = true; splits || member {
-			return nil // of a split it is told below, when the id of the new sub-channel is known
+			return nil // the events of a split are noted below, when the id of the new sub-channel is known
 		}
 		return c.enter(by, who, at, nil)
 	}
+
 	if err := w.make(ctx, r); err != nil || !accepted || !splits {
 		return err
 	}
+
+	// The call split the channel: its new sub-channel is the youngest.
 	subs, err := w.subChannels(ctx, c)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ import (
 )
 
 // isolation makes random calls in two app instances and compares every frame of every socket with
-// what the rules of the spec say who is to get: no less, no more, in the order of each channel.
+// what the rules of the spec say that its user is to get: no less, no more, in the order of each channel.
 //
 // Workers make calls at the same time, each on channels of its own, for users that all of them share;
 // sockets are opened, doubled, closed and resumed meanwhile. After each round of calls the sockets are
@@ -38,7 +38,7 @@ type isolation struct {
 	retentions int // that began to hide messages
 }
 
-// keeper is a user of every app instance who stays an admin.
+// keeper is a user of every app instance that stays an admin.
 const keeper = "kay"
 
 var people = []string{keeper, "ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"}
@@ -56,12 +56,14 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+
 	fmt.Fprintf(out, "isolation: repeat with -seed %d\n", *seed)
 	dir, err := os.MkdirTemp("", "carillon-endurance-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
 	run := &isolation{seed: *seed, rnd: rand.New(rand.NewPCG(*seed, 0))}
 	node, err := startNode(ctx, dir, run.clock.now)
 	if err != nil {
@@ -69,6 +71,8 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 	}
 	stop := sync.OnceValue(func() error { return stopNode(node) })
 	defer func() { err = errors.Join(err, stop()) }()
+
+	// The peer signs by the node's clock, which the run moves.
 	p := lab.Dev(node.Addr(), 30*time.Second)
 	p.Now = run.clock.now
 	defer p.Close()
@@ -77,9 +81,11 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 			a.closeSockets()
 		}
 	}()
+
 	if err := run.prepare(ctx, p); err != nil {
 		return err
 	}
+
 	more := func() bool { return run.rounds < *rounds }
 	if deadline := time.Now().Add(*length); *rounds == 0 {
 		more = func() bool { return time.Now().Before(deadline) }
@@ -90,10 +96,13 @@ func runIsolation(ctx context.Context, args []string, out io.Writer) (err error)
 	if err == nil {
 		err = run.settle(ctx) // once more: nothing may come behind the last fence
 	}
+
 	run.report(out)
 	if err != nil {
 		return err
 	}
+
+	// The data folder is searched when the node has erased what was removed, and has stopped.
 	if err := node.EraseRemoved(ctx); err != nil {
 		return err
 	}
@@ -140,6 +149,8 @@ func (run *isolation) prepare(ctx context.Context, p lab.Peer) error {
 		}
 		run.fences = append(run.fences, fence)
 	}
+
+	// The workers of b have channels of the same ids as those of a.
 	a, b := run.apps[0], run.apps[1]
 	run.workers = []*worker{
 		newWorker(a, "one", run.seed, "c1", "c2"),
@@ -155,6 +166,8 @@ func (run *isolation) prepare(ctx context.Context, p lab.Peer) error {
 		run.workers[i].elastic = true
 	}
 	run.workers[0].other, run.workers[2].other, run.workers[3].other = b, b, a
+
+	// A socket for each user, so that every event of the first round is seen.
 	for _, a := range run.apps {
 		for _, who := range a.users {
 			if _, err := a.open(ctx, who, opening{}); err != nil {
@@ -180,6 +193,8 @@ func (a *appInstance) addFence(ctx context.Context) (*channel, error) {
 func (run *isolation) round(ctx context.Context) error {
 	run.rounds++
 	right := run.clock.set(run.step())
+
+	// The calls of a round, by all workers at the same time.
 	failed := make(chan error, len(run.workers))
 	var group sync.WaitGroup
 	for _, w := range run.workers {
@@ -194,10 +209,13 @@ func (run *isolation) round(ctx context.Context) error {
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
+
 	if err := run.settle(ctx); err != nil {
 		return err
 	}
 	right()
+
+	// While no worker makes calls, what is stored is compared and users change.
 	for i, a := range run.apps {
 		if err := run.prefetch(ctx, a, run.fences[i]); err != nil {
 			return fmt.Errorf("round %d: %w\n%s", run.rounds, err, run.latest(a))
@@ -275,7 +293,7 @@ func (run *isolation) takeAway(ctx context.Context, a *appInstance, fence *chann
 	return nil
 }
 
-// bringBack makes a user of the same id, who has nothing of what the deleted one had.
+// bringBack makes a user of the same id, which has nothing of what the deleted one had.
 func (run *isolation) bringBack(ctx context.Context, a *appInstance, fence *channel, who string) error {
 	if err := a.addUser(ctx, who); err != nil {
 		return err

@@ -8,9 +8,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// expected is one event as the rules have it: who gets it, and what it says in one line of text.
+// expected is one event as the rules have it: its recipients, and what it says in one line of text.
 type expected struct {
-	to   []string // ids of users, nobody twice
+	to   []string // ids of users, none twice
 	line string
 }
 
@@ -38,7 +38,7 @@ type note struct {
 	senderGone, targetGone bool
 }
 
-// by and to tell whether a user is the sender or the target, and not the next user of the same id.
+// by and to report whether a user is the sender or the target, and not the next user of the same id.
 func (n *note) by(who string) bool { return n.sender == who && !n.senderGone }
 func (n *note) to(who string) bool { return n.target == who && !n.targetGone }
 
@@ -60,7 +60,7 @@ func inSub(sub string) string {
 	return " in " + sub
 }
 
-// memberLine tells of one membership, or of a batch of them.
+// memberLine is the line of one membership, or of a batch of them.
 func memberLine(event, reason, sub, kind, by string, who ...string) string {
 	if reason != "" {
 		event += " because of " + reason
@@ -70,7 +70,7 @@ func memberLine(event, reason, sub, kind, by string, who ...string) string {
 
 func channelLine(event, name string) string { return event + " SYSTEM: " + name }
 
-// identity is the part of a payload that names somebody.
+// identity is the part of a payload that names a user.
 type identity struct{ Arn, MemberArn string }
 
 func (i identity) id() string { return lastPart(i.Arn + i.MemberArn) }
@@ -78,7 +78,7 @@ func (i identity) id() string { return lastPart(i.Arn + i.MemberArn) }
 // lastPart of an ARN is the id.
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
-// read says what a frame tells of which channel, in the words of the rules. Members of the payload
+// readEvent puts a frame into the words of the model, and returns its channel. Members of the payload
 // that the rules do not decide are left out.
 func readEvent(f lab.Frame) (channel, line string, err error) {
 	var p struct {
@@ -93,6 +93,7 @@ func readEvent(f lab.Frame) (channel, line string, err error) {
 	if err := json.Unmarshal([]byte(f.Payload), &p); err != nil {
 		return "", "", fmt.Errorf("the payload of %s: %w", f.Event(), err)
 	}
+
 	event, kind := f.Event(), f.Headers["x-amz-chime-message-type"]
 	switch {
 	case strings.HasSuffix(event, "_CHANNEL_MESSAGE"):
@@ -112,6 +113,8 @@ func readEvent(f lab.Frame) (channel, line string, err error) {
 	default:
 		line = channelLine(event, p.Name)
 	}
+
+	// Only messages have a type of their own.
 	if !strings.HasSuffix(event, "_CHANNEL_MESSAGE") && kind != "SYSTEM" {
 		line += " as " + kind
 	}

@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// command is one kind of run. It gets what follows its name and tells on out what it did.
+// command is one kind of run. It gets what follows its name and reports on out what it did.
 type command struct {
 	name string
 	run  func(ctx context.Context, args []string, out io.Writer) error

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// channel is the model of a channel: the plain state behind the rules of spec 3 to 6 on who gets what: who holds which role
-// and who wrote what. It knows nothing of stores, rosters or the server's code. Its methods carry
-// out a call that was accepted and answer the events that it is to cause.
+// channel is the model of a channel: the plain state behind the rules of spec 3 to 6 on the recipients
+// of events. It knows nothing of stores, rosters or the server's code. Its methods carry out a call
+// that was accepted and answer the events that it is to cause.
 type channel struct {
 	arn, name          string
 	elastic            *shape // nil: a standard channel
@@ -52,10 +52,10 @@ func (c *channel) all() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// memberIDs are the members of the place.
+// memberIDs are the members of the place, sorted.
 func (p *place) memberIDs() []string { return slices.Sorted(maps.Keys(p.members)) }
 
-// among are those who are members of the place, nobody twice.
+// among are those of the users that are members of the place, none twice.
 func (p *place) among(who ...string) (members []string) {
 	for _, one := range who {
 		if _, is := p.members[one]; is && !slices.Contains(members, one) {
@@ -65,14 +65,14 @@ func (p *place) among(who ...string) (members []string) {
 	return members
 }
 
-// sends tells whether somebody may send to the place.
+// sends reports whether a user may send to the place.
 func (p *place) sends(who string) bool {
 	m, is := p.members[who]
 	return is && m.kind != hidden
 }
 
-// recipients says who gets the events of a membership: all members, of a hidden one itself and the
-// members who manage the channel (spec 3.5).
+// recipients are the users that get the events of a membership: all members, of a hidden one itself and the
+// members that manage the channel (spec 3.5).
 func (c *channel) recipients(p *place, kind string, about ...string) []string {
 	if kind != hidden {
 		return p.memberIDs()
@@ -86,7 +86,7 @@ func (c *channel) recipients(p *place, kind string, about ...string) []string {
 	return to
 }
 
-// begin makes the first members of a standard channel; each is told of itself alone.
+// begin makes the first members of a standard channel; each gets its own event alone.
 func (c *channel) begin(by string, members ...string) (t []expected) {
 	p := newPlace("")
 	c.places = []*place{p}
@@ -111,7 +111,7 @@ func (c *channel) add(by, who, kind string) []expected {
 	return []expected{{c.recipients(p, kind, who), memberLine("CREATE_CHANNEL_MEMBERSHIP", "", p.sub, kind, by, who)}}
 }
 
-// batch makes several. A hidden one is told of itself alone, unless it manages the channel.
+// batch makes several. A hidden one gets its own event alone, unless it manages the channel.
 func (c *channel) batch(by, kind string, who []string) (t []expected) {
 	p := c.places[0]
 	if len(who) == 0 {
@@ -133,7 +133,7 @@ func (c *channel) batch(by, kind string, who []string) (t []expected) {
 	return append(t, expected{to, memberLine("BATCH_CREATE_CHANNEL_MEMBERSHIP", "", "", kind, by, who...)})
 }
 
-// end takes a membership away and tells the others and the removed one.
+// end takes a membership away with an event to the others and the removed one.
 func (c *channel) end(p *place, who string) []expected {
 	m := p.members[who]
 	t := expected{c.recipients(p, m.kind, who), memberLine("DELETE_CHANNEL_MEMBERSHIP", "", p.sub, m.kind, m.by, who)}
@@ -141,8 +141,8 @@ func (c *channel) end(p *place, who string) []expected {
 	return []expected{t}
 }
 
-// remove ends the membership of a standard channel. To those who do not manage the channel, a hidden
-// member is nobody that they could remove.
+// remove ends the membership of a standard channel. To users that do not manage the channel, a hidden
+// member does not exist.
 func (c *channel) remove(by, who string) []expected {
 	p := c.places[0]
 	m, is := p.members[who]
@@ -152,7 +152,7 @@ func (c *channel) remove(by, who string) []expected {
 	return c.end(p, who)
 }
 
-// forget takes every role away from a user who was deleted. The next user of the id has none of its
+// forget takes every role away from a user that was deleted. The next user of the id has none of its
 // messages.
 func (c *channel) forget(who string) (t []expected) {
 	for _, p := range c.places {
@@ -188,7 +188,7 @@ func (c *channel) close() []expected {
 	return []expected{{c.all(), channelLine("DELETE_CHANNEL", c.name)}}
 }
 
-// audience is whom a message is for: all, or sender and target, and while a flow has it or has
+// audience is the users that a message is for: all, or sender and target, and while a flow has it or has
 // failed it the sender alone (spec 4.4).
 func (p *place) audience(n *note) []string {
 	if n.status == "SENT" && n.target == "" {
@@ -209,8 +209,8 @@ func (p *place) about(event string, n note) expected {
 	return expected{p.audience(&n), n.line(event, p.sub)}
 }
 
-// pass takes a new or edited message through the flow of the channel, whose processors nobody can
-// reach: the fallback action decides. operation is CREATE or UPDATE.
+// pass takes a new or edited message through the flow of the channel, whose processors cannot be
+// reached: the fallback action decides. operation is CREATE or UPDATE.
 func (c *channel) pass(p *place, operation string, n *note) (t []expected) {
 	event := operation + "_CHANNEL_MESSAGE"
 	if n.status = "SENT"; c.flow != "" && n.kind == "STANDARD" {

@@ -131,6 +131,7 @@ func (n *nemesis) networkFaults() []fault {
 			return nil
 		}}
 	}
+
 	faults := []fault{
 		links("reset", 4, (*faultnet.Link).Reset),
 		links("reset of the client alone", 3, (*faultnet.Link).ResetClient),
@@ -153,6 +154,8 @@ func (n *nemesis) networkFaults() []fault {
 			return nil
 		}},
 	}
+
+	// Handshakes that outlast the patience of clients, which have tried again by then.
 	faults = append(faults, fault{"late handshake", 3, func(ctx context.Context, random *rand.Rand) error {
 		n.proxy.HoldNew(between(random, n.late, 3*n.late))
 		defer n.proxy.HoldNew(0)
@@ -160,6 +163,7 @@ func (n *nemesis) networkFaults() []fault {
 		rest(ctx, between(random, 100*time.Millisecond, time.Second))
 		return nil
 	}})
+
 	if n.mirror != nil {
 		faults = append(faults, fault{"packet storm", 3, func(_ context.Context, random *rand.Rand) error {
 			var storm faultnet.Storm // in one of three cases the end of one

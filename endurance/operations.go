@@ -63,6 +63,8 @@ func (w *worker) manage(ctx context.Context, id string, c *channel) error {
 	if !c.manages(by) {
 		r.wrong = "only moderators and admins may"
 	}
+
+	// Each case fills in the call and what it does to the model.
 	switch n := w.rnd.IntN(34); {
 	case n < 8:
 		r.text, r.method, r.path, r.in = by+" bans "+who, http.MethodPost, path(c, "bans"), object{"MemberArn": w.user(who)}
@@ -92,6 +94,7 @@ func (w *worker) manage(ctx context.Context, id string, c *channel) error {
 		r.text, r.method, r.path = by+" deletes "+id, http.MethodDelete, path(c)
 		r.done = func() []expected { delete(w.channels, id); return c.close() }
 	}
+
 	return w.make(ctx, r)
 }
 
@@ -114,7 +117,7 @@ func (w *worker) kind() string {
 	return "DEFAULT"
 }
 
-// barred says why somebody cannot be made a member.
+// barred says why a user cannot be made a member; empty when it can.
 func (c *channel) barred(by, who, kind string) string {
 	switch {
 	case c.banned[who]:
@@ -150,7 +153,7 @@ func (w *worker) add(ctx context.Context, c *channel) error {
 	})
 }
 
-// batch takes from the answer who was added.
+// batch takes the added members from the answer.
 func (w *worker) batch(ctx context.Context, c *channel) error {
 	by, kind := w.likely(w.managers(c)), w.kind()
 	who := []string{w.one(w.users), w.one(w.users), w.one(w.users)}
@@ -161,7 +164,7 @@ func (w *worker) batch(ctx context.Context, c *channel) error {
 		done: func() []expected {
 			var added []string
 			for _, m := range out.BatchChannelMemberships.Members {
-				if c.barred(by, m.id(), kind) == "" && len(c.places[0].among(m.id())) == 0 { // else what is told of it is not due
+				if c.barred(by, m.id(), kind) == "" && len(c.places[0].among(m.id())) == 0 { // others are faults
 					added = append(added, m.id())
 				}
 			}
@@ -190,7 +193,7 @@ func (p *place) senders() []string {
 	return slices.DeleteFunc(p.memberIDs(), func(who string) bool { return !p.sends(who) })
 }
 
-// send sends a message of any kind, now and then with the token of one that was sent before.
+// send sends a message of any kind, at times with the token of one that was sent before.
 func (w *worker) send(ctx context.Context, c *channel, p *place) error {
 	by := w.likely(p.senders())
 	n := &note{sender: by, kind: "STANDARD", persistence: "PERSISTENT", content: w.text()}
@@ -200,6 +203,7 @@ func (w *worker) send(ctx context.Context, c *channel, p *place) error {
 	if w.chance(5) {
 		n.persistence = "NON_PERSISTENT"
 	}
+
 	in := object{"Content": n.content, "Type": n.kind, "Persistence": n.persistence, "ClientRequestToken": uuid.NewString()}
 	if w.chance(4) {
 		n.target = w.likely(p.senders())
@@ -208,18 +212,22 @@ func (w *worker) send(ctx context.Context, c *channel, p *place) error {
 	if p.sub != "" {
 		in["SubChannelId"] = p.sub
 	}
+
 	var out struct{ MessageId string }
 	r := request{
 		text: fmt.Sprintf("%s sends %s %s to %q%s", by, n.persistence, n.content, n.target, inSub(p.sub)), method: http.MethodPost, path: path(c, "messages"),
 		by: by, in: in, out: &out, after: c.arn,
 		done: func() []expected { n.id = out.MessageId; return c.send(p, n) },
 	}
+
 	switch {
 	case !p.sends(by):
 		r.wrong = by + " is no member that may send there"
 	case n.target != "" && !p.sends(n.target):
 		r.wrong = n.target + " cannot be a target there"
 	}
+
+	// The same token again sends nothing and causes no event.
 	if err := w.make(ctx, r); err != nil || n.id == "" || !w.chance(10) {
 		return err
 	}
@@ -246,10 +254,12 @@ func (w *worker) edit(ctx context.Context, c *channel, p *place) error {
 	if p.sub != "" {
 		in["SubChannelId"] = p.sub
 	}
+
 	r := request{
 		text: fmt.Sprintf("%s edits %s of %s%s", by, n.content, n.sender, inSub(p.sub)), method: http.MethodPut, path: path(c, "messages", n.id),
 		by: by, in: in, after: c.arn, done: func() []expected { return c.edit(p, n, content) },
 	}
+
 	switch {
 	case !n.by(by):
 		r.wrong = "it is not the sender"

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// A message is told live as it was, and late as it is: a session that resumes is not told what was edited,
+// A message comes live as it was, and late as it is: a session that resumes does not get what was edited,
 // redacted or removed before. So the checker knows which versions of a message there were, and when
 // the call that ended each was answered: what was asked for after that answer must not show it.
 
@@ -23,7 +23,7 @@ type version struct {
 	ended    uint64 // when the call was answered that ended it; 0: it is the present
 }
 
-// lateMark begins the line of a frame that tells of what was missed.
+// lateMark begins the line of a frame of what was missed.
 const lateMark = "late: "
 
 // shown is a message without what changes, and what changes.
@@ -43,7 +43,7 @@ func cutOut(text, part string) (without, rest string, found bool) {
 }
 
 // says reports whether a frame that came is the event that was due. A frame that waited for its
-// socket when the content was removed is told as one that was missed.
+// socket when the content was removed comes as one that was missed.
 func (s *socket) says(line string, e entry) bool {
 	text, late := strings.CutPrefix(line, lateMark)
 	if text == e.line && !late {
@@ -67,7 +67,7 @@ func messageID(line string) string {
 	return ""
 }
 
-// showed reports whether a message may be shown so to who asked at that time. The caller holds mu.
+// showed reports whether a message may be shown so to a session that asked at that time. The caller holds mu.
 func (a *appInstance) showed(id string, v version, asked uint64) bool {
 	for _, known := range a.versions[id] {
 		if known.content == v.content && known.redacted == v.redacted && (known.ended == 0 || known.ended > asked) {
@@ -160,6 +160,8 @@ func (run *isolation) searchFolder(out io.Writer, dir string) error {
 	if err != nil {
 		return err
 	}
+
+	// The end of a text is random: no other text has it, and compression leaves it as it is.
 	find := func(text string) string {
 		end := []byte(text[max(0, len(text)-uniqueEnd):])
 		for name, content := range all {
@@ -169,6 +171,7 @@ func (run *isolation) searchFolder(out io.Writer, dir string) error {
 		}
 		return ""
 	}
+
 	count, found, others := 0, 0, 0
 	for _, a := range run.apps {
 		removed, kept := a.contents()
@@ -184,6 +187,8 @@ func (run *isolation) searchFolder(out io.Writer, dir string) error {
 		}
 		count += len(removed)
 	}
+
+	// What is kept has to be found, or the search would find nothing of what was removed either.
 	fmt.Fprintf(out, "none of %d removed contents is in the data folder, where %d of %d others were found\n", count, found, others)
 	if others > 100 && found < others/4 {
 		return errors.New("too few others were found: the search proves little")

@@ -14,7 +14,7 @@ import (
 // another has to get exactly what that one did not, by the rules of the time when it happened: the
 // place where it begins in what is due is known.
 
-// isLive tells of an event whether it is of a message that is not persistent, which the log has not.
+// isLive reports whether an event is of a message that is not persistent, which the log has not.
 func isLive(line string) bool { return strings.Contains(line, " NON_PERSISTENT of ") }
 
 // newest is what a client brings back.
@@ -58,6 +58,8 @@ func (s *socket) begin(ctx context.Context, from *socket) error {
 func (s *socket) resume(ctx context.Context, from *socket) error {
 	s.catchingUp = true
 	defer func() { s.catchingUp = false }()
+
+	// Events come as live ones do, until one ends them.
 	for missed := 0; ; missed++ {
 		f, err := s.conn.Next(ctx)
 		if err != nil {
@@ -80,6 +82,7 @@ func (s *socket) resume(ctx context.Context, from *socket) error {
 			}
 			return nil
 		}
+
 		if err := s.take(f); err != nil {
 			return err
 		}
@@ -114,7 +117,7 @@ func (s *socket) takePosition(f lab.Frame, live bool) error {
 	return nil
 }
 
-// openSome opens a socket of a kind that chance decides: of them, some resume, now and then with
+// openSome opens a socket of a kind that chance decides: some resume, a few of these with
 // the token of another user.
 func (w *worker) openSome(ctx context.Context) error {
 	var how opening

@@ -47,17 +47,21 @@ func (run *isolation) changeRetention(ctx context.Context, a *appInstance) error
 	if run.rnd.IntN(3) > 0 {
 		return nil
 	}
+
 	settings := object{}
 	if !a.retained {
 		settings["RetentionDays"] = 1
 		run.retentions++
 		run.clock.pass(48 * time.Hour)
 	}
+
 	err := a.Call(ctx, http.MethodPut, "/app-instances/"+lab.Escape(a.arn)+"/retention-settings", "",
 		object{"AppInstanceRetentionSettings": object{"ChannelRetentionSettings": settings}}, nil)
 	if err != nil {
 		return err
 	}
+
+	// The clock has moved for the other app instance too, whose messages may have become too old.
 	a.retained = !a.retained
 	for i, of := range run.apps { // time has passed for all
 		for _, c := range run.channelsOf(of, run.fences[i]) {

@@ -20,10 +20,10 @@ type sdk struct {
 	userARN  string
 	liveness time.Duration
 	random   *rand.Rand
-	// renews lets the program end its session now and then and begin another where that ended, as
+	// renews lets the program end its session at times and begin another where that ended, as
 	// a process does that is replaced.
 	renews bool
-	// dawdles lets the program be busy with an event for a while now and then.
+	// dawdles lets the program be busy with an event for a while at times.
 	dawdles bool
 }
 

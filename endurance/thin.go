@@ -50,7 +50,7 @@ func (t *thin) run(ctx context.Context) {
 	}
 }
 
-// stays notes that the server told a client with a proper session to stay away.
+// stays notes that the server sent a client with a proper session away.
 func (t *thin) stays(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

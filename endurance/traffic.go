@@ -103,6 +103,7 @@ func (t *traffic) move(ctx, work context.Context, every time.Duration, random *r
 			changing = append(changing, ch)
 		}
 	}
+
 	out := map[*workloadChannel]map[int]bool{}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -121,6 +122,8 @@ func (t *traffic) move(ctx, work context.Context, every time.Duration, random *r
 		case <-ctx.Done():
 		}
 	}
+
+	// All are in again, so that the last messages are for all.
 	for ch, users := range out {
 		for user, gone := range users {
 			if gone {
@@ -148,10 +151,12 @@ func (t *traffic) moveOne(ctx context.Context, ch *workloadChannel, user int, in
 }
 
 // flush sends last messages, of which each member gets at least one, and returns for each user all
-// that it gets: who has got them has got all before them. In an elastic channel every member sends
+// that it gets: a user that has got them has got all before them. In an elastic channel every member sends
 // one, and what a member gets is what was sent in its sub-channel, as the checker has it.
 func (t *traffic) flush(ctx context.Context, round int) (map[string][]string, error) {
 	last := map[string][]string{}
+
+	// In a standard channel one author is enough; subs has the sub-channel of each in an elastic one.
 	for _, ch := range t.channels {
 		members := append(append([]int(nil), ch.stay...), ch.move...)
 		authors := members[:1]
@@ -167,6 +172,7 @@ func (t *traffic) flush(ctx context.Context, round int) (map[string][]string, er
 			}
 			t.sent = append(t.sent, sent{id, suffix(ch.arn), sum(content), author, -1, len(t.sent), began, t.clock.Add(1)})
 		}
+
 		ids := t.sent[len(t.sent)-len(authors):]
 		for i, author := range authors {
 			for _, m := range members {

@@ -62,7 +62,7 @@ type opening struct {
 	session string  // its name; empty: a new one
 	resumes bool    // it gets resume tokens
 	from    *socket // an ended one, after which it goes on
-	details int     // channels that it is to be told of
+	details int     // channels of which it is to get CHANNEL_DETAILS
 }
 
 // open opens a socket and waits until it is established, and has what it missed.
@@ -74,6 +74,8 @@ func (a *appInstance) open(ctx context.Context, user string, how opening) (*sock
 	a.mu.Unlock()
 	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+
+	// What ended before this moment, the socket must not be shown.
 	asked := a.begun.Load()
 	query := []string{"sessionId", how.session}
 	if how.resumes {
@@ -86,6 +88,8 @@ func (a *appInstance) open(ctx context.Context, user string, how opening) (*sock
 	if err != nil {
 		return nil, err
 	}
+
+	// Reading outlives the call that opened the socket, until the socket is closed.
 	reading, closing := context.WithCancel(context.WithoutCancel(ctx))
 	s := &socket{
 		app: a, user: user, id: how.session, asked: asked, conn: conn, resumes: how.resumes, closing: closing,
@@ -100,6 +104,7 @@ func (a *appInstance) open(ctx context.Context, user string, how opening) (*sock
 		_ = conn.CloseNow()
 		return nil, err
 	}
+
 	go s.listen(reading)
 	a.mu.Lock()
 	a.sockets = append(a.sockets, s)
@@ -222,6 +227,8 @@ func (s *socket) compare(fence string) (missing []string, err error) {
 	defer s.app.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
+	// An end that was not asked for, and a fence that has not come, need no look at the channels.
 	due := s.app.due[s.user]
 	switch marks, lines := due[fence], s.lines[fence]; {
 	case s.broken != nil:
@@ -232,11 +239,15 @@ func (s *socket) compare(fence string) (missing []string, err error) {
 	case len(marks) > 0 && (len(lines) == 0 || !s.says(lines[len(lines)-1], marks[len(marks)-1])):
 		return []string{marks[len(marks)-1].line}, nil
 	}
+
+	// Nothing may come of a channel of which nothing is due.
 	for channel, lines := range s.lines {
 		if len(lines) > 0 && len(due[channel]) == 0 {
 			return nil, fmt.Errorf("%s got of %s, of which nothing is due to it: %s", s, lastPart(channel), lines[0])
 		}
 	}
+
+	// What came of each channel has to be a part of what is due, without a gap.
 	next := map[string]int{}
 	for channel, entries := range due {
 		lines := s.lines[channel]
@@ -253,6 +264,8 @@ func (s *socket) compare(fence string) (missing []string, err error) {
 			}
 		}
 	}
+
+	// The next comparison goes on from here, if this one is complete.
 	if len(missing) == 0 || s.left {
 		s.at, s.lines = next, map[string][]string{}
 	}
@@ -265,7 +278,7 @@ func (s *socket) compare(fence string) (missing []string, err error) {
 	return missing, nil
 }
 
-// find tells from where to where in what is due the frames of a channel go; end is -1 when they are
+// find returns the part of what is due that the frames of a channel are; end is -1 when they are
 // not there. A socket that was compared before goes on from there, and one that resumes from where
 // the one before it ended. A new one may begin anywhere, but nothing of a call that began after it
 // was established may be left out; where that leaves a choice, it is the latest.
@@ -299,7 +312,7 @@ func (s *socket) match(entries []entry, at int, lines []string) int {
 	return at
 }
 
-// mayMiss: messages that are not persistent are gone for who was away.
+// mayMiss: messages that are not persistent are gone for a session that was away.
 func (s *socket) mayMiss(e entry) bool {
 	return s.resumed && e.call <= s.since && isLive(e.line)
 }

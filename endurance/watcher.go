@@ -161,6 +161,7 @@ func understand(headers map[string]string, payload string) (d delivery, err erro
 	if d.position, err = strconv.ParseUint(headers["x-carillon-position"], 10, 64); err != nil {
 		return d, fmt.Errorf("%s without a position", d.kind)
 	}
+
 	type arn struct{ Arn string }
 	var about struct {
 		ChannelArn, SubChannelId, MessageId, Content string
@@ -170,6 +171,8 @@ func understand(headers map[string]string, payload string) (d delivery, err erro
 	if err := json.Unmarshal([]byte(payload), &about); err != nil {
 		return d, fmt.Errorf("%s with a payload that is no JSON", d.kind)
 	}
+
+	// The id of a membership's event is that of its user, or those of a batch.
 	d.channel, d.sub = suffix(about.ChannelArn), about.SubChannelId
 	switch {
 	case about.MessageId != "":

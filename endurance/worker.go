@@ -46,7 +46,7 @@ func newWorker(a *appInstance, name string, seed uint64, ids ...string) *worker 
 // object is a JSON object that is sent.
 type object = map[string]any
 
-// request is one call: whose it is, whether somebody with that role may make it at all, and what
+// request is one call: whose it is, whether a user with that role may make it at all, and what
 // it causes when it is accepted.
 type request struct {
 	text         string
@@ -99,7 +99,7 @@ func (w *worker) channelAt(arn string) *channel {
 	return nil
 }
 
-// fault tells of which worker it is, and what was called last.
+// fault adds the worker and the number of its call.
 func (w *worker) fault(err error) error {
 	return fmt.Errorf("%s, call %d: %w", w.name, w.number, err)
 }
@@ -136,7 +136,7 @@ func (w *worker) chance(n int) bool { return w.rnd.IntN(n) == 0 }
 
 func (w *worker) one(of []string) string { return of[w.rnd.IntN(len(of))] }
 
-// likely is mostly one of those, and now and then anybody.
+// likely is mostly one of those, and at times any user.
 func (w *worker) likely(of []string) string {
 	if len(of) == 0 || w.chance(8) {
 		return w.one(w.users)
@@ -219,7 +219,7 @@ func (w *worker) stranger(ctx context.Context, c *channel) error {
 	return w.fault(fmt.Errorf("a call by a user of another app instance: %w", errors.Join(err, errors.New("was not refused"))))
 }
 
-// remove takes away what a deleted user had in the worker's channels. It is told nothing itself: its
+// remove takes away what a deleted user had in the worker's channels. It gets no event itself: its
 // sockets are closed.
 func (w *worker) remove(who string) {
 	call := w.begun.Add(1)

@@ -16,7 +16,7 @@ import (
 type workload struct {
 	api      lab.Peer
 	app      string
-	host     string   // ARN of a moderator of the elastic channels, who has no session
+	host     string   // ARN of a moderator of the elastic channels, without a session
 	users    []string // ARNs
 	channels []*workloadChannel
 	// clock orders what callers saw: a call that was answered before another began has the
@@ -28,7 +28,7 @@ type workload struct {
 type workloadChannel struct {
 	arn     string
 	elastic bool
-	owner   string // ARN of who may add and remove members
+	owner   string // ARN of the user that adds and removes members
 	stay    []int  // users
 	move    []int
 }
@@ -65,7 +65,7 @@ func is(err error, status int) bool {
 }
 
 // makeUsers makes the app instance and its users. Watchers attach before there are channels, so
-// that they are told of every membership.
+// that they get the event of every membership.
 func (w *workload) makeUsers(ctx context.Context, count int) error {
 	var app struct{ AppInstanceArn string }
 	if err := w.call(ctx, "POST", "/app-instances", "", object{"Name": "cuts", "ClientRequestToken": "cuts"}, &app); err != nil {

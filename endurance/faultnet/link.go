@@ -129,7 +129,7 @@ func (p *pipe) write() {
 		}
 		if !p.wait(time.Until(c.read.Add(travel))) || !p.deliver(c.bytes) {
 			if !p.hole.Load() {
-				reset(p.from) // it learns that nobody listens
+				reset(p.from) // it learns that the peer has gone
 			}
 			return
 		}

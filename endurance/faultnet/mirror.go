@@ -2,7 +2,7 @@ package faultnet
 
 import "time"
 
-// Addresses of a Mirror. Who connects to MirrorFar arrives at MirrorNear, by way of the mirror.
+// Addresses of a Mirror. A connection to MirrorFar arrives at MirrorNear, by way of the mirror.
 const (
 	MirrorNear = "10.77.0.1"
 	MirrorFar  = "10.77.0.2"

@@ -34,7 +34,7 @@ type Mirror struct {
 }
 
 // Isolated lets the command start in a network of its own, where it may make a Mirror and where
-// nobody else is. It needs no privileges where the kernel lets users make namespaces; else the
+// no other process is. It needs no privileges where the kernel lets users make namespaces; else the
 // command does not start.
 func Isolated(c *exec.Cmd) {
 	c.SysProcAttr = &syscall.SysProcAttr{
@@ -75,6 +75,7 @@ func configure(fd int) error {
 	if err := set(fd, name, unix.TUNSETIFF, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI); return nil }); err != nil {
 		return fmt.Errorf("making a network interface: %w", err)
 	}
+
 	control, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -83,6 +84,8 @@ func configure(fd int) error {
 	address := func(text string) func(*unix.Ifreq) error {
 		return func(r *unix.Ifreq) error { return r.SetInet4Addr(net.ParseIP(text).To4()) }
 	}
+
+	// The flags come last: an interface that is up has its address and its size.
 	for _, setting := range []struct {
 		request uint
 		value   func(*unix.Ifreq) error

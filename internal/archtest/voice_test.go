@@ -32,9 +32,6 @@ var riddles = []struct {
 // stepLines is how long the body of a function may be before it shows its steps as paragraphs.
 const stepLines = 25
 
-// unspoken are the folders of tests and measurements that are not done yet. The list only shrinks.
-var unspoken = []string{"endurance"}
-
 // voice checks how the comments of a file speak, and that long functions have paragraphs. The file is
 // parsed with its comments from text.
 func voice(files *token.FileSet, file *ast.File, text []byte) (found []use) {
@@ -69,9 +66,6 @@ func isBlank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
 
 func TestVoice(t *testing.T) {
 	for _, p := range list(t) {
-		if withinAny(p.path(), unspoken) {
-			continue
-		}
 		for _, name := range slices.Concat(p.GoFiles, p.IgnoredGoFiles) {
 			if strings.HasSuffix(name, ".gen.go") || strings.HasSuffix(name, "_test.go") {
 				continue
