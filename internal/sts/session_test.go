@@ -29,7 +29,7 @@ func TestCallerIdentity(t *testing.T) {
 	_, role := f.assume(root)
 	user, err := f.sessionToken(ann, nil)
 	f.must(user, err)
-	f.must(nil, f.Store.Update(t.Context(), "", func(tx store.Tx) error { return store.Users.Put(tx, store.K("A", "carol"), chime.User{ID: "carol"}) }))
+	f.must(nil, f.Store.Update(t.Context(), "A", func(tx store.Tx) error { return store.Users.Put(tx, store.K("A", "carol"), chime.User{ID: "carol"}) }))
 	chat, err := f.Access.IssueUserCredentials(t.Context(), "A", chime.UserRef("carol"), time.Hour)
 	f.must(chat, err)
 	for name, tc := range map[string]struct {
