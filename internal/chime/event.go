@@ -1,10 +1,17 @@
 package chime
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+)
 
 // ReasonSubChannelDeleted is the one x-amz-chime-event-reason there is: balancing deleted a
 // sub-channel that the moderator was a member of.
 const ReasonSubChannelDeleted = "subchannel_DELETED"
+
+// messageTypeStandard is the x-amz-chime-message-type of most messages.
+const messageTypeStandard = string(messaging.ChannelMessageTypeStandard)
 
 // MessageTypeSystem is the x-amz-chime-message-type of every event that is not of a message.
 const MessageTypeSystem = "SYSTEM"
@@ -56,22 +63,38 @@ type Event struct {
 	Actor Ref `cbor:"17,keyasint,omitempty"`
 }
 
-// Compact leaves of the event what the log keeps: no content, which is kept once, in the record of
-// its message, and no Actor that follows from the row of its kind.
+// Compact leaves of the event what its record in the log keeps: no content, which is kept once, in the
+// record of its message, no App, with which the key of the record begins, and nothing that follows from
+// the row of its kind.
 func (e *Event) Compact() {
 	kind := e.Kind()
+	e.App = ""
+	if kind.Code != "" {
+		e.Type = kind.Code
+	}
 	if kind.Content {
 		e.Payload = nil
 	}
 	if kind.BySubject {
 		e.Actor = ""
 	}
+	if kind.IsMessage() && e.MessageType == messageTypeStandard {
+		e.MessageType = ""
+	}
 }
 
-// Expand gives an event of the log what Compact left out of it, but for content.
-func (e *Event) Expand() {
-	if e.Kind().BySubject {
+// Expand gives an event of an app instance's log what Compact left out of it, but for content.
+func (e *Event) Expand(app string) {
+	kind := e.Kind()
+	e.App = app
+	if kind.Code != "" {
+		e.Type = kind.Name
+	}
+	if kind.BySubject {
 		e.Actor = e.Subject
+	}
+	if kind.IsMessage() && e.MessageType == "" {
+		e.MessageType = messageTypeStandard
 	}
 }
 

@@ -8,6 +8,9 @@ import "github.com/carillon-chat/carillon/internal/api/messaging"
 type EventKind struct {
 	// Name is the name in the log, in the header x-amz-chime-event-type and in streams.
 	Name string
+	// Code is what records of the log have in place of the name, for kinds of which there are many.
+	// It is part of the stored format: none is ever changed or used again.
+	Code string
 	// To is the audience of events of the kind.
 	To Audience
 	// Extension is set for kinds that AWS does not have. Only clients that ask for them get them.
@@ -89,7 +92,7 @@ func (k *EventKind) MessageType() string {
 	return MessageTypeSystem
 }
 
-// EventKindOf is the row of a name. For a name that it does not know it is an empty row: such an
+// EventKindOf is the row of a name or code. For one that it does not know it is an empty row: such an
 // event does nothing but reach its audience.
 func EventKindOf(name string) *EventKind {
 	if k := kindsByName[name]; k != nil {
@@ -107,6 +110,9 @@ var kindsByName = func() map[string]*EventKind {
 	rows := make(map[string]*EventKind, len(kinds))
 	for i := range kinds {
 		rows[kinds[i].Name] = &kinds[i]
+		if code := kinds[i].Code; code != "" {
+			rows[code] = &kinds[i]
+		}
 	}
 	return rows
 }()
@@ -203,10 +209,10 @@ var kinds = [...]EventKind{
 	{Name: EventResumeToken, To: OneSocket, Extension: true},
 	{Name: EventChannelDetails, To: OneSocket, Content: true},
 
-	{Name: EventCreateMessage, To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Unread: true},
-	{Name: EventUpdateMessage, To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Edits: true},
-	{Name: EventRedactMessage, To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
-	{Name: EventDeleteMessage, To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
+	{Name: EventCreateMessage, Code: "cm", To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Unread: true},
+	{Name: EventUpdateMessage, Code: "um", To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Edits: true},
+	{Name: EventRedactMessage, Code: "rm", To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
+	{Name: EventDeleteMessage, Code: "dm", To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
 	{Name: EventPendingCreateMessage, To: Members, Status: statusPending, Content: true, BySubject: true},
 	{Name: EventPendingUpdateMessage, To: Members, Status: statusPending, Content: true, BySubject: true},
 	{Name: EventFailedCreateMessage, To: Members, Status: statusFailed, Content: true, BySubject: true},
@@ -229,7 +235,7 @@ var kinds = [...]EventKind{
 	{Name: EventDeleteMembership, To: Members, Stream: streamOfChannels},
 	{Name: EventLeaveSubChannel},
 	{Name: EventEndMemberships},
-	{Name: EventUpdateReadMarker, BySubject: true, Recounts: OfSubject},
+	{Name: EventUpdateReadMarker, Code: "ur", BySubject: true, Recounts: OfSubject},
 	{Name: EventPutPreferences, BySubject: true},
 	{Name: EventCreateModerator, Stream: streamOfChannels},
 	{Name: EventDeleteModerator, Stream: streamOfChannels},

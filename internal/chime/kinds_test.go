@@ -4,6 +4,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,23 +103,61 @@ func TestUnknownKinds(t *testing.T) {
 
 // TestCompact: what the log leaves out of an event is found again, but for content.
 func TestCompact(t *testing.T) {
-	for _, tc := range []struct {
-		event    Event
-		kept     string // by the log: payload and actor
-		expanded string
-	}{
-		{Event{Type: EventCreateMessage, Subject: "user/ann", Actor: "user/ann", Payload: []byte("text")}, " ", " user/ann"},
-		{Event{Type: EventUpdateReadMarker, Subject: "user/ann", Actor: "user/ann"}, " ", " user/ann"},
-		{Event{Type: EventRedactMessage, Subject: "user/ann", Actor: "user/mod", Payload: []byte("{}")}, "{} user/mod", "{} user/mod"},
-		{Event{Type: EventDeleteMembership, Payload: []byte("{}")}, "{} ", "{} "}, // by the service
-		{Event{Type: "UNKNOWN", Subject: "user/ann", Payload: []byte("{}")}, "{} ", "{} "},
+	app := Topic{App: "app", Channel: "c"}
+	for _, tc := range []struct{ event, kept Event }{
+		{
+			Event{Type: EventCreateMessage, Topic: app, MessageType: "STANDARD", Subject: "user/ann", Actor: "user/ann", Payload: []byte("text")},
+			Event{Type: "cm", Topic: Topic{Channel: "c"}, Subject: "user/ann"},
+		},
+		{
+			Event{Type: EventUpdateMessage, Topic: app, MessageType: "CONTROL", Subject: "user/ann", Actor: "user/ann", Payload: []byte("text")},
+			Event{Type: "um", Topic: Topic{Channel: "c"}, MessageType: "CONTROL", Subject: "user/ann"},
+		},
+		{
+			Event{Type: EventUpdateReadMarker, Topic: app, Subject: "user/ann", Actor: "user/ann"},
+			Event{Type: "ur", Topic: Topic{Channel: "c"}, Subject: "user/ann"},
+		},
+		{
+			Event{Type: EventRedactMessage, Topic: app, MessageType: "STANDARD", Subject: "user/ann", Actor: "user/mod", Payload: []byte("{}")},
+			Event{Type: "rm", Topic: Topic{Channel: "c"}, Subject: "user/ann", Actor: "user/mod", Payload: []byte("{}")},
+		},
+		{ // by the service, to no socket
+			Event{Type: EventDeleteMembership, Topic: app, Payload: []byte("{}")},
+			Event{Type: EventDeleteMembership, Topic: Topic{Channel: "c"}, Payload: []byte("{}")},
+		},
+		{
+			Event{Type: "UNKNOWN", Topic: app, MessageType: "SYSTEM", Subject: "user/ann"},
+			Event{Type: "UNKNOWN", Topic: Topic{Channel: "c"}, MessageType: "SYSTEM", Subject: "user/ann"},
+		},
+		{Event{Type: EventUpdateAccount}, Event{Type: EventUpdateAccount}},
 	} {
 		e := tc.event
 		e.Compact()
-		kept := string(e.Payload) + " " + string(e.Actor)
-		e.Expand()
-		if expanded := string(e.Payload) + " " + string(e.Actor); kept != tc.kept || expanded != tc.expanded {
-			t.Errorf("%s: kept %q, expanded %q", e.Type, kept, expanded)
+		if !reflect.DeepEqual(e, tc.kept) {
+			t.Errorf("%s is kept as %+v, want %+v", tc.event.Type, e, tc.kept)
 		}
+		want := tc.event
+		if want.TellsContent() {
+			want.Payload = nil
+		}
+		if e.Expand(tc.event.App); !reflect.DeepEqual(e, want) {
+			t.Errorf("%s is read as %+v, want %+v", tc.event.Type, e, want)
+		}
+	}
+}
+
+// TestCodesStay: what a code stands for is part of the stored format.
+func TestCodesStay(t *testing.T) {
+	codes := map[string]string{}
+	for _, k := range EventKinds() {
+		if k.Code != "" {
+			codes[k.Code] += k.Name
+		}
+	}
+	want := map[string]string{
+		"cm": EventCreateMessage, "um": EventUpdateMessage, "rm": EventRedactMessage, "dm": EventDeleteMessage, "ur": EventUpdateReadMarker,
+	}
+	if !maps.Equal(codes, want) {
+		t.Errorf("codes are %v, want %v", codes, want)
 	}
 }

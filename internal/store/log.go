@@ -27,8 +27,9 @@ func PutLog(tx Tx, app string, log Log) error { return logs.Put(tx, K(app), log)
 // wrote is kept once, in the record of the message, so that whatever removes it there removes it
 // here: the log keeps an event with content without its payload.
 func PutEvent(tx Tx, event chime.Event) error {
-	event.Compact()
-	if err := events.Put(tx, K(event.App).Num(event.Position), event); err != nil {
+	kept := event
+	kept.Compact()
+	if err := events.Put(tx, K(event.App).Num(event.Position), kept); err != nil {
 		return err
 	}
 	return putTraces(tx, event.Position, &event)
@@ -41,7 +42,7 @@ func ReadEvent(r Reader, app string, position uint64) (*chime.Event, error) {
 		err = ErrTrimmed
 	}
 	e.Position = position
-	e.Expand()
+	e.Expand(app)
 	return &e, err
 }
 
@@ -66,7 +67,7 @@ func ReadEvents(r Reader, app string, after uint64, limit int) (list []*chime.Ev
 			return false, events.failed(err)
 		}
 		e.Position = position
-		e.Expand()
+		e.Expand(app)
 		list = append(list, &e)
 		return len(list) < limit, nil
 	})

@@ -93,7 +93,7 @@ func contentIsNotInTheLog(t *testing.T, h Harness) {
 
 	update(t, s, func(tx store.Tx) error {
 		for i, kind := range kinds {
-			e := chime.Event{Time: 1, Type: kind, Topic: chime.Topic{App: "app", Channel: "c"}, Object: kind, Payload: []byte("text")}
+			e := chime.Event{Time: 1, Type: kind, Topic: chime.Topic{App: "app", Channel: "c"}, MessageType: "STANDARD", Object: kind, Payload: []byte("text")}
 			if _, err := tx.Append(e); err != nil {
 				return err
 			}
