@@ -65,11 +65,11 @@ func TestHangupReadsTheSettingsAgain(t *testing.T) {
 	<-ready
 	write("log-level: error\nregion: [\n")
 	send(syscall.SIGHUP)
-	await("those in force stay")
+	await("keeping the current settings")
 	write("log-level: debug\nregion: eu-central-1\n")
 	send(syscall.SIGHUP)
-	await("next start")
-	await("read again")
+	await("need a restart")
+	await("configuration reloaded")
 	send(syscall.SIGTERM)
 	await("stopped")
 	if code := <-done; code != 0 {
