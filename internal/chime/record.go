@@ -1,6 +1,10 @@
 package chime
 
-import "github.com/carillon-chat/carillon/internal/api/messaging"
+import (
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+)
 
 // The records below are kept in the store as CBOR maps with the integer keys of their tags.
 // A key is never reused; a new member takes a new key and its zero value must mean "as before".
@@ -22,6 +26,15 @@ type AppInstance struct {
 type Retention struct {
 	Days     int    `cbor:"1,keyasint"`
 	Deletion Millis `cbor:"2,keyasint"`
+	// Hidden is the time before which messages were hidden when the setting was answered. They stay
+	// hidden whatever is done to the clock; zero in settings of before it was noted.
+	Hidden Millis `cbor:"3,keyasint,omitempty"`
+}
+
+// Before is the time before which messages are hidden, by a clock that says now.
+func (r *Retention) Before(now Millis) Millis {
+	const day = Millis(24 * time.Hour / time.Millisecond)
+	return max(r.Hidden, now-Millis(r.Days)*day)
 }
 
 // User is an app instance user.

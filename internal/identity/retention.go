@@ -20,6 +20,12 @@ func (s *Service) PutAppInstanceRetentionSettings(ctx context.Context, req *wire
 	_, err := s.changeAppInstance(ctx, req.AppInstanceARN, chime.EventPutRetention, func(app *chime.AppInstance, now chime.Millis) {
 		if channels := req.AppInstanceRetentionSettings.ChannelRetentionSettings; channels != nil && channels.RetentionDays != nil {
 			retention = &chime.Retention{Days: *channels.RetentionDays, Deletion: now + retentionGrace}
+
+			// A setting that is not longer shows nothing again, also by a clock that was set back.
+			if former := app.Retention; former != nil && retention.Days <= former.Days {
+				retention.Hidden = former.Hidden
+			}
+			retention.Hidden = retention.Before(now)
 		}
 		app.Retention = retention
 	})

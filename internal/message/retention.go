@@ -1,8 +1,6 @@
 package message
 
 import (
-	"time"
-
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -20,8 +18,7 @@ func oldest(app *chime.AppInstance, now chime.Millis) chime.Millis {
 	if app.Retention == nil {
 		return 0
 	}
-	kept := time.Duration(app.Retention.Days) * 24 * time.Hour
-	return now - chime.Millis(kept.Milliseconds())
+	return app.Retention.Before(now)
 }
 
 // Floor is the key in the history before which nothing can be seen, nil when all can. Oldest is what

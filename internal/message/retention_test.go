@@ -60,6 +60,22 @@ func TestRetentionHidesAtOnceAndShowsAgain(t *testing.T) {
 	expect(t, "history a moment later", got, []string{"4"})
 }
 
+// TestWhatASettingHidStaysHidden: a clock that is set back shows nothing again that was hidden when the
+// setting was answered, until a longer one is put.
+func TestWhatASettingHidStaysHidden(t *testing.T) {
+	w, _ := eachDay(t)
+	retain(t, w, 2)
+	w.Now = w.Now.Add(-day)
+	got, _ := history(w, "bob")
+	expect(t, "history after the clock was set back", got, []string{"4", "3"})
+	retain(t, w, 2)
+	got, _ = history(w, "bob")
+	expect(t, "history after the same setting", got, []string{"4", "3"})
+	retain(t, w, 3)
+	got, _ = history(w, "bob")
+	expect(t, "history after a longer setting", got, []string{"4", "3", "2", "1"})
+}
+
 func TestHiddenMessagesDoNotExist(t *testing.T) {
 	w, ids := eachDay(t)
 	retain(t, w, 3)
