@@ -104,6 +104,10 @@ func (e *Event) Kind() *EventKind { return EventKindOf(e.Type) }
 // TellsContent reports whether the event carries what the sender of a message wrote.
 func (e *Event) TellsContent() bool { return e.Kind().Content }
 
+// LacksContent reports whether the event carries what the sender of a message wrote, and has no payload:
+// it is read from the log, or its content was withdrawn.
+func (e *Event) LacksContent() bool { return e.Payload == nil && e.TellsContent() }
+
 // Removes reports whether the event takes content away that other events carry.
 func (e *Event) Removes() bool { return e.Kind().Removes != Nowhere }
 

@@ -12,6 +12,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/carillon-chat/carillon/internal/bus"
@@ -26,14 +27,11 @@ type Sink interface {
 	Deliver(events []*chime.Event)
 }
 
-// Body makes the payload of an event whose own is not kept: see chime.Event.
-type Body func(store.Reader, *chime.Event) ([]byte, error)
-
 // Dispatcher follows logs of one store.
 type Dispatcher struct {
 	store store.Store
 	bus   bus.Bus
-	body  Body
+	body  store.Body
 	sink  Sink
 
 	ctx    context.Context // of all that is followed; ended by Run
@@ -58,7 +56,7 @@ type log struct {
 }
 
 // New makes a Dispatcher that follows no log yet.
-func New(s store.Store, b bus.Bus, body Body, sink Sink) *Dispatcher {
+func New(s store.Store, b bus.Bus, body store.Body, sink Sink) *Dispatcher {
 	d := &Dispatcher{store: s, bus: b, body: body, sink: sink, logs: make(map[string]*log)}
 	d.ctx, d.cancel = context.WithCancelCause(context.Background())
 	return d
@@ -180,32 +178,14 @@ func (d *Dispatcher) follow(ctx context.Context, l *log) error {
 	}
 }
 
-// complete puts events with payloads in the place of those that have none of their own. Events that
-// are read as they are published all have theirs.
+// complete gives events their payloads that have none. Events that are read as they are published all
+// have theirs.
 func (d *Dispatcher) complete(ctx context.Context, app string, events []*chime.Event) error {
-	first := 0
-	for first < len(events) && !bare(events[first]) {
-		first++
-	}
-	if first == len(events) {
+	if !slices.ContainsFunc(events, (*chime.Event).LacksContent) {
 		return nil
 	}
-	return d.store.View(ctx, app, func(r store.Reader) (err error) {
-		for i, e := range events[first:] {
-			if !bare(e) {
-				continue
-			}
-			own := *e // events are shared
-			if own.Payload, err = d.body(r, e); err != nil {
-				return err
-			}
-			events[first+i] = &own
-		}
-		return nil
-	})
+	return d.store.View(ctx, app, func(r store.Reader) error { return d.body.Complete(r, events, false) })
 }
-
-func bare(e *chime.Event) bool { return e.Payload == nil && e.TellsContent() }
 
 // reach notes how far the log was handed on.
 func (l *log) reach(position uint64) {

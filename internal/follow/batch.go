@@ -3,6 +3,7 @@ package follow
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -118,34 +119,14 @@ func (w *worker) handle(ctx context.Context, events []*chime.Event) (err error) 
 // complete gives events their payloads that have none of their own, and makes those of messages anew
 // when time has passed since they were read: content may have been removed meanwhile.
 func (w *worker) complete(ctx context.Context, events []*chime.Event, again bool) ([]*chime.Event, error) {
-	incomplete := func(e *chime.Event) bool { return e.TellsContent() && (again || e.Payload == nil) }
-	var own []*chime.Event
-	for i, e := range events {
-		if incomplete(e) && own == nil && w.o.Body != nil {
-			own = append(make([]*chime.Event, 0, len(events)), events[:i]...)
-		}
-		if own != nil {
-			own = append(own, e)
-		}
-	}
-	if own == nil {
+	again = again && slices.ContainsFunc(events, (*chime.Event).TellsContent)
+	if w.o.Body == nil || !again && !slices.ContainsFunc(events, (*chime.Event).LacksContent) {
 		return events, nil
 	}
 
 	// All payloads are of one moment.
-	err := w.o.Store.View(ctx, w.app, func(r store.Reader) (err error) {
-		for i, e := range own {
-			if !incomplete(e) {
-				continue
-			}
-			changed := *e // events are shared
-			if changed.Payload, err = w.o.Body(r, e); err != nil {
-				return err
-			}
-			own[i] = &changed
-		}
-		return nil
-	})
+	own := slices.Clone(events)
+	err := w.o.Store.View(ctx, w.app, func(r store.Reader) error { return w.o.Body.Complete(r, own, again) })
 	return own, err
 }
 

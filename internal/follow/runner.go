@@ -27,7 +27,7 @@ type Options struct {
 	// do not use it.
 	Now func() time.Time
 	// Body makes the payload of an event of a message, of which the log keeps none; nil leaves them out.
-	Body func(store.Reader, *chime.Event) ([]byte, error)
+	Body store.Body
 	// Lease is how long a node may be silent until others take over what it has; zero means DefaultLease.
 	Lease time.Duration
 	// Backoff says how long to wait between attempts; zero means from one second up to one minute.

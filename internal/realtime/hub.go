@@ -23,7 +23,7 @@ type Options struct {
 	Frame func(text []byte, compressed bool) []byte
 	// Body makes the payload of an event of a message that the log keeps without: see chime.Event.
 	// Without it such events have no payload.
-	Body func(store.Reader, *chime.Event) ([]byte, error)
+	Body store.Body
 	// Prefetch answers what clients prefetch; without it they get nothing.
 	Prefetch Prefetcher
 	// Authority decides about sessions after the account has changed; required for grants with a

@@ -75,7 +75,7 @@ func (r *reading) replayMore(q *outbox.Queue) (piece []*outbox.Frame, err error)
 		if events, err = r.replay.Next(tx, pieceBytes, eventSize); err != nil {
 			return err
 		}
-		return env.complete(tx, events)
+		return env.Body.Complete(tx, events, false)
 	})
 	if refusal, ok := errors.AsType[replay.Refusal](err); ok {
 		r.refuse(q, refusal)
@@ -122,18 +122,6 @@ func (r *reading) refuse(q *outbox.Queue, refusal replay.Refusal) {
 	}
 	r.session.token.Store(r.live)
 	r.replay = nil
-}
-
-// complete gives the events that the log keeps without a payload the one that they have now.
-func (env *environment) complete(r store.Reader, events []*chime.Event) (err error) {
-	for _, e := range events {
-		if e.Payload == nil && e.TellsContent() {
-			if e.Payload, err = env.Body(r, e); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // eventSize is about how many bytes an event takes as a frame, before it has its payload.

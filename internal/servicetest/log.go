@@ -72,7 +72,7 @@ func (w *World) line(e *chime.Event) string {
 		return w.changes(strings.TrimSpace(e.Type+" "+ids([]chime.Ref{e.Subject})), e)
 	}
 	payload := e.Payload
-	if payload == nil && e.TellsContent() { // withdrawn by now
+	if e.LacksContent() { // withdrawn by now
 		err := w.Store.View(context.Background(), w.AppID(), func(r store.Reader) (err error) {
 			payload, err = w.Messages.Body(r, e)
 			return err
