@@ -85,7 +85,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 		deps.Now = time.Now
 	}
 	if deps.Wait == nil {
-		deps.Wait = wait
+		deps.Wait = follow.Sleep
 	}
 	if deps.Random == nil {
 		deps.Random = rand.Reader

@@ -101,16 +101,6 @@ func (a *App) buildPublic(ctx context.Context) error {
 	return nil
 }
 
-// wait waits for a time, or until ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 // connKey leads from a request to its connection: net/http knows of TLS only where it made it
 // itself.
 type connKey struct{}

@@ -33,8 +33,8 @@ func (b Backoff) Wait(failures int) time.Duration {
 	return wait/2 + wait/2*part/(1<<16)
 }
 
-// sleep waits until ctx ends or the time is over.
-func sleep(ctx context.Context, wait time.Duration) {
+// Sleep waits until ctx ends or the time is over.
+func Sleep(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

@@ -78,7 +78,7 @@ func (w *worker) deliver(ctx context.Context, b batch) error {
 		if failures > 1 {
 			size = max(1, n/2)
 		}
-		sleep(ctx, w.o.Backoff.Wait(failures))
+		Sleep(ctx, w.o.Backoff.Wait(failures))
 	}
 	return nil
 }

@@ -211,7 +211,7 @@ func (c *claim) keep(ctx context.Context) (work context.Context, stop func(), er
 	var both sync.WaitGroup
 	both.Go(func() {
 		for work.Err() == nil {
-			if sleep(work, c.term/6); !c.due() {
+			if Sleep(work, c.term/6); !c.due() {
 				continue
 			}
 			if err := c.renew(work); errors.Is(err, ErrFenced) {
@@ -225,7 +225,7 @@ func (c *claim) keep(ctx context.Context) (work context.Context, stop func(), er
 			if left <= 0 {
 				cancel(errLapsed)
 			}
-			sleep(work, left)
+			Sleep(work, left)
 		}
 	})
 	return work, func() { cancel(context.Canceled); both.Wait() }, nil

@@ -91,7 +91,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 		wait := r.o.Backoff.Wait(failures)
 		r.o.Log.Error("followers: cannot follow the account's log, will retry", "error", err, "after", wait)
-		sleep(ctx, wait)
+		Sleep(ctx, wait)
 	}
 	return nil
 }

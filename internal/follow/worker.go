@@ -59,7 +59,7 @@ func (w *worker) run(ctx context.Context) {
 			return
 		case errors.Is(err, errUnborn):
 			if _, err := w.waitForEvents(ctx, 0); err != nil { // its creation is the first
-				sleep(ctx, w.o.Backoff.First)
+				Sleep(ctx, w.o.Backoff.First)
 			}
 		case errors.Is(err, ErrFenced) || errors.Is(err, errLapsed):
 			w.log.Warn("follower: lost the lease", "error", err)
@@ -68,7 +68,7 @@ func (w *worker) run(ctx context.Context) {
 			failures++
 			wait := w.o.Backoff.Wait(failures)
 			w.log.Error("follower: cannot work, will retry", "error", err, "after", wait)
-			sleep(ctx, wait)
+			Sleep(ctx, wait)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func (w *worker) acquire(ctx context.Context) error {
 			watch = new(Watch)
 			continue
 		}
-		sleep(ctx, w.o.Lease/4)
+		Sleep(ctx, w.o.Lease/4)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

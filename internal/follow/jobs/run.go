@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -52,17 +53,7 @@ func (q *Queue) insist(ctx context.Context, e ensured) {
 		}
 		wait := q.o.Backoff.Wait(failures)
 		q.o.Log.Warn("jobs: work failed, will retry", "work", e.name, "attempts", failures, "error", err, "after", wait)
-		sleep(ctx, wait)
-	}
-}
-
-// sleep waits until ctx ends or the time is over.
-func sleep(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
+		follow.Sleep(ctx, wait)
 	}
 }
 
