@@ -3,7 +3,6 @@ package presence_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,14 +16,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
 
-// inOrder compares what a socket got since the last look, in order.
-func inOrder(t *testing.T, s *servicetest.Socket, want ...string) {
-	t.Helper()
-	if got := s.Got(); !slices.Equal(got, want) {
-		t.Errorf("received\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
-	}
-}
-
 // A session is sent the change of its first interval, then who is online, then the changes that follow.
 func TestWhoIsOnlineComesBetweenTheChanges(t *testing.T) {
 	l := live(t, "ann bob cy")
@@ -33,17 +24,17 @@ func TestWhoIsOnlineComesBetweenTheChanges(t *testing.T) {
 	l.AddMember("ann", "c", "cy", standard)
 	ann := l.Connect("ann", chime.ExtraPresence)
 	l.Flush()
-	inOrder(t, ann, "c: 1 online +ann", "c: 1 online +ann complete")
+	ann.ExpectInOrder("c: 1 online +ann", "c: 1 online +ann complete")
 	bob := l.Connect("bob", chime.ExtraPresence)
 	l.Flush()
 	l.Connect("cy", 0)
 	l.Flush()
-	inOrder(t, ann, "c: 2 online +bob", "c: 3 online +cy")
-	inOrder(t, bob, "c: 2 online +bob", "c: 2 online +ann +bob complete", "c: 3 online +cy")
+	ann.ExpectInOrder("c: 2 online +bob", "c: 3 online +cy")
+	bob.ExpectInOrder("c: 2 online +bob", "c: 2 online +ann +bob complete", "c: 3 online +cy")
 	phone := l.Connect("bob", chime.ExtraPresence) // changes nothing for others
 	l.Flush()
-	inOrder(t, ann)
-	inOrder(t, phone, "c: 3 online +ann +bob +cy complete")
+	ann.ExpectInOrder()
+	phone.ExpectInOrder("c: 3 online +ann +bob +cy complete")
 }
 
 // Who is online is sent to a new member when it has its membership, though presence knew of it before.
@@ -62,9 +53,9 @@ func TestWhoIsOnlineFollowsTheMembership(t *testing.T) {
 	l.Deliver()
 	l.AddMember("ann", "d", "bob", hidden)
 	l.Presence.Flush(t.Context())
-	inOrder(t, bob, "DELETE_CHANNEL_MEMBERSHIP")
+	bob.ExpectInOrder("DELETE_CHANNEL_MEMBERSHIP")
 	l.Deliver()
-	inOrder(t, bob, "CREATE_CHANNEL_MEMBERSHIP", "d: 1 online +ann complete")
+	bob.ExpectInOrder("CREATE_CHANNEL_MEMBERSHIP", "d: 1 online +ann complete")
 }
 
 // What cannot be read is logged with its app instance and channel, and sent when it can.

@@ -151,6 +151,17 @@ func (s *Socket) Expect(want ...string) {
 	got := s.Got()
 	slices.Sort(got)
 	slices.Sort(want)
+	s.compare(got, want)
+}
+
+// ExpectInOrder compares what came since the last call of Got, in order.
+func (s *Socket) ExpectInOrder(want ...string) {
+	s.l.t.Helper()
+	s.compare(s.Got(), want)
+}
+
+func (s *Socket) compare(got, want []string) {
+	s.l.t.Helper()
 	if !slices.Equal(got, want) {
 		s.l.t.Errorf("%s received\n  %s\nwant\n  %s", s.user, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
+	"github.com/carillon-chat/carillon/internal/store/pebble"
 	"github.com/carillon-chat/carillon/internal/stream"
 )
 
@@ -76,6 +77,26 @@ func New(t testing.TB, users ...string) *World {
 	st := memstore.New()
 	t.Cleanup(func() { st.Close() })
 	return Over(t, st, users...)
+}
+
+// OnEach runs a test over the model store and over Pebble, in a world with the given users, separated by
+// spaces, and adm, an admin.
+func OnEach(t *testing.T, users string, test func(*testing.T, *World)) {
+	for name, open := range map[string]func() (store.Store, error){
+		"model":  func() (store.Store, error) { return memstore.New(), nil },
+		"pebble": func() (store.Store, error) { return pebble.Open(t.TempDir(), pebble.Options{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			st, err := open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer st.Close()
+			w := Over(t, st, strings.Fields("adm "+users)...)
+			w.MakeAdmin("adm")
+			test(t, w)
+		})
+	}
 }
 
 // Over makes a world with the given users in a store.

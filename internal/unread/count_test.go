@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,8 +12,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
-	"github.com/carillon-chat/carillon/internal/store/memstore"
-	"github.com/carillon-chat/carillon/internal/store/pebble"
 	"github.com/carillon-chat/carillon/internal/unread"
 )
 
@@ -31,21 +28,9 @@ type world struct {
 
 // onEach runs a test over the model store and over Pebble. adm is an admin.
 func onEach(t *testing.T, users string, test func(*world)) {
-	for name, open := range map[string]func() (store.Store, error){
-		"model":  func() (store.Store, error) { return memstore.New(), nil },
-		"pebble": func() (store.Store, error) { return pebble.Open(t.TempDir(), pebble.Options{}) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			st, err := open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer st.Close()
-			w := servicetest.Over(t, st, strings.Fields("adm "+users)...)
-			w.MakeAdmin("adm")
-			test(&world{w, t, unread.NewCounter(w.Channels, w.Messages)})
-		})
-	}
+	servicetest.OnEach(t, users, func(t *testing.T, w *servicetest.World) {
+		test(&world{w, t, unread.NewCounter(w.Channels, w.Messages)})
+	})
 }
 
 // unread is the count of a member. It is true at the present position of the log.

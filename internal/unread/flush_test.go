@@ -2,7 +2,6 @@ package unread_test
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -12,14 +11,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/store/faulty"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
-
-// inOrder compares what a socket got since the last look, in order.
-func inOrder(t *testing.T, s *servicetest.Socket, want ...string) {
-	t.Helper()
-	if got := s.Got(); !slices.Equal(got, want) {
-		t.Errorf("received\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
-	}
-}
 
 // A count comes behind every message that it counts, though it was read before they were delivered.
 func TestACountComesBehindItsMessages(t *testing.T) {
@@ -32,9 +23,9 @@ func TestACountComesBehindItsMessages(t *testing.T) {
 	l.Send(l.Text("ann", "c", "2"))
 	l.Unread.Flush(t.Context())
 	l.Send(l.Text("ann", "c", "3"))
-	inOrder(t, bob, "CREATE_CHANNEL_MESSAGE")
+	bob.ExpectInOrder("CREATE_CHANNEL_MESSAGE")
 	l.Flush()
-	inOrder(t, bob, "CREATE_CHANNEL_MESSAGE", "c: 2 unread", "CREATE_CHANNEL_MESSAGE", "c: 3 unread")
+	bob.ExpectInOrder("CREATE_CHANNEL_MESSAGE", "c: 2 unread", "CREATE_CHANNEL_MESSAGE", "c: 3 unread")
 }
 
 // A count is exact after an absence, whatever was sent meanwhile and whenever the room hears of it.
