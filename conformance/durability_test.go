@@ -29,7 +29,7 @@ const (
 // in its order.
 func TestKilledServerLosesNothing(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts the program 21 times")
+		t.Skip("SKIPPED: it starts the program 21 times")
 	}
 	p := newVictim(t)
 	p.launch()

@@ -84,7 +84,7 @@ func (s socket) log(want ...string) (last uint64) {
 // missed before and after, in order and once, and then what comes.
 func TestResumedOverAKill(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts the program twice")
+		t.Skip("SKIPPED: it starts the program twice")
 	}
 	v := newVictim(t)
 	v.launch()

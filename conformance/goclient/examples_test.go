@@ -137,7 +137,7 @@ func TestExampleChat(t *testing.T) {
 
 func TestExampleEchobot(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there are no signals to stop the bot with")
+		t.Skip("SKIPPED: there are no signals to stop the bot with")
 	}
 	n := startNode(t)
 	s := n.session(t, n.client(t, n.alice), client.SessionConfig{UserARN: n.alice})

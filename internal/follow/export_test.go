@@ -20,7 +20,7 @@ func ClaimOf(st store.Store, app, follower, node string) *Claim {
 	return &Claim{c: claim{store: st, app: app, follower: follower, node: node, term: DefaultLease}}
 }
 
-// Take takes the lease whoever holds it.
+// Take takes the lease, held or not.
 func (c *Claim) Take(ctx context.Context) error {
 	record, found, err := c.c.read(ctx)
 	if err != nil {

@@ -43,7 +43,7 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// Whoever leaves the name out means the caller.
+// A request without a name is about its caller.
 func TestCallersOwn(t *testing.T) {
 	w := newWorld(t)
 	w.user("ann")
