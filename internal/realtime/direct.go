@@ -22,22 +22,31 @@ func (h *Hub) SendTo(app string, user chime.Ref, extra chime.Extras, events ...*
 }
 
 func (r *roster) sendTo(user chime.Ref, extra chime.Extras, events []*chime.Event) {
-	var slow []*Session
-	r.mu.Lock()
+	list := make([]direct, 0, len(events))
 	for _, e := range events {
 		e.Ephemeral = true
-		d := direct{user, extra, e}
+		list = append(list, direct{user, extra, e})
+	}
+	r.mu.Lock()
+	slow := r.putOrWait(list)
+	r.mu.Unlock()
+
+	for _, s := range slow {
+		s.endSlow()
+	}
+}
+
+// putOrWait puts the events whose turn has come into queues, keeps the others, and returns the sessions
+// without room. The caller holds mu.
+func (r *roster) putOrWait(list []direct) (slow []*Session) {
+	for _, d := range list {
 		if r.isEarly(d) {
 			r.waiting = append(r.waiting, d)
 		} else {
 			slow = append(slow, r.put(d)...)
 		}
 	}
-	r.mu.Unlock()
-
-	for _, s := range slow {
-		s.endSlow()
-	}
+	return slow
 }
 
 // isEarly reports whether the user's sessions may not have all yet that the event follows. The caller
@@ -66,18 +75,11 @@ func (r *roster) put(d direct) (slow []*Session) {
 // reach notes that the queues have everything up to a position of the log, and puts what waited for
 // it into them.
 func (r *roster) reach(position uint64) {
-	var slow []*Session
 	r.mu.Lock()
 	r.delivered.Store(max(r.delivered.Load(), position))
 	waiting := r.waiting
 	r.waiting = nil
-	for _, d := range waiting {
-		if r.isEarly(d) {
-			r.waiting = append(r.waiting, d)
-		} else {
-			slow = append(slow, r.put(d)...)
-		}
-	}
+	slow := r.putOrWait(waiting)
 	r.mu.Unlock()
 
 	for _, s := range slow {
