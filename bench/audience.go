@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // audience are the sockets that receive. Frames are counted, and their latency is measured, of
 // the steady ones alone: the first so many.
 type audience struct {
-	*crowd
+	*rig.Crowd
 	steady  int
 	latency func(frame []byte) (microseconds int64, measured bool)
 	times   *hdrhistogram.Histogram // the reading thread's until it has ended
@@ -38,18 +40,18 @@ func newTimes() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60_000_000,
 func newAudience(steady int, latency func([]byte) (int64, bool), leave func(id int)) (a *audience, err error) {
 	a = &audience{steady: steady, latency: latency, times: newTimes(), reached: make(chan struct{}, 1), leave: leave}
 	a.awaited.Store(math.MaxInt64)
-	a.crowd, err = newCrowd(a.listen, a.lost, a.count)
+	a.Crowd, err = rig.NewCrowd(a.listen, a.lost, a.count)
 	return a, err
 }
 
 // gather lets sockets in, those of ids from up to, but not including, to.
-func (a *audience) gather(from, to int, deaf bool, dial func(id int) (*socket, error)) error {
-	return parallel(setupCallers, to-from, func(i int) error {
+func (a *audience) gather(from, to int, deaf bool, dial func(id int) (*rig.Socket, error)) error {
+	return rig.Parallel(rig.SetupCallers, to-from, func(i int) error {
 		s, err := dial(from + i)
 		if err != nil {
 			return err
 		}
-		return a.admit(from+i, s, deaf)
+		return a.Admit(from+i, s, deaf)
 	})
 }
 
@@ -58,14 +60,14 @@ func (a *audience) listen(id int, op byte, payload []byte) {
 		return
 	}
 	switch op {
-	case opText:
+	case rig.OpText:
 		a.fresh++
 		a.size = len(payload) + 4
 		if us, measured := a.latency(payload); measured {
 			_ = a.times.RecordValue(max(1, us)) // beyond a minute it is lost, and so is the round
 		}
-	case opClose:
-		a.fail(closeText(payload))
+	case rig.OpClose:
+		a.fail(rig.CloseText(payload))
 	}
 }
 
@@ -123,7 +125,7 @@ func (a *audience) await(ctx context.Context, frames int64) error {
 
 // sum closes the sockets and adds what they received to the result.
 func (a *audience) sum(r *loadResult) {
-	a.close()
+	a.Close()
 	r.Frames, r.Size = float64(a.received.Load()), a.size
 	r.P50, r.P99 = float64(a.times.ValueAtQuantile(50)), float64(a.times.ValueAtQuantile(99))
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // before compares this build with another build of the program, when one is given: what a client
@@ -170,16 +172,16 @@ const connectCallers = 16
 
 // runConnect is the role "connect": users connect, wait for their CHANNEL_DETAILS and leave.
 func runConnect(job connectJob) (result connectResult, err error) {
-	before, err := cpuTime(job.PID)
+	before, err := rig.CPUTime(job.PID)
 	if err != nil {
 		return result, err
 	}
-	d := door{Addr: job.Addr, Prefetch: true}
+	d := rig.Door{Addr: job.Addr, Prefetch: true}
 	start := time.Now()
 	var connects atomic.Int64
-	err = parallel(connectCallers, connectCallers, func(caller int) error {
+	err = rig.Parallel(connectCallers, connectCallers, func(caller int) error {
 		for i := caller; time.Since(start).Seconds() < job.Seconds; i += connectCallers {
-			if err := d.prefetch(job.Users[i%len(job.Users)], job.Details); err != nil {
+			if err := prefetch(d, job.Users[i%len(job.Users)], job.Details); err != nil {
 				return err
 			}
 			connects.Add(1)
@@ -187,31 +189,30 @@ func runConnect(job connectJob) (result connectResult, err error) {
 		return nil
 	})
 	result.Connects, result.Seconds = float64(connects.Load()), time.Since(start).Seconds()
-	after, failed := cpuTime(job.PID)
+	after, failed := rig.CPUTime(job.PID)
 	result.CPU = after - before
 	return result, errors.Join(err, failed)
 }
 
 // prefetch opens a WebSocket, waits for so many events after the first, and closes it.
-func (d door) prefetch(user string, details int) error {
-	s, err := d.connect(user)
+func prefetch(d rig.Door, user string, details int) error {
+	s, err := d.Connect(user)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	s.buf = append(make([]byte, 0, longestAnswer), s.buf[:s.fill]...)[:longestAnswer]
+	s.Grow(rig.LongestAnswer)
 	_ = s.SetDeadline(time.Now().Add(20 * time.Second))
 	for {
-		used := readFrames(s.buf[:s.fill], func(op byte, _ []byte) {
-			if op == opText {
+		s.Frames(func(op byte, _ []byte) {
+			if op == rig.OpText {
 				details--
 			}
 		})
-		s.fill = copy(s.buf, s.buf[used:s.fill])
 		if details <= 0 {
 			return nil
 		}
-		if err := s.fillUp(); err != nil {
+		if err := s.FillUp(); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // deliver saturates channels of two sizes.
@@ -48,7 +50,7 @@ func (b *bench) saturated(ctx context.Context, members int, least float64) error
 		sends = append(sends, measured.sendsPerSecond())
 	}
 
-	b.pushed[members] = median(raw)
+	b.pushed[members] = rig.Median(raw)
 	of := fmt.Sprintf("%d members, saturated", members)
 	b.add(figure("deliver", "deliveries, "+of, "/s", frames).
 		against(fmt.Sprintf("write(2) of the same %d bytes to each of %d sockets", b.size, members), raw).aims(ratioAtLeast(least)),

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // holdJob is a number of sockets that stay idle, for the role "hold".
@@ -24,27 +26,27 @@ type holdJob struct {
 
 // runHold connects up to each step, says so with a line, and waits for a line before the next.
 func runHold(job holdJob, in io.Reader, out io.Writer) error {
-	d := door{Addr: job.Addr, Source: job.Source}
-	c, err := newCrowd(nil, nil, nil)
+	d := rig.Door{Addr: job.Addr, Source: job.Source}
+	c, err := rig.NewCrowd(nil, nil, nil)
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.Close()
 
 	// A crowd reads plaintext alone; a TLS session reads in a goroutine of its own.
-	admit := func(id int, s *socket) error { return c.admit(id, s, false) }
+	admit := func(id int, s *rig.Socket) error { return c.Admit(id, s, false) }
 	if job.CAFile != "" {
-		if d.secure, err = trusting(job.CAFile); err != nil {
+		if d.Secure, err = trusting(job.CAFile); err != nil {
 			return err
 		}
-		admit = func(_ int, s *socket) error { go s.idle(); return nil } // ends with the process
+		admit = func(_ int, s *rig.Socket) error { go s.Idle(); return nil } // ends with the process
 	}
 
 	// One line to the parent for each step, and one from it before the next.
 	lines := bufio.NewReader(in)
 	held := 0
 	for _, step := range job.Steps {
-		err := parallel(setupCallers, step-held, func(i int) error {
+		err := rig.Parallel(rig.SetupCallers, step-held, func(i int) error {
 			s, err := insist(d, job.Users[held+i])
 			if err == nil {
 				err = admit(held+i, s)
@@ -65,9 +67,9 @@ func runHold(job holdJob, in io.Reader, out io.Writer) error {
 
 // insist connects in spite of a machine that is busy with connecting: that takes as long as it
 // takes, and is not what is measured.
-func insist(d door, user string) (s *socket, err error) {
+func insist(d rig.Door, user string) (s *rig.Socket, err error) {
 	for range 10 {
-		if s, err = d.connect(user); err == nil {
+		if s, err = d.Connect(user); err == nil {
 			break
 		}
 	}

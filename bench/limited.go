@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/carillon-chat/carillon/internal/lab"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
@@ -27,7 +28,7 @@ const endUser = `{"Version":"2012-10-17","Statement":[
  {"Effect":"Allow","Action":["chime:DescribeAppInstanceUser","chime:ListAppInstanceUsers"],"Resource":"APP/user/*"}]}`
 
 // limitedKeys are keys that may only act as the user, under the policy of an end user.
-func (a api) limitedKeys(ctx context.Context, userARN string) (sigv4.Credentials, error) {
+func limitedKeys(ctx context.Context, node lab.Peer, userARN string) (sigv4.Credentials, error) {
 	app, _, _ := strings.Cut(userARN, "/user/")
-	return a.MakeUser(ctx, "end-user", strings.NewReplacer("USER", userARN, "APP", app).Replace(endUser))
+	return node.MakeUser(ctx, "end-user", strings.NewReplacer("USER", userARN, "APP", app).Replace(endUser))
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -11,14 +10,13 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/carillon-chat/carillon/bench/rig"
 	"github.com/carillon-chat/carillon/internal/lab"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
@@ -99,7 +97,7 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 	// Signing is no part of what is measured, so it is done before.
 	if !job.Fresh {
 		l.requests = make([][]byte, job.Stock)
-		if err := parallel(runtime.NumCPU(), job.Stock, func(i int) (err error) {
+		if err := rig.Parallel(runtime.NumCPU(), job.Stock, func(i int) (err error) {
 			l.requests[i], err = l.sign(i)
 			return err
 		}); err != nil {
@@ -111,17 +109,17 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 	if err := l.gather(ctx); err != nil {
 		return result, err
 	}
-	defer l.audience.close()
-	conns := make([]*httpConn, senders)
+	defer l.audience.Close()
+	conns := make([]*rig.HTTPConn, senders)
 	for i := range conns {
-		if conns[i], err = dialHTTP(job.Addr); err != nil {
+		if conns[i], err = rig.DialHTTP(job.Addr); err != nil {
 			return result, err
 		}
 		defer conns[i].Close()
 	}
 
 	// From here on the node works for the round alone.
-	before, err := cpuTime(job.PID)
+	before, err := rig.CPUTime(job.PID)
 	if err != nil {
 		return result, err
 	}
@@ -135,7 +133,7 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 
 	// The round ends when the last frame has arrived, and not with the last send.
 	result.Seconds = time.Since(l.start).Seconds()
-	after, failed := cpuTime(job.PID)
+	after, failed := rig.CPUTime(job.PID)
 	returned, lost := stop()
 	result.Sends, result.CPU, result.Returned = float64(acked), after-before, float64(returned)
 	l.audience.sum(&result)
@@ -150,40 +148,24 @@ func (l *load) gather(ctx context.Context) (err error) {
 	if l.audience, err = newAudience(steady, l.latencyOf, l.unsteady.leave); err != nil {
 		return err
 	}
-	dial := func(id int) (*socket, error) { return door{Addr: l.Addr}.connect(l.Members[id]) }
+	dial := func(id int) (*rig.Socket, error) { return rig.Door{Addr: l.Addr}.Connect(l.Members[id]) }
 	if err = l.audience.gather(0, steady, false, dial); err == nil {
 		err = l.audience.gather(steady, len(l.Members), l.Stopped, dial)
 	}
 	if err != nil {
-		l.audience.close()
+		l.audience.Close()
 	}
 	return err
 }
 
-func (l *load) send(ctx context.Context, conns []*httpConn) error {
+func (l *load) send(ctx context.Context, conns []*rig.HTTPConn) error {
 	switch {
 	case l.Single:
 		return l.single(ctx, conns[0])
 	case l.Rate > 0:
 		return l.paced(ctx, conns)
 	}
-	return parallel(senders, senders, func(i int) error { return l.saturate(conns[i]) })
-}
-
-// marker distinguishes frames. It survives any encoding as JSON.
-func marker(i int64) string { return fmt.Sprintf("#%08d#", i) }
-
-// markedBy finds the marker in a frame; -1 when there is none.
-func markedBy(frame []byte) int64 {
-	at := bytes.IndexByte(frame, '#')
-	if at < 0 || len(frame) < at+10 || frame[at+9] != '#' {
-		return -1
-	}
-	n, err := strconv.ParseInt(string(frame[at+1:at+9]), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return n
+	return rig.Parallel(senders, senders, func(i int) error { return l.saturate(conns[i]) })
 }
 
 // sign makes the request of a send, or of a page of messages.
@@ -194,16 +176,16 @@ func (l *load) sign(i int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return wire(r)
+		return rig.Wire(r)
 	}
 	body := fmt.Appendf(nil, `{"Content":"%s%s","Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":"%s"}`,
-		marker(int64(i)), padding, l.token(i))
+		rig.Marker(int64(i)), padding, l.token(i))
 	r, err := l.peer.Request(context.Background(), http.MethodPost,
 		"/channels/"+lab.Escape(l.Channel)+"/messages", l.Sender, body)
 	if err != nil {
 		return nil, err
 	}
-	return wire(r)
+	return rig.Wire(r)
 }
 
 // token is a UUID, as the SDKs make for each call: one has nothing in common with the next.
@@ -223,13 +205,13 @@ func (l *load) request(i int) ([]byte, error) {
 func (l *load) duration() time.Duration { return time.Duration(l.Seconds * float64(time.Second)) }
 
 // post sends and waits for the answer.
-func (l *load) post(c *httpConn, i int) error {
+func (l *load) post(c *rig.HTTPConn, i int) error {
 	request, err := l.request(i)
 	if err == nil {
 		_, err = c.Write(request)
 	}
 	if err == nil {
-		err = c.answer()
+		err = c.Answer()
 	}
 	if err == nil {
 		l.acked.Add(1)
@@ -238,7 +220,7 @@ func (l *load) post(c *httpConn, i int) error {
 }
 
 // saturate sends on one connection, each request when the one before is acknowledged.
-func (l *load) saturate(c *httpConn) error {
+func (l *load) saturate(c *rig.HTTPConn) error {
 	for time.Since(l.start) < l.duration() {
 		i := int(l.next.Add(1)) - 1
 		if i >= l.Stock {
@@ -252,7 +234,7 @@ func (l *load) saturate(c *httpConn) error {
 }
 
 // single sends when all have received what was sent before.
-func (l *load) single(ctx context.Context, c *httpConn) error {
+func (l *load) single(ctx context.Context, c *rig.HTTPConn) error {
 	for i := 0; i < l.Stock && time.Since(l.start) < l.duration(); i++ {
 		if err := l.post(c, i); err != nil {
 			return err
@@ -265,20 +247,20 @@ func (l *load) single(ctx context.Context, c *httpConn) error {
 }
 
 // paced sends at a steady rate, whatever the answers do.
-func (l *load) paced(ctx context.Context, conns []*httpConn) error {
+func (l *load) paced(ctx context.Context, conns []*rig.HTTPConn) error {
 
 	// A connection is idle or waits for one answer; due has when that answer's send was due.
-	idle := make(chan *httpConn, len(conns))
+	idle := make(chan *rig.HTTPConn, len(conns))
 	var answers sync.WaitGroup
 	failed := make(chan error, len(conns))
-	due := map[*httpConn]chan time.Duration{}
+	due := map[*rig.HTTPConn]chan time.Duration{}
 	for _, c := range conns {
 		asked := make(chan time.Duration, 1)
 		due[c] = asked
 		idle <- c
 		answers.Go(func() {
 			for since := range asked {
-				if err := c.answer(); err != nil {
+				if err := c.Answer(); err != nil {
 					failed <- err
 					return
 				}
@@ -289,7 +271,7 @@ func (l *load) paced(ctx context.Context, conns []*httpConn) error {
 	}
 
 	// A send takes an idle connection. When none is idle it waits, and the delay counts.
-	err := pace(ctx, l.Rate, l.duration(), l.Stock, func(i int, since time.Duration) error {
+	err := rig.Pace(ctx, l.Rate, l.duration(), l.Stock, func(i int, since time.Duration) error {
 		request, err := l.request(i)
 		if err != nil {
 			return err
@@ -332,34 +314,9 @@ func (l *load) latencyOf(frame []byte) (int64, bool) {
 	if l.Rate == 0 {
 		return 0, false
 	}
-	i := markedBy(frame)
+	i := rig.MarkedBy(frame)
 	if i < 0 || len(l.sent) == 0 {
 		return 0, false
 	}
 	return (int64(time.Since(l.epoch)) - atomic.LoadInt64(&l.sent[i%int64(len(l.sent))])) / 1000, true
-}
-
-const prSetTimerSlack = 29 // of prctl(2)
-
-// pace calls f at a steady rate, with the time when the call was due, until time is up or ctx
-// ends. It does so from a thread of its own: timers of the runtime are late by up to a
-// millisecond.
-func pace(ctx context.Context, rate float64, duration time.Duration, most int, f func(i int, due time.Duration) error) error {
-	runtime.LockOSThread() // never unlocked, so that the thread with its slack ends
-	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetTimerSlack, 1, 0)
-	start := time.Now()
-	for i := range min(most, int(rate*duration.Seconds())) {
-		due := time.Duration(float64(i) / rate * float64(time.Second))
-		if wait := due - time.Since(start); wait > 0 {
-			t := syscall.NsecToTimespec(int64(wait))
-			_ = syscall.Nanosleep(&t, nil) // interrupted: a little early
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err := f(i, due); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carillon-chat/carillon/bench/rig"
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
@@ -86,7 +87,7 @@ func (n *node) memory(ctx context.Context) (m memory, err error) {
 		}
 		m.user += v
 	}
-	m.resident, err = residentBytes(n.PID())
+	m.resident, err = rig.ResidentBytes(n.PID())
 	return m, err
 }
 

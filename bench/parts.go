@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carillon-chat/carillon/bench/rig"
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
@@ -122,14 +123,14 @@ func (b *bench) stageOf(ctx context.Context, program, name string, users, member
 	if s.node, err = startNode(ctx, program, filepath.Join(b.dir, name), append(args, b.args...)...); err != nil {
 		return s, err
 	}
-	calls := newAPI(s.Addr)
+	calls := rig.NewAPI(s.Addr)
 	defer calls.Close()
-	app, err := calls.makeApp(ctx)
+	app, err := calls.MakeApp(ctx)
 	if err == nil {
-		s.users, err = calls.makeUsers(ctx, app, users)
+		s.users, err = calls.MakeUsers(ctx, app, users)
 	}
 	for from := 0; from < users && err == nil; from += members {
-		s.channel, err = calls.makeChannel(ctx, app, fmt.Sprintf("channel-%d", from), s.users[from:min(users, from+members)])
+		s.channel, err = calls.MakeChannel(ctx, app, fmt.Sprintf("channel-%d", from), s.users[from:min(users, from+members)])
 	}
 	if err != nil {
 		return s, errors.Join(err, s.Stop())
@@ -182,9 +183,9 @@ func (b *bench) policies(ctx context.Context) error {
 	defer s.Stop()
 	job := s.job(b.seconds, 1, 40_000)
 	limited := job
-	calls := newAPI(s.Addr)
+	calls := rig.NewAPI(s.Addr)
 	defer calls.Close()
-	if limited.Keys, err = calls.limitedKeys(ctx, s.users[0]); err != nil {
+	if limited.Keys, err = limitedKeys(ctx, calls.Peer, s.users[0]); err != nil {
 		return err
 	}
 	return b.against(ctx, "policies", "signed durable sends under a policy of forty actions", "server CPU of such a send", limited,

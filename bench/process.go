@@ -10,67 +10,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/lab"
 )
-
-// The tick of /proc/<pid>/stat is the same on every Linux that Go runs on.
-const clockTicks = 100
-
-// cpuTime is what the process has used of the processors, to 10 ms.
-func cpuTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	return parseCPU(string(text))
-}
-
-// parseCPU reads user and system time, fields 14 and 15. The second field is a name in
-// parentheses, in which anything can be.
-func parseCPU(stat string) (time.Duration, error) {
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/<pid>/stat has too few fields")
-	}
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("/proc/<pid>/stat: %w", err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / clockTicks, nil
-}
-
-// residentBytes is the memory of the process that is in RAM.
-func residentBytes(pid int) (float64, error) { return statusBytes(pid, "VmRSS") }
-
-// peakBytes is the most that it was so far.
-func peakBytes(pid int) (float64, error) { return statusBytes(pid, "VmHWM") }
-
-func statusBytes(pid int, name string) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	return parseStatus(string(text), name)
-}
-
-func parseStatus(status, name string) (float64, error) {
-	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-			return kib * 1024, err
-		}
-	}
-	return 0, fmt.Errorf("/proc/<pid>/status has no %s", name)
-}
 
 // child is another process of this program in one of its roles. It ends with
 // the context that started it.

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // The reference of push: one thread that writes each frame to each socket with one write(2), as
@@ -49,10 +51,10 @@ func runPush(ctx context.Context, job pushJob) (result loadResult, err error) {
 	if p.audience, err = newAudience(job.Sockets, p.latencyOf, nil); err != nil {
 		return result, err
 	}
-	defer p.audience.close()
-	err = p.audience.gather(0, job.Sockets, false, func(int) (*socket, error) {
+	defer p.audience.Close()
+	err = p.audience.gather(0, job.Sockets, false, func(int) (*rig.Socket, error) {
 		conn, err := net.Dial("tcp", addr)
-		return &socket{Conn: conn}, err
+		return rig.NewSocket(conn), err
 	})
 	if err != nil {
 		return result, err
@@ -103,7 +105,7 @@ func (p *push) drive(ctx context.Context) error {
 	}
 
 	// Paced frames keep when each was asked for, from which the latency is counted.
-	err := pace(ctx, p.Rate, duration, len(p.sent), func(i int, _ time.Duration) error {
+	err := rig.Pace(ctx, p.Rate, duration, len(p.sent), func(i int, _ time.Duration) error {
 		atomic.StoreInt64(&p.sent[i], int64(time.Since(p.epoch)))
 		frames++
 		return p.ask(i)
@@ -121,7 +123,7 @@ func (p *push) ask(i int) error {
 }
 
 func (p *push) latencyOf(frame []byte) (int64, bool) {
-	i := markedBy(frame)
+	i := rig.MarkedBy(frame)
 	if p.Rate == 0 || i < 0 || i >= int64(len(p.sent)) {
 		return 0, false
 	}
@@ -176,7 +178,7 @@ func pushAll(sockets []int, frame []byte) error {
 }
 
 func pushSaturated(job pushJob, sockets []int, control int) error {
-	frame := textFrame(job.Size, marker(0))
+	frame := rig.TextFrame(job.Size, rig.Marker(0))
 	frames := uint64(0)
 	duration := time.Duration(job.Seconds * float64(time.Second))
 	for start := time.Now(); time.Since(start) < duration; frames += uint64(len(sockets)) {
@@ -209,7 +211,7 @@ func pushPaced(job pushJob, sockets []int, control int) error {
 		fill += n
 		whole := fill / 8 * 8
 		for i := 0; i < whole; i += 8 {
-			frame := textFrame(job.Size, marker(int64(binary.BigEndian.Uint64(asked[i:]))))
+			frame := rig.TextFrame(job.Size, rig.Marker(int64(binary.BigEndian.Uint64(asked[i:]))))
 			if _, err := log.WriteAt(frame, at%(16<<20)); err != nil {
 				return err
 			}
@@ -221,7 +223,7 @@ func pushPaced(job pushJob, sockets []int, control int) error {
 
 		// Only then is it pushed.
 		for i := 0; i < whole; i += 8 {
-			frame := textFrame(job.Size, marker(int64(binary.BigEndian.Uint64(asked[i:]))))
+			frame := rig.TextFrame(job.Size, rig.Marker(int64(binary.BigEndian.Uint64(asked[i:]))))
 			if err := pushAll(sockets, frame); err != nil {
 				return err
 			}

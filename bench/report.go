@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // report is the file that two commits are compared by.
@@ -52,13 +54,13 @@ func valueAtMost(most float64) *target   { return &target{Of: "value", Most: mos
 
 // figure makes a row from rounds.
 func figure(part, name, unit string, rounds []float64) row {
-	return row{Part: part, Name: name, Unit: unit, Rounds: rounds, Value: median(rounds)}
+	return row{Part: part, Name: name, Unit: unit, Rounds: rounds, Value: rig.Median(rounds)}
 }
 
 // against adds the reference that ran in turns with the row.
 func (r row) against(raw string, rounds []float64) row {
-	r.Raw, r.ReferenceRounds, r.Reference = raw, rounds, median(rounds)
-	r.Ratio = median(ratios(r.Rounds, rounds))
+	r.Raw, r.ReferenceRounds, r.Reference = raw, rounds, rig.Median(rounds)
+	r.Ratio = rig.Median(rig.Ratios(r.Rounds, rounds))
 	return r
 }
 

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // returnJob are sessions that come back after they were cut off, for the role "return".
@@ -52,7 +54,7 @@ const onlineLine = "online\n"
 // returners are the sessions of one process.
 type returners struct {
 	returnJob
-	crowd *crowd
+	crowd *rig.Crowd
 
 	mu      sync.Mutex
 	result  returnResult
@@ -67,15 +69,15 @@ func runReturn(ctx context.Context, job returnJob, in io.Reader, out io.Writer) 
 	ctx, cancel := context.WithTimeout(ctx, stormTimeout)
 	defer cancel()
 	r := &returners{returnJob: job}
-	if r.crowd, err = newCrowd(r.listen, func(id int, _ error) { go r.back(ctx, id) }, nil); err != nil {
+	if r.crowd, err = rig.NewCrowd(r.listen, func(id int, _ error) { go r.back(ctx, id) }, nil); err != nil {
 		return err
 	}
-	defer r.crowd.close()
+	defer r.crowd.Close()
 
 	// All are online before the parent kills the node.
 	r.expect()
-	err = parallel(setupCallers, len(job.Users), func(id int) error {
-		s, err := r.door().connect(job.Users[id])
+	err = rig.Parallel(rig.SetupCallers, len(job.Users), func(id int) error {
+		s, err := r.door().Connect(job.Users[id])
 		if err == nil {
 			err = r.seat(id, s, time.Now())
 		}
@@ -104,8 +106,8 @@ func runReturn(ctx context.Context, job returnJob, in io.Reader, out io.Writer) 
 	return err
 }
 
-func (r *returners) door() door {
-	return door{Addr: r.Addr, Source: r.Source, Prefetch: true, Endpoint: true}
+func (r *returners) door() rig.Door {
+	return rig.Door{Addr: r.Addr, Source: r.Source, Prefetch: true, Endpoint: true}
 }
 
 // expect begins to count.
@@ -133,7 +135,7 @@ func (r *returners) await(ctx context.Context) error {
 var detailsEvent = []byte(`"CHANNEL_DETAILS"`)
 
 func (r *returners) listen(_ int, op byte, payload []byte) {
-	if op != opText || !bytes.Contains(payload[:min(len(payload), 200)], detailsEvent) {
+	if op != rig.OpText || !bytes.Contains(payload[:min(len(payload), 200)], detailsEvent) {
 		return
 	}
 	r.mu.Lock()
@@ -150,9 +152,9 @@ func (r *returners) check() {
 }
 
 // seat puts an established session into the crowd.
-func (r *returners) seat(id int, s *socket, since time.Time) error {
+func (r *returners) seat(id int, s *rig.Socket, since time.Time) error {
 	now := time.Now()
-	if err := r.crowd.admit(id, s, false); err != nil {
+	if err := r.crowd.Admit(id, s, false); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -175,7 +177,7 @@ func (r *returners) back(ctx context.Context, id int) {
 		case <-ctx.Done():
 			return
 		}
-		s, err := r.door().connect(r.Users[id])
+		s, err := r.door().Connect(r.Users[id])
 		if err == nil && r.seat(id, s, cut) == nil {
 			return
 		}
@@ -186,8 +188,8 @@ func (r *returners) back(ctx context.Context, id int) {
 func (r *returners) missed(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	status, ok := errors.AsType[*statusError](err)
-	if ok && (status.status == http.StatusServiceUnavailable || status.status == http.StatusTooManyRequests) {
+	status, ok := errors.AsType[*rig.StatusError](err)
+	if ok && (status.Status == http.StatusServiceUnavailable || status.Status == http.StatusTooManyRequests) {
 		r.result.Refused++
 	} else {
 		r.result.Failed++

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/carillon-chat/carillon/bench/rig"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
@@ -55,13 +56,13 @@ func transactionSize() int {
 
 // hammer calls f from all appenders until time is up.
 func hammer(seconds float64, f func(caller, i int) error) (result storeResult, err error) {
-	before, err := cpuTime(os.Getpid())
+	before, err := rig.CPUTime(os.Getpid())
 	if err != nil {
 		return result, err
 	}
 	var appends atomic.Int64
 	start := time.Now()
-	err = parallel(appenders, appenders, func(caller int) error {
+	err = rig.Parallel(appenders, appenders, func(caller int) error {
 		for i := 0; time.Since(start).Seconds() < seconds; i++ {
 			if err := f(caller, i); err != nil {
 				return err
@@ -71,7 +72,7 @@ func hammer(seconds float64, f func(caller, i int) error) (result storeResult, e
 		return nil
 	})
 	result.Appends, result.Seconds = float64(appends.Load()), time.Since(start).Seconds()
-	after, failed := cpuTime(os.Getpid())
+	after, failed := rig.CPUTime(os.Getpid())
 	if err == nil {
 		err = failed
 	}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"path/filepath"
 	"time"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 const (
@@ -47,7 +49,7 @@ func (b *bench) storm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, err := residentBytes(s.PID())
+	before, err := rig.ResidentBytes(s.PID())
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func (b *bench) storm(ctx context.Context) error {
 	if err := errors.Join(json.NewDecoder(sender.out).Decode(&during), sender.Wait()); err != nil {
 		return fmt.Errorf("sends during the storm: %w: %s", err, sender.errors.String())
 	}
-	peak, err := peakBytes(s.PID())
+	peak, err := rig.PeakBytes(s.PID())
 	if err != nil {
 		return err
 	}
@@ -114,25 +116,25 @@ func (b *bench) stormScene(ctx context.Context, program, name string, count int)
 		return s, err
 	}
 
-	calls := newAPI(s.Addr)
+	calls := rig.NewAPI(s.Addr)
 	defer calls.Close()
 	err = func() error {
-		app, err := calls.makeApp(ctx)
+		app, err := calls.MakeApp(ctx)
 		if err != nil {
 			return err
 		}
-		if s.users, err = calls.makeUsers(ctx, app, count+1); err != nil {
+		if s.users, err = calls.MakeUsers(ctx, app, count+1); err != nil {
 			return err
 		}
 
 		// Each group of users has the same channels, with messages for prefetch to find.
 		groups := (count + stormGroup - 1) / stormGroup
-		err = parallel(setupCallers, groups*stormChannels, func(i int) error {
+		err = rig.Parallel(rig.SetupCallers, groups*stormChannels, func(i int) error {
 			from := i / stormChannels * stormGroup
 			users := s.users[from:min(count, from+stormGroup)]
-			channel, err := calls.makeChannel(ctx, app, fmt.Sprintf("group-%d", i), users)
+			channel, err := calls.MakeChannel(ctx, app, fmt.Sprintf("group-%d", i), users)
 			for m := 0; m < stormMessages && err == nil; m++ {
-				err = calls.say(ctx, channel, users[0], fmt.Sprintf("storm-%d-%d", i, m))
+				err = calls.Say(ctx, channel, users[0], fmt.Sprintf("storm-%d-%d", i, m), padding)
 			}
 			return err
 		})
@@ -142,7 +144,7 @@ func (b *bench) stormScene(ctx context.Context, program, name string, count int)
 
 		// Sends go to a channel outside of the groups, so that they wake no session.
 		sender := s.users[count:]
-		s.channel, err = calls.makeChannel(ctx, app, "sent", sender)
+		s.channel, err = calls.MakeChannel(ctx, app, "sent", sender)
 		return err
 	}()
 

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // What strangers do, and what a customer does that has turned against the node.
@@ -114,7 +116,7 @@ func (b *bench) strangersOf(ctx context.Context, s scene, kind string, job loadJ
 
 // among measures a round of sends while strangers are there, and what they make the node hold.
 func (s scene) among(ctx context.Context, strangers strangersJob, job loadJob) (p99, added float64, err error) {
-	before, err := residentBytes(s.PID())
+	before, err := rig.ResidentBytes(s.PID())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -130,7 +132,7 @@ func (s scene) among(ctx context.Context, strangers strangersJob, job loadJob) (
 	if err != nil {
 		return 0, 0, err
 	}
-	after, err := residentBytes(s.PID())
+	after, err := rig.ResidentBytes(s.PID())
 	return result.AckP99 / 1000, max(0, after-before) / 1e6, err
 }
 
@@ -214,11 +216,11 @@ func dialStranger(ctx context.Context, addr string) (net.Conn, error) {
 func (job strangersJob) upgrades(ctx context.Context) error {
 
 	// One signed request is the pattern of both kinds: its signature is broken, or left out.
-	r, err := door{Addr: job.Addr}.upgrade(job.User)
+	r, err := rig.Door{Addr: job.Addr}.Upgrade(job.User)
 	if err != nil {
 		return err
 	}
-	signed, err := wire(r)
+	signed, err := rig.Wire(r)
 	if err != nil {
 		return err
 	}
@@ -231,7 +233,7 @@ func (job strangersJob) upgrades(ctx context.Context) error {
 		var mu sync.Mutex
 		var open []net.Conn
 		var dialing atomic.Int64
-		_ = pace(ctx, float64(job.Size), time.Hour, 1<<40, func(i int, _ time.Duration) error {
+		_ = rig.Pace(ctx, float64(job.Size), time.Hour, 1<<40, func(i int, _ time.Duration) error {
 			if dialing.Load() > strangersHeld { // the machine is busy enough
 				return nil
 			}
@@ -263,7 +265,7 @@ func (job strangersJob) upgrades(ctx context.Context) error {
 
 // flood sends empty pieces of one message until the node has enough.
 func flood(ctx context.Context, job strangersJob) {
-	s, err := door{Addr: job.Addr}.connect(job.User)
+	s, err := rig.Door{Addr: job.Addr}.Connect(job.User)
 	if err != nil {
 		return
 	}

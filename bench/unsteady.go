@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // unsteady are the members of a load that lose their sockets and open them again.
@@ -45,9 +47,9 @@ func (u *unsteady) welcome(ctx context.Context) {
 	for {
 		select {
 		case id := <-u.left:
-			s, err := door{Addr: u.Addr}.connect(u.Members[id])
+			s, err := rig.Door{Addr: u.Addr}.Connect(u.Members[id])
 			if err == nil {
-				err = u.audience.admit(id, s, u.Stopped)
+				err = u.audience.Admit(id, s, u.Stopped)
 			}
 			if err != nil {
 				u.failed = fmt.Errorf("a member cannot come back: %w", err)
@@ -68,7 +70,7 @@ func (u *unsteady) cut(ctx context.Context) {
 		select {
 		case <-tick.C:
 			id := u.audience.steady + i%u.Unsteady
-			u.audience.expel(id)
+			u.audience.Expel(id)
 			u.leave(id)
 		case <-ctx.Done():
 			return

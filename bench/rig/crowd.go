@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package rig
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 	"syscall"
 )
 
-// crowd are plaintext sockets that one thread reads with epoll, so that receiving costs little
+// Crowd are plaintext sockets that one thread reads with epoll, so that receiving costs little
 // more than the system calls that it needs: one wait for all that are ready and one read of each.
 // It answers pings.
-type crowd struct {
+type Crowd struct {
 	frame func(id int, op byte, payload []byte) // called under mu, as ended and batch are
 	ended func(id int, why error)               // the peer or the network ended a socket
 	batch func()                                // the frames that were there have been handed on
@@ -44,9 +44,9 @@ const (
 	bellID      = -1
 )
 
-// newCrowd starts the thread. frame may be nil, as ended and batch.
-func newCrowd(frame func(int, byte, []byte), ended func(int, error), batch func()) (*crowd, error) {
-	c := &crowd{frame: frame, ended: ended, batch: batch, done: make(chan struct{})}
+// NewCrowd starts the thread. frame may be nil, as ended and batch.
+func NewCrowd(frame func(int, byte, []byte), ended func(int, error), batch func()) (*Crowd, error) {
+	c := &Crowd{frame: frame, ended: ended, batch: batch, done: make(chan struct{})}
 	var err error
 	if c.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -64,7 +64,7 @@ func newCrowd(frame func(int, byte, []byte), ended func(int, error), batch func(
 	return c, nil
 }
 
-func (c *crowd) watch(fd int, events uint32, id, round int32) error {
+func (c *Crowd) watch(fd int, events uint32, id, round int32) error {
 	e := syscall.EpollEvent{Events: events, Fd: id, Pad: round}
 	if err := syscall.EpollCtl(c.epoll, syscall.EPOLL_CTL_ADD, fd, &e); err != nil {
 		return fmt.Errorf("epoll: %w", err)
@@ -72,9 +72,9 @@ func (c *crowd) watch(fd int, events uint32, id, round int32) error {
 	return nil
 }
 
-// admit takes over a socket, with what was read of it already, in place of an earlier one of the
+// Admit takes over a socket, with what was read of it already, in place of an earlier one of the
 // same id. One that is deaf is never read.
-func (c *crowd) admit(id int, s *socket, deaf bool) error {
+func (c *Crowd) Admit(id int, s *Socket, deaf bool) error {
 	fd, err := detach(s.Conn)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (c *crowd) admit(id int, s *socket, deaf bool) error {
 	}
 
 	// What came with the handshake is handed on now: epoll would not report it.
-	used := readFrames(s.buf[:s.fill], func(op byte, payload []byte) { c.take(seat, op, payload) })
+	used := ReadFrames(s.buf[:s.fill], func(op byte, payload []byte) { c.take(seat, op, payload) })
 	seat.waiting = slices.Clone(s.buf[used:s.fill])
 	if c.batch != nil {
 		c.batch()
@@ -108,22 +108,22 @@ func (c *crowd) admit(id int, s *socket, deaf bool) error {
 	return c.watch(fd, syscall.EPOLLIN, int32(id), seat.round)
 }
 
-// expel ends a socket, without a call of ended.
-func (c *crowd) expel(id int) {
+// Expel ends a socket, without a call of ended.
+func (c *Crowd) Expel(id int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.vacate(id)
 }
 
-func (c *crowd) vacate(id int) {
+func (c *Crowd) vacate(id int) {
 	if s := c.seats[id]; s != nil {
 		syscall.Close(s.fd)
 		c.seats[id] = nil
 	}
 }
 
-// close ends the thread and all sockets.
-func (c *crowd) close() {
+// Close ends the thread and all sockets.
+func (c *Crowd) Close() {
 	c.mu.Lock()
 	first := !c.closed
 	c.closed = true
@@ -141,7 +141,7 @@ func (c *crowd) close() {
 }
 
 // read is the thread.
-func (c *crowd) read() {
+func (c *Crowd) read() {
 	defer close(c.done)
 	runtime.LockOSThread()
 	events := make([]syscall.EpollEvent, 1024)
@@ -158,7 +158,7 @@ func (c *crowd) read() {
 }
 
 // dispatch handles the events that epoll reports, and returns false when the thread has to end.
-func (c *crowd) dispatch(events []syscall.EpollEvent, buf []byte) bool {
+func (c *Crowd) dispatch(events []syscall.EpollEvent, buf []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range events {
@@ -183,7 +183,7 @@ func (c *crowd) dispatch(events []syscall.EpollEvent, buf []byte) bool {
 }
 
 // receive reads a socket once.
-func (c *crowd) receive(s *seat, buf []byte) error {
+func (c *Crowd) receive(s *seat, buf []byte) error {
 	if s.deaf {
 		return io.EOF // only its end wakes the thread
 	}
@@ -198,7 +198,7 @@ func (c *crowd) receive(s *seat, buf []byte) error {
 		return io.EOF
 	}
 	fill += n
-	used := readFrames(buf[:fill], func(op byte, payload []byte) { c.take(s, op, payload) })
+	used := ReadFrames(buf[:fill], func(op byte, payload []byte) { c.take(s, op, payload) })
 	if used == 0 && fill == len(buf) {
 		return errors.New("a frame is too long")
 	}
@@ -206,9 +206,9 @@ func (c *crowd) receive(s *seat, buf []byte) error {
 	return nil
 }
 
-func (c *crowd) take(s *seat, op byte, payload []byte) {
-	if op == opPing {
-		_, _ = syscall.Write(s.fd, pong(payload)) // one that does not fit is missed, as on any bad line
+func (c *Crowd) take(s *seat, op byte, payload []byte) {
+	if op == OpPing {
+		_, _ = syscall.Write(s.fd, Pong(payload)) // one that does not fit is missed, as on any bad line
 	}
 	if c.frame != nil {
 		c.frame(s.id, op, payload)

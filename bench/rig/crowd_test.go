@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package rig
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 )
 
 // pair is a socket as the crowd gets it, and the other end of it.
-func pair(t *testing.T, read []byte) (*socket, *net.TCPConn) {
+func pair(t *testing.T, read []byte) (*Socket, *net.TCPConn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -28,7 +28,9 @@ func pair(t *testing.T, read []byte) (*socket, *net.TCPConn) {
 	}
 	t.Cleanup(func() { peer.Close() })
 	_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
-	return &socket{Conn: conn, buf: append([]byte(nil), read...), fill: len(read)}, peer.(*net.TCPConn)
+	s := NewSocket(conn)
+	s.fill = copy(s.buf, read)
+	return s, peer.(*net.TCPConn)
 }
 
 type told struct {
@@ -37,12 +39,12 @@ type told struct {
 }
 
 // listening is a crowd that tells what it hears.
-func listening(t *testing.T) (*crowd, chan told) {
+func listening(t *testing.T) (*Crowd, chan told) {
 	t.Helper()
 	heard := make(chan told, 100)
-	c, err := newCrowd(
+	c, err := NewCrowd(
 		func(id int, op byte, payload []byte) {
-			if op == opText {
+			if op == OpText {
 				heard <- told{id, string(bytes.TrimRight(payload, " "))}
 			}
 		},
@@ -50,7 +52,7 @@ func listening(t *testing.T) (*crowd, chan told) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.close)
+	t.Cleanup(c.Close)
 	return c, heard
 }
 
@@ -70,14 +72,14 @@ func expect(t *testing.T, heard chan told, want ...told) {
 
 func TestCrowdHearsEverybody(t *testing.T) {
 	c, heard := listening(t)
-	first := textFrame(200, "first")
-	early, a := pair(t, append(textFrame(150, "early"), first[:20]...)) // read with the handshake
-	if err := c.admit(3, early, false); err != nil {
+	first := TextFrame(200, "first")
+	early, a := pair(t, append(TextFrame(150, "early"), first[:20]...)) // read with the handshake
+	if err := c.Admit(3, early, false); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, heard, told{3, "early"})
 	other, b := pair(t, nil)
-	if err := c.admit(0, other, false); err != nil {
+	if err := c.Admit(0, other, false); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = a.Write(first[20:])
@@ -89,14 +91,14 @@ func TestCrowdHearsEverybody(t *testing.T) {
 	}
 	a.Close()
 	expect(t, heard, told{3, "EOF"})
-	_, _ = b.Write(textFrame(60_000, "still here"))
+	_, _ = b.Write(TextFrame(60_000, "still here"))
 	expect(t, heard, told{0, "still here"})
 }
 
 func TestCrowdDoesNotReadTheDeafAndSeesTheirEnd(t *testing.T) {
 	c, heard := listening(t)
 	s, peer := pair(t, nil)
-	if err := c.admit(0, s, true); err != nil {
+	if err := c.Admit(0, s, true); err != nil {
 		t.Fatal(err)
 	}
 	_ = peer.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
@@ -114,22 +116,22 @@ func TestCrowdDoesNotReadTheDeafAndSeesTheirEnd(t *testing.T) {
 func TestCrowdExchangesSockets(t *testing.T) {
 	c, heard := listening(t)
 	old, before := pair(t, nil)
-	if err := c.admit(0, old, false); err != nil {
+	if err := c.Admit(0, old, false); err != nil {
 		t.Fatal(err)
 	}
-	c.expel(0)
+	c.Expel(0)
 	if _, err := before.Read(make([]byte, 1)); err == nil {
 		t.Fatal("a socket that was expelled goes on")
 	}
 	next, after := pair(t, nil)
-	if err := c.admit(0, next, false); err != nil {
+	if err := c.Admit(0, next, false); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = after.Write(textFrame(200, "again"))
+	_, _ = after.Write(TextFrame(200, "again"))
 	expect(t, heard, told{0, "again"})
-	c.close()
+	c.Close()
 	late, _ := pair(t, nil)
-	if err := c.admit(1, late, false); err == nil {
+	if err := c.Admit(1, late, false); err == nil {
 		t.Error("a crowd that is closed lets sockets in")
 	}
 }

@@ -1,9 +1,9 @@
-package main
+package rig
 
 import "slices"
 
-// median of the values, the mean of the middle two of an even number; 0 of none.
-func median(values []float64) float64 {
+// Median of the values, the mean of the middle two of an even number; 0 of none.
+func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
@@ -15,8 +15,8 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// ratios pairs rounds that ran one after the other. A reference of 0 gives no ratio.
-func ratios(values, references []float64) []float64 {
+// Ratios pairs rounds that ran one after the other. A reference of 0 gives no ratio.
+func Ratios(values, references []float64) []float64 {
 	var list []float64
 	for i := range min(len(values), len(references)) {
 		if references[i] != 0 {

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package rig
 
 import (
 	"bytes"
@@ -12,36 +12,37 @@ import (
 	"time"
 )
 
-// httpConn is a keep-alive connection that costs the generator next to nothing: requests are
+// HTTPConn is a keep-alive connection that costs the generator next to nothing: requests are
 // written as they were prepared, of answers only status and length are read.
-type httpConn struct {
+type HTTPConn struct {
 	net.Conn
 	buf  []byte
 	fill int // bytes in buf that belong to the next answer
 }
 
-// longestAnswer has room for a page of the messages that the load sends.
-const longestAnswer = 128 << 10
+// LongestAnswer has room for a page of the messages that the load sends.
+const LongestAnswer = 128 << 10
 
-func dialHTTP(addr string) (*httpConn, error) {
+// DialHTTP opens a connection for requests.
+func DialHTTP(addr string) (*HTTPConn, error) {
 	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	return &httpConn{Conn: conn, buf: make([]byte, longestAnswer)}, nil
+	return &HTTPConn{Conn: conn, buf: make([]byte, LongestAnswer)}, nil
 }
 
-// send writes a request.
-func (c *httpConn) send(r *http.Request) error {
-	request, err := wire(r)
+// Send writes a request.
+func (c *HTTPConn) Send(r *http.Request) error {
+	request, err := Wire(r)
 	if err == nil {
 		_, err = c.Write(request)
 	}
 	return err
 }
 
-// answer waits for an answer and fails unless its status is of the 200s.
-func (c *httpConn) answer() error {
+// Answer waits for an answer and fails unless its status is of the 200s.
+func (c *HTTPConn) Answer() error {
 	for {
 		if end := bytes.Index(c.buf[:c.fill], []byte("\r\n\r\n")); end >= 0 {
 			status, length, err := parseHead(c.buf[:end+2])
@@ -91,21 +92,21 @@ func parseHead(head []byte) (status, length int, err error) {
 	return status, length, nil
 }
 
-// wire is a request as it goes over the connection.
-func wire(r *http.Request) ([]byte, error) {
+// Wire is a request as it goes over the connection.
+func Wire(r *http.Request) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(1500)
 	err := r.Write(&b)
 	return b.Bytes(), err
 }
 
-// switched waits for the answer 101; what follows it stays in buf.
-func (c *httpConn) switched() error {
+// Switched waits for the answer 101; what follows it stays in buf.
+func (c *HTTPConn) Switched() error {
 	for {
 		if end := bytes.Index(c.buf[:c.fill], []byte("\r\n\r\n")); end >= 0 {
 			status, _, err := parseHead(c.buf[:end+2])
 			if err == nil && status != http.StatusSwitchingProtocols {
-				err = &statusError{status}
+				err = &StatusError{Status: status}
 			}
 			c.fill = copy(c.buf, c.buf[end+4:c.fill])
 			return err
@@ -118,7 +119,7 @@ func (c *httpConn) switched() error {
 	}
 }
 
-// statusError is an answer other than 101.
-type statusError struct{ status int }
+// StatusError is an answer other than 101.
+type StatusError struct{ Status int }
 
-func (e *statusError) Error() string { return fmt.Sprintf("status %d instead of 101", e.status) }
+func (e *StatusError) Error() string { return fmt.Sprintf("status %d instead of 101", e.Status) }

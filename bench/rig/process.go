@@ -1,0 +1,66 @@
+//go:build linux
+
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The tick of /proc/<pid>/stat is the same on every Linux that Go runs on.
+const clockTicks = 100
+
+// CPUTime is what the process has used of the processors, to 10 ms.
+func CPUTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseCPU(string(text))
+}
+
+// parseCPU reads user and system time, fields 14 and 15. The second field is a name in
+// parentheses, in which anything can be.
+func parseCPU(stat string) (time.Duration, error) {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0, errors.New("/proc/<pid>/stat has too few fields")
+	}
+	var ticks int64
+	for _, field := range fields[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/<pid>/stat: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / clockTicks, nil
+}
+
+// ResidentBytes is the memory of the process that is in RAM.
+func ResidentBytes(pid int) (float64, error) { return statusBytes(pid, "VmRSS") }
+
+// PeakBytes is the most that it was so far.
+func PeakBytes(pid int) (float64, error) { return statusBytes(pid, "VmHWM") }
+
+func statusBytes(pid int, name string) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseStatus(string(text), name)
+}
+
+func parseStatus(status, name string) (float64, error) {
+	for line := range strings.Lines(status) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kib * 1024, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/<pid>/status has no %s", name)
+}
