@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
@@ -130,7 +131,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	typists := typing.New(typing.Options{Store: a.store, Bus: a.bus, Site: site, Now: now, Log: a.deps.Log})
 	s.log = dispatch.New(a.store, a.bus, s.messages.Body, announcers{s})
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Follow: s.followApp, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
+		Store: a.store, Follow: s.followApp, Linger: linger, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
 		Extras: chime.ParseExtras(cfg.Extras), Typing: typists.Client, Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})
@@ -235,6 +236,9 @@ func (a *App) addBackground(cleaning retention.Options) {
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},
 		actor{name: "retention", run: s.cleaner.Run, patience: stopPatience})
 }
+
+// linger is how long an app instance without users is followed, and what is kept of it for prefetch.
+const linger = 10 * time.Second
 
 // followApp sends the events of an app instance to the announcers while users of it are online.
 func (s *services) followApp(ctx context.Context, app string) (after uint64, stop func(), err error) {

@@ -66,6 +66,9 @@ func (r *roster) enter(g Grant, s *Session) (found entry, entered bool, err erro
 	if r.retired.Load() {
 		return entry{}, false, nil
 	}
+	if r.ending != nil {
+		r.ending.Stop()
+	}
 	u := r.users[g.User]
 	if u == nil {
 		found.first = true
@@ -109,7 +112,7 @@ func (r *roster) load(ctx context.Context, u *onlineUser) {
 	for _, s := range r.enrol(u, found, err) {
 		s.endSlow()
 	}
-	r.retire() // if all sessions have left in the meantime
+	r.vacate() // if all sessions have left in the meantime
 }
 
 // enrol puts a user on the roster with what was found, and returns the sessions whose queues are

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/lockorder"
@@ -19,6 +20,9 @@ type Options struct {
 	// Follow has Deliver called with every event of an app instance after the position that it
 	// returns, until stop is called. The hub asks for the app instances that have users online.
 	Follow func(ctx context.Context, app string) (after uint64, stop func(), err error)
+	// Linger is how long Follow's events are still taken when the last user of an app instance has left:
+	// users that come and go do not have each of them begin anew. Zero: not at all.
+	Linger time.Duration
 	// Frame makes the transport's frame of a text, plain or compressed, once for all receivers.
 	Frame func(text []byte, compressed bool) []byte
 	// Body makes the payload of an event of a message that the log keeps without: see chime.Event.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/lockorder"
@@ -35,9 +36,10 @@ type roster struct {
 	users     map[chime.Ref]*onlineUser
 	channels  map[chime.Topic]*channelRoster
 	loading   map[*onlineUser]struct{}
-	sessions  []*Session // all of them, each at its index
-	listeners int        // sessions that get an extra
-	waiting   []direct   // events for one user each, until delivered is where they belong
+	sessions  []*Session  // all of them, each at its index
+	listeners int         // sessions that get an extra
+	waiting   []direct    // events for one user each, until delivered is where they belong
+	ending    *time.Timer // retires it, once it has been without users
 
 	receivers []*Session // the deliverer's: of the event at hand
 }
@@ -110,10 +112,30 @@ type occupant struct {
 	index int32 // in onlineUser.seats
 }
 
+// vacate has a roster retire that has been without users for Linger. One that could not follow its log
+// retires at once.
+func (r *roster) vacate() {
+	r.mu.Lock()
+	empty := r.isEmpty()
+	lingers := empty && r.env.Linger > 0 && r.failed == nil
+	switch {
+	case !lingers:
+	case r.ending == nil:
+		r.ending = time.AfterFunc(r.env.Linger, r.retire)
+	default:
+		r.ending.Reset(r.env.Linger)
+	}
+	r.mu.Unlock()
+
+	if empty && !lingers {
+		r.retire()
+	}
+}
+
 // retire ends a roster without users, so that the hub forgets it: a session that meets it takes another.
 func (r *roster) retire() {
 	r.mu.Lock()
-	empty := len(r.users) == 0 && len(r.sessions) == 0 && !r.retired.Load()
+	empty := r.isEmpty()
 	if empty {
 		r.retired.Store(true)
 	}
@@ -121,6 +143,11 @@ func (r *roster) retire() {
 	if empty {
 		r.emptied(r)
 	}
+}
+
+// isEmpty reports whether the roster may retire. The caller holds mu.
+func (r *roster) isEmpty() bool {
+	return len(r.users) == 0 && len(r.sessions) == 0 && !r.retired.Load()
 }
 
 // size counts sessions and users.
@@ -136,7 +163,7 @@ func (r *roster) leave(s *Session) {
 	r.mu.Lock()
 	r.remove(s)
 	r.mu.Unlock()
-	r.retire()
+	r.vacate()
 }
 
 // remove does so for a caller that holds mu.

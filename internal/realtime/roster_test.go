@@ -2,8 +2,13 @@ package realtime
 
 import (
 	"bytes"
+	"cmp"
+	"context"
+	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -118,4 +123,69 @@ func TestAUserComesBackWhileTheRosterIsDropped(t *testing.T) {
 		next.session.Detach()
 	}
 	w.expectNoRoster()
+}
+
+// An app instance is followed until it has been without users for some time.
+func TestARosterLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, ended := 0, 0
+		w := newWorld(t, func(o *Options) {
+			o.Linger = time.Minute
+			follow := o.Follow
+			o.Follow = func(ctx context.Context, app string) (uint64, func(), error) {
+				began++
+				after, _, err := follow(ctx, app)
+				return after, func() { ended++ }, err
+			}
+		})
+		expect := func(wantBegan, wantEnded int) {
+			t.Helper()
+			synctest.Wait()
+			if began != wantBegan || ended != wantEnded {
+				t.Errorf("followed %d times and ended %d times, want %d and %d", began, ended, wantBegan, wantEnded)
+			}
+		}
+		w.commit(join("c", "ann"))
+		w.deliver()
+
+		// Users that come back in time find the roster as it is, with what happened meanwhile.
+		for range 3 {
+			s := w.attach("ann", "1")
+			w.commit(message("c", "live"))
+			w.expect(s, "MSG live")
+			s.session.Detach()
+			time.Sleep(time.Minute - 1)
+			w.commit(message("c", "missed"))
+			w.deliver()
+			expect(1, 0)
+		}
+		time.Sleep(time.Second)
+		expect(1, 1)
+		w.expectNoRoster()
+
+		s := w.attach("ann", "1")
+		time.Sleep(time.Hour)
+		expect(2, 1)
+		w.commit(message("c", "live"))
+		w.expect(s, "MSG live")
+	})
+}
+
+// A roster whose log could not be followed is no obstacle for the next user.
+func TestARosterThatCannotFollowEndsAtOnce(t *testing.T) {
+	broken := errors.New("broken")
+	w := newWorld(t, func(o *Options) {
+		o.Linger = time.Minute
+		follow := o.Follow
+		o.Follow = func(ctx context.Context, app string) (uint64, func(), error) {
+			after, stop, err := follow(ctx, app)
+			return after, stop, cmp.Or(broken, err)
+		}
+	})
+	if _, err := w.hub.Attach(t.Context(), Grant{App: "A", User: "user/ann"}, new(socket)); !errors.Is(err, broken) {
+		t.Errorf("attached to a log that cannot be read: %v", err)
+	}
+	w.expectNoRoster()
+	broken = nil
+	w.expect(w.attach("ann", "1"))
 }
