@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -276,10 +277,12 @@ func TestNothingBeforeSync(t *testing.T) {
 		order <- "update"
 	}()
 	<-syncing
-	func() { // the sync begins before the commit is visible, which it is when the writer leaves
-		s.write.Lock()
-		defer s.write.Unlock()
-	}()
+	for led := true; led; { // the sync begins before the commit is visible, which it is when the leader leaves
+		runtime.Gosched()
+		s.line.mu.Lock()
+		led = s.line.led
+		s.line.mu.Unlock()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	saw := make(chan struct{})
 	for name, read := range map[string]func(context.Context, func(store.Reader) error) error{

@@ -1,15 +1,20 @@
 // Package pebble keeps a store in a folder, in the log-structured merge tree of
 // github.com/cockroachdb/pebble.
 //
-// # One writer, shared syncs
+// # One writer, groups of Updates
 //
-// Update runs its function on an indexed batch under one lock, which makes transactions
-// serializable, applies the batch without waiting for the disk, leaves the lock, and then waits for
-// a sync of the write-ahead log that it shares with every Update that waits at that moment. Commits
-// reach the log in the order of the lock, so a synced commit means that all before it
-// are synced too; their events are published in that order before any of their Updates return.
-// Whatever was read may not be on disk yet, therefore View, and Updates that wrote nothing or
-// failed, wait for the latest commit that they could have seen.
+// Updates that wait at the same time are a group. The first of them leads: it runs their functions one
+// after another, which makes transactions serializable, applies what they wrote as one batch without
+// waiting for the disk, hands the rest of the line over to the next leader, and then waits for a sync
+// of the write-ahead log that it shares with other groups. An Update that fails or panics leaves
+// nothing in the batch. Batches reach the log in the order of the leaders, so a synced one means that
+// all before it are synced too; their events are published in that order before any of their
+// Updates return. Whatever was read may not be on disk yet, therefore View, and Updates that wrote
+// nothing or failed, wait for the latest commit that they could have seen.
+//
+// A function finds the writes of its group by key in memory, and records that sends read again and
+// again in a cache that belongs to the leader, and so is never stale. When it reads a range, the
+// group's writes are applied first, and its own are put into an indexed batch.
 //
 // # Logs
 //

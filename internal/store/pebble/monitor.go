@@ -38,8 +38,8 @@ func (s *Store) poke() {
 // counters since the store was opened.
 type counters struct{ commits, events, bytes, damaged atomic.Uint64 }
 
-func (c *counters) committed(bytes, events int) {
-	c.commits.Add(1)
+func (c *counters) committed(transactions, bytes, events int) {
+	c.commits.Add(uint64(transactions))
 	c.bytes.Add(uint64(bytes))
 	c.events.Add(uint64(events))
 }

@@ -80,8 +80,9 @@ type Store struct {
 	closeMu sync.RWMutex // held for reading while db is used, for writing by Close
 	closed  bool
 
-	write   sync.Mutex // held by the one Update that runs
-	commits uint64     // number of the latest commit
+	line    line
+	group   group  // of the Update that leads
+	commits uint64 // number of the latest commit; of the leader
 	ends    *ends
 
 	// Numbers of commits: applied may be in a snapshot, synced is on disk, durable is also
@@ -144,6 +145,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	s.applied.Store(last.commits)
 	s.synced.Store(last.commits)
 	s.durable.Store(last.commits)
+	s.group = group{store: s, recent: newRecent(int(opts.CacheBytes / recentShare))}
 	s.feeds = store.NewFeeds(s.logEnd, s.readLog)
 	s.background.Go(s.monitor)
 	return s, nil

@@ -125,13 +125,13 @@ func bounds(table store.TableID, rng store.Range) (lower, upper []byte) {
 
 func (r *reader) Position() (uint64, error) { return r.ends.of(r) }
 
-// tx is a transaction on an indexed batch, under the writer's lock.
+// tx is a transaction of a group. What it writes is among the writes of the group, until it has to find
+// its own writes in ranges: from then on it is in an indexed batch.
 type tx struct {
-	reader
-	batch   *crdb.Batch
-	commits uint64 // number of the latest commit before
-	found   bool   // at is known
-	at      uint64 // position of the latest event of the log
+	reader  // of the database, or of the indexed batch
+	group   *group
+	start   int         // of its writes among those of the group
+	indexed *crdb.Batch // or nil
 	events  []chime.Event
 	trimmed uint64
 }
@@ -139,10 +139,78 @@ type tx struct {
 // maxBatch is far above any honest transaction and below what the engine can take.
 const maxBatch = 1 << 30
 
+// Get finds what the transactions of the group wrote before, then what is known of the entry, then the
+// entry in the database.
+func (t *tx) Get(table store.TableID, key store.Key) ([]byte, error) {
+	path := t.path(table, key)
+	if t.indexed != nil {
+		return get(t.indexed, path)
+	}
+	if value, known := t.group.writes.find(path); known {
+		return bytes.Clone(value), nil
+	}
+	recent := t.group.recent
+	if !recent.keeps(path) {
+		return get(t.from, path)
+	}
+	value, known := recent.find(path)
+	if known {
+		return value, nil
+	}
+	value, err := get(t.from, path)
+	if err == nil {
+		recent.put(path, value)
+	}
+	return value, err
+}
+
+// GetMany implements store.Reader.
+func (t *tx) GetMany(lookups []store.Lookup) (err error) {
+	for i := range lookups {
+		l := &lookups[i]
+		if l.Value, err = t.Get(l.Table, l.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Scan has the group commit what was written before, so that the database has it.
+func (t *tx) Scan(table store.TableID, rng store.Range, f func(store.Key, []byte) (bool, error)) error {
+	if t.indexed == nil {
+		var err error
+		if len(t.group.writes.since(t.start)) > 0 {
+			err = t.indexWrites()
+		} else if err = t.group.flush(); err == nil {
+			t.start = 0
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return t.reader.Scan(table, rng, f)
+}
+
+// indexWrites moves what the transaction wrote into an indexed batch.
+func (t *tx) indexWrites() error {
+	b := t.group.store.db.NewIndexedBatch()
+	t.indexed, t.from = b, b // discard closes it
+	writes := &t.group.writes
+	if err := writes.copyTo(b, t.start); err != nil {
+		return err
+	}
+	writes.takeBack(t.start)
+	t.start = 0
+	return t.group.flush()
+}
+
 // Position looks for the end of the log at the first transaction that needs it.
 func (t *tx) Position() (uint64, error) {
-	if t.found {
-		return t.at, nil
+	if n := len(t.events); n > 0 {
+		return t.events[n-1].Position, nil
+	}
+	if end, known := t.group.end(t.app); known {
+		return end, nil
 	}
 	known, ok := t.ends.find(t.app)
 	if !ok {
@@ -151,28 +219,61 @@ func (t *tx) Position() (uint64, error) {
 			return 0, err
 		}
 		if known.position = position; position > 0 {
-			t.ends.found(t.app, position, t.commits)
+			t.ends.found(t.app, position, t.group.store.commits)
 		}
 	}
-	t.at, t.found = known.position, true
-	return t.at, nil
+	return known.position, nil
 }
 
 func (t *tx) Put(table store.TableID, key store.Key, value []byte) error {
-	if err := store.Scope(t.app).CheckKey(table, key); err != nil {
+	if err := t.admit(table, key, len(value)); err != nil {
 		return err
 	}
-	if t.batch.Len()+len(key)+len(value) > maxBatch {
-		return fmt.Errorf("a transaction writes more than %d bytes", maxBatch)
+	path := t.path(table, key)
+	if t.indexed != nil {
+		return t.indexed.Set(path, value, nil)
 	}
-	return t.batch.Set(t.path(table, key), value, nil)
+	t.group.writes.add(path, value, false)
+	return nil
 }
 
 func (t *tx) Delete(table store.TableID, key store.Key) error {
+	if err := t.admit(table, key, 0); err != nil {
+		return err
+	}
+	path := t.path(table, key)
+	if t.indexed != nil {
+		return t.indexed.Delete(path, nil)
+	}
+	t.group.writes.add(path, nil, true)
+	return nil
+}
+
+// admit checks a write.
+func (t *tx) admit(table store.TableID, key store.Key, value int) error {
 	if err := store.Scope(t.app).CheckKey(table, key); err != nil {
 		return err
 	}
-	return t.batch.Delete(t.path(table, key), nil)
+	if t.size()+len(key)+value > maxBatch {
+		return fmt.Errorf("a transaction writes more than %d bytes", maxBatch)
+	}
+	return nil
+}
+
+// size is how many bytes the transaction has written.
+func (t *tx) size() int {
+	if t.indexed != nil {
+		return t.indexed.Len()
+	}
+	return t.group.writes.size(t.start)
+}
+
+// hasWritten reports whether the transaction has anything to commit.
+func (t *tx) hasWritten() bool {
+	if t.indexed != nil {
+		return !t.indexed.Empty()
+	}
+	return t.size() > 0
 }
 
 // smallRange is how many entries are removed one by one: the mark that removes a range as a
@@ -197,15 +298,21 @@ func (t *tx) DeleteRange(table store.TableID, rng store.Range) error {
 	if err != nil {
 		return err
 	}
-	if len(keys) > smallRange {
-		return t.batch.DeleteRange(lower, upper, nil)
+	if len(keys) <= smallRange {
+		for _, key := range keys {
+			if err := t.Delete(table, key); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	for _, key := range keys {
-		if err := t.Delete(table, key); err != nil {
+
+	if t.indexed == nil {
+		if err := t.indexWrites(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.indexed.DeleteRange(lower, upper, nil)
 }
 
 func (t *tx) Append(event chime.Event) (uint64, error) {
@@ -220,7 +327,6 @@ func (t *tx) Append(event chime.Event) (uint64, error) {
 	if err := store.PutEvent(t, event); err != nil {
 		return 0, err
 	}
-	t.at++
 	t.events = append(t.events, event)
 	return event.Position, nil
 }
