@@ -11,7 +11,7 @@ type layer struct {
 }
 
 var layers = []layer{
-	{"pure", []string{"internal/api", "internal/chime", "internal/config", "internal/lockorder", "internal/ops", "internal/sigv4", "internal/policy"},
+	{"pure", []string{"internal/api", "internal/chime", "internal/config", "internal/lockorder", "internal/ops", "internal/record", "internal/sigv4", "internal/policy"},
 		nil,
 		"pure packages are the language of all others, and can be tested and reasoned about alone"},
 	{"contract", []string{"internal/store", "internal/bus"},
@@ -99,7 +99,7 @@ var pure = struct {
 	packages, imports []string
 	why               string
 }{
-	[]string{"internal/api", "internal/chime", "internal/sigv4", "internal/policy"},
+	[]string{"internal/api", "internal/chime", "internal/record", "internal/sigv4", "internal/policy"},
 	[]string{"os", "net", "os/exec", "syscall", "database/sql", "log", "log/slog"},
 	"what is pure gives the same answer every time, so tables and fuzzing can show that it is right",
 }

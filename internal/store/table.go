@@ -6,10 +6,13 @@ import (
 	"sync"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/carillon-chat/carillon/internal/record"
 )
 
 // Table is typed access to the records under one id. A record is stored as a version byte and
-// a CBOR map with integer keys.
+// a CBOR map with integer keys. A record.Record writes and reads that by itself, all others are encoded by
+// their tags.
 type Table[V any] struct {
 	ID   TableID
 	Name string // for error messages
@@ -27,17 +30,24 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 const keptBuffer = 64 << 10 // larger ones are left to the garbage collector
 
-// encoded lends the stored form of a record to use.
+// encoded lends the stored form of the record that v points to, to use.
 func encoded(v any, use func(value []byte) error) error {
 	b := buffers.Get().(*bytes.Buffer)
 	b.Reset()
 	b.WriteByte(recordVersion)
-	err := encoding.MarshalToBuffer(v, b)
+
+	var err error
+	if own, ok := v.(record.Record); ok {
+		b.Write(own.AppendRecord(b.AvailableBuffer()))
+	} else {
+		err = encoding.MarshalToBuffer(v, b)
+	}
 	if err != nil {
 		err = fmt.Errorf("encode record: %w", err)
 	} else {
 		err = use(b.Bytes())
 	}
+
 	if b.Cap() <= keptBuffer {
 		buffers.Put(b)
 	}
@@ -45,26 +55,40 @@ func encoded(v any, use func(value []byte) error) error {
 }
 
 // EncodeRecord is the stored form of a record.
-func EncodeRecord(v any) (value []byte, err error) {
-	err = encoded(v, func(b []byte) error {
+func EncodeRecord[V any](record V) (value []byte, err error) {
+	err = encoded(&record, func(b []byte) error {
 		value = bytes.Clone(b)
 		return nil
 	})
 	return value, err
 }
 
-// DecodeRecord reads the stored form of a record into v.
+// DecodeRecord reads the stored form of a record into what v points to, a zero value.
 func DecodeRecord(value []byte, v any) error {
-	if len(value) == 0 {
-		return fmt.Errorf("%w: an empty record", ErrCorrupt)
+	body, err := recordBody(value)
+	if err != nil {
+		return err
 	}
-	if value[0] != recordVersion {
-		return fmt.Errorf("%w: a record has version %d", ErrNewer, value[0])
+	if own, ok := v.(record.Record); ok {
+		err = own.ReadRecord(string(body))
+	} else {
+		err = decoding.Unmarshal(body, v)
 	}
-	if err := decoding.Unmarshal(value[1:], v); err != nil {
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return nil
+}
+
+// recordBody is a stored record without its version.
+func recordBody(value []byte) ([]byte, error) {
+	if len(value) == 0 {
+		return nil, fmt.Errorf("%w: an empty record", ErrCorrupt)
+	}
+	if value[0] != recordVersion {
+		return nil, fmt.Errorf("%w: a record has version %d", ErrNewer, value[0])
+	}
+	return value[1:], nil
 }
 
 // Get reads the record under the key; found reports whether there is one.
@@ -101,7 +125,7 @@ func (t Table[V]) Has(r Reader, key Key) (bool, error) {
 
 // Put writes the record under the key.
 func (t Table[V]) Put(tx Tx, key Key, record V) error {
-	return t.failed(encoded(record, func(value []byte) error { return tx.Put(t.ID, key, value) }))
+	return t.failed(encoded(&record, func(value []byte) error { return tx.Put(t.ID, key, value) }))
 }
 
 // Delete removes the record under the key, if there is one.
