@@ -14,6 +14,7 @@ import (
 var version = "development"
 
 func main() {
+	useTwoProcessors()
 	program := cli.FromOS(version)
 	program.Hangups = hangups
 	os.Exit(run(program))

@@ -153,6 +153,7 @@ func (s *Store) settle(members, left []*request) {
 type group struct {
 	store   *Store
 	recent  *recent
+	absent  *absent
 	writes  writes
 	wrote   int           // transactions
 	logs    []commit      // what they appended to logs
@@ -212,6 +213,13 @@ func (g *group) keep(t *tx) {
 	g.log(t)
 	if t.indexed != nil { // all before it was flushed
 		g.recent.forget()
+		for r := t.indexed.Reader(); ; {
+			_, path, _, more, err := r.Next()
+			if !more || err != nil {
+				break
+			}
+			g.absent.add(path)
+		}
 		g.commit(t.indexed)
 		return
 	}
@@ -219,7 +227,7 @@ func (g *group) keep(t *tx) {
 	for i := range g.writes.since(t.start) {
 		one := &g.writes.list[t.start+i]
 		key := g.writes.keyOf(one)
-		if !g.recent.keeps(key) {
+		if g.absent.add(key); !g.recent.keeps(key) {
 			continue
 		}
 		var value []byte

@@ -62,8 +62,7 @@ func (s *Store) waits() int {
 // history makes random transactions that note what they read.
 type history struct {
 	rng   *rand.Rand
-	table store.TableID
-	notes []string
+	round uint64
 }
 
 var errAborted = errors.New("aborted")
@@ -92,8 +91,11 @@ func (h *history) transaction() func(store.Tx, *[]string) error {
 }
 
 func (h *history) step() func(store.Tx, *[]string) error {
-	table := [...]store.TableID{table, store.Activities.ID}[h.rng.IntN(2)]
+	table := [...]store.TableID{table, store.Activities.ID, store.Replies.ID}[h.rng.IntN(3)]
 	key := store.K("app", fmt.Sprint(h.rng.IntN(8)))
+	if table == store.Replies.ID {
+		key = store.Key(nil).Num(h.round/10 + h.rng.Uint64N(3)).Num(h.rng.Uint64N(2)).Num(0)
+	}
 	value := []byte(strings.Repeat("x", h.rng.IntN(5)) + fmt.Sprint(h.rng.IntN(100)))
 	switch h.rng.IntN(10) {
 	case 0, 1, 2:
@@ -144,8 +146,8 @@ func TestGroupsAreSerial(t *testing.T) {
 	defer closed(t, s)
 	model := memstore.New()
 
-	for round := range 200 {
-		h := &history{rng: rand.New(rand.NewPCG(uint64(round), 0))}
+	for round := range uint64(200) {
+		h := &history{rand.New(rand.NewPCG(round, 0)), round}
 		var got, want [][]string
 		var functions []func(store.Tx) error
 		var errs []error
@@ -173,8 +175,8 @@ func TestGroupsAreSerial(t *testing.T) {
 func entries(t *testing.T, s store.Store) (list []string) {
 	t.Helper()
 	err := s.View(t.Context(), "app", func(r store.Reader) error {
-		for _, table := range [...]store.TableID{table, store.Activities.ID, store.TableEvents} {
-			err := r.Scan(table, store.Prefix(store.K("app")), func(k store.Key, v []byte) (bool, error) {
+		for _, table := range [...]store.TableID{table, store.Activities.ID, store.Replies.ID, store.TableEvents} {
+			err := r.Scan(table, store.Range{}, func(k store.Key, v []byte) (bool, error) {
 				list = append(list, fmt.Sprintf("%d %q=%q", table, k, v))
 				return true, nil
 			})
@@ -279,5 +281,80 @@ func TestRecentIsBounded(t *testing.T) {
 	const most = 2 * limit / recentEntry
 	if n := len(c.now) + len(c.before); n > most {
 		t.Errorf("%d entries are kept, want %d at most", n, most)
+	}
+}
+
+// Of keys that were written none is ever taken for absent, and few of the others are looked for.
+func TestAbsent(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, s)
+	at := func(part, hash uint64) []byte {
+		return path(store.Replies.ID, store.Key(nil).Num(part).Num(hash).Num(0))
+	}
+	const parts, each = 6, 100_000
+	rng := rand.New(rand.NewPCG(1, 2))
+	a := s.group.absent
+	var hashes [parts][]uint64
+	for part := range uint64(parts) {
+		for range each {
+			hash := rng.Uint64()
+			hashes[part] = append(hashes[part], hash)
+			a.add(at(part, hash))
+		}
+	}
+
+	missed := 0
+	for part := range uint64(parts) {
+		for _, hash := range hashes[part] {
+			if a.has(at(part, hash)) {
+				t.Fatalf("a key of part %d is taken for absent", part)
+			}
+			if part >= parts-keptParts && !a.has(at(part, rng.Uint64())) {
+				missed++
+			}
+		}
+	}
+	if most := keptParts * each / 100; missed > most {
+		t.Errorf("%d keys that were not written are looked for, want %d at most", missed, most)
+	}
+	if len(a.parts) != keptParts {
+		t.Errorf("%d filters", len(a.parts))
+	}
+	if !a.has(at(parts, 1)) {
+		t.Error("a part that was never written is read")
+	}
+}
+
+// Keys from before the store was opened are read.
+func TestAbsentAfterARestart(t *testing.T) {
+	d := newTestDisk()
+	s := d.open(t)
+	key := func(part uint64) store.Key { return store.Key(nil).Num(part).Num(7).Num(0) }
+	put := func(s *Store, part uint64) {
+		t.Helper()
+		if err := s.Update(t.Context(), "app", func(tx store.Tx) error { return tx.Put(store.Replies.ID, key(part), []byte("v")) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(s, 1)
+	put(s, 2)
+	closed(t, s)
+	s = d.reopen(t)
+	defer closed(t, s)
+	put(s, 3)
+	for part, want := range map[uint64]string{1: "v", 2: "v", 3: "v", 4: ""} {
+		err := s.Update(t.Context(), "app", func(tx store.Tx) error {
+			value, err := tx.Get(store.Replies.ID, key(part))
+			if string(value) != want {
+				t.Errorf("part %d has %q, want %q", part, value, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -146,6 +146,9 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	s.synced.Store(last.commits)
 	s.durable.Store(last.commits)
 	s.group = group{store: s, recent: newRecent(int(opts.CacheBytes / recentShare))}
+	if s.group.absent, err = newAbsent(s.db); err != nil {
+		return nil, err
+	}
 	s.feeds = store.NewFeeds(s.logEnd, s.readLog)
 	s.background.Go(s.monitor)
 	return s, nil

@@ -149,6 +149,9 @@ func (t *tx) Get(table store.TableID, key store.Key) ([]byte, error) {
 	if value, known := t.group.writes.find(path); known {
 		return bytes.Clone(value), nil
 	}
+	if t.group.absent.has(path) {
+		return nil, nil
+	}
 	recent := t.group.recent
 	if !recent.keeps(path) {
 		return get(t.from, path)
