@@ -31,6 +31,7 @@ const whyKinds = "what an event does is said in its row in internal/chime/kinds.
 // kindReaders are the files that may read the name of an event.
 var kindReaders = map[string]string{
 	"internal/chime/event.go":              "it finds the row",
+	"internal/chime/codec_event.go":        "it writes the name in the log",
 	"internal/realtime/frame.go":           "it writes the name on the wire",
 	"internal/follow/deadletter.go":        "it notes the name for the operator",
 	"internal/store/pebble/dropcontent.go": "a migration knows the names of its time",

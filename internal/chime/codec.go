@@ -1,85 +1,55 @@
 package chime
 
-import (
-	"github.com/carillon-chat/carillon/internal/api/messaging"
-	"github.com/carillon-chat/carillon/internal/record"
-)
+import "github.com/carillon-chat/carillon/internal/record"
 
-// The methods of record.Record of what is read or written with every message. A member has the key of its
+// The methods of record.Encoder and record.Decoder of what is read or written with every message. A member has the key of its
 // tag, and one that the tag says may be omitted is written by a method that omits it: TestCodecsFollowTags
 // fails otherwise.
 
-// AppendRecord implements record.Record.
-func (m *Message) AppendRecord(b []byte) []byte {
-	w := record.NewWriter(b)
-	w.Text(1, m.ID)
-	w.Text(2, string(m.Sender))
-	w.Text(3, string(m.Type))
-	w.Text(4, string(m.Persistence))
-	w.OptionalText(5, m.Content)
-	w.OptionalText(6, m.Metadata)
-	w.OptionalText(7, m.ContentType)
-	w.OptionalTextLists(8, m.Attributes)
-	w.OptionalText(9, string(m.Target))
+// AppendRecord implements record.Encoder.
+func (r *Ref) AppendRecord(b []byte) []byte { return record.AppendText(b, string(*r)) }
 
-	// Its times and what became of it.
-	w.Int(10, int64(m.Created))
-	w.Int(11, int64(m.Updated))
-	w.OptionalInt(12, int64(m.Edited))
-	w.OptionalBool(13, m.Redacted)
-	w.Text(14, string(m.Status))
-	if m.Push != nil {
-		w.Record(15, m.Push)
+// ReadRecord implements record.Decoder.
+func (r *Ref) ReadRecord(text string) error {
+	from := record.NewReader(text)
+	*r = Ref(from.Text())
+	return from.End()
+}
+
+// AppendRecord implements record.Encoder.
+func (a *AppInstance) AppendRecord(b []byte) []byte {
+	w := record.NewWriter(b)
+	w.Text(1, a.ID)
+	w.Text(2, a.Name)
+	w.OptionalText(3, a.Metadata)
+	w.Int(4, int64(a.Created))
+	w.Int(5, int64(a.Updated))
+	w.Uint(6, a.Order)
+	if a.Retention != nil {
+		w.Record(7, a.Retention)
 	}
-	w.OptionalText(16, m.Sub)
-	w.OptionalText(17, m.Detail)
-	w.OptionalUint(18, m.After)
 	return w.Bytes()
 }
 
-// ReadRecord implements record.Record.
-func (m *Message) ReadRecord(text string) error {
+// ReadRecord implements record.Decoder.
+func (a *AppInstance) ReadRecord(text string) error {
 	r := record.NewReader(text)
 	for range r.Map() {
 		switch r.Key() {
 		case 1:
-			m.ID = r.Text()
-		case MessageSender:
-			m.Sender = Ref(r.Text())
-		case MessageType:
-			m.Type = messaging.ChannelMessageType(r.Text())
+			a.ID = r.Text()
+		case 2:
+			a.Name = r.Text()
+		case 3:
+			a.Metadata = r.Text()
 		case 4:
-			m.Persistence = messaging.ChannelMessagePersistenceType(r.Text())
+			a.Created = Millis(r.Int())
 		case 5:
-			m.Content = r.Text()
+			a.Updated = Millis(r.Int())
 		case 6:
-			m.Metadata = r.Text()
+			a.Order = r.Uint()
 		case 7:
-			m.ContentType = r.Text()
-		case 8:
-			m.Attributes = r.TextLists()
-		case MessageTarget:
-			m.Target = Ref(r.Text())
-
-		// Its times and what became of it.
-		case MessageCreated:
-			m.Created = Millis(r.Int())
-		case 11:
-			m.Updated = Millis(r.Int())
-		case 12:
-			m.Edited = Millis(r.Int())
-		case MessageRedacted:
-			m.Redacted = r.Bool()
-		case MessageStatus:
-			m.Status = messaging.ChannelMessageStatus(r.Text())
-		case 15:
-			m.Push = readPush(&r)
-		case 16:
-			m.Sub = r.Text()
-		case 17:
-			m.Detail = r.Text()
-		case MessageAfter:
-			m.After = r.Uint()
+			a.Retention = readRetention(&r)
 		default:
 			r.Skip()
 		}
@@ -87,31 +57,170 @@ func (m *Message) ReadRecord(text string) error {
 	return r.End()
 }
 
-// AppendRecord appends the part of the record of a message.
-func (p *Push) AppendRecord(b []byte) []byte {
+// AppendRecord implements record.Encoder, within the record of an app instance.
+func (r *Retention) AppendRecord(b []byte) []byte {
 	w := record.NewWriter(b)
-	w.OptionalText(1, p.Title)
-	w.OptionalText(2, p.Body)
-	w.OptionalText(3, string(p.Type))
+	w.Int(1, int64(r.Days))
+	w.Int(2, int64(r.Deletion))
+	w.OptionalInt(3, int64(r.Hidden))
 	return w.Bytes()
 }
 
-func readPush(r *record.Reader) *Push {
+func readRetention(r *record.Reader) *Retention {
 	if r.IsNull() {
 		return nil
 	}
-	p := new(Push)
+	kept := new(Retention)
 	for range r.Map() {
 		switch r.Key() {
 		case 1:
-			p.Title = r.Text()
+			kept.Days = int(r.Int())
 		case 2:
-			p.Body = r.Text()
+			kept.Deletion = Millis(r.Int())
 		case 3:
-			p.Type = messaging.PushNotificationType(r.Text())
+			kept.Hidden = Millis(r.Int())
 		default:
 			r.Skip()
 		}
 	}
-	return p
+	return kept
+}
+
+// AppendRecord implements record.Encoder.
+func (u *User) AppendRecord(b []byte) []byte {
+	w := record.NewWriter(b)
+	w.Text(1, u.ID)
+	w.Text(2, u.Name)
+	w.OptionalText(3, u.Metadata)
+	w.Int(4, int64(u.Created))
+	w.Int(5, int64(u.Updated))
+	if u.Expiration != nil {
+		w.Record(6, u.Expiration)
+	}
+	w.Uint(7, u.Order)
+	w.OptionalByteString(8, u.Asked)
+	return w.Bytes()
+}
+
+// ReadRecord implements record.Decoder.
+func (u *User) ReadRecord(text string) error {
+	r := record.NewReader(text)
+	for range r.Map() {
+		switch r.Key() {
+		case 1:
+			u.ID = r.Text()
+		case 2:
+			u.Name = r.Text()
+		case 3:
+			u.Metadata = r.Text()
+		case 4:
+			u.Created = Millis(r.Int())
+		case 5:
+			u.Updated = Millis(r.Int())
+		case 6:
+			u.Expiration = readExpiration(&r)
+		case 7:
+			u.Order = r.Uint()
+		case 8:
+			u.Asked = r.ByteString()
+		default:
+			r.Skip()
+		}
+	}
+	return r.End()
+}
+
+// ReadRecord implements record.Decoder: it reads the record of a User.
+func (u *UserProfile) ReadRecord(text string) error {
+	r := record.NewReader(text)
+	for range r.Map() {
+		switch r.Key() {
+		case 2:
+			u.Name = r.Text()
+		case 4:
+			u.Created = Millis(r.Int())
+		case 7:
+			u.Order = r.Uint()
+		default:
+			r.Skip()
+		}
+	}
+	return r.End()
+}
+
+// ReadRecord implements record.Decoder: it reads the record of a Bot.
+func (p *BotProfile) ReadRecord(text string) error {
+	r := record.NewReader(text)
+	for range r.Map() {
+		switch r.Key() {
+		case 2:
+			p.Name = r.Text()
+		case 5:
+			p.Created = Millis(r.Int())
+		case 7:
+			p.Order = r.Uint()
+		default:
+			r.Skip()
+		}
+	}
+	return r.End()
+}
+
+// AppendRecord implements record.Encoder, within the record of a user or channel.
+func (e *Expiration) AppendRecord(b []byte) []byte {
+	w := record.NewWriter(b)
+	w.Int(1, int64(e.Days))
+	w.Text(2, e.Criterion)
+	return w.Bytes()
+}
+
+func readExpiration(r *record.Reader) *Expiration {
+	if r.IsNull() {
+		return nil
+	}
+	e := new(Expiration)
+	for range r.Map() {
+		switch r.Key() {
+		case 1:
+			e.Days = int(r.Int())
+		case 2:
+			e.Criterion = r.Text()
+		default:
+			r.Skip()
+		}
+	}
+	return e
+}
+
+// AppendRecord implements record.Encoder.
+func (p *Reply) AppendRecord(b []byte) []byte {
+	w := record.NewWriter(b)
+	w.ByteString(1, p.Request)
+	w.Text(2, p.Value)
+	w.Int(3, p.Expires)
+	w.OptionalText(4, p.UID)
+	w.OptionalUint(5, p.Since)
+	return w.Bytes()
+}
+
+// ReadRecord implements record.Decoder.
+func (p *Reply) ReadRecord(text string) error {
+	r := record.NewReader(text)
+	for range r.Map() {
+		switch r.Key() {
+		case 1:
+			p.Request = r.ByteString()
+		case 2:
+			p.Value = r.Text()
+		case 3:
+			p.Expires = r.Int()
+		case 4:
+			p.UID = r.Text()
+		case 5:
+			p.Since = r.Uint()
+		default:
+			r.Skip()
+		}
+	}
+	return r.End()
 }

@@ -22,6 +22,11 @@ func readHead[B ~string | ~[]byte](b B) (head itemHead, rest B, ok bool) {
 	if head.n > 27 || len(b) <= size {
 		return head, rest, false
 	}
+	if head.major == majorSimple {
+		if head.major = majorFloat; size == 1 { // which is no float
+			return head, rest, false
+		}
+	}
 	head.n = 0
 	for i := 1; i <= size; i++ {
 		head.n = head.n<<8 | uint64(b[i])

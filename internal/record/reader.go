@@ -68,7 +68,7 @@ const NoKey = math.MaxUint64
 // Key reads the key of a member. After something that is malformed it returns NoKey.
 func (r *Reader) Key() uint64 {
 	head, rest, ok := readHead(r.rest)
-	if !ok || head.major != majorUint {
+	if !ok || head.major != majorUint || head.n > math.MaxInt64 {
 		r.fail()
 		return NoKey
 	}

@@ -57,6 +57,8 @@ func TestReaderStopsAtDamage(t *testing.T) {
 		"no length":          "\xBF\x01\x01\xFF",
 		"a text as its key":  "\xA1\x61x\x01",
 		"a text as a number": "\xA1\x01\x61x",
+		"a wide null":        "\xA1\x01\xF8\x16",
+		"a float":            "\xA1\x01\xF9\x00\x16",
 		"a cut number":       "\xA1\x01\x19\x01",
 		"more behind it":     "\xA1\x01\x01\x01",
 		"too many levels":    "\xA1\x02" + strings.Repeat("\x81", 2*maxDepth) + "\x01",

@@ -98,7 +98,7 @@ func (w *Writer) OptionalBool(key uint64, v bool) {
 }
 
 // Record writes a record within the record.
-func (w *Writer) Record(key uint64, r interface{ AppendRecord(b []byte) []byte }) {
+func (w *Writer) Record(key uint64, r Encoder) {
 	w.key(key)
 	w.b = r.AppendRecord(w.b)
 }

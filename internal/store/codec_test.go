@@ -4,49 +4,57 @@ import (
 	"bytes"
 	"math/rand"
 	"reflect"
-	"strings"
 	"testing"
 	"testing/quick"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/record"
 )
 
-// codecs are the records that are written and read without reflection.
-var codecs = []record.Record{
-	new(chime.Message),
+// codecs are the records that are read without reflection; all but the profiles are also written so.
+var codecs = []record.Decoder{
+	new(chime.Message), new(chime.Event), new(chime.Reply),
+	new(chime.Channel), new(chime.Activity), new(chime.Membership), new(chime.ChannelEntry),
+	new(chime.AppInstance), new(chime.User), new(chime.UserProfile), new(chime.BotProfile),
+	new(chime.Ref), new(Log),
 }
 
 // byTags reads a record by the tags of its type, as records without a codec are read.
-func byTags(like record.Record, body []byte) (any, error) {
+func byTags(like record.Decoder, body []byte) (any, error) {
 	read := reflect.New(reflect.TypeOf(like).Elem()).Interface()
 	return read, decoding.Unmarshal(body, read)
 }
 
 // byCodec reads it by its own method.
-func byCodec(like record.Record, body []byte) (any, error) {
-	read := reflect.New(reflect.TypeOf(like).Elem()).Interface().(record.Record)
+func byCodec(like record.Decoder, body []byte) (any, error) {
+	read := reflect.New(reflect.TypeOf(like).Elem()).Interface().(record.Decoder)
 	return read, read.ReadRecord(string(body))
 }
 
-// random is a value of a record's type; about half of its members are zero.
-func random(t *testing.T, like record.Record, source *rand.Rand) record.Record {
+// random is a value of a record's type, about half of whose members are zero, and its form by the tags.
+func random(t testing.TB, like record.Decoder, source *rand.Rand) (made any, tagged []byte) {
 	v, ok := quick.Value(reflect.TypeOf(like).Elem(), source)
 	if !ok {
 		t.Fatalf("no random %T", like)
 	}
-	made := reflect.New(v.Type())
-	made.Elem().Set(v)
+	made = reflect.New(v.Type()).Interface()
+	at := reflect.ValueOf(made).Elem()
+	at.Set(v)
 	if v.Kind() == reflect.Struct {
 		for i := range v.NumField() {
 			if source.Intn(2) == 0 || v.Type().Field(i).Tag.Get("cbor") == "-" {
-				made.Elem().Field(i).SetZero()
+				at.Field(i).SetZero()
 			}
 		}
 	}
-	return made.Interface().(record.Record)
+	var b bytes.Buffer
+	if err := encoding.MarshalToBuffer(made, &b); err != nil {
+		t.Fatal(err)
+	}
+	return made, b.Bytes()
 }
 
 // A codec writes what the tags say, byte for byte, and reads it again; members that it does not know are
@@ -55,20 +63,19 @@ func TestCodecsFollowTags(t *testing.T) {
 	source := rand.New(rand.NewSource(1))
 	for _, like := range codecs {
 		for range 500 {
-			r := random(t, like, source)
-			own := r.AppendRecord([]byte("before"))
-			own, found := bytes.CutPrefix(own, []byte("before"))
-			var tagged bytes.Buffer
-			if err := encoding.MarshalToBuffer(r, &tagged); err != nil || !found {
-				t.Fatalf("%T: %v", like, err)
-			}
-			m, isMessage := r.(*chime.Message)
-			inOrder := !isMessage || len(m.Attributes) < 2 // the order of a map is random by tags
-			if inOrder && !bytes.Equal(own, tagged.Bytes()) {
-				t.Fatalf("%T: %+v\ncodec %x\ntags  %x", like, r, own, tagged.Bytes())
+			made, tagged := random(t, like, source)
+			bodies := [][]byte{tagged, withUnknown(tagged)}
+			if e, ok := made.(record.Encoder); ok {
+				own, found := bytes.CutPrefix(e.AppendRecord([]byte("before")), []byte("before"))
+				m, isMessage := made.(*chime.Message)
+				inOrder := !isMessage || len(m.Attributes) < 2 // the order of a map is random by tags
+				if !found || inOrder && !bytes.Equal(own, tagged) {
+					t.Fatalf("%T: %+v\ncodec %x\ntags  %x", like, made, own, tagged)
+				}
+				bodies = append(bodies, own)
 			}
 
-			for _, body := range [][]byte{own, tagged.Bytes(), withUnknown(own)} {
+			for _, body := range bodies {
 				want, err := byTags(like, body)
 				if err != nil {
 					t.Fatalf("%T by tags: %v", like, err)
@@ -98,7 +105,7 @@ func withUnknown(body []byte) []byte {
 func TestCodecsRefuseDamage(t *testing.T) {
 	source := rand.New(rand.NewSource(2))
 	for _, like := range codecs {
-		body := random(t, like, source).AppendRecord(nil)
+		_, body := random(t, like, source)
 		for n := range body {
 			if _, err := byCodec(like, body[:n]); err == nil {
 				t.Errorf("%T: %d of %d bytes were read as a record", like, n, len(body))
@@ -110,14 +117,15 @@ func TestCodecsRefuseDamage(t *testing.T) {
 	}
 }
 
+// once refuses records in which a member comes twice.
+var once, _ = cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, DupMapKey: cbor.DupMapKeyEnforcedAPF}.DecMode()
+
 // Whatever a codec accepts, the tags accept with the same meaning.
 func FuzzCodecs(f *testing.F) {
 	source := rand.New(rand.NewSource(3))
 	for _, like := range codecs {
-		v, _ := quick.Value(reflect.TypeOf(like).Elem(), source)
-		made := reflect.New(v.Type())
-		made.Elem().Set(v)
-		f.Add(made.Interface().(record.Record).AppendRecord(nil))
+		_, body := random(f, like, source)
+		f.Add(body)
 	}
 	f.Add([]byte{0xBB, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 0x9B, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF})
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -128,10 +136,10 @@ func FuzzCodecs(f *testing.F) {
 			}
 			want, err := byTags(like, body)
 			if err != nil {
-				if strings.Contains(err.Error(), "nested") { // it allows fewer levels
-					continue
-				}
 				t.Fatalf("%T: the codec read what the tags refuse: %v", like, err)
+			}
+			if once.Unmarshal(body, reflect.New(reflect.TypeOf(like).Elem()).Interface()) != nil {
+				continue // a member comes twice, which has no meaning
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%T: %s", like, diff)

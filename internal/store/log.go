@@ -1,6 +1,9 @@
 package store
 
-import "github.com/carillon-chat/carillon/internal/chime"
+import (
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/record"
+)
 
 // The log of an app instance, and that of the account, as engines keep it that have no better place
 // for it: events and their traces under the app instance and the position, and one record about the
@@ -18,6 +21,30 @@ type Log struct {
 	// Base is the position behind which the log has no gaps. Up to there it has the positions of the
 	// one log that there was before format 3 of the engine pebble.
 	Base uint64 `cbor:"2,keyasint,omitempty"`
+}
+
+// AppendRecord implements record.Encoder.
+func (l *Log) AppendRecord(b []byte) []byte {
+	w := record.NewWriter(b)
+	w.Uint(1, l.Trimmed)
+	w.OptionalUint(2, l.Base)
+	return w.Bytes()
+}
+
+// ReadRecord implements record.Decoder.
+func (l *Log) ReadRecord(text string) error {
+	r := record.NewReader(text)
+	for range r.Map() {
+		switch r.Key() {
+		case 1:
+			l.Trimmed = r.Uint()
+		case 2:
+			l.Base = r.Uint()
+		default:
+			r.Skip()
+		}
+	}
+	return r.End()
 }
 
 // PutLog replaces what is noted of a log.

@@ -11,8 +11,8 @@ import (
 )
 
 // Table is typed access to the records under one id. A record is stored as a version byte and
-// a CBOR map with integer keys. A record.Record writes and reads that by itself, all others are encoded by
-// their tags.
+// a CBOR map with integer keys. A record.Encoder writes that by itself and a record.Decoder reads it, texts and
+// numbers are one item, and all others go by their tags.
 type Table[V any] struct {
 	ID   TableID
 	Name string // for error messages
@@ -37,9 +37,14 @@ func encoded(v any, use func(value []byte) error) error {
 	b.WriteByte(recordVersion)
 
 	var err error
-	if own, ok := v.(record.Record); ok {
-		b.Write(own.AppendRecord(b.AvailableBuffer()))
-	} else {
+	switch v := v.(type) {
+	case record.Encoder:
+		b.Write(v.AppendRecord(b.AvailableBuffer()))
+	case *string:
+		b.Write(record.AppendText(b.AvailableBuffer(), *v))
+	case *uint64:
+		b.Write(record.AppendUint(b.AvailableBuffer(), *v))
+	default:
 		err = encoding.MarshalToBuffer(v, b)
 	}
 	if err != nil {
@@ -69,9 +74,16 @@ func DecodeRecord(value []byte, v any) error {
 	if err != nil {
 		return err
 	}
-	if own, ok := v.(record.Record); ok {
-		err = own.ReadRecord(string(body))
-	} else {
+	switch v := v.(type) {
+	case record.Decoder:
+		err = v.ReadRecord(string(body))
+	case *string:
+		r := record.NewReader(string(body))
+		*v, err = r.Text(), r.End()
+	case *uint64:
+		r := record.NewReader(string(body))
+		*v, err = r.Uint(), r.End()
+	default:
 		err = decoding.Unmarshal(body, v)
 	}
 	if err != nil {
