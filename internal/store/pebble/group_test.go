@@ -358,3 +358,23 @@ func TestAbsentAfterARestart(t *testing.T) {
 		}
 	}
 }
+
+// An entry that a group writes again and again is written once.
+func TestAGroupWritesAnEntryOnce(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, s)
+	value := []byte(strings.Repeat("value", 200))
+	var functions []func(store.Tx) error
+	for range 50 {
+		functions = append(functions, func(tx store.Tx) error { return tx.Put(table, store.K("app"), value) })
+	}
+	if err := errors.Join(asGroup(s, "app", functions)...); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Stats().BatchBytes; n > 2*uint64(len(value)) {
+		t.Errorf("%d bytes were written for one value of %d", n, len(value))
+	}
+}

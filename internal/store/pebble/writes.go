@@ -22,6 +22,7 @@ type entry struct {
 	key, len int   // of the key, and of key and value
 	earlier  int32 // place of the write before with the same hash, or noWrite
 	deletes  bool
+	replaced bool // by a later write of the same key
 }
 
 const noWrite = -1
@@ -45,10 +46,22 @@ func (w *writes) add(key, value []byte, deletes bool) {
 		earlier = noWrite
 	}
 
+	if same := w.latest(earlier, key); same != noWrite {
+		w.list[same].replaced = true
+	}
 	start := len(w.room)
 	w.room = append(append(w.room, key...), value...)
 	w.index[hash] = int32(len(w.list))
-	w.list = append(w.list, entry{hash, start, len(key), len(w.room) - start, earlier, deletes})
+	w.list = append(w.list, entry{hash, start, len(key), len(w.room) - start, earlier, deletes, false})
+}
+
+// latest is the place of the latest write of the key, among that at the place and those before it with
+// the same hash, or noWrite.
+func (w *writes) latest(at int32, key []byte) int32 {
+	for at != noWrite && !bytes.Equal(w.keyOf(&w.list[at]), key) {
+		at = w.list[at].earlier
+	}
+	return at
 }
 
 // find returns the value that was set last under the key, nil when it was deleted; known reports
@@ -58,17 +71,14 @@ func (w *writes) find(key []byte) (value []byte, known bool) {
 		return nil, false
 	}
 	at, found := w.index[maphash.Bytes(seed, key)]
-	for found && at != noWrite {
-		one := &w.list[at]
-		if bytes.Equal(w.keyOf(one), key) {
-			if one.deletes {
-				return nil, true
-			}
-			return w.valueOf(one), true
-		}
-		at = one.earlier
+	if !found {
+		return nil, false
 	}
-	return nil, false
+	at = w.latest(at, key)
+	if at == noWrite || w.list[at].deletes {
+		return nil, at != noWrite
+	}
+	return w.valueOf(&w.list[at]), true
 }
 
 func (w *writes) keyOf(one *entry) []byte   { return w.room[one.start : one.start+one.key] }
@@ -94,19 +104,24 @@ func (w *writes) takeBack(start int) {
 		} else {
 			w.index[one.hash] = one.earlier
 		}
+		if same := w.latest(one.earlier, w.keyOf(one)); same != noWrite {
+			w.list[same].replaced = false
+		}
 		w.room = w.room[:one.start]
 	}
 	w.list = w.list[:start]
 }
 
-// copyTo puts the writes from that place on into a batch.
+// copyTo puts the writes from that place on into a batch, but for those that were replaced.
 func (w *writes) copyTo(batch *crdb.Batch, start int) error {
 	for i := range w.list[start:] {
 		one := &w.list[start+i]
 		var err error
-		if one.deletes {
+		switch {
+		case one.replaced:
+		case one.deletes:
 			err = batch.Delete(w.keyOf(one), nil)
-		} else {
+		default:
 			err = batch.Set(w.keyOf(one), w.valueOf(one), nil)
 		}
 		if err != nil {
