@@ -76,9 +76,9 @@ func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipT
 	return resp, err
 }
 
-// entrants are those of a batch that are answered as members: all in the order of the request,
+// candidates are those of a batch that are answered as members: all in the order of the request,
 // those of them that join, and those that are hidden members unknown to the caller.
-type entrants struct{ all, joining, secret []chime.Ref }
+type candidates struct{ all, joining, secret []chime.Ref }
 
 // appendBatchEvents appends the events of a batch and returns the last position. The event of
 // hidden members goes to the members that can manage the channel; a hidden member learns of itself
@@ -158,26 +158,52 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 		resp.BatchChannelMemberships.SubChannelID = *sub
 	}
 
-	for _, ref := range refs {
-		m := v.newMembership(ref, kind, s.now())
-		var refused *api.Error
-		already, err := s.admit(tx, v, &m, sub)
-		if errors.As(err, &refused) {
-			resp.Errors = append(resp.Errors, messaging.BatchCreateChannelMembershipError{
-				MemberARN: v.RefARN(ref), ErrorCode: messaging.ErrorCode(refused.Code), ErrorMessage: refused.Message,
-			})
-			continue
-		} else if err != nil {
+	// All are admitted before the first is seated, so that neighbours share the choice of their place.
+	entrants := make([]entrant, len(refs))
+	var waiting []*chime.Membership
+	for i, ref := range refs {
+		e := &entrants[i]
+		e.m = v.newMembership(ref, kind, s.now())
+		already, err := s.admit(tx, v, &e.m, sub)
+		switch {
+		case errors.As(err, &e.refused) || err == nil && already:
+		case err != nil:
 			return err
-		}
-
-		if !already {
-			if err := s.welcome(tx, v, m); err != nil {
+		case e.m.Sub == "":
+			waiting = append(waiting, &e.m)
+		default:
+			if err := s.welcome(tx, v, e.m); err != nil {
 				return err
 			}
 		}
+	}
+	if len(waiting) > 0 {
+		if _, err := s.seat(tx, v, waiting...); err != nil {
+			return err
+		}
+	}
+	return s.answerEntrants(tx, v, entrants, resp)
+}
 
-		member, err := v.Identity(tx, ref)
+// entrant is one of a batch that may enter an elastic channel.
+type entrant struct {
+	m       chime.Membership
+	refused *api.Error
+}
+
+// answerEntrants lists those that are members now, in the order of the request, and why the others are not.
+func (s *Service) answerEntrants(r store.Reader, v *Visit, entrants []entrant, resp *messaging.BatchCreateChannelMembershipResponse) error {
+	for _, e := range entrants {
+		if e.refused == nil && e.m.Sub == "" {
+			e.refused = v.errFull()
+		}
+		if e.refused != nil {
+			resp.Errors = append(resp.Errors, messaging.BatchCreateChannelMembershipError{
+				MemberARN: v.RefARN(e.m.Ref), ErrorCode: messaging.ErrorCode(e.refused.Code), ErrorMessage: e.refused.Message,
+			})
+			continue
+		}
+		member, err := v.Identity(r, e.m.Ref)
 		if err != nil {
 			return err
 		}
@@ -188,7 +214,7 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 
 // batchMembers decides which of the batch can be added, and lists the others in the response. A
 // caller that may add none of the batch is refused.
-func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arns []string, sub *string, resp *messaging.BatchCreateChannelMembershipResponse) (those entrants, err error) {
+func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arns []string, sub *string, resp *messaging.BatchCreateChannelMembershipResponse) (those candidates, err error) {
 	seen := make(map[string]bool, len(arns))
 	allowed := false
 	for _, arn := range arns {
@@ -217,7 +243,7 @@ func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelM
 
 // batchMember adds one member of a batch to those that are answered as members, or returns why it
 // cannot be one.
-func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arn string, res chime.Resource, sub *string, may bool, those *entrants) (*messaging.BatchCreateChannelMembershipError, error) {
+func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arn string, res chime.Resource, sub *string, may bool, those *candidates) (*messaging.BatchCreateChannelMembershipError, error) {
 	because := func(code messaging.ErrorCode, text string) *messaging.BatchCreateChannelMembershipError {
 		return &messaging.BatchCreateChannelMembershipError{MemberARN: arn, ErrorCode: code, ErrorMessage: text}
 	}

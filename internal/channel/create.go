@@ -151,7 +151,10 @@ func (s *Service) create(tx store.Tx, v *Visit, req *messaging.CreateChannelRequ
 		}
 	}
 	if v.Channel.Elastic != nil { // its creator is a moderator and no member
-		_, err := s.addSubChannel(tx, v, v.Channel.Created)
+		seats, err := v.seats(tx)
+		if err == nil {
+			_, err = s.addSubChannel(tx, v, seats, v.Channel.Created)
+		}
 		return err
 	}
 	return s.addFirstMembers(tx, v, members)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/occupancy"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -21,79 +22,128 @@ func minimum(e *chime.Elastic) int {
 	return (e.TargetMemberships*e.MinimumMembershipPct + 99) / 100
 }
 
-// subChannels reads the sub-channels, oldest first.
-func (v *Visit) subChannels(r store.Reader) (subs []chime.SubChannel, err error) {
-	err = store.SubChannels.Each(r, store.Prefix(v.Prefix()), func(_ store.Key, sub chime.SubChannel) (bool, error) {
+// seats are the numbers of members of the sub-channels. A data folder of before they were kept apart
+// has them in the records of the sub-channels, which get their numbers here.
+func (v *Visit) seats(tx store.Tx) (*occupancy.Occupancy, error) {
+	o, err := occupancy.Of(tx, v.Prefix(), v.Channel.Elastic.TargetMemberships)
+	if err != nil || !o.IsNew() {
+		return o, err
+	}
+
+	var subs []chime.SubChannel
+	err = store.SubChannels.Each(tx, store.Prefix(v.Prefix()), func(_ store.Key, sub chime.SubChannel) (bool, error) {
 		subs = append(subs, sub)
 		return true, nil
 	})
 	slices.SortFunc(subs, func(a, b chime.SubChannel) int { return cmp.Compare(a.Order, b.Order) })
-	return subs, err
-}
-
-// fullest is the index of the sub-channel with the most members of those with space for some more,
-// the oldest of equals; -1 when none has space. It passes over the index except.
-func fullest(subs []chime.SubChannel, e *chime.Elastic, space, except int) int {
-	best := -1
-	for i, sub := range subs {
-		if i != except && sub.Members+space <= e.TargetMemberships && (best < 0 || sub.Members > subs[best].Members) {
-			best = i
+	for i := 0; i < len(subs) && err == nil; i++ {
+		members := subs[i].Members
+		subs[i].Members = 0
+		if err = v.insertSubChannel(tx, o, subs[i]); err == nil {
+			err = o.Change(tx, uint64(i+1), members)
 		}
 	}
-	return best
+	return o, err
 }
 
-// assign finds a sub-channel for one more member: the fullest that has space, to keep conversations
-// lively. When none has, it divides the channel first.
-func (s *Service) assign(tx store.Tx, v *Visit, now chime.Millis) (id string, err error) {
-	subs, err := v.subChannels(tx)
+// seat makes members of those that were admitted without a sub-channel, and notifies the members. Each
+// comes to the fullest sub-channel that has room, to keep conversations lively. When none has, it divides
+// the channel first. left are those without room.
+func (s *Service) seat(tx store.Tx, v *Visit, waiting ...*chime.Membership) (left []*chime.Membership, err error) {
+	seats, err := v.seats(tx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 
-	if best := fullest(subs, v.Channel.Elastic, 1, -1); best >= 0 {
-		return subs[best].ID, nil
-	}
+	for len(waiting) > 0 {
+		number, room, err := seats.Fullest(tx)
+		if err != nil {
+			return nil, err
+		}
+		if number == 0 {
+			if divided, err := s.scaleOut(tx, v, seats, waiting[0].Created); err != nil || !divided {
+				return waiting, err
+			}
+			continue
+		}
 
-	if len(subs) >= v.Channel.Elastic.MaximumSubChannels {
-		return "", api.ResourceLimitExceeded("all %d sub-channels of the channel are full", len(subs))
+		id, _, err := store.SubChannelNumbers.Get(tx, v.Prefix().Num(number))
+		if err != nil {
+			return nil, err
+		}
+		n := min(room, len(waiting))
+		for _, m := range waiting[:n] {
+			m.Sub = id
+			if err := s.welcome(tx, v, *m); err != nil {
+				return nil, err
+			}
+		}
+		if err := seats.Change(tx, number, n); err != nil {
+			return nil, err
+		}
+		waiting = waiting[n:]
 	}
-	if err := s.scaleOut(tx, v, subs, now); err != nil {
-		return "", err
-	}
-	return s.assign(tx, v, now)
+	return nil, nil
 }
 
-// scaleOut makes a sub-channel when all are full, and moves as many members to it as it needs to
-// reach the minimum: evenly from all, the newest first.
-func (s *Service) scaleOut(tx store.Tx, v *Visit, full []chime.SubChannel, now chime.Millis) error {
-	id, err := s.addSubChannel(tx, v, now)
-	if err != nil {
-		return err
-	}
+// errFull refuses a member of an elastic channel without room.
+func (v *Visit) errFull() *api.Error {
+	return api.ResourceLimitExceeded("all %d sub-channels of the channel are full", v.Channel.Elastic.MaximumSubChannels)
+}
 
+// scaleOut makes a sub-channel when all are full, unless there are as many as the channel may have, and
+// moves as many members to it as it needs to reach the minimum: evenly from all, the newest first.
+func (s *Service) scaleOut(tx store.Tx, v *Visit, seats *occupancy.Occupancy, now chime.Millis) (divided bool, err error) {
+	subs, _, err := store.Counts.Get(tx, v.subChannelCount().Key)
+	if err != nil || subs >= uint64(v.Channel.Elastic.MaximumSubChannels) {
+		return false, err
+	}
 	moves := minimum(v.Channel.Elastic)
+	full, err := v.oldestSubChannels(tx, moves)
+	if err != nil {
+		return false, err
+	}
+	id, err := s.addSubChannel(tx, v, seats, now)
+	if err != nil {
+		return false, err
+	}
+
 	for i, sub := range full {
-		share := moves / len(full)
-		if i < moves%len(full) {
+		share := moves / int(subs)
+		if i < moves%int(subs) {
 			share++
 		}
 
-		newest, err := v.newestOf(tx, sub.ID, share)
+		newest, err := v.newestOf(tx, sub, share)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, m := range newest {
 			if err := v.move(tx, m, id, now); err != nil {
-				return err
+				return false, err
 			}
 		}
+		if err := v.count(tx, seats, sub, -len(newest)); err != nil {
+			return false, err
+		}
+		if err := v.count(tx, seats, id, len(newest)); err != nil {
+			return false, err
+		}
 	}
-	return nil
+	return true, nil
+}
+
+// oldestSubChannels are the ids of the oldest sub-channels, up to so many.
+func (v *Visit) oldestSubChannels(r store.Reader, most int) (ids []string, err error) {
+	err = store.SubChannelNumbers.Each(r, store.Prefix(v.Prefix()), func(_ store.Key, id string) (bool, error) {
+		ids = append(ids, id)
+		return len(ids) < most, nil
+	})
+	return ids, err
 }
 
 // addSubChannel makes an empty sub-channel.
-func (s *Service) addSubChannel(tx store.Tx, v *Visit, now chime.Millis) (id string, err error) {
+func (s *Service) addSubChannel(tx store.Tx, v *Visit, seats *occupancy.Occupancy, now chime.Millis) (id string, err error) {
 	if id, err = chime.NewUUID(s.random); err != nil {
 		return "", err
 	}
@@ -101,7 +151,15 @@ func (s *Service) addSubChannel(tx store.Tx, v *Visit, now chime.Millis) (id str
 	if err != nil {
 		return "", err
 	}
-	return id, store.Insert(tx, v.subChannelRows(chime.SubChannel{ID: id, Created: now, Order: order})...)
+	return id, v.insertSubChannel(tx, seats, chime.SubChannel{ID: id, Created: now, Order: order})
+}
+
+// insertSubChannel writes a sub-channel under the next number.
+func (v *Visit) insertSubChannel(tx store.Tx, seats *occupancy.Occupancy, sub chime.SubChannel) (err error) {
+	if sub.Number, err = seats.Add(tx); err != nil {
+		return err
+	}
+	return store.Insert(tx, v.subChannelRows(sub)...)
 }
 
 // subChannelEvent is an event about a sub-channel itself.
@@ -114,34 +172,38 @@ func (v *Visit) subChannelEvent(kind string, now chime.Millis, id string) chime.
 
 // scaleIn merges sub-channels that are below the minimum into others that have room. It takes
 // the smallest first, the youngest of equals: when that one fits nowhere, none does.
-func (s *Service) scaleIn(tx store.Tx, v *Visit, now chime.Millis) error {
-	subs, err := v.subChannels(tx)
-	for err == nil && len(subs) > 1 {
-		small := 0
-		for i, sub := range subs {
-			if sub.Members <= subs[small].Members {
-				small = i
-			}
+func (s *Service) scaleIn(tx store.Tx, v *Visit, seats *occupancy.Occupancy, now chime.Millis) error {
+	for {
+		small, members, err := seats.Smallest(tx)
+		if err != nil || members >= minimum(v.Channel.Elastic) {
+			return err
 		}
-
-		if subs[small].Members >= minimum(v.Channel.Elastic) {
-			return nil
+		into, err := seats.FullestFor(tx, members, small)
+		if err != nil || into == 0 {
+			return err
 		}
-
-		into := fullest(subs, v.Channel.Elastic, subs[small].Members, small)
-		if into < 0 {
-			return nil
-		}
-		if err = s.merge(tx, v, subs[small], subs[into].ID, now); err == nil {
-			subs, err = v.subChannels(tx)
+		if err := s.merge(tx, v, seats, small, into, now); err != nil {
+			return err
 		}
 	}
-	return err
 }
 
 // merge moves the members of a sub-channel to another and deletes it with its messages. Moderators
 // are not moved: each is notified that its membership ended, and why.
-func (s *Service) merge(tx store.Tx, v *Visit, from chime.SubChannel, into string, now chime.Millis) error {
+func (s *Service) merge(tx store.Tx, v *Visit, seats *occupancy.Occupancy, small, large uint64, now chime.Millis) error {
+	into, _, err := store.SubChannelNumbers.Get(tx, v.Prefix().Num(large))
+	if err != nil {
+		return err
+	}
+	id, _, err := store.SubChannelNumbers.Get(tx, v.Prefix().Num(small))
+	if err != nil {
+		return err
+	}
+	from, _, err := store.SubChannels.Get(tx, v.Prefix().Str(id))
+	if err != nil {
+		return err
+	}
+
 	members, moderators, err := v.allOf(tx, from.ID)
 	if err != nil {
 		return err
@@ -151,6 +213,12 @@ func (s *Service) merge(tx store.Tx, v *Visit, from chime.SubChannel, into strin
 		if err := v.move(tx, m, into, now); err != nil {
 			return err
 		}
+	}
+	if err := seats.Change(tx, large, len(members)); err != nil {
+		return err
+	}
+	if err := seats.Remove(tx, small); err != nil {
+		return err
 	}
 
 	for _, m := range moderators {
@@ -180,8 +248,8 @@ func (s *Service) merge(tx store.Tx, v *Visit, from chime.SubChannel, into strin
 	return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 }
 
-// move puts a membership into another sub-channel. Only the member is notified; where it was, it
-// leaves silently. What it could see as the target of messages stays behind.
+// move puts a membership into another sub-channel, and leaves both counts to the caller. Only the member
+// is notified; where it was, it leaves silently. What it could see as the target of messages stays behind.
 func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Millis) error {
 	left := v.eventOf(chime.EventLeaveSubChannel, now, m.Ref, nil)
 	left.Sub, left.Leave = m.Sub, []chime.Ref{m.Ref}
@@ -189,14 +257,7 @@ func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Mil
 		return err
 	}
 
-	// The records of the former sub-channel, and the counts of both.
 	if err := store.Remove(tx, v.subMemberRows(m)...); err != nil {
-		return err
-	}
-	if err := v.countMember(tx, m.Sub, -1); err != nil {
-		return err
-	}
-	if err := v.countMember(tx, into, 1); err != nil {
 		return err
 	}
 
@@ -213,15 +274,13 @@ func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Mil
 	return store.Insert(tx, v.subMemberRows(m)...)
 }
 
-// countMember changes the number of members of a sub-channel.
-func (v *Visit) countMember(tx store.Tx, id string, delta int) error {
-	key := v.Prefix().Str(id)
-	sub, found, err := store.SubChannels.Get(tx, key)
+// count changes the number of members of a sub-channel.
+func (v *Visit) count(tx store.Tx, seats *occupancy.Occupancy, id string, delta int) error {
+	sub, found, err := store.SubChannels.Get(tx, v.Prefix().Str(id))
 	if err != nil || !found {
 		return err
 	}
-	sub.Members += delta
-	return store.SubChannels.Put(tx, key, sub)
+	return seats.Change(tx, sub.Number, delta)
 }
 
 // newestOf reads up to n members of a sub-channel without moderators, newest first.

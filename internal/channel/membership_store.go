@@ -11,9 +11,9 @@ func (v *Visit) newMembership(ref chime.Ref, kind messaging.ChannelMembershipTyp
 	return chime.Membership{Ref: ref, Type: kind, InvitedBy: v.Actor.Ref, Created: now, Updated: now}
 }
 
-// admit decides where a new membership belongs, and refuses, before it writes anything, one that
-// the channel cannot have. Members of an elastic channel are assigned by the service, moderators
-// choose. already reports that there is nothing to write: m is then the membership to be answered.
+// admit refuses, before anything is written, a new membership that the channel cannot have. Moderators
+// of an elastic channel choose where it belongs, other members have no sub-channel yet. already reports
+// that there is nothing to write: m is then the membership to be answered.
 func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string) (already bool, err error) {
 	if v.Channel.Elastic == nil {
 		if err := RefuseSubChannel(sub); err != nil {
@@ -46,13 +46,7 @@ func (s *Service) admit(tx store.Tx, v *Visit, m *chime.Membership, sub *string)
 	if err := refusePlacing(sub); err != nil {
 		return false, err
 	}
-	if already, err := s.admitAgain(tx, v, m, nil); err != nil || already {
-		return already, err
-	}
-	if m.Sub, err = s.assign(tx, v, m.Created); err != nil {
-		return false, err
-	}
-	return false, v.countMember(tx, m.Sub, 1)
+	return s.admitAgain(tx, v, m, nil)
 }
 
 // admitAgain looks for the membership that the sub-channel, or the channel at all when none is
@@ -103,7 +97,19 @@ func refusePlacing(sub *string) error {
 	return nil
 }
 
-// welcome writes a membership that was admitted and notifies the members, the new one included.
+// enter writes a membership that was admitted and notifies the members.
+func (s *Service) enter(tx store.Tx, v *Visit, m *chime.Membership) error {
+	if v.Channel.Elastic == nil || m.Sub != "" {
+		return s.welcome(tx, v, *m)
+	}
+	left, err := s.seat(tx, v, m)
+	if err == nil && len(left) > 0 {
+		err = v.errFull()
+	}
+	return err
+}
+
+// welcome writes a membership whose place is known and notifies the members, the new one included.
 func (s *Service) welcome(tx store.Tx, v *Visit, m chime.Membership) error {
 	e, err := v.membershipEvent(tx, chime.EventCreateMembership, m, m.Created)
 	if err != nil {
@@ -202,12 +208,16 @@ func (s *Service) removeMembers(tx store.Tx, v *Visit, ref chime.Ref, membership
 		return err
 	}
 
+	seats, err := v.seats(tx)
+	if err != nil {
+		return err
+	}
 	for _, m := range memberships {
-		if err := v.countMember(tx, m.Sub, -1); err != nil {
+		if err := v.count(tx, seats, m.Sub, -1); err != nil {
 			return err
 		}
 	}
-	return s.scaleIn(tx, v, now)
+	return s.scaleIn(tx, v, seats, now)
 }
 
 // removeFromElastic ends all memberships of a user or bot in an elastic channel, as a new role or a

@@ -95,5 +95,12 @@ func (v *Visit) subChannelRows(sub chime.SubChannel) []store.Row {
 	return []store.Row{
 		store.SubChannels.Row(v.Prefix().Str(sub.ID), sub),
 		store.SubChannelsInOrder.Row(v.Prefix().Num(sub.Order), sub.ID),
+		store.SubChannelNumbers.Row(v.Prefix().Num(sub.Number), sub.ID),
+		v.subChannelCount(),
 	}
+}
+
+// subChannelCount counts the sub-channels of the channel.
+func (v *Visit) subChannelCount() store.Counter {
+	return store.Counter{Key: v.Prefix().Str("sub-channels"), What: "sub-channels per channel"}
 }

@@ -135,3 +135,52 @@ func counts(t testing.TB, w *servicetest.World, target, percent int) (members []
 	}
 	return members
 }
+
+// TestNumbersOfMembersAreFound: a data folder has the numbers of members in the records of the
+// sub-channels when it was written before they were kept apart. They are answered, and balancing goes on
+// with them.
+func TestNumbersOfMembersAreFound(t *testing.T) {
+	w := crowd(t, 9) // s1: 4, s2: 3, s3: 2
+	expect(t, "before", w.SubChannels("ann", "c"), []string{"s1:4", "s2:3", "s3:2"})
+	err := w.Store.Update(ctx, w.AppID(), func(tx store.Tx) error {
+		members := []int{4, 3, 2}
+		app := store.K(w.AppID())
+		var keys []store.Key
+		var subs []chime.SubChannel
+		err := store.SubChannels.Each(tx, store.Prefix(app), func(key store.Key, sub chime.SubChannel) (bool, error) {
+			keys, subs = append(keys, slices.Clone(key)), append(subs, sub)
+			return true, nil
+		})
+		for i := 0; i < len(subs) && err == nil; i++ {
+			subs[i].Members, subs[i].Number = members[subs[i].Number-1], 0
+			err = store.SubChannels.Put(tx, keys[i], subs[i])
+		}
+		if err == nil {
+			err = store.Counts.DeletePrefix(tx, app)
+		}
+		if err == nil {
+			err = store.SubChannelNumbers.DeletePrefix(tx, app)
+		}
+		if err == nil {
+			err = store.Occupancies.DeletePrefix(tx, app)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "as it was written", w.SubChannels("ann", "c"), []string{"s1:4", "s2:3", "s3:2"})
+
+	w.AddUser("new")
+	if _, outcome := join(w, "ann", "new", nil); outcome != "ok" {
+		t.Fatal(outcome)
+	}
+	expect(t, "the fullest with room", w.SubChannels("ann", "c"), []string{"s1:4", "s2:4", "s3:2"})
+	if got := leave(w, "ann", "u6", nil); got != "ok" { // of s3
+		t.Fatal(got)
+	}
+	if got := leave(w, "ann", "u1", nil); got != "ok" {
+		t.Fatal(got)
+	}
+	expect(t, "merged", w.SubChannels("ann", "c"), []string{"s1:4", "s2:4"})
+}

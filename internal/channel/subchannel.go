@@ -7,6 +7,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/occupancy"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -173,10 +174,17 @@ func (s *Service) ListSubChannels(ctx context.Context, req *messaging.ListSubCha
 		if v.Channel.Elastic == nil {
 			return api.BadRequest("ChannelArn", "must name an elastic channel")
 		}
+		seats, err := occupancy.Of(r, v.Prefix(), v.Channel.Elastic.TargetMemberships)
+		if err != nil {
+			return err
+		}
 		page := store.NewPage("ListSubChannels "+v.Channel.UID, req.MaxResults, req.NextToken)
 		resp.SubChannels, resp.NextToken, err = store.List(r, store.SubChannelsInOrder, store.Prefix(v.Prefix()), page,
 			func(id string) (messaging.SubChannelSummary, bool, error) {
 				sub, found, err := store.SubChannels.Get(r, v.Prefix().Str(id))
+				if err == nil && sub.Number > 0 {
+					sub.Members, err = seats.Members(r, sub.Number)
+				}
 				return messaging.SubChannelSummary{SubChannelID: id, MembershipCount: sub.Members}, found, err
 			})
 		return err

@@ -147,11 +147,15 @@ type Elastic struct {
 	MinimumMembershipPct int `cbor:"3,keyasint"` // of the target, rounded up; below it a sub-channel is merged
 }
 
-// SubChannel is one part of an elastic channel. Memberships of moderators are not counted.
+// SubChannel is one part of an elastic channel. How many members it has is kept apart, under its
+// number: see package channel/occupancy.
 type SubChannel struct {
 	ID      string `cbor:"1,keyasint"`
 	Created Millis `cbor:"2,keyasint"`
 	Order   uint64 `cbor:"3,keyasint"` // place of creation
+	// Number is the place of creation among the sub-channels of the channel, from 1. It is zero in
+	// records of before numbers were given, which have the number of Members instead.
+	Number  uint64 `cbor:"5,keyasint,omitempty"`
 	Members int    `cbor:"4,keyasint,omitempty"`
 }
 

@@ -1,0 +1,79 @@
+package channel_test
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/servicetest"
+	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/pebble"
+)
+
+// BenchmarkElastic fills an elastic channel by batches of 100 members on the engine, and compares the
+// CPU time of the last tenth of the batches with that of the first. Its cost for each member does not
+// grow: -benchtime 2000x makes 200,000 members.
+func BenchmarkElastic(b *testing.B) {
+	const batch = 100
+	st, err := pebble.Open(b.TempDir(), pebble.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer st.Close()
+	w := servicetest.Over(b, st, "ann")
+	w.AddChannel("ann", "c", servicetest.Elastic(1000, 1000, 40))
+	for i := range b.N {
+		addUsers(b, w, i*batch, batch)
+	}
+
+	times := []time.Duration{cpuTime(b)} // at the beginning and after each batch
+	b.ResetTimer()
+	for i := range b.N {
+		arns := make([]string, batch)
+		for j := range arns {
+			arns[j] = w.User(fmt.Sprint("u", i*batch+j))
+		}
+		resp, err := w.Channels.BatchCreateChannelMembership(b.Context(), &messaging.BatchCreateChannelMembershipRequest{
+			ChannelARN: w.Channel("c"), MemberARNs: arns, ChimeBearer: w.User("ann")})
+		if err != nil || len(resp.Errors) > 0 {
+			b.Fatalf("batch %d: %v, refused: %v", i, err, resp.Errors)
+		}
+		times = append(times, cpuTime(b))
+	}
+
+	if tenth := b.N / 10; tenth > 0 {
+		first, last := times[tenth]-times[0], times[b.N]-times[b.N-tenth]
+		b.ReportMetric(float64(first.Microseconds())/float64(tenth), "first-cpu-µs/op")
+		b.ReportMetric(float64(last.Microseconds())/float64(tenth), "last-cpu-µs/op")
+		b.ReportMetric(float64(last)/float64(first), "last/first")
+	}
+}
+
+// addUsers writes the records of n users, from u followed by the number first, in one transaction.
+func addUsers(t testing.TB, w *servicetest.World, first, n int) {
+	t.Helper()
+	err := w.Store.Update(t.Context(), w.AppID(), func(tx store.Tx) error {
+		for i := first; i < first+n; i++ {
+			id := fmt.Sprint("u", i)
+			if err := store.Users.Put(tx, store.K(w.AppID(), id), chime.User{ID: id, Name: id}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cpuTime is what the process has used so far, flushes and compactions of the engine included.
+func cpuTime(t testing.TB) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
