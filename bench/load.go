@@ -74,7 +74,6 @@ type load struct {
 	run      int     // distinguishes the tokens of rounds
 	epoch    time.Time
 	start    time.Time // of the sends
-	next     atomic.Int64
 	acked    atomic.Int64
 	acks     *hdrhistogram.Histogram // guarded by mu
 	mu       sync.Mutex
@@ -110,13 +109,11 @@ func runLoad(ctx context.Context, job loadJob) (result loadResult, err error) {
 		return result, err
 	}
 	defer l.audience.Close()
-	conns := make([]*rig.HTTPConn, senders)
-	for i := range conns {
-		if conns[i], err = rig.DialHTTP(job.Addr); err != nil {
-			return result, err
-		}
-		defer conns[i].Close()
+	conns, err := rig.DialSenders(job.Addr, senders)
+	if err != nil {
+		return result, err
 	}
+	defer conns.Close()
 
 	// From here on the node works for the round alone.
 	before, err := rig.CPUTime(job.PID)
@@ -158,14 +155,14 @@ func (l *load) gather(ctx context.Context) (err error) {
 	return err
 }
 
-func (l *load) send(ctx context.Context, conns []*rig.HTTPConn) error {
+func (l *load) send(ctx context.Context, s *rig.Senders) error {
 	switch {
 	case l.Single:
-		return l.single(ctx, conns[0])
+		return l.single(ctx, s)
 	case l.Rate > 0:
-		return l.paced(ctx, conns)
+		return s.Paced(ctx, l.Rate, l.duration(), l.work())
 	}
-	return rig.Parallel(senders, senders, func(i int) error { return l.saturate(conns[i]) })
+	return s.Saturate(l.duration(), l.work())
 }
 
 // sign makes the request of a send, or of a page of messages.
@@ -204,39 +201,10 @@ func (l *load) request(i int) ([]byte, error) {
 
 func (l *load) duration() time.Duration { return time.Duration(l.Seconds * float64(time.Second)) }
 
-// post sends and waits for the answer.
-func (l *load) post(c *rig.HTTPConn, i int) error {
-	request, err := l.request(i)
-	if err == nil {
-		_, err = c.Write(request)
-	}
-	if err == nil {
-		err = c.Answer()
-	}
-	if err == nil {
-		l.acked.Add(1)
-	}
-	return err
-}
-
-// saturate sends on one connection, each request when the one before is acknowledged.
-func (l *load) saturate(c *rig.HTTPConn) error {
-	for time.Since(l.start) < l.duration() {
-		i := int(l.next.Add(1)) - 1
-		if i >= l.Stock {
-			return nil
-		}
-		if err := l.post(c, i); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // single sends when all have received what was sent before.
-func (l *load) single(ctx context.Context, c *rig.HTTPConn) error {
+func (l *load) single(ctx context.Context, s *rig.Senders) error {
 	for i := 0; i < l.Stock && time.Since(l.start) < l.duration(); i++ {
-		if err := l.post(c, i); err != nil {
+		if err := s.Post(l.work(), i); err != nil {
 			return err
 		}
 		if err := l.audience.await(ctx, int64(i+1)*int64(l.audience.steady)); err != nil {
@@ -246,63 +214,24 @@ func (l *load) single(ctx context.Context, c *rig.HTTPConn) error {
 	return nil
 }
 
-// paced sends at a steady rate, whatever the answers do.
-func (l *load) paced(ctx context.Context, conns []*rig.HTTPConn) error {
+func (l *load) work() rig.Work {
+	return rig.Work{Most: l.Stock, Request: l.request, Sent: l.sending, Acked: l.answered}
+}
 
-	// A connection is idle or waits for one answer; due has when that answer's send was due.
-	idle := make(chan *rig.HTTPConn, len(conns))
-	var answers sync.WaitGroup
-	failed := make(chan error, len(conns))
-	due := map[*rig.HTTPConn]chan time.Duration{}
-	for _, c := range conns {
-		asked := make(chan time.Duration, 1)
-		due[c] = asked
-		idle <- c
-		answers.Go(func() {
-			for since := range asked {
-				if err := c.Answer(); err != nil {
-					failed <- err
-					return
-				}
-				l.answered(since)
-				idle <- c
-			}
-		})
-	}
-
-	// A send takes an idle connection. When none is idle it waits, and the delay counts.
-	err := rig.Pace(ctx, l.Rate, l.duration(), l.Stock, func(i int, since time.Duration) error {
-		request, err := l.request(i)
-		if err != nil {
-			return err
-		}
-		select {
-		case c := <-idle:
-			atomic.StoreInt64(&l.sent[i%len(l.sent)], int64(time.Since(l.epoch)))
-			_, err := c.Write(request)
-			due[c] <- since
-			return err
-		case err := <-failed:
-			return err
-		}
-	})
-
-	// All answers come in before the first failure is reported.
-	for _, asked := range due {
-		close(asked)
-	}
-	answers.Wait()
-	select {
-	case unanswered := <-failed:
-		return errors.Join(err, unanswered)
-	default:
-		return err
+// sending notes when a send whose latency is measured begins.
+func (l *load) sending(i int, _ time.Time) {
+	if l.Rate > 0 {
+		atomic.StoreInt64(&l.sent[i%len(l.sent)], int64(time.Since(l.epoch)))
 	}
 }
 
-func (l *load) answered(due time.Duration) {
-	us := (time.Since(l.start) - due).Microseconds()
+// answered counts an acknowledgement, and measures that of a paced send.
+func (l *load) answered(_ int, due time.Time) {
 	l.acked.Add(1)
+	if l.Rate == 0 {
+		return
+	}
+	us := time.Since(due).Microseconds()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_ = l.acks.RecordValue(max(1, us))

@@ -105,7 +105,7 @@ func (p *push) drive(ctx context.Context) error {
 	}
 
 	// Paced frames keep when each was asked for, from which the latency is counted.
-	err := rig.Pace(ctx, p.Rate, duration, len(p.sent), func(i int, _ time.Duration) error {
+	err := rig.Pace(ctx, p.Rate, duration, len(p.sent), func(i int, _ time.Time) error {
 		atomic.StoreInt64(&p.sent[i], int64(time.Since(p.epoch)))
 		frames++
 		return p.ask(i)

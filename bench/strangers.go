@@ -233,7 +233,7 @@ func (job strangersJob) upgrades(ctx context.Context) error {
 		var mu sync.Mutex
 		var open []net.Conn
 		var dialing atomic.Int64
-		_ = rig.Pace(ctx, float64(job.Size), time.Hour, 1<<40, func(i int, _ time.Duration) error {
+		_ = rig.Pace(ctx, float64(job.Size), time.Hour, 1<<40, func(i int, _ time.Time) error {
 			if dialing.Load() > strangersHeld { // the machine is busy enough
 				return nil
 			}

@@ -122,6 +122,14 @@ func (c *Crowd) vacate(id int) {
 	}
 }
 
+// Reply writes a frame to a socket, in a call of frame for it. One that does not fit is missed, as on
+// any bad line.
+func (c *Crowd) Reply(id int, frame []byte) {
+	if s := c.seats[id]; s != nil {
+		_, _ = syscall.Write(s.fd, frame)
+	}
+}
+
 // Close ends the thread and all sockets.
 func (c *Crowd) Close() {
 	c.mu.Lock()
@@ -208,7 +216,7 @@ func (c *Crowd) receive(s *seat, buf []byte) error {
 
 func (c *Crowd) take(s *seat, op byte, payload []byte) {
 	if op == OpPing {
-		_, _ = syscall.Write(s.fd, Pong(payload)) // one that does not fit is missed, as on any bad line
+		c.Reply(s.id, Pong(payload))
 	}
 	if c.frame != nil {
 		c.frame(s.id, op, payload)

@@ -64,3 +64,35 @@ func parseStatus(status, name string) (float64, error) {
 	}
 	return 0, fmt.Errorf("/proc/<pid>/status has no %s", name)
 }
+
+// ProportionalBytes is the memory of the process in RAM, with its part of what it shares with others.
+func ProportionalBytes(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseStatus(string(text), "Pss")
+}
+
+// Family are the process and its descendants.
+func Family(pid int) ([]int, error) {
+	family := []int{pid}
+	for i := 0; i < len(family); i++ {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", family[i]))
+		if err != nil {
+			if i == 0 {
+				return nil, err
+			}
+			continue // it ended meanwhile
+		}
+		for _, task := range tasks {
+			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", family[i], task.Name()))
+			for field := range strings.FieldsSeq(string(text)) {
+				if child, err := strconv.Atoi(field); err == nil {
+					family = append(family, child)
+				}
+			}
+		}
+	}
+	return family, nil
+}

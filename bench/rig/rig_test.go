@@ -95,3 +95,26 @@ func TestFramesAreFoundHoweverTheyArrive(t *testing.T) {
 		t.Error("a marker is found where there is none")
 	}
 }
+
+func TestAnswersAreReadHoweverTheyArrive(t *testing.T) {
+	for _, c := range []struct{ answer, want string }{
+		{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello"},
+		{"HTTP/1.1 204 No Content\r\n\r\n", ""},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", "hello"},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ""},
+	} {
+		for n := range len(c.answer) {
+			if _, whole, err := parseAnswer([]byte(c.answer[:n]), true); whole != 0 || err != nil {
+				t.Errorf("%d bytes of %q: %d, %v", n, c.answer, whole, err)
+			}
+		}
+		body, whole, err := parseAnswer([]byte(c.answer+"HTTP/1.1 200"), true)
+		if string(body) != c.want || whole != len(c.answer) || err != nil {
+			t.Errorf("%q: %q, %d, %v", c.answer, body, whole, err)
+		}
+	}
+	refused := "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nlate"
+	if _, whole, err := parseAnswer([]byte(refused), false); whole != len(refused) || err == nil {
+		t.Errorf("%q: %d, %v", refused, whole, err)
+	}
+}

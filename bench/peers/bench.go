@@ -1,0 +1,192 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carillon-chat/carillon/bench/rig"
+)
+
+// bench is one run.
+type bench struct {
+	dir        string // temporary
+	carillon   carillon
+	peers      []peer // carillon, and those that it is compared with
+	serverCPUs []int
+	loadCPUs   []int
+	sizes      sizes
+	seconds    float64 // of a round
+	rounds     int
+	texts      texts
+	rows       []row
+}
+
+// sizes are how much is measured.
+type sizes struct {
+	users   int // of the shapes of sends
+	readers int // of history
+}
+
+var (
+	full  = sizes{users: 1000, readers: 50}
+	small = sizes{users: 20, readers: 4}
+)
+
+// shape is a kind of work.
+type shape struct {
+	name string
+	run  func(*bench, context.Context, string) error
+}
+
+// shapes in the order in which they run.
+var shapes = []shape{
+	{"sends-1", sends(1, 30_000, ratioAtLeast(1))},
+	{"sends-10", sends(10, 15_000, ratioAtLeast(1.2))},
+	{"sends-100", sends(100, 6_000, ratioAtLeast(3))},
+	{"sends-1000", sends(1000, 2_500, ratioAtLeast(5))},
+	{"history", (*bench).history},
+}
+
+// stage are the servers of a shape, of every peer one.
+type stage struct {
+	peers   []peer
+	servers []server
+}
+
+// raise starts the peers, each over a folder of its own, and creates the channels.
+func (b *bench) raise(ctx context.Context, name string, peers []peer, channels [][]int) (s *stage, err error) {
+	s = &stage{peers: peers}
+	for i, p := range peers {
+		var started server
+		err := rig.On(b.serverCPUs, func() (err error) {
+			started, err = p.start(ctx, filepath.Join(b.dir, fmt.Sprintf("%s-%d", name, i)))
+			return err
+		})
+		if err == nil {
+			s.servers = append(s.servers, started)
+			err = started.populate(ctx, channels)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", p.name(), err), s.lower())
+		}
+	}
+	return s, nil
+}
+
+// lower stops the servers.
+func (s *stage) lower() (err error) {
+	for _, running := range s.servers {
+		err = errors.Join(err, running.stop())
+	}
+	return err
+}
+
+// inTurns measures every server once in each round, none always first.
+func (b *bench) inTurns(ctx context.Context, s *stage, measure func(server) (outcome, error)) (map[string][]outcome, error) {
+	outcomes := map[string][]outcome{}
+	for n := range b.rounds {
+		for i := range s.servers {
+			which := (i + n) % len(s.servers)
+			if err := s.rest(ctx); err != nil {
+				return nil, err
+			}
+			o, err := measure(s.servers[which])
+			name := s.peers[which].name()
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			outcomes[name] = append(outcomes[name], o)
+		}
+	}
+	return outcomes, nil
+}
+
+const (
+	restTime = 5 * time.Second // longest that servers get to finish what a round left to do
+	restStep = 100 * time.Millisecond
+	restful  = 0.1 // of a processor
+)
+
+// rest waits until no server works, so that none pays for what another has put off.
+func (s *stage) rest(ctx context.Context) error {
+	for waited := time.Duration(0); waited < restTime; waited += restStep {
+		before, err := s.usage()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(restStep):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		after, err := s.usage()
+		if err != nil || (after-before).Seconds() < restful*restStep.Seconds() {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) usage() (used time.Duration, err error) {
+	for _, running := range s.servers {
+		one, failed := usage(running)
+		used, err = used+one, errors.Join(err, failed)
+	}
+	return used, err
+}
+
+// even are so many channels of so many members each, with no user in two.
+func even(channels, members int) [][]int {
+	all := make([][]int, channels)
+	for i := range all {
+		for n := range members {
+			all[i] = append(all[i], i*members+n)
+		}
+	}
+	return all
+}
+
+// add makes a row of one figure of every outcome.
+func (b *bench) add(shape, name, unit string, outcomes map[string][]outcome, figure func(outcome) float64, g goal) {
+	r := row{shape: shape, name: name, unit: unit, rounds: map[string][]float64{}, limited: map[string]bool{}, goal: g}
+	for peer, list := range outcomes {
+		limits := 0
+		for _, o := range list {
+			r.rounds[peer] = append(r.rounds[peer], figure(o))
+			if b.limited(o) {
+				limits++
+			}
+		}
+		if 2*limits > len(list) {
+			r.limited[peer] = true
+		}
+	}
+	b.rows = append(b.rows, r)
+}
+
+// limited reports whether the load had no more to give while the server had.
+func (b *bench) limited(o outcome) bool {
+	return o.loaded() > 0.93*float64(len(b.loadCPUs)) && o.busy() < 0.9*float64(len(b.serverCPUs))
+}
+
+// chosen are the shapes whose names begin with one of the words.
+func chosen(words string) (list []shape, err error) {
+	for word := range strings.SplitSeq(words, ",") {
+		found := false
+		for _, s := range shapes {
+			if strings.HasPrefix(s.name, word) {
+				list, found = append(list, s), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("there is no shape %q", word)
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,121 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/carillon-chat/carillon/bench/rig"
+	"github.com/carillon-chat/carillon/internal/lab"
+)
+
+// carillon is the program of this repository in dev mode: every request is signed and authorised, and
+// a send is answered when the message is on disk.
+type carillon struct {
+	label   string
+	program string
+}
+
+// queueBytes is how much may wait for one socket, of every peer: readers that wait for a saturated
+// machine must not be closed as too slow.
+const queueBytes = 8 << 20
+
+func (c carillon) name() string { return c.label }
+
+func (c carillon) start(ctx context.Context, dir string) (server, error) {
+	return c.launch(ctx, dir)
+}
+
+func (c carillon) launch(ctx context.Context, dir string, args ...string) (*carillonServer, error) {
+	p, err := lab.Launch(ctx, c.program, dir, append(args, "--ws-queue-bytes", fmt.Sprint(queueBytes))...)
+	if err != nil {
+		return nil, err
+	}
+	return &carillonServer{Process: p, kind: c, dir: dir, calls: lab.Dev(p.Addr, 0)}, nil
+}
+
+type carillonServer struct {
+	*lab.Process
+	kind     carillon
+	dir      string
+	calls    lab.Peer // that signs with the root keys
+	app      string
+	users    []string // ARNs
+	channels []string // ARNs
+	senders  []string // of the channels: their first members
+}
+
+func (s *carillonServer) addr() string         { return s.Addr }
+func (s *carillonServer) pids() ([]int, error) { return []int{s.PID()}, nil }
+func (s *carillonServer) kill() error          { return s.Kill() }
+func (s *carillonServer) stop() error          { return s.Stop() }
+
+func (s *carillonServer) populate(ctx context.Context, channels [][]int) (err error) {
+	api := rig.NewAPI(s.Addr)
+	defer api.Close()
+	users := 0
+	for _, members := range channels {
+		for _, user := range members {
+			users = max(users, user+1)
+		}
+	}
+	if s.app, err = api.MakeApp(ctx); err != nil {
+		return err
+	}
+	if s.users, err = api.MakeUsers(ctx, s.app, users); err != nil {
+		return err
+	}
+
+	s.channels, s.senders = make([]string, len(channels)), make([]string, len(channels))
+	return rig.Parallel(rig.SetupCallers, len(channels), func(i int) (err error) {
+		members := make([]string, len(channels[i]))
+		for n, user := range channels[i] {
+			members[n] = s.users[user]
+		}
+		s.senders[i] = members[0]
+		s.channels[i], err = api.MakeChannel(ctx, s.app, fmt.Sprintf("channel-%05d", i), members)
+		return err
+	})
+}
+
+func (s *carillonServer) send(channel int, text string) ([]byte, error) {
+	return s.request(http.MethodPost, s.messages(channel), s.senders[channel], fmt.Appendf(nil,
+		`{"Content":%q,"Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":%q}`, text, uuid.NewString()))
+}
+
+func (s *carillonServer) page(channel, messages int) ([]byte, error) {
+	return s.request(http.MethodGet, fmt.Sprintf("%s?max-results=%d", s.messages(channel), messages), s.senders[channel], nil)
+}
+
+func (s *carillonServer) messages(channel int) string {
+	return "/channels/" + lab.Escape(s.channels[channel]) + "/messages"
+}
+
+// request is a signed one as it goes over the connection.
+func (s *carillonServer) request(method, target, bearer string, body []byte) ([]byte, error) {
+	r, err := s.calls.Request(context.Background(), method, target, bearer, body)
+	if err != nil {
+		return nil, err
+	}
+	return rig.Wire(r)
+}
+
+func (s *carillonServer) entry(user int) (e entry, err error) { return s.enter(user) }
+
+// enter makes an entry with more of the connect URL's query, in pairs.
+func (s *carillonServer) enter(user int, query ...string) (e entry, err error) {
+	target, err := s.calls.Presign(s.users[user], time.Now(), 5*time.Minute, append(query, "sessionId", uuid.NewString())...)
+	if err != nil {
+		return e, err
+	}
+	r, err := rig.UpgradeRequest(target)
+	if err == nil {
+		e.request, err = rig.Wire(r)
+	}
+	return e, err
+}

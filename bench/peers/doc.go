@@ -1,0 +1,26 @@
+// Command peers compares Carillon with other servers that chats are built with, on one machine and in
+// one run:
+//
+//	go run ./bench/peers -centrifugo PATH               # Centrifugo 6, memory engine
+//	go run ./bench/peers -centrifugo PATH -shapes sends # some shapes: those whose names begin so
+//	go run ./bench/peers                                # Carillon alone
+//
+// Nothing of the other servers is part of this module: their programs are built or installed apart,
+// and their paths given. docs/BENCHMARKS.md says how, what is measured, and what came of it; the
+// tables of that page are what this program prints.
+//
+// The shapes are:
+//
+//	sends-1     1,000 channels of 1 member each, all online: sends a second, then the time from a send to its
+//	            last receiver at half of the rate that the peer reached
+//	sends-10    100 channels of 10
+//	sends-100   10 channels of 100
+//	sends-1000  1 channel of 1,000
+//	history     the latest page of 50 messages, 50 readers
+//
+// The server has one processor and the load another. Peers take turns, round after round, because a
+// machine is never twice the same: compare ratios, not figures. The ratio of a row is the median of
+// the ratios of its rounds. A figure is marked when the load's processor was the limit.
+//
+// It needs Linux and two processors.
+package main
