@@ -55,14 +55,21 @@ func (e *ends) published(app string, position uint64) {
 // of is the position of the latest event of the reader's log in its snapshot, which was taken before.
 func (e *ends) of(r *reader) (uint64, error) {
 	known, ok := e.find(r.app)
-	if ok {
+	if !ok {
+		return store.LogEnd(r, r.app)
+	}
+	var commits uint64
+	if r.moment != nil {
+		commits = r.moment.commits
+	} else {
 		last, err := readLast(r.from)
 		if err != nil {
 			return 0, err
 		}
-		if known.commit <= last.commits {
-			return known.position, nil
-		}
+		commits = last.commits
+	}
+	if known.commit <= commits {
+		return known.position, nil
 	}
 	return store.LogEnd(r, r.app)
 }

@@ -31,6 +31,7 @@ func (s *Store) Erase(ctx context.Context, table store.TableID, ranges ...store.
 		}
 	}()
 
+	s.moments.drop(s.visible.Load())
 	if err := s.markRanges(table, ranges); err != nil {
 		return s.disk.explain(err)
 	}

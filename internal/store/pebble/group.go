@@ -309,6 +309,7 @@ func (g *group) commit(b *crdb.Batch) {
 	}
 
 	s.commits = number
+	s.visible.Store(number)
 	s.stats.committed(wrote, b.Len(), events)
 	s.waiting.push(logs)
 	g.batches = append(g.batches, b)

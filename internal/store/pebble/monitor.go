@@ -15,6 +15,7 @@ func (s *Store) monitor() {
 		case <-tick.C:
 			s.disk.measure()
 			s.health.forget()
+			s.moments.drop(s.visible.Load())
 		case <-s.wakeMonitor:
 		case <-s.health.closing:
 			return

@@ -85,9 +85,10 @@ type Store struct {
 	commits uint64 // number of the latest commit; of the leader
 	ends    *ends
 
-	// Numbers of commits: applied may be in a snapshot, synced is on disk, durable is also
-	// marked and published.
-	applied, synced, durable atomic.Uint64
+	// Numbers of commits: applied may be in a snapshot, visible is in every new one, synced is on
+	// disk, durable is also marked and published.
+	applied, visible, synced, durable atomic.Uint64
+	moments                           moments
 
 	publishing  sync.Mutex
 	waiting     queue
@@ -143,6 +144,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 
 	s.commits = last.commits
 	s.applied.Store(last.commits)
+	s.visible.Store(last.commits)
 	s.synced.Store(last.commits)
 	s.durable.Store(last.commits)
 	s.group = group{store: s, recent: newRecent(int(opts.CacheBytes / recentShare))}
@@ -162,6 +164,7 @@ func (s *Store) release() (err error) {
 		err = s.ackMark.close()
 	}
 	if s.db != nil {
+		s.moments.drop(math.MaxUint64)
 		if closed := s.db.Close(); err == nil {
 			err = closed
 		}

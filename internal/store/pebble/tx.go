@@ -20,10 +20,11 @@ type source interface {
 
 // reader reads tables out of one source, for an app instance.
 type reader struct {
-	from source
-	app  string
-	ends *ends
-	room []byte // for the key at hand
+	from   source
+	app    string
+	ends   *ends
+	moment *moment // of a View
+	room   []byte  // for the key at hand
 }
 
 // path is where an entry is kept: the table's byte and the key.

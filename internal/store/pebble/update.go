@@ -18,23 +18,17 @@ func (s *Store) View(ctx context.Context, app string, f func(store.Reader) error
 		return store.ErrUnavailable
 	}
 
-	// What the snapshot shows may not be on disk yet.
-	snapshot := s.db.NewSnapshot()
-	seen := s.applied.Load() // after the snapshot: at least what is in it
-	err := func() error {
-		defer snapshot.Close()
-		if seen > s.durable.Load() {
-			// A commit may be under way that is not in the snapshot, and stay so for long.
-			last, err := readLast(snapshot)
-			if err != nil {
-				return err
-			}
-			seen = last.commits
-		}
-		return f(&reader{from: snapshot, app: app, ends: s.ends})
+	m, err := s.now()
+	if err != nil {
+		return err
+	}
+	err = func() error {
+		defer m.release()
+		return f(&reader{from: m.snapshot, app: app, ends: s.ends, moment: m})
 	}()
 
-	if lost := s.await(ctx, seen); lost != nil {
+	// What it saw may not be on disk yet.
+	if lost := s.await(ctx, m.commits); lost != nil {
 		return lost
 	}
 	return err
