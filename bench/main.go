@@ -193,6 +193,8 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 		return perform(jobs, out, runStore)
 	case "log":
 		return perform(jobs, out, runLog)
+	case "fill":
+		return perform(jobs, out, func(job fillJob) (fillResult, error) { return runFill(ctx, job) })
 	case "pusher":
 		var job pushJob
 		if err := jobs.Decode(&job); err != nil {

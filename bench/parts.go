@@ -52,6 +52,7 @@ var parts = []struct {
 	{"nodes", (*bench).nodes},
 	{"storm", (*bench).storm},
 	{"strangers", (*bench).strangers},
+	{"growth", (*bench).hasGrown},
 	{"soak", (*bench).soak},
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/carillon-chat/carillon/bench/rig"
 )
 
 // sizes are how large the measurements are: in members or sockets, where nothing else is said.
@@ -17,11 +19,15 @@ type sizes struct {
 	storm                     int // sessions that come back
 	rate                      int // sends a second meanwhile
 	strangers                 int // junk connections, and junk upgrades a second
+	messages, channels        int // in a store that has grown
+	crowded                   int // members of a channel that has grown
 }
 
 var (
-	full  = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 17_000, secure: 5000, nodes: 5, each: 17_000, storm: 15_000, rate: 100, strangers: 1000}
-	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50, strangers: 20}
+	full = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 17_000, secure: 5000, nodes: 5, each: 17_000, storm: 15_000, rate: 100, strangers: 1000,
+		messages: 1_000_000, channels: 10_000, crowded: 20_000}
+	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50, strangers: 20,
+		messages: 500, channels: 20, crowded: 300}
 )
 
 // set changes sizes as a list such as "storm=5000,rate=50" says.
@@ -33,8 +39,11 @@ func (s *sizes) set(list string) error {
 		"channel": {&s.channel, 10, 10_000}, "large": {&s.large, 10, 10_000}, "broadcast": {&s.broadcast, 10, 17_800},
 		"slow": {&s.slow, 2 * stoppedShare, 10_000}, "idle": {&s.idle, 4, 17_800}, "secure": {&s.secure, 4, 17_800},
 		"nodes": {&s.nodes, 1, 100}, "each": {&s.each, 4, 17_800}, "storm": {&s.storm, 20, 17_800}, "rate": {&s.rate, 1, 10_000},
-		"strangers": {&s.strangers, 1, 10_000},
+		"strangers": {&s.strangers, 1, 10_000}, "messages": {&s.messages, 1, 100_000_000}, "channels": {&s.channels, 1, 1_000_000},
+		"crowded": {&s.crowded, 2 * rig.BatchMembers, 1_000_000},
 	}
+
+	// Each pair is a size by its name.
 	for pair := range strings.SplitSeq(list, ",") {
 		if pair == "" {
 			continue

@@ -46,8 +46,8 @@ func (a API) MakeUsers(ctx context.Context, app string, count int) ([]string, er
 	})
 }
 
-// batchMembers is how many members one call adds at most.
-const batchMembers = 100
+// BatchMembers is how many members one call adds at most.
+const BatchMembers = 100
 
 // MakeChannel creates a channel with the users; the first is its creator.
 func (a API) MakeChannel(ctx context.Context, app, id string, users []string) (arn string, err error) {
@@ -56,14 +56,19 @@ func (a API) MakeChannel(ctx context.Context, app, id string, users []string) (a
 		"AppInstanceArn": app, "ChannelId": id, "Name": id, "ClientRequestToken": id,
 		"Mode": "UNRESTRICTED", "Privacy": "PRIVATE",
 	}, &made)
-	for batch := range slices.Chunk(users[1:], batchMembers) {
+	for batch := range slices.Chunk(users[1:], BatchMembers) {
 		if err != nil {
 			break
 		}
-		err = a.post(ctx, "/channels/"+lab.Escape(made.ChannelArn)+"/memberships?operation=batch-create",
-			users[0], map[string]any{"MemberArns": batch, "Type": "DEFAULT"}, nil)
+		err = a.AddMembers(ctx, made.ChannelArn, users[0], batch)
 	}
 	return made.ChannelArn, err
+}
+
+// AddMembers makes users members of a channel, BatchMembers at most.
+func (a API) AddMembers(ctx context.Context, channel, by string, users []string) error {
+	return a.post(ctx, "/channels/"+lab.Escape(channel)+"/memberships?operation=batch-create", by,
+		map[string]any{"MemberArns": users, "Type": "DEFAULT"}, nil)
 }
 
 // Say sends a message to a channel.
