@@ -53,7 +53,7 @@ func newAudience(messages, receivers int) (a *audience, err error) {
 // gather opens sockets and lets them in.
 func (a *audience) gather(addr string, entries []entry) error {
 	return rig.Parallel(rig.SetupCallers, len(entries), func(i int) error {
-		s, err := entries[i].open(addr, "")
+		s, err := entries[i].open(addr)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,11 +33,13 @@ type bench struct {
 type sizes struct {
 	users   int // of the shapes of sends
 	readers int // of history
+	idle    int // connections of connect
+	joiners int // users of join
 }
 
 var (
-	full  = sizes{users: 1000, readers: 50}
-	small = sizes{users: 20, readers: 4}
+	full  = sizes{users: 1000, readers: 50, idle: 10_000, joiners: 10}
+	small = sizes{users: 20, readers: 4, idle: 40, joiners: 2}
 )
 
 // shape is a kind of work.
@@ -51,6 +55,8 @@ var shapes = []shape{
 	{"sends-100", sends(100, 6_000, ratioAtLeast(3))},
 	{"sends-1000", sends(1000, 2_500, ratioAtLeast(5))},
 	{"history", (*bench).history},
+	{"join", (*bench).join},
+	{"connect", (*bench).connect},
 }
 
 // stage are the servers of a shape, of every peer one.
@@ -157,9 +163,13 @@ func (b *bench) add(shape, name, unit string, outcomes map[string][]outcome, fig
 	r := row{shape: shape, name: name, unit: unit, rounds: map[string][]float64{}, limited: map[string]bool{}, goal: g}
 	for peer, list := range outcomes {
 		limits := 0
+		if unit == "/s" {
+			fmt.Fprintf(os.Stderr, "%s, %s: %s kept %.2f processors busy, the load %.2f\n", shape, name, peer,
+				rig.Median(each(list, outcome.busy)), rig.Median(each(list, outcome.loaded)))
+		}
 		for _, o := range list {
 			r.rounds[peer] = append(r.rounds[peer], figure(o))
-			if b.limited(o) {
+			if unit == "/s" && b.limited(o) {
 				limits++
 			}
 		}
@@ -175,12 +185,13 @@ func (b *bench) limited(o outcome) bool {
 	return o.loaded() > 0.93*float64(len(b.loadCPUs)) && o.busy() < 0.9*float64(len(b.serverCPUs))
 }
 
-// chosen are the shapes whose names begin with one of the words.
+// chosen are the shapes of the names, or whose names begin with one of the words; no words are all.
 func chosen(words string) (list []shape, err error) {
 	for word := range strings.SplitSeq(words, ",") {
+		exact := slices.ContainsFunc(shapes, func(s shape) bool { return s.name == word })
 		found := false
 		for _, s := range shapes {
-			if strings.HasPrefix(s.name, word) {
+			if s.name == word || !exact && strings.HasPrefix(s.name, word) {
 				list, found = append(list, s), true
 			}
 		}

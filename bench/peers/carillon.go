@@ -48,6 +48,8 @@ type carillonServer struct {
 	users    []string // ARNs
 	channels []string // ARNs
 	senders  []string // of the channels: their first members
+
+	memberships map[int]int // channels of each user
 }
 
 func (s *carillonServer) addr() string         { return s.Addr }
@@ -59,9 +61,11 @@ func (s *carillonServer) populate(ctx context.Context, channels [][]int) (err er
 	api := rig.NewAPI(s.Addr)
 	defer api.Close()
 	users := 0
+	s.memberships = map[int]int{}
 	for _, members := range channels {
 		for _, user := range members {
 			users = max(users, user+1)
+			s.memberships[user]++
 		}
 	}
 	if s.app, err = api.MakeApp(ctx); err != nil {
@@ -88,6 +92,9 @@ func (s *carillonServer) send(channel int, text string) ([]byte, error) {
 		`{"Content":%q,"Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":%q}`, text, uuid.NewString()))
 }
 
+// reader is over HTTP, as AWS's SDKs read.
+func (s *carillonServer) reader(int) (rig.Conn, error) { return rig.DialHTTP(s.Addr) }
+
 func (s *carillonServer) page(channel, messages int) ([]byte, error) {
 	return s.request(http.MethodGet, fmt.Sprintf("%s?max-results=%d", s.messages(channel), messages), s.senders[channel], nil)
 }
@@ -105,7 +112,14 @@ func (s *carillonServer) request(method, target, bearer string, body []byte) ([]
 	return rig.Wire(r)
 }
 
-func (s *carillonServer) entry(user int) (e entry, err error) { return s.enter(user) }
+func (s *carillonServer) entry(user int) (entry, error) { return s.enter(user) }
+
+// join is with prefetch: after SESSION_ESTABLISHED each channel comes in a CHANNEL_DETAILS, with its
+// latest messages and its members.
+func (s *carillonServer) join(_ context.Context, user int) (e entry, texts int, err error) {
+	e, err = s.enter(user, "prefetch-on", "connect")
+	return e, 1 + s.memberships[user], err
+}
 
 // enter makes an entry with more of the connect URL's query, in pairs.
 func (s *carillonServer) enter(user int, query ...string) (e entry, err error) {
@@ -118,4 +132,13 @@ func (s *carillonServer) enter(user int, query ...string) (e entry, err error) {
 		e.request, err = rig.Wire(r)
 	}
 	return e, err
+}
+
+func (s *carillonServer) again(ctx context.Context) error {
+	next, err := s.kind.launch(ctx, s.dir, "--listen", s.Addr)
+	if err != nil {
+		return err
+	}
+	s.Process = next.Process
+	return nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -37,11 +38,7 @@ func (c centrifugo) name() string { return "Centrifugo" }
 
 // settings are its defaults but for what a measurement needs.
 func (c centrifugo) settings(port int) map[string]any {
-	channel := map[string]any{"history_size": keptPublications, "history_ttl": "24h"}
-	recovered := map[string]any{"name": recoveredNamespace, "force_recovery": true}
-	for name, value := range channel {
-		recovered[name] = value
-	}
+	channel := map[string]any{"history_size": keptPublications, "history_ttl": "24h", "allow_history_for_subscriber": true}
 	return map[string]any{
 		"http_server": map[string]any{"address": "127.0.0.1", "port": port},
 		"http_api":    map[string]any{"key": centrifugoKey},
@@ -49,14 +46,11 @@ func (c centrifugo) settings(port int) map[string]any {
 			"token":           map[string]any{"hmac_secret_key": centrifugoSecret},
 			"allowed_origins": []string{"*"}, "queue_max_size": queueBytes, "channel_limit": 1000,
 		},
-		"channel":     map[string]any{"without_namespace": channel, "namespaces": []any{recovered}},
+		"channel":     map[string]any{"without_namespace": channel},
 		"log":         map[string]any{"level": "error"},
 		"usage_stats": map[string]any{"disabled": true},
 	}
 }
-
-// recoveredNamespace has the channels of which a client gets, when it connects, what it missed.
-const recoveredNamespace = "recovered"
 
 func (c centrifugo) start(ctx context.Context, dir string) (server, error) {
 	port, err := freePort()
@@ -80,11 +74,10 @@ func (c centrifugo) start(ctx context.Context, dir string) (server, error) {
 
 type centrifugoServer struct {
 	*program
-	kind      centrifugo
-	address   string
-	config    string
-	namespace string  // with its colon, or empty
-	channels  [][]int // of each user
+	kind     centrifugo
+	address  string
+	config   string
+	channels [][]int // of each user
 }
 
 func (s *centrifugoServer) addr() string         { return s.address }
@@ -111,7 +104,7 @@ func (s *centrifugoServer) populate(_ context.Context, channels [][]int) error {
 	return nil
 }
 
-func (s *centrifugoServer) channel(n int) string { return s.namespace + "channel-" + strconv.Itoa(n) }
+func (s *centrifugoServer) channel(n int) string { return "channel-" + strconv.Itoa(n) }
 
 // send publishes what a chat would: the sender, an id, and the text.
 func (s *centrifugoServer) send(channel int, text string) ([]byte, error) {
@@ -119,8 +112,50 @@ func (s *centrifugoServer) send(channel int, text string) ([]byte, error) {
 		s.channel(channel), uuid.NewString(), channel, text)), nil
 }
 
+// reader is a WebSocket, over which Centrifugo answers a page with less work than over HTTP.
+func (s *centrifugoServer) reader(user int) (rig.Conn, error) {
+	e, err := s.entry(user)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := e.open(s.address)
+	if err != nil {
+		return nil, err
+	}
+	socket.Grow(rig.LongestAnswer)
+	return commands{socket}, nil
+}
+
 func (s *centrifugoServer) page(channel, messages int) ([]byte, error) {
-	return s.call("history", fmt.Sprintf(`{"channel":%q,"limit":%d,"reverse":true}`, s.channel(channel), messages)), nil
+	return rig.MaskedText(fmt.Appendf(nil, `{"id":2,"history":{"channel":%q,"limit":%d,"reverse":true}}`,
+		s.channel(channel), messages)), nil
+}
+
+// commands is a socket of Centrifugo's protocol over which commands are sent, one at a time.
+type commands struct{ *rig.Socket }
+
+func (c commands) Answer() error {
+	_, err := c.Body()
+	return err
+}
+
+// Body waits for the answer to a command and returns it.
+func (c commands) Body() ([]byte, error) {
+	for {
+		text, err := c.Text()
+		switch {
+		case err != nil:
+			return nil, err
+		case bytes.Equal(text, heartbeat):
+			if err := c.WriteText(heartbeat); err != nil {
+				return nil, err
+			}
+		case bytes.Contains(text[:min(len(text), 40)], []byte(`"error"`)):
+			return nil, fmt.Errorf("refused: %s", text)
+		default:
+			return text, nil
+		}
+	}
 }
 
 // call is a request of the HTTP API.
@@ -130,7 +165,61 @@ func (s *centrifugoServer) call(method, body string) []byte {
 }
 
 func (s *centrifugoServer) entry(user int) (e entry, err error) {
-	e.hello = fmt.Appendf(nil, `{"id":1,"connect":{"token":%q}}`, s.token(user))
+	names := make([]string, len(s.channels[user]))
+	for i, channel := range s.channels[user] {
+		names[i] = s.channel(channel)
+	}
+	return s.enter(map[string]any{"token": s.token(user, "channels", names)})
+}
+
+// join recovers: the client says at which position it left each channel, and gets with the answer what
+// was published since. What others are subscribed is not in it.
+func (s *centrifugoServer) join(ctx context.Context, user int) (e entry, texts int, err error) {
+	c, err := rig.DialHTTP(s.address)
+	if err != nil {
+		return e, 0, err
+	}
+	defer c.Close()
+	claimed, asked := map[string]any{}, map[string]any{}
+	for _, channel := range s.channels[user] {
+		name := s.channel(channel)
+		at, err := s.position(c, name)
+		if err != nil {
+			return e, 0, err
+		}
+		claimed[name] = map[string]any{"override": map[string]any{"force_recovery": map[string]any{"value": true}}}
+		asked[name] = map[string]any{"recover": true, "epoch": at.Epoch, "offset": at.Offset - joinMessages}
+	}
+	e, err = s.enter(map[string]any{"token": s.token(user, "subs", claimed), "subs": asked})
+	return e, 1, err
+}
+
+// position is where the history of a channel ends.
+type position struct {
+	Offset uint64
+	Epoch  string
+}
+
+func (s *centrifugoServer) position(c *rig.HTTPConn, channel string) (at position, err error) {
+	var answer struct{ Result position }
+	if _, err := c.Write(s.call("history", fmt.Sprintf(`{"channel":%q,"limit":0}`, channel))); err != nil {
+		return at, err
+	}
+	body, err := c.Body()
+	if err == nil {
+		err = json.Unmarshal(body, &answer)
+	}
+	if err == nil && answer.Result.Offset < joinMessages {
+		err = fmt.Errorf("%s has %d messages", channel, answer.Result.Offset)
+	}
+	return answer.Result, err
+}
+
+// enter makes an entry whose first command is to connect.
+func (s *centrifugoServer) enter(connect map[string]any) (e entry, err error) {
+	if e.hello, err = json.Marshal(map[string]any{"id": 1, "connect": connect}); err != nil {
+		return e, err
+	}
 	r, err := rig.UpgradeRequest("http://" + s.address + "/connection/websocket")
 	if err == nil {
 		e.request, err = rig.Wire(r)
@@ -138,13 +227,9 @@ func (s *centrifugoServer) entry(user int) (e entry, err error) {
 	return e, err
 }
 
-// token is a JWT that names the user and the user's channels.
-func (s *centrifugoServer) token(user int) string {
-	names := make([]string, len(s.channels[user]))
-	for i, channel := range s.channels[user] {
-		names[i] = s.channel(channel)
-	}
-	claims, _ := json.Marshal(map[string]any{"sub": fmt.Sprintf("user-%05d", user), "exp": time.Now().Add(time.Hour).Unix(), "channels": names})
+// token is a JWT of the user with one more claim: the channels that it is subscribed to.
+func (s *centrifugoServer) token(user int, claim string, value any) string {
+	claims, _ := json.Marshal(map[string]any{"sub": fmt.Sprintf("user-%05d", user), "exp": time.Now().Add(time.Hour).Unix(), claim: value})
 	return signedToken(claims, centrifugoSecret)
 }
 

@@ -17,6 +17,8 @@
 //	sends-100   10 channels of 100
 //	sends-1000  1 channel of 1,000
 //	history     the latest page of 50 messages, 50 readers
+//	join        a user of 50 channels of 30 members connects and gets the latest 20 messages of each
+//	connect     10,000 authenticated connections: how fast, and what each costs when it is idle
 //
 // The server has one processor and the load another. Peers take turns, round after round, because a
 // machine is never twice the same: compare ratios, not figures. The ratio of a row is the median of

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,7 @@ const (
 
 // history measures readers that ask for the latest page of a channel, again and again.
 func (b *bench) history(ctx context.Context, name string) error {
-	s, err := b.raise(ctx, name, b.peers, even(historyChannels, 1))
+	s, err := b.raise(ctx, name, b.peers, slices.Repeat([][]int{{0}}, historyChannels))
 	if err != nil {
 		return err
 	}
@@ -44,19 +45,24 @@ func (b *bench) history(ctx context.Context, name string) error {
 // read is one round of readers.
 func (b *bench) read(s server) (o outcome, err error) {
 	pages := make([][]byte, historyChannels)
-	for i := range pages {
-		if pages[i], err = s.page(i, pageMessages); err != nil {
+	for channel := range pages {
+		if pages[channel], err = s.page(channel, pageMessages); err != nil {
 			return o, err
 		}
 	}
-	if err := whole(s, pages[0]); err != nil {
-		return o, err
-	}
-	readers, err := rig.DialSenders(s.addr(), b.sizes.readers)
+	var reading []rig.Conn
+	readers, err := rig.NewSenders(b.sizes.readers, func(int) (rig.Conn, error) {
+		c, err := s.reader(0)
+		reading = append(reading, c)
+		return c, err
+	})
 	if err != nil {
 		return o, err
 	}
 	defer readers.Close()
+	if err := whole(reading[0], pages[0]); err != nil {
+		return o, err
+	}
 
 	runtime.GC()
 	var done atomic.Int64
@@ -78,16 +84,11 @@ func (b *bench) read(s server) (o outcome, err error) {
 }
 
 // whole fails when a page does not have all its messages.
-func whole(s server, page []byte) error {
-	c, err := rig.DialHTTP(s.addr())
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+func whole(c rig.Conn, page []byte) error {
 	if _, err := c.Write(page); err != nil {
 		return err
 	}
-	body, err := c.Body()
+	body, err := c.(interface{ Body() ([]byte, error) }).Body()
 	if err != nil {
 		return err
 	}

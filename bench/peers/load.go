@@ -90,8 +90,10 @@ type round struct {
 // outcome is what came of a round.
 type outcome struct {
 	spent
-	done     float64 // sends or pages
+	done     float64 // sends, pages, joins or connections
 	p50, p99 float64 // milliseconds from when a send was due to its last receiver, when paced
+	bytes    float64 // received by users that joined, or of memory for all connections
+	idle     float64 // processors that idle connections keep busy
 }
 
 func (o outcome) perSecond() float64 { return o.done / o.seconds }

@@ -27,16 +27,26 @@ type server interface {
 	// populate creates the channels, each with its users. It is called once.
 	populate(ctx context.Context, channels [][]int) error
 
-	// Requests are prepared before they are measured: the answer to a send says that the server has taken
-	// the message, a page answers the latest messages of a channel.
+	// send prepares a request over HTTP whose answer says that the server has taken the message.
 	send(channel int, text string) ([]byte, error)
+
+	// reader opens a connection on which a user reads history in the peer's own way; page prepares a
+	// request over it for the latest messages of a channel, whose first user is the reader.
+	reader(user int) (rig.Conn, error)
 	page(channel, messages int) ([]byte, error)
 
 	// entry is how a user opens a WebSocket that gets what is sent to the user's channels.
 	entry(user int) (entry, error)
 
-	kill() error // without a chance to clean up
+	// join is how a user opens a WebSocket and gets the latest messages of all of the user's channels, with
+	// the number of texts in which they come. The channels have to have them already.
+	join(ctx context.Context, user int) (e entry, texts int, err error)
+
+	// again starts the server on what is left of its data, after stop or kill, which is without a chance
+	// to clean up.
+	again(ctx context.Context) error
 	stop() error
+	kill() error
 }
 
 // entry is a WebSocket to be opened.
@@ -46,8 +56,21 @@ type entry struct {
 }
 
 // open opens a WebSocket and waits for the first text of the server, by which the user is online.
-func (e entry) open(addr, source string) (*rig.Socket, error) {
-	s, err := rig.DialSocket(addr, source, nil)
+func (e entry) open(addr string) (*rig.Socket, error) {
+	s, err := e.dial(addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = s.Text(); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return s, s.Established()
+}
+
+// dial opens a WebSocket, on which nothing was read yet.
+func (e entry) dial(addr string) (*rig.Socket, error) {
+	s, err := rig.DialSocket(addr, "", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -57,14 +80,11 @@ func (e entry) open(addr, source string) (*rig.Socket, error) {
 	if err == nil && len(e.hello) > 0 {
 		err = s.WriteText(e.hello)
 	}
-	if err == nil {
-		_, err = s.Text()
-	}
 	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	return s, s.Established()
+	return s, nil
 }
 
 // usage is what a server has used of the processors until now.
@@ -77,4 +97,16 @@ func usage(s server) (used time.Duration, err error) {
 		}
 	}
 	return used, err
+}
+
+// footprint is the memory of a server's processes in bytes.
+func footprint(s server) (bytes float64, err error) {
+	pids, err := s.pids()
+	for _, pid := range pids {
+		size, gone := rig.ProportionalBytes(pid)
+		if gone == nil {
+			bytes += size
+		}
+	}
+	return bytes, err
 }

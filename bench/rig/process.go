@@ -3,42 +3,24 @@
 package rig
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// The tick of /proc/<pid>/stat is the same on every Linux that Go runs on.
-const clockTicks = 100
-
-// CPUTime is what the process has used of the processors, to 10 ms.
+// CPUTime is what the process has used of the processors, as user and as system.
 func CPUTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
+	// clock_getcpuclockid(3) makes the clock of a process so.
+	const scheduled = 2
+	var used unix.Timespec
+	if err := unix.ClockGettime(int32(^pid)<<3|scheduled, &used); err != nil {
+		return 0, fmt.Errorf("CPU time of process %d: %w", pid, err)
 	}
-	return parseCPU(string(text))
-}
-
-// parseCPU reads user and system time, fields 14 and 15. The second field is a name in
-// parentheses, in which anything can be.
-func parseCPU(stat string) (time.Duration, error) {
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/<pid>/stat has too few fields")
-	}
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("/proc/<pid>/stat: %w", err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / clockTicks, nil
+	return time.Duration(used.Nano()), nil
 }
 
 // ResidentBytes is the memory of the process that is in RAM.

@@ -5,13 +5,20 @@ package rig
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Senders are keep-alive connections over which requests are sent, one at a time over each.
-type Senders struct{ conns []*HTTPConn }
+// Conn is a connection whose requests are answered one after the other.
+type Conn interface {
+	io.WriteCloser
+	Answer() error // waits for the answer to the latest request, and fails unless that was a success
+}
+
+// Senders are connections over which requests are sent, one at a time over each.
+type Senders struct{ conns []Conn }
 
 // Work is what senders send. Its functions are called from several goroutines.
 type Work struct {
@@ -23,11 +30,16 @@ type Work struct {
 	Sent, Acked func(i int, due time.Time)
 }
 
-// DialSenders opens so many connections.
+// DialSenders opens so many keep-alive connections.
 func DialSenders(addr string, count int) (*Senders, error) {
+	return NewSenders(count, func(int) (Conn, error) { return DialHTTP(addr) })
+}
+
+// NewSenders opens so many connections.
+func NewSenders(count int, dial func(i int) (Conn, error)) (*Senders, error) {
 	s := &Senders{}
-	for range count {
-		c, err := DialHTTP(addr)
+	for i := range count {
+		c, err := dial(i)
 		if err != nil {
 			s.Close()
 			return nil, err
@@ -45,7 +57,7 @@ func (s *Senders) Close() {
 }
 
 // Post sends one request over the first connection and waits for its answer.
-func (s *Senders) Post(w Work, i int) error { return s.conns[0].post(w, i) }
+func (s *Senders) Post(w Work, i int) error { return post(s.conns[0], w, i) }
 
 // Saturate sends over each connection a request when the one before is answered, until the time is
 // over or all work is done.
@@ -58,7 +70,7 @@ func (s *Senders) Saturate(duration time.Duration, w Work) error {
 			if i >= w.Most {
 				return nil
 			}
-			if err := s.conns[n].post(w, i); err != nil {
+			if err := post(s.conns[n], w, i); err != nil {
 				return err
 			}
 		}
@@ -66,9 +78,9 @@ func (s *Senders) Saturate(duration time.Duration, w Work) error {
 	})
 }
 
-func (c *HTTPConn) post(w Work, i int) error {
+func post(c Conn, w Work, i int) error {
 	due := time.Now()
-	err := c.begin(w, i, due)
+	err := begin(c, w, i, due)
 	if err == nil {
 		err = c.Answer()
 	}
@@ -78,7 +90,7 @@ func (c *HTTPConn) post(w Work, i int) error {
 	return err
 }
 
-func (c *HTTPConn) begin(w Work, i int, due time.Time) error {
+func begin(c Conn, w Work, i int, due time.Time) error {
 	request, err := w.Request(i)
 	if err != nil {
 		return err
@@ -100,9 +112,9 @@ type asked struct {
 // all work is done.
 func (s *Senders) Paced(ctx context.Context, rate float64, duration time.Duration, w Work) error {
 	// A connection is idle or waits for one answer, which its channel has.
-	idle := make(chan *HTTPConn, len(s.conns))
+	idle := make(chan Conn, len(s.conns))
 	failed := make(chan error, len(s.conns))
-	waiting := map[*HTTPConn]chan asked{}
+	waiting := map[Conn]chan asked{}
 	var answers sync.WaitGroup
 	for _, c := range s.conns {
 		questions := make(chan asked, 1)
@@ -124,7 +136,7 @@ func (s *Senders) Paced(ctx context.Context, rate float64, duration time.Duratio
 	err := Pace(ctx, rate, duration, w.Most, func(i int, due time.Time) error {
 		select {
 		case c := <-idle:
-			err := c.begin(w, i, due)
+			err := begin(c, w, i, due)
 			waiting[c] <- asked{i, due}
 			return err
 		case err := <-failed:
