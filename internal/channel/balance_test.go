@@ -10,9 +10,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/faulty"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
 
 // balance is an elastic channel "c" of ann with a plain model of who is what in it, and the
@@ -39,22 +42,82 @@ func TestBalance(t *testing.T) {
 		users[i] = fmt.Sprint("u", i)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		b := &balance{
-			World: servicetest.New(t, append(users, "ann")...), rt: rt,
-			maximum: rapid.IntRange(2, 4).Draw(rt, "sub-channels"), target: rapid.IntRange(2, 5).Draw(rt, "target"),
-			percent: rapid.SampledFrom(percentages).Draw(rt, "percent"),
-			member:  map[string]bool{}, moderator: map[string]bool{}, banned: map[string]bool{},
-			roster: map[string]map[chime.Ref]bool{}, subs: map[string]bool{},
-		}
-		var err error
-		if b.cursor, err = b.Store.Follow(b.AppID(), 0); err != nil {
-			rt.Fatal(err)
-		}
-		b.AddChannel("ann", "c", servicetest.Elastic(b.maximum, b.target, b.percent))
-		b.follow()
+		b := newBalance(rt, servicetest.New(t, append(users, "ann")...), rapid.SampledFrom([]int{1, 2, 3, channel.DefaultPiece}).Draw(rt, "piece"))
 		b.check(users)
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			b.step(rapid.SampledFrom(users).Draw(rt, "user"))
+			b.follow()
+			b.check(users)
+		}
+	})
+}
+
+// newBalance makes the channel, with a service whose transactions write so many memberships at most.
+func newBalance(rt *rapid.T, w *servicetest.World, piece int) *balance {
+	b := &balance{
+		World: w, rt: rt,
+		maximum: rapid.IntRange(2, 4).Draw(rt, "sub-channels"), target: rapid.IntRange(2, 5).Draw(rt, "target"),
+		percent: rapid.SampledFrom(percentages).Draw(rt, "percent"),
+		member:  map[string]bool{}, moderator: map[string]bool{}, banned: map[string]bool{},
+		roster: map[string]map[chime.Ref]bool{}, subs: map[string]bool{},
+	}
+	b.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Jobs: w.Jobs, Piece: piece})
+	var err error
+	if b.cursor, err = b.Store.Follow(b.AppID(), 0); err != nil {
+		rt.Fatal(err)
+	}
+	b.AddChannel("ann", "c", servicetest.Elastic(b.maximum, b.target, b.percent))
+	b.follow()
+	return b
+}
+
+// members is the number of members of the model.
+func (b *balance) members() (n int) {
+	for _, is := range b.member {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// TestBalanceInPieces: what needs several transactions ends in balance, whatever other calls come between
+// them.
+func TestBalanceInPieces(t *testing.T) {
+	users := make([]string, 12)
+	for i := range users {
+		users[i] = fmt.Sprint("u", i)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		st := memstore.New()
+		defer st.Close()
+		var between func()
+		w := servicetest.Over(t, faulty.New(st, func(c faulty.Call) error {
+			if c.Op == faulty.Update && between != nil {
+				between()
+			}
+			return nil
+		}), append(users, "ann")...)
+		b := newBalance(rt, w, 1)
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			user := rapid.SampledFrom(users).Draw(rt, "user")
+			first := true
+			between = func() {
+				if first { // the transaction of the call itself
+					first = false
+					return
+				}
+				other := rapid.SampledFrom(users).Draw(rt, "other")
+				if other == user || b.members()+1 >= b.maximum*b.target || !rapid.Bool().Draw(rt, "between") {
+					return
+				}
+				again := between
+				between = nil
+				b.step(other)
+				between = again
+			}
+			b.step(user)
+			between = nil
 			b.follow()
 			b.check(users)
 		}
@@ -68,19 +131,13 @@ func (b *balance) step(u string) {
 	c, arn, ann := b.Channel("c"), b.User(u), b.User("ann")
 	switch what {
 	case "join":
-		members := 0
-		for _, is := range b.member {
-			if is {
-				members++
-			}
-		}
 		switch {
 		case b.banned[u]:
 			want = "Forbidden"
 		case b.moderator[u]:
 			want = "BadRequest"
 		case b.member[u]: // it stays where it is
-		case members == b.maximum*b.target:
+		case b.members() == b.maximum*b.target:
 			want = "ResourceLimitExceeded"
 		default:
 			b.member[u] = true

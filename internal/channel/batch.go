@@ -178,8 +178,8 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 		}
 	}
 	if len(waiting) > 0 {
-		if _, err := s.seat(tx, v, waiting...); err != nil {
-			return err
+		if _, err := s.seat(tx, v, waiting...); err != nil || v.again {
+			return err // then those that have come in are members already
 		}
 	}
 	return s.answerEntrants(tx, v, entrants, resp)

@@ -85,20 +85,15 @@ func (v *Visit) channelEvent(r store.Reader, kind string, now chime.Millis) (chi
 
 // DeleteChannel removes the channel and all that belongs to it, and notifies its members once.
 func (s *Service) DeleteChannel(ctx context.Context, req *messaging.DeleteChannelRequest) (*messaging.DeleteChannelResponse, error) {
-	var rest *chime.Task
-	err := s.update(ctx, "DeleteChannel", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
+	err := s.update(ctx, "DeleteChannel", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) error {
 		if err := require(v.CanManage()); err != nil {
 			return err
 		}
 		if err := v.announce(tx, chime.EventDeleteChannel, s.now()); err != nil {
 			return err
 		}
-		rest, err = s.remove(tx, v)
-		return err
+		return s.remove(tx, v)
 	})
-	if err == nil && rest != nil {
-		err = s.jobs.Do(context.WithoutCancel(ctx), *rest) // the client may leave, the work goes on
-	}
 	return nil, err
 }
 

@@ -12,15 +12,10 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Balancing of elastic channels (spec 6.8). Between two transactions this holds: every member
-// is in one sub-channel, none has more members than the target, and none has fewer than the
-// minimum while another has room for all of them. Moderators join and leave sub-channels by
-// name; they are not counted and never moved.
-
-// minimum is how many members a sub-channel needs not to be merged into another.
-func minimum(e *chime.Elastic) int {
-	return (e.TargetMemberships*e.MinimumMembershipPct + 99) / 100
-}
+// Balancing of elastic channels (spec 6.8). While nothing is under way (balance.go) this holds between
+// two transactions: every member is in one sub-channel, none has more members than the target, and none
+// has fewer than the minimum while another has room for all of them. Moderators join and leave
+// sub-channels by name; they are not counted and never moved.
 
 // seats are the numbers of members of the sub-channels. A data folder of before they were kept apart
 // has them in the records of the sub-channels, which get their numbers here.
@@ -48,7 +43,7 @@ func (v *Visit) seats(tx store.Tx) (*occupancy.Occupancy, error) {
 
 // seat makes members of those that were admitted without a sub-channel, and notifies the members. Each
 // comes to the fullest sub-channel that has room, to keep conversations lively. When none has, it divides
-// the channel first. left are those without room.
+// the channel first. left are those without room, or with Visit.again those whose turn is next.
 func (s *Service) seat(tx store.Tx, v *Visit, waiting ...*chime.Membership) (left []*chime.Membership, err error) {
 	seats, err := v.seats(tx)
 	if err != nil {
@@ -56,31 +51,32 @@ func (s *Service) seat(tx store.Tx, v *Visit, waiting ...*chime.Membership) (lef
 	}
 
 	for len(waiting) > 0 {
-		number, room, err := seats.Fullest(tx)
+		if v.budget <= 0 {
+			v.again = true
+			return waiting, nil
+		}
+		sub, room, err := seats.Fullest(tx)
 		if err != nil {
 			return nil, err
 		}
-		if number == 0 {
-			if divided, err := s.scaleOut(tx, v, seats, waiting[0].Created); err != nil || !divided {
+		if sub.Number == 0 {
+			if divided, err := s.divide(tx, v, seats, waiting[0].Created); err != nil || !divided {
 				return waiting, err
 			}
 			continue
 		}
 
-		id, _, err := store.SubChannelNumbers.Get(tx, v.Prefix().Num(number))
-		if err != nil {
-			return nil, err
-		}
-		n := min(room, len(waiting))
+		n := min(room, len(waiting), v.budget)
 		for _, m := range waiting[:n] {
-			m.Sub = id
+			m.Sub = sub.ID
 			if err := s.welcome(tx, v, *m); err != nil {
 				return nil, err
 			}
 		}
-		if err := seats.Change(tx, number, n); err != nil {
+		if err := seats.Change(tx, sub.Number, n); err != nil {
 			return nil, err
 		}
+		v.budget -= n
 		waiting = waiting[n:]
 	}
 	return nil, nil
@@ -89,57 +85,6 @@ func (s *Service) seat(tx store.Tx, v *Visit, waiting ...*chime.Membership) (lef
 // errFull refuses a member of an elastic channel without room.
 func (v *Visit) errFull() *api.Error {
 	return api.ResourceLimitExceeded("all %d sub-channels of the channel are full", v.Channel.Elastic.MaximumSubChannels)
-}
-
-// scaleOut makes a sub-channel when all are full, unless there are as many as the channel may have, and
-// moves as many members to it as it needs to reach the minimum: evenly from all, the newest first.
-func (s *Service) scaleOut(tx store.Tx, v *Visit, seats *occupancy.Occupancy, now chime.Millis) (divided bool, err error) {
-	subs, _, err := store.Counts.Get(tx, v.subChannelCount().Key)
-	if err != nil || subs >= uint64(v.Channel.Elastic.MaximumSubChannels) {
-		return false, err
-	}
-	moves := minimum(v.Channel.Elastic)
-	full, err := v.oldestSubChannels(tx, moves)
-	if err != nil {
-		return false, err
-	}
-	id, err := s.addSubChannel(tx, v, seats, now)
-	if err != nil {
-		return false, err
-	}
-
-	for i, sub := range full {
-		share := moves / int(subs)
-		if i < moves%int(subs) {
-			share++
-		}
-
-		newest, err := v.newestOf(tx, sub, share)
-		if err != nil {
-			return false, err
-		}
-		for _, m := range newest {
-			if err := v.move(tx, m, id, now); err != nil {
-				return false, err
-			}
-		}
-		if err := v.count(tx, seats, sub, -len(newest)); err != nil {
-			return false, err
-		}
-		if err := v.count(tx, seats, id, len(newest)); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// oldestSubChannels are the ids of the oldest sub-channels, up to so many.
-func (v *Visit) oldestSubChannels(r store.Reader, most int) (ids []string, err error) {
-	err = store.SubChannelNumbers.Each(r, store.Prefix(v.Prefix()), func(_ store.Key, id string) (bool, error) {
-		ids = append(ids, id)
-		return len(ids) < most, nil
-	})
-	return ids, err
 }
 
 // addSubChannel makes an empty sub-channel.
@@ -156,7 +101,7 @@ func (s *Service) addSubChannel(tx store.Tx, v *Visit, seats *occupancy.Occupanc
 
 // insertSubChannel writes a sub-channel under the next number.
 func (v *Visit) insertSubChannel(tx store.Tx, seats *occupancy.Occupancy, sub chime.SubChannel) (err error) {
-	if sub.Number, err = seats.Add(tx); err != nil {
+	if sub.Number, err = seats.Add(tx, sub.ID); err != nil {
 		return err
 	}
 	return store.Insert(tx, v.subChannelRows(sub)...)
@@ -168,84 +113,6 @@ func (v *Visit) subChannelEvent(kind string, now chime.Millis, id string) chime.
 	e := v.event(kind, now, id, payload)
 	e.Sub = id
 	return e
-}
-
-// scaleIn merges sub-channels that are below the minimum into others that have room. It takes
-// the smallest first, the youngest of equals: when that one fits nowhere, none does.
-func (s *Service) scaleIn(tx store.Tx, v *Visit, seats *occupancy.Occupancy, now chime.Millis) error {
-	for {
-		small, members, err := seats.Smallest(tx)
-		if err != nil || members >= minimum(v.Channel.Elastic) {
-			return err
-		}
-		into, err := seats.FullestFor(tx, members, small)
-		if err != nil || into == 0 {
-			return err
-		}
-		if err := s.merge(tx, v, seats, small, into, now); err != nil {
-			return err
-		}
-	}
-}
-
-// merge moves the members of a sub-channel to another and deletes it with its messages. Moderators
-// are not moved: each is notified that its membership ended, and why.
-func (s *Service) merge(tx store.Tx, v *Visit, seats *occupancy.Occupancy, small, large uint64, now chime.Millis) error {
-	into, _, err := store.SubChannelNumbers.Get(tx, v.Prefix().Num(large))
-	if err != nil {
-		return err
-	}
-	id, _, err := store.SubChannelNumbers.Get(tx, v.Prefix().Num(small))
-	if err != nil {
-		return err
-	}
-	from, _, err := store.SubChannels.Get(tx, v.Prefix().Str(id))
-	if err != nil {
-		return err
-	}
-
-	members, moderators, err := v.allOf(tx, from.ID)
-	if err != nil {
-		return err
-	}
-
-	for _, m := range members {
-		if err := v.move(tx, m, into, now); err != nil {
-			return err
-		}
-	}
-	if err := seats.Change(tx, large, len(members)); err != nil {
-		return err
-	}
-	if err := seats.Remove(tx, small); err != nil {
-		return err
-	}
-
-	for _, m := range moderators {
-		e, err := v.membershipEvent(tx, chime.EventDeleteMembership, m, now)
-		if err != nil {
-			return err
-		}
-		e.Reason, e.Only, e.Leave = chime.ReasonSubChannelDeleted, []chime.Ref{m.Ref}, []chime.Ref{m.Ref}
-		if err := s.dropMember(tx, v, m, e); err != nil {
-			return err
-		}
-	}
-
-	if _, err := tx.Append(v.subChannelEvent(chime.EventDeleteSubChannel, now, from.ID)); err != nil {
-		return err
-	}
-	if err := store.Remove(tx, v.subChannelRows(from)...); err != nil {
-		return err
-	}
-	history := v.Prefix().Str(from.ID)
-	if err := store.Activities.Delete(tx, history); err != nil {
-		return err
-	}
-	if err := store.Messages.DeletePrefix(tx, history); err != nil {
-		return err
-	}
-	return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 }
 
 // move puts a membership into another sub-channel, and leaves both counts to the caller. Only the member
@@ -277,47 +144,16 @@ func (v *Visit) move(tx store.Tx, m chime.Membership, into string, now chime.Mil
 // count changes the number of members of a sub-channel.
 func (v *Visit) count(tx store.Tx, seats *occupancy.Occupancy, id string, delta int) error {
 	sub, found, err := store.SubChannels.Get(tx, v.Prefix().Str(id))
+	if err == nil && !found { // its members count already as those of the one that it is merged into
+		var r chime.Rebalancing
+		if r, found, err = store.Rebalancings.Get(tx, v.Prefix()); err == nil && found {
+			sub, found, err = store.SubChannels.Get(tx, v.Prefix().Str(r.Into))
+		}
+	}
 	if err != nil || !found {
 		return err
 	}
 	return seats.Change(tx, sub.Number, delta)
-}
-
-// newestOf reads up to n members of a sub-channel without moderators, newest first.
-func (v *Visit) newestOf(r store.Reader, sub string, n int) (members []chime.Membership, err error) {
-	if n == 0 {
-		return nil, nil
-	}
-	list := store.Prefix(v.subMembers(sub))
-	list.Reverse = true
-	err = store.MembersInOrder.Each(r, list, func(_ store.Key, ref chime.Ref) (bool, error) {
-		isModerator, err := v.isModerator(r, ref)
-		if err != nil || isModerator {
-			return err == nil, err
-		}
-		m, _, err := store.Memberships.Get(r, v.memberKey(ref, sub))
-		members = append(members, m)
-		return len(members) < n, err
-	})
-	return members, err
-}
-
-// allOf reads the memberships of a sub-channel, oldest first, those of moderators apart.
-func (v *Visit) allOf(r store.Reader, sub string) (members, moderators []chime.Membership, err error) {
-	err = store.MembersInOrder.Each(r, store.Prefix(v.subMembers(sub)), func(_ store.Key, ref chime.Ref) (bool, error) {
-		m, _, err := store.Memberships.Get(r, v.memberKey(ref, sub))
-		if err != nil {
-			return false, err
-		}
-		isModerator, err := v.isModerator(r, ref)
-		if isModerator {
-			moderators = append(moderators, m)
-		} else {
-			members = append(members, m)
-		}
-		return true, err
-	})
-	return members, moderators, err
 }
 
 // subMembers is the range of the members of a sub-channel, in order.

@@ -33,7 +33,7 @@ func (s *Service) CreateChannelMembership(ctx context.Context, req *messaging.Cr
 			return err
 		}
 		if !already {
-			if err := s.enter(tx, v, &m); err != nil {
+			if err := s.enter(tx, v, &m); err != nil || v.again {
 				return err
 			}
 		}

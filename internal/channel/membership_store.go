@@ -97,13 +97,14 @@ func refusePlacing(sub *string) error {
 	return nil
 }
 
-// enter writes a membership that was admitted and notifies the members.
+// enter writes a membership that was admitted and notifies the members. With Visit.again it did not
+// come to that.
 func (s *Service) enter(tx store.Tx, v *Visit, m *chime.Membership) error {
 	if v.Channel.Elastic == nil || m.Sub != "" {
 		return s.welcome(tx, v, *m)
 	}
 	left, err := s.seat(tx, v, m)
-	if err == nil && len(left) > 0 {
+	if err == nil && len(left) > 0 && !v.again {
 		err = v.errFull()
 	}
 	return err
@@ -193,8 +194,13 @@ func (v *Visit) memberManagers(r store.Reader) ([]chime.Ref, error) {
 }
 
 // removeMembers ends the memberships of one user or bot, each with its event, and balances the
-// sub-channels that it leaves.
+// sub-channels that it leaves. Moderators of elastic channels can have more than one transaction may
+// end: then Visit.again is set.
 func (s *Service) removeMembers(tx store.Tx, v *Visit, ref chime.Ref, memberships []chime.Membership, now chime.Millis) error {
+	if len(memberships) > s.piece {
+		memberships, v.again = memberships[:s.piece], true
+	}
+	v.budget -= len(memberships)
 	for _, m := range memberships {
 		if err := s.removeMember(tx, v, m, now); err != nil {
 			return err
@@ -217,7 +223,7 @@ func (s *Service) removeMembers(tx store.Tx, v *Visit, ref chime.Ref, membership
 			return err
 		}
 	}
-	return s.scaleIn(tx, v, seats, now)
+	return s.rebalance(tx, v, seats, now)
 }
 
 // removeFromElastic ends all memberships of a user or bot in an elastic channel, as a new role or a

@@ -77,7 +77,7 @@ func (s *Service) DeleteChannelModerator(ctx context.Context, req *messaging.Del
 		}
 
 		now := s.now()
-		if err := s.removeFromElastic(tx, v, ref, now); err != nil {
+		if err := s.removeFromElastic(tx, v, ref, now); err != nil || v.again {
 			return err
 		}
 		return s.removeModerator(tx, v, m, now)

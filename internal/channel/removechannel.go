@@ -13,35 +13,32 @@ import (
 )
 
 // A deleted channel is gone with one commit, but for its memberships, moderators and bans beyond
-// the first few hundred: there can be a million, and each is also on a list of its own holder.
+// the first few: there can be a million, and each is also on a list of its own holder.
 // Those go in later commits, as a task. Until then the lists lead to a channel that is not there, and are
 // read as if they did not.
 
 const (
 	taskDeleteChannel = "delete channel" // it is stored
-	strikeBatch       = 500              // records in one transaction
+	taskRef           = "channel/"       // names a channel where tasks name a user or bot
 )
 
-// taskRef names a channel where tasks name a user or bot.
-const taskRef = "channel/"
-
-// remove deletes the channel. When more than one batch of records is left, it returns the task for the
-// rest, else nil.
-func (s *Service) remove(tx store.Tx, v *Visit) (rest *chime.Task, err error) {
+// remove deletes the channel. When more than one batch of records is left, Visit.rest is the task for
+// the others.
+func (s *Service) remove(tx store.Tx, v *Visit) error {
 	// The record goes with all that one range removes, whatever its size.
 	if err := store.Remove(tx, s.channelRows(v)...); err != nil {
-		return nil, err
+		return err
 	}
 	for _, table := range store.UnderChannel {
 		if err := tx.DeleteRange(table, store.Prefix(v.Prefix())); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := store.MarkRemoved(tx, v.Actor.App, v.Channel.UID); err != nil {
-		return nil, err
+		return err
 	}
 	if err := identity.DeleteTags(tx, v.resource()); err != nil {
-		return nil, err
+		return err
 	}
 
 	// Records that are also on lists of their holders go in batches.
@@ -49,16 +46,17 @@ func (s *Service) remove(tx store.Tx, v *Visit) (rest *chime.Task, err error) {
 	for _, strike := range strikes {
 		next, err := strike(s, tx, v.Actor.App, v.Channel.UID, v.Prefix())
 		if err != nil {
-			return nil, err
+			return err
 		}
 		more = more || next != nil
 	}
 	if !more {
-		return nil, nil
+		return nil
 	}
 
 	task, err := s.jobs.Enqueue(tx, chime.Task{Kind: taskDeleteChannel, App: v.Actor.App, Ref: chime.Ref(taskRef + v.Channel.UID)})
-	return &task, err
+	v.rest = &task
+	return err
 }
 
 // removeRest is the work of a task: it does what remove left undone.
@@ -80,17 +78,17 @@ func (s *Service) removeRest(ctx context.Context, task chime.Task) error {
 	return nil
 }
 
-// strikes delete up to strikeBatch records of a channel from a key on, with their entries on the
+// strikes delete up to Options.Piece records of a channel from a key on, with their entries on the
 // lists of their holders. Each returns the key to go on from, nil when nothing is left.
 var strikes = [...]func(s *Service, tx store.Tx, app, uid string, from store.Key) (next store.Key, err error){
 	(*Service).strikeMembers,
-	func(_ *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
-		return strike(tx, app, uid, from, store.Moderators, func(m chime.Moderator) error {
+	func(s *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
+		return strike(tx, s.piece, app, uid, from, store.Moderators, func(m chime.Moderator) error {
 			return store.ModeratedBy.Delete(tx, store.ChannelEntryKey(app, m.Ref, m.Order, uid))
 		})
 	},
-	func(_ *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
-		return strike(tx, app, uid, from, store.Bans, func(b chime.Ban) error {
+	func(s *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
+		return strike(tx, s.piece, app, uid, from, store.Bans, func(b chime.Ban) error {
 			return store.BansOf.Delete(tx, store.ChannelEntryKey(app, b.Ref, b.Order, uid))
 		})
 	},
@@ -100,7 +98,7 @@ var strikes = [...]func(s *Service, tx store.Tx, app, uid string, from store.Key
 // channel sent while they lasted.
 func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
 	left := make(map[string][]chime.Ref) // by sub-channel
-	next, err := strike(tx, app, uid, from, store.Memberships, func(m chime.Membership) error {
+	next, err := strike(tx, s.piece, app, uid, from, store.Memberships, func(m chime.Membership) error {
 		left[m.Sub] = append(left[m.Sub], m.Ref)
 		entry := store.ChannelEntryKey(app, m.Ref, m.Order, uid)
 		listed, err := store.MembershipsOf.Has(tx, entry)
@@ -123,12 +121,12 @@ func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (s
 	return next, err
 }
 
-func strike[V any](tx store.Tx, app, uid string, from store.Key, table store.Table[V], unlist func(V) error) (next store.Key, err error) {
+func strike[V any](tx store.Tx, most int, app, uid string, from store.Key, table store.Table[V], unlist func(V) error) (next store.Key, err error) {
 	list := store.Prefix(store.K(app, uid))
 	if bytes.Compare(from, list.From) > 0 {
 		list.From = from
 	}
-	return drain(tx, table, list, strikeBatch, unlist)
+	return drain(tx, table, list, most, unlist)
 }
 
 // drain deletes up to most records of a range and calls f for each. It returns the key of the first

@@ -8,78 +8,89 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// removeBatch is how many memberships one transaction ends: enough to be quick, few enough not to
-// hold up other transactions.
-const removeBatch = 100
-
 // RemoveUser ends every membership, moderator role and ban that a deleted user or bot got before a
 // position of the log, and notifies the remaining members. It may be called again after a crash.
 func (s *Service) RemoveUser(ctx context.Context, app string, ref chime.Ref, before uint64) error {
-	for more := true; more; {
-		err := s.store.Update(ctx, app, func(tx store.Tx) (err error) {
-			more, err = s.removeSome(tx, app, ref, before)
-			return err
-		})
-		if err != nil {
-			return err
+	list := store.Range{From: store.K(app, string(ref)), To: store.K(app, string(ref)).Num(before)}
+	for _, of := range []struct {
+		entries store.Table[chime.ChannelEntry]
+		remove  func(store.Tx, *Visit) error
+	}{
+		{store.MembershipsOf, s.removeFrom}, // while it is known of elastic channels whether it moderates them
+		{store.ModeratedBy, s.demote},
+		{store.BansOf, s.forgive},
+	} {
+		for from := list.From; from != nil; {
+			next, err := s.removeSome(ctx, app, ref, of.entries, store.Range{From: from, To: list.To}, of.remove)
+			if err != nil {
+				return err
+			}
+			from = next
 		}
 	}
 	return nil
 }
 
-func (s *Service) removeSome(tx store.Tx, app string, ref chime.Ref, before uint64) (more bool, err error) {
-	list := store.Range{From: store.K(app, string(ref)), To: store.K(app, string(ref)).Num(before)}
-	for _, of := range []struct {
-		entries store.Table[chime.ChannelEntry]
-		remove  func(store.Tx, string, chime.Ref, chime.ChannelEntry) error
-	}{
-		{store.MembershipsOf, s.removeFrom}, {store.ModeratedBy, s.demote}, {store.BansOf, s.forgive},
-	} {
-		next, err := drain(tx, of.entries, list, removeBatch, func(at chime.ChannelEntry) error { return of.remove(tx, app, ref, at) })
-		if err != nil {
-			return false, err
-		}
-		more = more || next != nil
+// removeSome is one transaction of RemoveUser on one of the lists, and what follows from it. It returns the
+// key to go on from, nil when nothing is left.
+func (s *Service) removeSome(ctx context.Context, app string, ref chime.Ref, entries store.Table[chime.ChannelEntry], list store.Range, remove func(store.Tx, *Visit) error) (next store.Key, err error) {
+	var rest []chime.Task
+	err = s.store.Update(ctx, app, func(tx store.Tx) (err error) {
+		rest = nil
+		next, err = drain(tx, entries, list, s.piece, func(at chime.ChannelEntry) error {
+			v := s.visitOf(app, ref, at)
+			err := remove(tx, v)
+			if v.rest != nil {
+				rest = append(rest, *v.rest)
+			}
+			return err
+		})
+		return err
+	})
+	for i := 0; i < len(rest) && err == nil; i++ {
+		err = s.jobs.Do(ctx, rest[i])
 	}
-	return more, nil
+	return next, err
 }
 
-func (s *Service) removeFrom(tx store.Tx, app string, ref chime.Ref, at chime.ChannelEntry) error {
-	v, err := s.VisitAt(tx, app, ref, at)
+func (s *Service) removeFrom(tx store.Tx, v *Visit) error {
+	ref := v.Actor.Ref
+	m, found, err := store.Memberships.Get(tx, v.memberKey(ref, v.Sub))
 	if err != nil {
 		return err
 	}
-	if v == nil { // of a channel whose removal is not done, which counts what is still listed
-		return store.Remove(tx, s.memberships(app, ref))
+	if found {
+		v.Channel, found, err = channelAt(tx, v.Actor.App, v.entry())
 	}
-	return s.removeMembers(tx, v, ref, []chime.Membership{*v.Membership}, s.now())
+	if err != nil {
+		return err
+	}
+	if !found { // of a channel whose removal is not done, which counts what is still listed
+		return store.Remove(tx, s.memberships(v.Actor.App, ref))
+	}
+	return s.removeMembers(tx, v, ref, []chime.Membership{m}, s.now())
 }
 
-func (s *Service) demote(tx store.Tx, app string, ref chime.Ref, at chime.ChannelEntry) error {
-	v, now := s.visitOf(app, ref, at), s.now()
-	m, found, err := store.Moderators.Get(tx, v.key(ref))
+func (s *Service) demote(tx store.Tx, v *Visit) error {
+	m, found, err := store.Moderators.Get(tx, v.key(v.Actor.Ref))
 	if err != nil || !found {
 		return err
 	}
-	if v.Channel, found, err = channelAt(tx, app, at); err != nil || !found {
+	if v.Channel, found, err = channelAt(tx, v.Actor.App, v.entry()); err != nil || !found {
 		return err
 	}
-	if err := s.removeFromElastic(tx, v, ref, now); err != nil { // before the role is forgotten
-		return err
-	}
-	return s.removeModerator(tx, v, m, now)
+	return s.removeModerator(tx, v, m, s.now())
 }
 
-func (s *Service) forgive(tx store.Tx, app string, ref chime.Ref, at chime.ChannelEntry) error {
-	v := s.visitOf(app, ref, at)
-	b, found, err := store.Bans.Get(tx, v.key(ref))
+func (s *Service) forgive(tx store.Tx, v *Visit) error {
+	b, found, err := store.Bans.Get(tx, v.key(v.Actor.Ref))
 	if err != nil || !found {
 		return err
 	}
 	return v.removeBan(tx, b, s.now())
 }
 
-// placeOf is the visit to an entry of a user's list, without what only the channel's record knows.
+// visitOf is the visit to an entry of a user's list, without what only the channel's record knows.
 func (s *Service) visitOf(app string, ref chime.Ref, at chime.ChannelEntry) *Visit {
 	return &Visit{
 		Actor: identity.Actor{App: app, Holder: chime.Holder{Ref: ref}}, Sub: at.Sub,

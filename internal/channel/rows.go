@@ -95,7 +95,6 @@ func (v *Visit) subChannelRows(sub chime.SubChannel) []store.Row {
 	return []store.Row{
 		store.SubChannels.Row(v.Prefix().Str(sub.ID), sub),
 		store.SubChannelsInOrder.Row(v.Prefix().Num(sub.Order), sub.ID),
-		store.SubChannelNumbers.Row(v.Prefix().Num(sub.Number), sub.ID),
 		v.subChannelCount(),
 	}
 }

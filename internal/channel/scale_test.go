@@ -1,14 +1,18 @@
 package channel_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/faulty"
+	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
 
 // TestThirdMemberOverATargetOfTwo is check 16 of spec C.5: the third member divides the channel,
@@ -183,4 +187,62 @@ func TestNumbersOfMembersAreFound(t *testing.T) {
 		t.Fatal(got)
 	}
 	expect(t, "merged", w.SubChannels("ann", "c"), []string{"s1:4", "s2:4"})
+}
+
+// TestInterruptedRebalancing: a division and a merger that the end of the process cuts short are finished
+// by the next, and the call that is repeated answers as usual.
+func TestInterruptedRebalancing(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		members int
+		call    func(*servicetest.World) string
+		want    []string
+	}{
+		{"division", 8, func(w *servicetest.World) string { _, got := join(w, "ann", "u9", nil); return got }, []string{"s1:5", "s2:4"}},
+		{"merger", 9, func(w *servicetest.World) string { return leave(w, "ann", "u8", nil) }, []string{"s1:8"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for after := 1; cutShort(t, after, tc.members, tc.call, tc.want); after++ {
+			}
+		})
+	}
+}
+
+// cutShort makes a call of which all but the first transactions fail, as many as that, in an elastic
+// channel of two sub-channels of up to eight members, four at least. It returns false when none failed.
+func cutShort(t *testing.T, after, members int, call func(*servicetest.World) string, want []string) bool {
+	t.Helper()
+	st := memstore.New()
+	defer st.Close()
+	cutting := false
+	w := servicetest.Over(t, faulty.New(st, func(c faulty.Call) error {
+		if !cutting || c.Op != faulty.Update {
+			return nil
+		}
+		if after == 0 {
+			return errors.New("the process has ended")
+		}
+		after--
+		return nil
+	}), "ann", "u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8", "u9")
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Jobs: w.Jobs, Piece: 1})
+	w.AddChannel("ann", "c", servicetest.Elastic(2, 8, 40))
+	for i := range members {
+		w.AddMember("ann", "c", fmt.Sprint("u", i+1), dflt)
+	}
+
+	cutting = true
+	outcome := call(w)
+	cutting = false
+	if outcome != "ok" {
+		if err := w.Jobs.TryAll(ctx); err != nil {
+			t.Fatal(err)
+		}
+		counts(t, w, 8, 40)
+		if got := call(w); got != "ok" {
+			t.Errorf("again: %s", got)
+		}
+	}
+	expect(t, "in the end", w.SubChannels("ann", "c"), want)
+	return outcome != "ok"
 }

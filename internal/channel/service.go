@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -33,8 +34,13 @@ type Options struct {
 	Random io.Reader
 	Limits Limits
 	Tokens idempotency.Tokens // remembers client request tokens
-	Jobs   *jobs.Queue        // does what deletions leave for later
+	Jobs   *jobs.Queue        // does what is too much for one transaction
+	// Piece is how many memberships one transaction writes at most; zero means DefaultPiece.
+	Piece int
 }
+
+// DefaultPiece is a few milliseconds of work, which all other transactions wait for.
+const DefaultPiece = 100
 
 // Service answers the operations on channels and memberships.
 type Service struct {
@@ -45,15 +51,17 @@ type Service struct {
 	limits Limits
 	tokens idempotency.Tokens
 	jobs   *jobs.Queue
+	piece  int
 }
 
 // New makes a Service, and registers the work of its tasks with Options.Jobs.
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, limits: o.Limits,
-		tokens: o.Tokens, jobs: o.Jobs,
+		tokens: o.Tokens, jobs: o.Jobs, piece: cmp.Or(o.Piece, DefaultPiece),
 	}
 	o.Jobs.Register(taskDeleteChannel, s.removeRest)
+	o.Jobs.Register(taskRebalance, s.rebalanceRest)
 	return s
 }
 
@@ -70,15 +78,25 @@ func (s *Service) view(ctx context.Context, operation, bearer, channelARN string
 	})
 }
 
-// update runs f as a transaction, for a caller on a channel.
+// update runs f as a transaction, for a caller on a channel, and then the task that f left in Visit.rest.
+// As long as f sets Visit.again, it is run again for the rest of what was asked for.
 func (s *Service) update(ctx context.Context, operation, bearer, channelARN string, f func(store.Tx, *Visit) error) error {
-	return s.store.Update(ctx, s.site.AppOf(channelARN), func(tx store.Tx) error {
-		v, err := Enter(tx, s.site, bearer, channelARN)
-		if err != nil {
+	for {
+		var v *Visit
+		err := s.store.Update(ctx, s.site.AppOf(channelARN), func(tx store.Tx) (err error) {
+			if v, err = Enter(tx, s.site, bearer, channelARN); err != nil {
+				return err
+			}
+			v.budget = s.piece
+			return v.Explain(operation, f(tx, v))
+		})
+		if err == nil && v.rest != nil {
+			err = s.jobs.Do(context.WithoutCancel(ctx), *v.rest) // the client may leave, the work goes on
+		}
+		if err != nil || !v.again {
 			return err
 		}
-		return v.Explain(operation, f(tx, v))
-	})
+	}
 }
 
 // DeclaresNotFound turns the refusal of a channel or sub-channel that does not exist, or that the

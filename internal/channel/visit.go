@@ -26,6 +26,13 @@ type Visit struct {
 	caller chime.Ref
 	site   chime.Site
 	shown  map[chime.Ref]shown // by Identity
+
+	// A transaction holds up all others, so what may be long is done in pieces. budget is how many
+	// memberships this one may still write, again reports that it did not come to the end of what
+	// was asked for, and rest is the task that does what follows from it.
+	budget int
+	again  bool
+	rest   *chime.Task
 }
 
 // errNoChannel is the answer of most operations for a channel that does not exist, and for one that

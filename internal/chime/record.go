@@ -140,25 +140,6 @@ type Channel struct {
 	Flow       string                   `cbor:"13,keyasint,omitempty"` // id of the channel flow
 }
 
-// Elastic is the configuration that makes a channel an elastic one (spec 6.8).
-type Elastic struct {
-	MaximumSubChannels   int `cbor:"1,keyasint"`
-	TargetMemberships    int `cbor:"2,keyasint"` // in one sub-channel
-	MinimumMembershipPct int `cbor:"3,keyasint"` // of the target, rounded up; below it a sub-channel is merged
-}
-
-// SubChannel is one part of an elastic channel. How many members it has is kept apart, under its
-// number: see package channel/occupancy.
-type SubChannel struct {
-	ID      string `cbor:"1,keyasint"`
-	Created Millis `cbor:"2,keyasint"`
-	Order   uint64 `cbor:"3,keyasint"` // place of creation
-	// Number is the place of creation among the sub-channels of the channel, from 1. It is zero in
-	// records of before numbers were given, which have the number of Members instead.
-	Number  uint64 `cbor:"5,keyasint,omitempty"`
-	Members int    `cbor:"4,keyasint,omitempty"`
-}
-
 // Activity is what every send to a channel changes, apart from the channel so that the
 // channel's own record is not written again for each message.
 type Activity struct {

@@ -51,10 +51,11 @@ var (
 	BansInOrder = Table[chime.Ref]{ID: 30, Name: "bans in order"}             // app, uid, order, ref
 	BansOf      = Table[chime.ChannelEntry]{ID: 31, Name: "bans of somebody"} // app, ref, order, uid
 
-	SubChannels        = Table[chime.SubChannel]{ID: 32, Name: "sub-channels"}    // app, uid, sub-channel id
-	SubChannelsInOrder = Table[string]{ID: 33, Name: "sub-channels in order"}     // app, uid, order
-	SubChannelNumbers  = Table[string]{ID: 60, Name: "numbers of sub-channels"}   // app, uid, number
-	Occupancies        = Table[[]byte]{ID: 61, Name: "occupancy of sub-channels"} // app, uid, level, node: see package channel/occupancy
+	SubChannels        = Table[chime.SubChannel]{ID: 32, Name: "sub-channels"}                 // app, uid, sub-channel id
+	SubChannelsInOrder = Table[string]{ID: 33, Name: "sub-channels in order"}                  // app, uid, order
+	SubChannelNumbers  = Table[string]{ID: 60, Name: "numbers of sub-channels"}                // app, uid, number
+	Occupancies        = Table[[]byte]{ID: 61, Name: "occupancy of sub-channels"}              // app, uid, level, node: see package channel/occupancy
+	Rebalancings       = Table[chime.Rebalancing]{ID: 62, Name: "rebalancing of sub-channels"} // app, uid
 
 	Flows        = Table[chime.Flow]{ID: 34, Name: "channel flows"}                // app, flow id
 	FlowsInOrder = Table[string]{ID: 35, Name: "channel flows in order"}           // app, order
@@ -112,7 +113,7 @@ func TagsKey(res chime.Resource) Key { return K(res.App).Num(uint64(res.Kind)).S
 // those whose records are on lists of their holders also.
 var UnderChannel = [...]TableID{
 	Activities.ID, MembersInOrder.ID, ModeratorsInOrder.ID, BansInOrder.ID, Messages.ID,
-	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Counts.ID,
+	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, Counts.ID,
 }
 
 // UnderAppInstance are the tables whose keys begin with the app instance, but for the tasks,
@@ -126,7 +127,7 @@ var UnderAppInstance = [...]TableID{
 	Messages.ID, Tags.ID, Counts.ID,
 	Bots.ID, BotsInOrder.ID, Endpoints.ID, EndpointsInOrder.ID, EndpointOf.ID,
 	Bans.ID, BansInOrder.ID, BansOf.ID,
-	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID,
+	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID,
 	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID,
 	Followings.ID, DeadLetters.ID,
 }

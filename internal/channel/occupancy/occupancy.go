@@ -40,11 +40,41 @@ func (o *Occupancy) prefix() store.Key {
 // IsNew reports that no sub-channel ever had a number.
 func (o *Occupancy) IsNew() bool { return o.numbers == 0 }
 
+// Sub is a sub-channel. The number is zero when there is none of the kind that was looked for.
+type Sub struct {
+	Number uint64
+	ID     string
+}
+
+// Sub is the sub-channel with a number.
+func (o *Occupancy) Sub(r store.Reader, number uint64) (Sub, error) {
+	if number == 0 {
+		return Sub{}, nil
+	}
+	id, _, err := store.SubChannelNumbers.Get(r, o.prefix().Num(number))
+	return Sub{number, id}, err
+}
+
+// After is the oldest sub-channel of those with higher numbers.
+func (o *Occupancy) After(r store.Reader, number uint64) (next Sub, err error) {
+	list := store.Prefix(o.channel)
+	list.From = o.prefix().Num(number + 1)
+	err = store.SubChannelNumbers.Each(r, list, func(key store.Key, id string) (bool, error) {
+		number, err := key.LastNumber()
+		next = Sub{number, id}
+		return false, err
+	})
+	return next, err
+}
+
 // Add gives a number to a new sub-channel, which has no members.
-func (o *Occupancy) Add(tx store.Tx) (number uint64, err error) {
+func (o *Occupancy) Add(tx store.Tx, id string) (number uint64, err error) {
 	top := levels(o.numbers)
 	o.numbers++
 	if err := store.Counts.Put(tx, o.given(), o.numbers); err != nil {
+		return 0, err
+	}
+	if err := store.SubChannelNumbers.Put(tx, o.prefix().Num(o.numbers), id); err != nil {
 		return 0, err
 	}
 
@@ -73,7 +103,12 @@ func (o *Occupancy) Change(tx store.Tx, number uint64, delta int) error {
 }
 
 // Remove forgets a sub-channel.
-func (o *Occupancy) Remove(tx store.Tx, number uint64) error { return o.set(tx, number, extremes{}) }
+func (o *Occupancy) Remove(tx store.Tx, number uint64) error {
+	if err := store.SubChannelNumbers.Delete(tx, o.prefix().Num(number)); err != nil {
+		return err
+	}
+	return o.set(tx, number, extremes{})
+}
 
 // Members is the number of members of a sub-channel.
 func (o *Occupancy) Members(r store.Reader, number uint64) (int, error) {
@@ -83,17 +118,22 @@ func (o *Occupancy) Members(r store.Reader, number uint64) (int, error) {
 }
 
 // Fullest finds the sub-channel with the most members of those with room for one more, the oldest of
-// equals, and for how many more it has room. The number is zero when none has room.
-func (o *Occupancy) Fullest(r store.Reader) (number uint64, room int, err error) {
+// equals, and for how many more it has room.
+func (o *Occupancy) Fullest(r store.Reader) (sub Sub, room int, err error) {
 	number, found, err := o.descend(r, node.fullest)
-	return number, o.target - (found.fullest - 1), err
+	if err == nil {
+		sub, err = o.Sub(r, number)
+	}
+	return sub, o.target - (found.fullest - 1), err
 }
 
-// Smallest finds the sub-channel with the fewest members, the youngest of equals. The number is zero
-// when there is none.
-func (o *Occupancy) Smallest(r store.Reader) (number uint64, members int, err error) {
+// Smallest finds the sub-channel with the fewest members, the youngest of equals.
+func (o *Occupancy) Smallest(r store.Reader) (sub Sub, members int, err error) {
 	number, found, err := o.descend(r, node.smallest)
-	return number, found.smallest - 1, err
+	if err == nil {
+		sub, err = o.Sub(r, number)
+	}
+	return sub, found.smallest - 1, err
 }
 
 // descend follows the child that choose names from the root down, until it names none or a sub-channel.
@@ -115,10 +155,12 @@ func (o *Occupancy) descend(r store.Reader, choose func(node) int) (number uint6
 
 // FullestFor is Fullest among those with room for so many more, but for the sub-channel with the number
 // except. It may look at all of them: it is asked when two are merged, which most members do not cause.
-func (o *Occupancy) FullestFor(r store.Reader, more int, except uint64) (number uint64, err error) {
+func (o *Occupancy) FullestFor(r store.Reader, more int, except uint64) (Sub, error) {
 	s := search{Occupancy: o, most: o.target - more, except: except}
-	err = s.below(r, levels(o.numbers)-1, 0)
-	return s.number, err
+	if err := s.below(r, levels(o.numbers)-1, 0); err != nil {
+		return Sub{}, err
+	}
+	return o.Sub(r, s.number)
 }
 
 // search looks for the fullest sub-channel with no more than most members.

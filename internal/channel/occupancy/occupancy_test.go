@@ -2,6 +2,7 @@ package occupancy_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -40,7 +41,7 @@ func TestOccupancy(t *testing.T) {
 		add := func(n int) {
 			within(rt, s, target, func(tx store.Tx, o *occupancy.Occupancy) error {
 				for range n {
-					number, err := o.Add(tx)
+					number, err := o.Add(tx, fmt.Sprint("s", last+1))
 					if err != nil || number != last+1 {
 						rt.Fatalf("number %d after %d, %v", number, last, err)
 					}
@@ -98,16 +99,35 @@ func compare(t rapid.TB, r store.Reader, o *occupancy.Occupancy, members map[uin
 	}
 
 	got, room, err := o.Fullest(r)
-	if err != nil || got != fullest || got > 0 && room != target-members[fullest] {
-		t.Fatalf("the fullest is %d with room for %d, want %d: %v", got, room, fullest, err)
+	if err != nil || got != sub(fullest) || fullest > 0 && room != target-members[fullest] {
+		t.Fatalf("the fullest is %v with room for %d, want %d: %v", got, room, fullest, err)
 	}
 	got, fewest, err := o.Smallest(r)
-	if err != nil || got != smallest || got > 0 && fewest != members[smallest] {
-		t.Fatalf("the smallest is %d of %d, want %d: %v", got, fewest, smallest, err)
+	if err != nil || got != sub(smallest) || smallest > 0 && fewest != members[smallest] {
+		t.Fatalf("the smallest is %v of %d, want %d: %v", got, fewest, smallest, err)
 	}
-	if got, err := o.FullestFor(r, more, except); err != nil || got != merger {
-		t.Fatalf("with room for %d there is %d, want %d: %v", more, got, merger, err)
+	if got, err := o.FullestFor(r, more, except); err != nil || got != sub(merger) {
+		t.Fatalf("with room for %d there is %v, want %d: %v", more, got, merger, err)
 	}
+
+	next := except + 1
+	for _, found := members[next]; !found && next <= 1200; _, found = members[next] {
+		next++
+	}
+	if next > 1200 {
+		next = 0
+	}
+	if got, err := o.After(r, except); err != nil || got != sub(next) {
+		t.Fatalf("after %d there is %v, want %d: %v", except, got, next, err)
+	}
+}
+
+// sub is the sub-channel with a number, as the test names it.
+func sub(number uint64) (s occupancy.Sub) {
+	if number > 0 {
+		s = occupancy.Sub{Number: number, ID: fmt.Sprint("s", number)}
+	}
+	return s
 }
 
 // TestMembersCostTheSame: what a member reads and writes does not follow the number of sub-channels.
@@ -118,11 +138,11 @@ func TestMembersCostTheSame(t *testing.T) {
 	calls := func() (n int) {
 		within(t, s, target, func(tx store.Tx, o *occupancy.Occupancy) error {
 			counted := &counter{Tx: tx}
-			number, _, err := o.Fullest(counted)
+			sub, _, err := o.Fullest(counted)
 			if err != nil {
 				return err
 			}
-			err = o.Change(counted, number, 1)
+			err = o.Change(counted, sub.Number, 1)
 			n = counted.calls
 			return err
 		})
@@ -132,7 +152,7 @@ func TestMembersCostTheSame(t *testing.T) {
 	for _, sub := range []int{40, 960} {
 		within(t, s, target, func(tx store.Tx, o *occupancy.Occupancy) error {
 			for range sub {
-				if _, err := o.Add(tx); err != nil {
+				if _, err := o.Add(tx, "s"); err != nil {
 					return err
 				}
 			}
@@ -140,7 +160,7 @@ func TestMembersCostTheSame(t *testing.T) {
 		})
 		at = append(at, calls())
 	}
-	if at[0] != at[1] || at[0] > 7 {
+	if at[0] != at[1] || at[0] > 8 {
 		t.Errorf("a member takes %d reads and writes of 40 sub-channels, %d of 1000", at[0], at[1])
 	}
 }
