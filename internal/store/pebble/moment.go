@@ -12,6 +12,7 @@ import (
 // compactions when one is closed.
 type moment struct {
 	snapshot *crdb.Snapshot
+	cache    *readCache   // of all moments
 	commits  uint64       // number of the latest commit in it
 	users    atomic.Int32 // Views, and moments while it is the latest
 }
@@ -51,7 +52,7 @@ func (s *Store) now() (*moment, error) {
 
 // newMoment takes a snapshot when at least the visible commits are applied.
 func (s *Store) newMoment(visible uint64) (*moment, error) {
-	m := &moment{snapshot: s.db.NewSnapshot(), commits: visible}
+	m := &moment{snapshot: s.db.NewSnapshot(), cache: s.cache, commits: visible}
 	m.users.Store(1)
 	if s.applied.Load() == visible {
 		return m, nil

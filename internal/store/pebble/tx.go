@@ -39,7 +39,24 @@ func (r *reader) path(table store.TableID, key store.Key) []byte {
 }
 
 func (r *reader) Get(table store.TableID, key store.Key) ([]byte, error) {
-	return get(r.from, r.path(table, key))
+	path := r.path(table, key)
+	if r.moment == nil || !cachedTables[table] {
+		return get(r.from, path)
+	}
+	return r.getCached(path)
+}
+
+// getCached reads a value in a View that other Views are likely to read as well.
+func (r *reader) getCached(path []byte) ([]byte, error) {
+	value, known := r.moment.cache.find(path, r.moment.commits)
+	if known {
+		return value, nil
+	}
+	value, err := get(r.from, path)
+	if err == nil {
+		r.moment.cache.put(path, value, r.moment.commits)
+	}
+	return value, err
 }
 
 func get(from source, key []byte) ([]byte, error) {
@@ -54,11 +71,18 @@ func get(from source, key []byte) ([]byte, error) {
 	return kept, damage(closer.Close())
 }
 
-// GetMany copies all values into one piece of memory.
-func (r *reader) GetMany(lookups []store.Lookup) error {
+// GetMany copies all values that are not cached into one piece of memory.
+func (r *reader) GetMany(lookups []store.Lookup) (err error) {
 	var all []byte
 	for i := range lookups {
 		l := &lookups[i]
+		if r.moment != nil && cachedTables[l.Table] {
+			if l.Value, err = r.getCached(r.path(l.Table, l.Key)); err != nil {
+				return err
+			}
+			continue
+		}
+
 		value, closer, err := r.from.Get(r.path(l.Table, l.Key))
 		if errors.Is(err, crdb.ErrNotFound) {
 			l.Value = nil
