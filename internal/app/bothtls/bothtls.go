@@ -7,11 +7,13 @@
 //   - Deadlines set before the decision bound it and the handshake: http.Server's
 //     ReadHeaderTimeout does. A client that does not read its half of the handshake is cut off
 //     after HandshakeTimeout.
+//   - What was read can be read again (Unread), so that another reader may start over.
 //   - The network's own connection stays within reach, and an engine that polls sockets itself can
 //     put its own in its place.
 package bothtls
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
 	"net"
@@ -53,16 +55,16 @@ type Conn struct {
 	net.Conn // the network's own
 	config   *tls.Config
 
-	decide  sync.Once
-	err     error                    // why the decision failed
-	secure  atomic.Pointer[tls.Conn] // set when the connection is TLS
-	inner   *replayed                // what TLS reads and writes
-	first   byte                     // of a plaintext connection
-	pending atomic.Bool              // first is still to be read
+	decide sync.Once
+	err    error                    // why the decision failed
+	secure atomic.Pointer[tls.Conn] // set when the connection is TLS
+	inner  *replayed                // what TLS reads and writes
+	first  [1]byte                  // of the connection
+	unread []byte                   // read before anything else
 }
 
-// NetConn is the network's own connection. When TLS returns nil and something was read, it may
-// be used instead of Conn.
+// NetConn is the network's own connection. When TLS returns nil and something was read, and all
+// that was unread was read again, it may be used instead of Conn.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
 
 // Rebase replaces the network's own connection, below TLS, by inner, and returns the TLS
@@ -83,15 +85,29 @@ func (c *Conn) TLS() *tls.Conn { return c.secure.Load() }
 func (c *Conn) Read(b []byte) (int, error) {
 	c.decide.Do(c.peek)
 	switch secure := c.secure.Load(); {
+	case len(c.unread) > 0:
+		return c.readAgain(b), nil
 	case c.err != nil:
 		return 0, c.err
 	case secure != nil:
 		return secure.Read(b)
-	case len(b) > 0 && c.pending.CompareAndSwap(true, false):
-		b[0] = c.first
-		return 1, nil
 	}
 	return c.Conn.Read(b)
+}
+
+// Unread makes the next calls of Read return b first. It keeps a copy. It must not be called while
+// a Read is under way, nor before what was unread last was read.
+func (c *Conn) Unread(b []byte) {
+	c.unread = bytes.Clone(b)
+}
+
+// readAgain reads what was unread.
+func (c *Conn) readAgain(b []byte) int {
+	n := copy(b, c.unread)
+	if c.unread = c.unread[n:]; len(c.unread) == 0 {
+		c.unread = nil
+	}
+	return n
 }
 
 func (c *Conn) Write(b []byte) (int, error) {
@@ -127,18 +143,16 @@ func (c *Conn) Close() error {
 
 // peek reads the first byte and, when it begins a handshake, does the handshake.
 func (c *Conn) peek() {
-	var first [1]byte
-	if _, c.err = io.ReadFull(c.Conn, first[:]); c.err != nil {
+	if _, c.err = io.ReadFull(c.Conn, c.first[:]); c.err != nil {
 		return
 	}
 
-	if first[0] != tlsRecord {
-		c.first = first[0]
-		c.pending.Store(true)
+	if c.first[0] != tlsRecord {
+		c.unread = c.first[:]
 		return
 	}
 
-	c.inner = &replayed{Conn: c.Conn, first: first[0]}
+	c.inner = &replayed{Conn: c.Conn, first: c.first[0]}
 	secure := tls.Server(c.inner, c.config)
 	c.secure.Store(secure)
 

@@ -25,16 +25,21 @@ type server struct {
 	client *tls.Config // trusts the server
 }
 
+// configs are those of a server with a certificate and of a client that trusts it.
+func configs() (server, client *tls.Config) {
+	certified := httptest.NewUnstartedServer(nil)
+	certified.StartTLS()
+	defer certified.Close()
+	server = &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{"http/1.1"}}
+	client = certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	client.ServerName = "example.com"
+	return server, client
+}
+
 // serve runs an HTTP server on both kinds of connection until the test ends.
 func serve(t *testing.T, headerTimeout time.Duration, h http.Handler) server {
 	t.Helper()
-	certified := httptest.NewUnstartedServer(nil)
-	certified.StartTLS()
-	config := &tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{"http/1.1"}}
-	client := certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	certified.Close()
-	client.ServerName = "example.com"
-
+	config, client := configs()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -146,6 +151,49 @@ func TestGarbageIsRefused(t *testing.T) {
 func isTimeout(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// A reader that finds that a connection is not for it gives back what it has read.
+func TestUnread(t *testing.T) {
+	server, client := configs()
+	for _, secure := range []bool{false, true} {
+		ours, theirs := net.Pipe()
+		conn, err := bothtls.NewListener(one{ours}, server).Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if secure {
+			theirs = tls.Client(theirs, client)
+		}
+		go func() {
+			defer theirs.Close()
+			for _, sent := range []string{"one", "two", "three"} {
+				if _, err := io.WriteString(theirs, sent); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+
+		// All of it is read twice, the second time in little pieces.
+		var read string
+		for buf := make([]byte, 100); ; {
+			n, err := conn.Read(buf)
+			conn.(*bothtls.Conn).Unread(buf[:n])
+			for range n {
+				if n, err := conn.Read(buf[:1]); n != 1 || err != nil {
+					t.Errorf("read %d bytes, %v", n, err)
+				}
+				read += string(buf[:1])
+			}
+			if err != nil {
+				break
+			}
+		}
+		if read != "onetwothree" {
+			t.Errorf("TLS %v: %q", secure, read)
+		}
+		_ = conn.Close()
+	}
 }
 
 // An engine that takes connections over needs the network's own one, and bytes that the client
