@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/carillon-chat/carillon/internal/app/descriptors"
+	"github.com/carillon-chat/carillon/internal/app/fastpath"
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
@@ -111,6 +112,14 @@ func sampleBodies(bodies *awshttp.Bodies) sampler {
 		const refusedHelp = "Requests answered 503 because the limit was reached: of all requests, or of the open ones together."
 		counter(refused, refusedHelp, float64(s.Refused), "of", "all")
 		counter(refused, refusedHelp, float64(s.OpenRefused), "of", "open")
+	}
+}
+
+func sampleFastPath(fast *fastpath.Listener) sampler {
+	return func(gauge, counter sample) {
+		s := fast.Stats()
+		gauge("carillon_http_fast_connections_open", "Connections of the public port on which nothing but plain HTTP/1.1 requests came.", float64(s.Open))
+		counter("carillon_http_fast_handed_over_total", "Connections that were handed over to net/http, WebSockets among them. Many more than these mean that clients, or a proxy, send requests that are not plain: see http-fast-path.", float64(s.HandedOver))
 	}
 }
 

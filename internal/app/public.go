@@ -13,6 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/app/bothtls"
 	"github.com/carillon-chat/carillon/internal/app/browser"
+	"github.com/carillon-chat/carillon/internal/app/fastpath"
 	"github.com/carillon-chat/carillon/internal/app/trustedproxy"
 	"github.com/carillon-chat/carillon/internal/awshttp"
 	"github.com/carillon-chat/carillon/internal/config"
@@ -80,7 +81,12 @@ func (a *App) buildPublic(ctx context.Context) error {
 	}}
 	front.server.ConnState = conns.track
 	front.server.ConnContext = withConn
-	listener := bothtls.NewListener(proxies.Listener(bounded{a.keepFiles(a.publicListener), conns}), a.tlsConfig())
+	var listener net.Listener = bothtls.NewListener(proxies.Listener(bounded{a.keepFiles(a.publicListener), conns}), a.tlsConfig())
+	if a.cfg.HTTPFastPath {
+		front.fast = fastpath.NewListener(listener, front.server)
+		listener = front.fast
+		a.registry.MustRegister(sampleFastPath(front.fast))
+	}
 
 	// Readiness goes first at a stop, so that load balancers send no new clients.
 	a.readiness.Add("public port", func(context.Context) error {
@@ -202,6 +208,7 @@ func (a *App) ownHosts() []string {
 // publicPort is the server of everything that clients use, and its orderly end.
 type publicPort struct {
 	server  *http.Server
+	fast    *fastpath.Listener // of the server; nil when it is switched off
 	sockets *wsconn.Server
 	conns   *connections
 }
@@ -217,6 +224,9 @@ func (p *publicPort) stop(ctx context.Context) error {
 	err := p.server.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, p.server.Close())
+	}
+	if p.fast != nil {
+		err = errors.Join(err, p.fast.Shutdown(ctx))
 	}
 	return errors.Join(err, <-closed)
 }
