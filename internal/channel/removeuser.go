@@ -37,13 +37,14 @@ func (s *Service) removeSome(ctx context.Context, app string, ref chime.Ref, ent
 	var rest []chime.Task
 	err = s.store.Update(ctx, app, func(tx store.Tx) (err error) {
 		rest = nil
-		next, err = drain(tx, entries, list, s.piece, func(at chime.ChannelEntry) error {
+		next, err = drain(tx, entries, list, s.piece, func(at chime.ChannelEntry) (more bool, err error) {
 			v := s.visitOf(app, ref, at)
-			err := remove(tx, v)
+			err = remove(tx, v)
 			if v.rest != nil {
 				rest = append(rest, *v.rest)
 			}
-			return err
+			// The end of a hidden membership is for all that manage the channel, which may be thousands.
+			return v.Membership == nil || !isHidden(v.Membership.Type), err
 		})
 		return err
 	})
@@ -68,6 +69,7 @@ func (s *Service) removeFrom(tx store.Tx, v *Visit) error {
 	if !found { // of a channel whose removal is not done, which counts what is still listed
 		return store.Remove(tx, s.memberships(v.Actor.App, ref))
 	}
+	v.Membership = &m
 	return s.removeMembers(tx, v, ref, []chime.Membership{m}, s.now())
 }
 

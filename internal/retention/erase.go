@@ -37,10 +37,10 @@ func (c *Cleaner) EraseRemoved(ctx context.Context) error {
 		return err
 	}
 
-	// The marks of each app instance are in a log of its own.
+	// A transaction is about one app instance, and removes so many marks at most.
 	for rest := marks; len(rest) > 0; {
 		n := 1
-		for n < len(rest) && rest[n].app == rest[0].app {
+		for n < min(len(rest), marksAtOnce) && rest[n].app == rest[0].app {
 			n++
 		}
 		if err := c.erased(ctx, rest[:n]); err != nil {
@@ -52,6 +52,9 @@ func (c *Cleaner) EraseRemoved(ctx context.Context) error {
 		return store.Counts.Put(tx, erasedKey, uint64(c.o.Clock.Now().Milliseconds()))
 	})
 }
+
+// marksAtOnce is how many marks one transaction removes, which all others wait for.
+const marksAtOnce = 1000
 
 // erased removes marks of one app instance, but for those of what was removed since.
 func (c *Cleaner) erased(ctx context.Context, marks []removal) error {

@@ -5,8 +5,8 @@
 //     or the account never is. Ages are in store time (store.Clock), which setting the machine's clock
 //     does not move.
 //   - An event that a follower has not handled stays for longer, until FollowerRetention.
-//   - A pass is a few short transactions, however much there is to remove: one for what all have in
-//     common, and one for each log that has grown or has old events.
+//   - A pass is short transactions, however much there is to remove: one for what all have in common,
+//     one for each log that has grown or has old events, and a few for what the engine has erased.
 //   - What was removed is erased from the disk within a time, as long as passes succeed.
 //   - A pass that fails is logged and the next one does its work too.
 package retention
@@ -192,15 +192,17 @@ func (c *Cleaner) disposable(r store.Reader, app string, now time.Duration, end 
 	return min(upTo, max(floor, given)), err
 }
 
-// unmark removes the marks of positions up to one.
+// unmark removes the marks of positions up to one. When a log could not be trimmed for long there may be
+// more than one pass removes; the next ones go on.
 func unmark(tx store.Tx, app string, upTo uint64) error {
 	marks := store.Prefix(store.K(app))
-	old := marks
+	old, n := marks, 0
 	err := store.LogMarks.Each(tx, marks, func(key store.Key, position uint64) (bool, error) {
-		if position > upTo {
+		more := position <= upTo && n < marksAtOnce
+		if n++; !more {
 			old.To = slices.Clone(key)
 		}
-		return position <= upTo, nil
+		return more, nil
 	})
 	if err != nil {
 		return err
