@@ -25,6 +25,7 @@ lint:
 	@test -z "$$(gofmt -l cmd client internal bench conformance e2e endurance)" || { gofmt -l cmd client internal bench conformance e2e endurance; exit 1; }
 	go vet ./... $(CLIENT)
 	go run $(STATICCHECK) ./... $(CLIENT)
+	cd bench/pgchat && go vet ./... && go run $(STATICCHECK) ./...
 	.ci/deadcode
 
 generate:

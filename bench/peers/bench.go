@@ -35,11 +35,13 @@ type sizes struct {
 	readers int // of history
 	idle    int // connections of connect
 	joiners int // users of join
+	acked   int // sends that are acknowledged before kill
+	elastic int // users of elastic
 }
 
 var (
-	full  = sizes{users: 1000, readers: 50, idle: 10_000, joiners: 10}
-	small = sizes{users: 20, readers: 4, idle: 40, joiners: 2}
+	full  = sizes{users: 1000, readers: 50, idle: 10_000, joiners: 10, acked: 5000, elastic: 200_001}
+	small = sizes{users: 20, readers: 4, idle: 40, joiners: 2, acked: 200, elastic: 2001}
 )
 
 // shape is a kind of work.
@@ -57,12 +59,17 @@ var shapes = []shape{
 	{"history", (*bench).history},
 	{"join", (*bench).join},
 	{"connect", (*bench).connect},
+	{"kill", (*bench).killed},
+	{"one-core", (*bench).oneCore},
+	{"two-cores", (*bench).twoCores},
+	{"elastic", (*bench).elastic},
 }
 
 // stage are the servers of a shape, of every peer one.
 type stage struct {
 	peers   []peer
 	servers []server
+	dropped []server // run, and are measured no more
 }
 
 // raise starts the peers, each over a folder of its own, and creates the channels.
@@ -87,10 +94,20 @@ func (b *bench) raise(ctx context.Context, name string, peers []peer, channels [
 
 // lower stops the servers.
 func (s *stage) lower() (err error) {
-	for _, running := range s.servers {
+	for _, running := range slices.Concat(s.servers, s.dropped) {
 		err = errors.Join(err, running.stop())
 	}
 	return err
+}
+
+// drop leaves out the peers that a name is of.
+func (s *stage) drop(out func(name string) bool) {
+	for i := len(s.peers) - 1; i >= 0; i-- {
+		if out(s.peers[i].name()) {
+			s.dropped = append(s.dropped, s.servers[i])
+			s.peers, s.servers = slices.Delete(slices.Clone(s.peers), i, i+1), slices.Delete(s.servers, i, i+1)
+		}
+	}
 }
 
 // inTurns measures every server once in each round, none always first.

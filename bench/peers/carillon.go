@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -141,4 +142,26 @@ func (s *carillonServer) again(ctx context.Context) error {
 	}
 	s.Process = next.Process
 	return nil
+}
+
+func (s *carillonServer) texts(ctx context.Context, channel int) (texts []string, err error) {
+	for token := ""; ; {
+		target := s.messages(channel) + "?max-results=50"
+		if token != "" {
+			target += "&next-token=" + lab.Escape(token)
+		}
+		var page struct {
+			ChannelMessages []struct{ Content string }
+			NextToken       string
+		}
+		if err := s.calls.Call(ctx, http.MethodGet, target, s.senders[channel], nil, &page); err != nil {
+			return nil, errors.Join(fmt.Errorf("history of channel %d", channel), err)
+		}
+		for _, m := range page.ChannelMessages {
+			texts = append(texts, m.Content)
+		}
+		if token = page.NextToken; token == "" {
+			return texts, nil
+		}
+	}
 }

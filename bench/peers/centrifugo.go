@@ -87,7 +87,7 @@ func (s *centrifugoServer) stop() error          { return s.end(syscall.SIGTERM)
 
 // again starts the program, which knows nothing of what an earlier one had.
 func (s *centrifugoServer) again(ctx context.Context) (err error) {
-	s.program, err = launch(ctx, s.address, s.kind.program, "-c", s.config)
+	s.program, err = command{name: s.kind.program, args: []string{"-c", s.config}, network: "tcp", addr: s.address}.launch(ctx)
 	return err
 }
 
@@ -110,6 +110,21 @@ func (s *centrifugoServer) channel(n int) string { return "channel-" + strconv.I
 func (s *centrifugoServer) send(channel int, text string) ([]byte, error) {
 	return s.call("publish", fmt.Sprintf(`{"channel":%q,"data":{"id":%q,"sender":"user-%05d","text":%q}}`,
 		s.channel(channel), uuid.NewString(), channel, text)), nil
+}
+
+func (s *centrifugoServer) texts(_ context.Context, channel int) (texts []string, err error) {
+	var answer struct {
+		Result struct {
+			Publications []struct{ Data struct{ Text string } }
+		}
+	}
+	if err := ask(s.address, s.call("history", fmt.Sprintf(`{"channel":%q,"limit":-1}`, s.channel(channel))), &answer); err != nil {
+		return nil, err
+	}
+	for _, p := range answer.Result.Publications {
+		texts = append(texts, p.Data.Text)
+	}
+	return texts, nil
 }
 
 // reader is a WebSocket, over which Centrifugo answers a page with less work than over HTTP.
@@ -174,16 +189,11 @@ func (s *centrifugoServer) entry(user int) (e entry, err error) {
 
 // join recovers: the client says at which position it left each channel, and gets with the answer what
 // was published since. What others are subscribed is not in it.
-func (s *centrifugoServer) join(ctx context.Context, user int) (e entry, texts int, err error) {
-	c, err := rig.DialHTTP(s.address)
-	if err != nil {
-		return e, 0, err
-	}
-	defer c.Close()
+func (s *centrifugoServer) join(_ context.Context, user int) (e entry, texts int, err error) {
 	claimed, asked := map[string]any{}, map[string]any{}
 	for _, channel := range s.channels[user] {
 		name := s.channel(channel)
-		at, err := s.position(c, name)
+		at, err := s.position(name)
 		if err != nil {
 			return e, 0, err
 		}
@@ -200,15 +210,9 @@ type position struct {
 	Epoch  string
 }
 
-func (s *centrifugoServer) position(c *rig.HTTPConn, channel string) (at position, err error) {
+func (s *centrifugoServer) position(channel string) (position, error) {
 	var answer struct{ Result position }
-	if _, err := c.Write(s.call("history", fmt.Sprintf(`{"channel":%q,"limit":0}`, channel))); err != nil {
-		return at, err
-	}
-	body, err := c.Body()
-	if err == nil {
-		err = json.Unmarshal(body, &answer)
-	}
+	err := ask(s.address, s.call("history", fmt.Sprintf(`{"channel":%q,"limit":0}`, channel)), &answer)
 	if err == nil && answer.Result.Offset < joinMessages {
 		err = fmt.Errorf("%s has %d messages", channel, answer.Result.Offset)
 	}

@@ -74,7 +74,7 @@ func (b *bench) connectAll(ctx context.Context, name string, p peer, channels []
 	runtime.GC()
 	before, err := footprint(running)
 	if err != nil {
-		return o, errors.Join(err, s.rest(ctx))
+		return o, err
 	}
 
 	// Connected is a user that has got the first text.

@@ -35,6 +35,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	program := flags.String("carillon", "", "program of Carillon (default: built from this tree)")
 	centrifugoPath := flags.String("centrifugo", "", "program of Centrifugo 6, to compare with")
+	postgresPath := flags.String("postgres", "", "folder of PostgreSQL's programs, to compare with a plain chat server over it")
+	pgchatPath := flags.String("pgchat", "", "program of that server, built from bench/pgchat")
 	words := flags.String("shapes", "", "shapes to run: those whose names begin with one of these words (default: all)")
 	seconds := flags.Float64("seconds", 2, "length of a round")
 	rounds := flags.Int("rounds", 3, "rounds of each figure")
@@ -51,6 +53,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if *seconds <= 0 || *seconds > 60 || *rounds < 1 || *rounds > 100 {
 		return errors.New("-seconds is up to 60, -rounds 1 to 100")
+	}
+	if (*postgresPath == "") != (*pgchatPath == "") {
+		return errors.New("-postgres and -pgchat need each other")
 	}
 	list, err := chosen(*words)
 	if err != nil {
@@ -71,6 +76,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	if err := os.Chmod(b.dir, 0o755); err != nil { // PostgreSQL may run as another user
+		return err
+	}
 	if *program == "" {
 		if *program, err = lab.Build(ctx, b.dir, "-trimpath", "-ldflags", "-s -w"); err != nil {
 			return err
@@ -80,6 +88,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	b.peers = []peer{b.carillon}
 	if *centrifugoPath != "" {
 		b.peers = append(b.peers, centrifugo{*centrifugoPath})
+	}
+	if *postgresPath != "" {
+		b.peers = append(b.peers, postgres{*postgresPath, *pgchatPath})
 	}
 	return b.run(ctx, list, out)
 }

@@ -38,6 +38,9 @@ type server interface {
 	// entry is how a user opens a WebSocket that gets what is sent to the user's channels.
 	entry(user int) (entry, error)
 
+	// texts are those of all messages of a channel that the server has.
+	texts(ctx context.Context, channel int) ([]string, error)
+
 	// join is how a user opens a WebSocket and gets the latest messages of all of the user's channels, with
 	// the number of texts in which they come. The channels have to have them already.
 	join(ctx context.Context, user int) (e entry, texts int, err error)

@@ -24,13 +24,18 @@ func TestEveryShapeMeasures(t *testing.T) {
 	} else {
 		t.Log("NOT TESTED: the driver of Centrifugo, because BENCH_CENTRIFUGO does not name its program")
 	}
+	if folder, chat := os.Getenv("BENCH_POSTGRES"), os.Getenv("BENCH_PGCHAT"); folder != "" && chat != "" {
+		args, want = append(args, "-postgres", folder, "-pgchat", chat), append(want, "PostgreSQL chat")
+	} else {
+		t.Log("NOT TESTED: the driver of PostgreSQL, because BENCH_POSTGRES and BENCH_PGCHAT do not name its programs")
+	}
 	var out bytes.Buffer
 	if err := run(t.Context(), args, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 
 	for _, peer := range want {
-		if !strings.Contains(out.String(), "| "+peer+" |") {
+		if !strings.Contains(out.String(), "| "+peer+" | ") {
 			t.Errorf("%s is not in\n%s", peer, &out)
 		}
 	}

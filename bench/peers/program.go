@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/carillon-chat/carillon/bench/rig"
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
@@ -23,10 +25,20 @@ type program struct {
 	ended chan struct{} // closed when it has ended
 }
 
-// launch starts a program and waits until it takes connections at the address. It is killed with ctx.
-func launch(ctx context.Context, addr, name string, args ...string) (*program, error) {
-	p := &program{cmd: exec.CommandContext(ctx, name, args...), ended: make(chan struct{})}
+// command is how a program is started.
+type command struct {
+	name          string
+	args          []string
+	network, addr string              // where it takes connections
+	dir           string              // in which it works; empty is that of this process
+	as            *syscall.Credential // nil is the user of this process
+}
+
+// launch starts a program and waits until it takes connections. It is killed with ctx.
+func (c command) launch(ctx context.Context) (*program, error) {
+	p := &program{cmd: exec.CommandContext(ctx, c.name, c.args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	p.cmd.Dir, p.cmd.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: c.as}
 	p.cmd.WaitDelay = 5 * time.Second
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -38,13 +50,13 @@ func launch(ctx context.Context, addr, name string, args ...string) (*program, e
 
 	// Not every server says when it is ready, so it is asked.
 	for {
-		if conn, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+		if conn, err := net.DialTimeout(c.network, c.addr, time.Second); err == nil {
 			_ = conn.Close()
 			return p, nil
 		}
 		select {
 		case <-p.ended:
-			return nil, fmt.Errorf("%s did not start: %s", name, strings.TrimSpace(p.log.String()))
+			return nil, fmt.Errorf("%s did not start: %s", c.name, strings.TrimSpace(p.log.String()))
 		case <-ctx.Done():
 			return nil, errors.Join(ctx.Err(), p.end(syscall.SIGKILL))
 		case <-time.After(10 * time.Millisecond):
@@ -72,4 +84,21 @@ func freePort() (int, error) {
 	}
 	defer listener.Close()
 	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// ask sends a prepared request over a connection of its own and reads the answer as JSON into out.
+func ask(addr string, request []byte, out any) error {
+	c, err := rig.DialHTTP(addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.Write(request); err != nil {
+		return err
+	}
+	body, err := c.Body()
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(body, out)
 }

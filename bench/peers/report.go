@@ -16,6 +16,7 @@ type row struct {
 	rounds            map[string][]float64 // by peer
 	limited           map[string]bool      // by peer: the load was the limit in most of its rounds
 	goal              goal
+	itself            [2]string // the two forms of Carillon that the row compares, in place of peers
 }
 
 // goal is what the figure of Carillon is to be beside that of a peer; the zero goal is none.
@@ -46,7 +47,7 @@ func (r row) verdict(own, other string) string {
 		return ""
 	}
 	ratio, _, _ := r.ratio(own, other)
-	if r.goal.met(rig.Median(r.rounds[own]), rig.Median(r.rounds[other]), ratio) {
+	if len(r.rounds[own]) > 0 && r.goal.met(rig.Median(r.rounds[own]), rig.Median(r.rounds[other]), ratio) {
 		return r.goal.text + ": met"
 	}
 	return r.goal.text + ": **missed**"
@@ -80,55 +81,87 @@ func short(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// print writes the rows as a Markdown table: the first peer's figures, and those of the others with
-// the ratios to them.
+// print writes the rows as Markdown tables: one of the first peer and the others, with the ratios to
+// them, and one of Carillon in two forms.
 func print(w io.Writer, peers []string, rows []row) error {
-	own := peers[0]
-	head := []string{"shape", "figure", "unit", own}
-	for _, other := range peers[1:] {
-		head = append(head, other, "ratio (range)")
-	}
-	head = append(head, "goal")
 	var b strings.Builder
-	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	line(head)
-	line(slices.Repeat([]string{"---"}, len(head)))
-
-	shape, marked := "", false
-	for _, r := range rows {
-		cells := []string{r.shape, r.name, r.unit, r.cell(own)}
-		if r.shape == shape {
-			cells[0] = ""
-		}
-		shape = r.shape
-		for _, other := range peers[1:] {
-			ratio := ""
-			if middle, least, most := r.ratio(own, other); middle != 0 {
-				ratio = fmt.Sprintf("**%s** (%s–%s)", short(middle), short(least), short(most))
-			}
-			cells = append(cells, r.cell(other), ratio)
-		}
-		judged := own
-		if len(peers) > 1 {
-			judged = peers[1]
-		}
-		line(append(cells, r.verdict(own, judged)))
-		marked = marked || len(r.limited) > 0
-	}
-
-	if marked {
+	printPeers(&b, peers, slices.DeleteFunc(slices.Clone(rows), row.isItself))
+	printItself(&b, slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !r.isItself() }))
+	if slices.ContainsFunc(rows, func(r row) bool { return len(r.limited) > 0 }) {
 		b.WriteString("\n† The load's processor was busy and the server's was not: the server can do more.\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+func (r row) isItself() bool { return r.itself[0] != "" }
+
+func printPeers(b *strings.Builder, peers []string, rows []row) {
+	own, judged := peers[0], peers[min(1, len(peers)-1)]
+	head := []string{"shape", "figure", "unit", own}
+	for _, other := range peers[1:] {
+		head = append(head, other, "ratio (range)")
+	}
+	printHead(b, append(head, "goal"), len(rows))
+	shape := ""
+	for _, r := range rows {
+		cells := []string{r.shapeAfter(&shape), r.name, r.unit, r.cell(own)}
+		for _, other := range peers[1:] {
+			cells = append(cells, r.cell(other), r.ratioCell(own, other))
+		}
+		printLine(b, append(cells, r.verdict(own, judged)))
+	}
+}
+
+func printItself(b *strings.Builder, rows []row) {
+	if len(rows) > 0 {
+		b.WriteString("\n")
+	}
+	printHead(b, []string{"shape", "figure", "unit", "of", "", "beside", "", "ratio (range)", "goal"}, len(rows))
+	shape := ""
+	for _, r := range rows {
+		own, other := r.itself[0], r.itself[1]
+		printLine(b, []string{
+			r.shapeAfter(&shape), r.name, r.unit, own, r.cell(own), other, r.cell(other), r.ratioCell(own, other), r.verdict(own, other),
+		})
+	}
+}
+
+// printHead begins a table unless it has no lines.
+func printHead(b *strings.Builder, cells []string, lines int) {
+	if lines > 0 {
+		printLine(b, cells)
+		printLine(b, slices.Repeat([]string{"---"}, len(cells)))
+	}
+}
+
+func printLine(b *strings.Builder, cells []string) {
+	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+}
+
+// shapeAfter is the row's shape, or nothing below a row of the same shape.
+func (r row) shapeAfter(shape *string) string {
+	if r.shape == *shape {
+		return ""
+	}
+	*shape = r.shape
+	return r.shape
+}
+
+func (r row) ratioCell(own, other string) string {
+	middle, least, most := r.ratio(own, other)
+	if middle == 0 {
+		return ""
+	}
+	return fmt.Sprintf("**%s** (%s–%s)", short(middle), short(least), short(most))
+}
+
 // cell is the figure of a peer.
 func (r row) cell(peer string) string {
-	rounds, measured := r.rounds[peer]
+	rounds := r.rounds[peer]
 	switch {
-	case !measured:
-		return ""
+	case len(rounds) == 0:
+		return "–"
 	case r.limited[peer]:
 		return short(rig.Median(rounds)) + " †"
 	}

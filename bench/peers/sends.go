@@ -38,10 +38,11 @@ func sends(members, mostPerSecond int, g goal) func(*bench, context.Context, str
 		}
 		b.add(name, "server CPU of a send", "µs", saturated, outcome.cpu, goal{})
 
-		// The same rate for all, whatever each can do at most.
+		// The same rate for all, whatever each can do at most. A peer that cannot do it has no latency.
 		reference := b.peers[min(1, len(b.peers)-1)].name()
 		job.rate = rig.Median(each(saturated[reference], outcome.perSecond)) / 2
 		job.most = int(job.rate * job.seconds)
+		s.drop(func(peer string) bool { return rig.Median(each(saturated[peer], outcome.perSecond)) < job.rate })
 		paced, err := b.inTurns(ctx, s, func(s server) (outcome, error) { job.server = s; return job.run(ctx) })
 		if err != nil {
 			return fmt.Errorf("at %.0f sends/s: %w", job.rate, err)

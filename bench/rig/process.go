@@ -78,3 +78,13 @@ func Family(pid int) ([]int, error) {
 	}
 	return family, nil
 }
+
+// Runs reports whether there is a process that has not ended, be its end noticed or not.
+func Runs(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, state, _ := strings.Cut(string(text), ") ")
+	return !strings.HasPrefix(state, "Z")
+}
