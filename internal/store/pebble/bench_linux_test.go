@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -58,6 +60,7 @@ func BenchmarkSend(b *testing.B) {
 			var wg sync.WaitGroup
 			b.ReportAllocs()
 			b.ResetTimer()
+			before := cpuTime(b)
 			for range callers {
 				wg.Go(func() {
 					for i := n.Add(1); i <= uint64(b.N); i = n.Add(1) {
@@ -70,6 +73,7 @@ func BenchmarkSend(b *testing.B) {
 			}
 			wg.Wait()
 			b.StopTimer()
+			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/send")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "sends/s")
 			b.ReportMetric(float64(b.N)/float64(s.Stats().LogSyncs), "sends/sync")
 			b.ReportMetric(float64(s.Stats().BatchBytes)/float64(b.N), "logged-B/send")
@@ -129,4 +133,14 @@ func BenchmarkRead(b *testing.B) {
 			return err
 		})
 	}
+}
+
+// cpuTime is that of the process.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
