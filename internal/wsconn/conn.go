@@ -78,7 +78,7 @@ type conn struct {
 	user       string  // ARN, for logs
 	expires    int64   // microseconds after the server was made; 0: never
 	end        *ending // nil until the connection ends
-	control    *[]byte // whole pings and pongs to be written; nil when there are none
+	control    *[]byte // the answer to the upgrade, whole pings and pongs to be written; nil when there are none
 	latePong   *[]byte // nil when there is none
 
 	from netip.AddrPort // the client's address
@@ -95,6 +95,8 @@ type link interface {
 	// the peer does not take all of it now: the link keeps the rest and goes on later. flush alone
 	// calls it.
 	send(b *batch) (pending bool, err error)
+	// write has flush called now, by this goroutine if that does not block it.
+	write()
 	// halfClose ends our direction, so that the peer knows that nothing more comes.
 	halfClose()
 	// close gives the socket back. hard throws away what was not sent. Nothing else is called
@@ -132,17 +134,32 @@ func (c *conn) Close(code int, reason string) {
 	c.shut(ending{causeHub, code, reason})
 }
 
-// attach gives the connection its session.
-func (c *conn) attach(s Session, g *realtime.Grant) {
+// answers puts the answer to the upgrade before everything else that is written. It goes out with the
+// first frame, so that a client that is let in at once costs one write and no more. greet sends it before
+// the connection has to wait.
+func (c *conn) answers(upgrade []byte) { c.control = &upgrade }
+
+func (c *conn) greet() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.control != nil {
+		c.wake()
+	}
+}
+
+// attach gives the connection its session, and sends what that has.
+func (c *conn) attach(s Session, g *realtime.Grant) {
+	c.mu.Lock()
 	c.session, c.user = s, g.UserARN
 	if !g.Expires.IsZero() {
 		c.expires = c.srv.wheel.untilEnd(g.Expires).Microseconds()
 	}
 	c.texts = g.Extras != 0
-	if c.ready {
-		c.wake()
+	writes := (c.ready || c.control != nil) && c.begins()
+	c.mu.Unlock()
+
+	if writes {
+		c.link.write()
 	}
 }
 

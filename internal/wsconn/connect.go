@@ -3,6 +3,7 @@ package wsconn
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -13,15 +14,11 @@ import (
 
 // authenticate makes a session of the connection, or closes it.
 func (s *Server) authenticate(c *conn, r *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.stopping, cancel)()
-
 	// A turn covers authentication and attaching. The user's rate may end it in between.
 	var grant realtime.Grant
 	var session Session
 	var wait time.Duration // for the rate of the user's connections
-	refused := s.inTurn(ctx, func(ctx context.Context) (refused *realtime.CloseError) {
+	refused := s.inTurn(c, func(ctx context.Context) (refused *realtime.CloseError) {
 		if grant, refused = s.opts.Authenticate(ctx, r); refused != nil {
 			return refused
 		}
@@ -36,8 +33,8 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 
 	// The connection waits for its rate without a turn, which others use meanwhile.
 	if wait > 0 { // without a turn
-		if refused = s.await(ctx, wait); refused == nil {
-			refused = s.inTurn(ctx, func(ctx context.Context) (refused *realtime.CloseError) {
+		if refused = s.await(c, wait); refused == nil {
+			refused = s.inTurn(c, func(ctx context.Context) (refused *realtime.CloseError) {
 				session, refused = s.attach(ctx, grant, c)
 				return refused
 			})
@@ -50,17 +47,19 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 		return
 	}
 
-	c.attach(session, &grant)
 	s.admitted(c)
+	c.attach(session, &grant)
 	s.wheel.plan(c, grant.Expires)
-	s.opts.Log.Debug("websocket opened", "user", grant.UserARN, "session", grant.SessionID, "remote", r.RemoteAddr, "tls", s.opts.Secure(r))
+	if s.opts.Log.Enabled(s.stopping, slog.LevelDebug) {
+		s.opts.Log.Debug("websocket opened", "user", grant.UserARN, "session", grant.SessionID, "remote", r.RemoteAddr, "tls", s.opts.Secure(r))
+	}
 }
 
 // inTurn does a part of connecting. AuthTimeout bounds it and the wait for its turn together.
-func (s *Server) inTurn(ctx context.Context, do func(context.Context) *realtime.CloseError) *realtime.CloseError {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.AuthTimeout)
+func (s *Server) inTurn(c *conn, do func(context.Context) *realtime.CloseError) *realtime.CloseError {
+	ctx, cancel := context.WithTimeout(s.stopping, s.opts.AuthTimeout)
 	defer cancel()
-	defer s.turn(ctx)()
+	defer s.turn(ctx, c)()
 	if ctx.Err() != nil {
 		return errTooLate
 	}
@@ -91,14 +90,15 @@ func (s *Server) reserve(c *conn, userARN string) (wait time.Duration, refused *
 }
 
 // await waits for a turn that was reserved.
-func (s *Server) await(ctx context.Context, wait time.Duration) *realtime.CloseError {
+func (s *Server) await(c *conn, wait time.Duration) *realtime.CloseError {
 	defer s.waited()
+	c.greet()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
-	case <-ctx.Done():
+	case <-s.stopping.Done():
 		return errTooLate
 	}
 }
@@ -142,11 +142,19 @@ func piece(whole, part string) string {
 
 // turn waits until few other connections are being made, so that clients that return together do
 // not fill the queue of the scheduler, in which everything else waits too. It gives up with ctx.
-func (s *Server) turn(ctx context.Context) (done func()) {
+func (s *Server) turn(ctx context.Context, c *conn) (done func()) {
 	select {
 	case s.turns <- struct{}{}:
-		return func() { <-s.turns }
+		return s.turned
+	default:
+	}
+	c.greet()
+	select {
+	case s.turns <- struct{}{}:
+		return s.turned
 	case <-ctx.Done():
 		return func() {}
 	}
 }
+
+func (s *Server) turned() { <-s.turns }

@@ -224,7 +224,7 @@ func (s *shard) serve() {
 		for p := s.dequeue(); p != nil; {
 			next := p.next
 			p.next = nil
-			writes += p.write(b)
+			writes += p.writeTurn(b)
 			if writes >= writesPerYield {
 				writes = 0
 				runtime.Gosched()

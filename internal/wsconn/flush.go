@@ -62,11 +62,18 @@ func (b *batch) join() {
 
 // wake has flush called unless it is under way. The caller holds mu.
 func (c *conn) wake() {
+	if c.begins() {
+		c.link.schedule()
+	}
+}
+
+// begins reports that the caller has to have flush called: it is not under way. The caller holds mu.
+func (c *conn) begins() bool {
 	if c.flushing || c.phase == closed {
-		return
+		return false
 	}
 	c.flushing = true
-	c.link.schedule()
+	return true
 }
 
 // flush does one write, of what there is. again reports that it has to be called again: it ends

@@ -46,9 +46,10 @@ func (l *blocking) read(early []byte) {
 	}
 }
 
-func (l *blocking) schedule() { go l.write() }
+func (l *blocking) schedule() { go l.flushAll() }
+func (l *blocking) write()    { go l.flushAll() }
 
-func (l *blocking) write() {
+func (l *blocking) flushAll() {
 	b := batches.Get().(*batch)
 	for l.flush(b) {
 	}

@@ -70,6 +70,9 @@ func (c *conn) visit(now time.Time, due, late bool) (expires time.Time) {
 	if c.expires != 0 {
 		expires = c.srv.wheel.began.Add(time.Duration(c.expires) * time.Microsecond)
 	}
+	if c.control != nil { // the answer to its upgrade, while it is not let in yet
+		c.wake()
+	}
 	dead := false
 	var beats Session
 	if due && c.phase == open && c.session != nil {

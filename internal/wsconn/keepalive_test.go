@@ -138,18 +138,38 @@ func TestCredentialsWithoutEnd(t *testing.T) {
 // Nothing but the refusal is sent to a socket that is not authenticated, no ping either.
 func TestAuthenticationIsBoundedInTime(t *testing.T) {
 	for limit, want := range map[time.Duration]time.Duration{0: 5 * time.Second, time.Minute: time.Minute} {
+		var begin time.Time
 		opts := Options{Hub: quiet, AuthTimeout: limit, Authenticate: func(ctx context.Context, _ *http.Request) (realtime.Grant, *realtime.CloseError) {
+			begin = time.Now()
 			<-ctx.Done()
 			return realtime.Grant{}, &realtime.CloseError{Code: 4401, Reason: "could not be checked"}
 		}}
 		virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
-			begin := time.Now()
 			p.wantClose(1013)
 			if took := time.Since(begin); took != want {
 				t.Errorf("took %v, want %v", took, want)
 			}
 		})
 	}
+}
+
+// A client does not wait for its authentication to know that it speaks WebSocket.
+func TestTheUpgradeIsAnsweredWhileAuthenticationTakesTime(t *testing.T) {
+	var begin time.Time
+	opts := Options{Hub: quiet, Authenticate: func(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
+		begin = time.Now()
+		time.Sleep(4 * time.Second) // virtual
+		return allow(ctx, r)
+	}}
+	virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
+		if took, n := time.Since(begin), s.Stats().Pending; took > time.Second || n != 1 {
+			t.Errorf("answered after %v with %d that are being authenticated, want within 1s and 1", took, n)
+		}
+		p.want(ws.OpPing, "")
+		if s.Stats().Pending != 0 {
+			t.Error("still being authenticated")
+		}
+	})
 }
 
 // controlled is a hub of one session, which the test gets.
@@ -241,13 +261,9 @@ func TestPingFloodIsAnsweredInPart(t *testing.T) {
 }
 
 func TestStuckWriteEndsAfterItsLimit(t *testing.T) {
-	frame := TextFrame([]byte("nobody reads this"), false)
-	opts := Options{Hub: attachFunc(func(_ realtime.Grant, t realtime.Transport) (Session, error) {
-		s := &fakeSession{transport: t, detached: make(chan struct{})}
-		s.push(frame)
-		return s, nil
-	})}
-	virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
+	hub, sessions := controlled()
+	virtual(t, Options{Hub: hub}, func(t *testing.T, s *Server, p *peer) {
+		(<-sessions).push(TextFrame([]byte("nobody reads this"), false))
 		time.Sleep(9999 * time.Millisecond) // virtual
 		synctest.Wait()
 		if n := s.Stats().Open; n != 1 {

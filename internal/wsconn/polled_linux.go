@@ -217,8 +217,14 @@ func (p *polled) unpark() {
 
 func (p *polled) schedule() { p.shard.enqueue(p) }
 
-// write is the writer's turn for this connection. It returns how many writes there were.
-func (p *polled) write(b *batch) (writes int) {
+func (p *polled) write() {
+	b := batches.Get().(*batch)
+	p.writeTurn(b)
+	b.release()
+}
+
+// writeTurn is the writer's turn for this connection. It returns how many writes there were.
+func (p *polled) writeTurn(b *batch) (writes int) {
 	for range batchesPerTurn {
 		if p.secure != nil && p.rest == nil && p.secure.waiting() {
 			p.rest = new(part) // of nothing but records

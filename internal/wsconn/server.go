@@ -120,7 +120,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.opts.Compression {
 		extension = acceptDeflate(r.Header["Sec-Websocket-Extensions"])
 	}
-	nc, early, err := upgrade(w, key, extension, s.opts.CloseTimeout)
+	nc, early, err := takeOver(w)
 	if err != nil {
 		s.left(from)
 		s.reject(r, &httpError{reason: rejectedLost, message: err.Error()})
@@ -133,6 +133,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The wheel bounds its life from now on, whatever happens.
 	c := s.open(nc, from)
 	c.deflated = extension != ""
+	c.answers(switching(key, extension))
 	s.wheel.add(c)
 	if e := s.accepted(); e != nil {
 		c.shut(*e)

@@ -16,7 +16,7 @@ type Stats struct {
 	CutOff        uint64
 	Closed        map[Ended]uint64
 	FramesWritten uint64 // of sessions; control frames are not counted
-	BytesWritten  uint64 // with headers and control frames
+	BytesWritten  uint64 // with headers, control frames and the answers to upgrades
 }
 
 // Ended labels the end of a socket.

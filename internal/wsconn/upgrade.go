@@ -33,7 +33,7 @@ const (
 	rejectedBusy     = "busy"     // too many are not authenticated yet
 	rejectedAddress  = "address"  // too many of its address are not
 	rejectedStopping = "stopping" // the server stops
-	rejectedLost     = "lost"     // the connection broke while it was answered
+	rejectedLost     = "lost"     // the connection broke before it was answered
 )
 
 var (
@@ -84,44 +84,40 @@ func hasToken(values []string, token string) bool {
 	return false
 }
 
-// acceptKey proves to the client that its upgrade was understood (RFC 6455 section 4.2.2).
-func acceptKey(key string) string {
+// appendAccept appends what proves to the client that its upgrade was understood (RFC 6455 section
+// 4.2.2).
+func appendAccept(to []byte, key string) []byte {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
+	return base64.StdEncoding.AppendEncode(to, sum[:])
 }
 
-// upgrade takes the connection from net/http and answers 101. early is what the client sent
-// too soon. Nothing of net/http's stays referenced, so that its buffers are freed.
-func upgrade(w http.ResponseWriter, key, extension string, timeout time.Duration) (nc net.Conn, early []byte, err error) {
+// takeOver takes the connection from net/http. early is what the client sent too soon. Nothing of
+// net/http's stays referenced, so that its buffers are freed.
+func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("take over connection: %w", err)
 	}
-
 	if n := buffered.Reader.Buffered(); n > 0 {
 		peeked, _ := buffered.Reader.Peek(n) // cannot fail: they are buffered
 		early = slices.Clone(peeked)
 	}
-
-	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: " + acceptKey(key) + "\r\n"
-	if extension != "" {
-		answer += "Sec-WebSocket-Extensions: " + extension + "\r\n"
-	}
-	answer += "\r\n"
-
-	if err = nc.SetDeadline(time.Time{}); err == nil { // net/http's deadlines are not ours
-		err = nc.SetWriteDeadline(time.Now().Add(timeout))
-	}
-	if err == nil {
-		_, err = nc.Write([]byte(answer))
-	}
-
-	if err != nil {
+	if err := nc.SetDeadline(time.Time{}); err != nil { // net/http's deadlines are not ours
 		nc.Close()
-		return nil, nil, fmt.Errorf("answer upgrade: %w", err)
+		return nil, nil, fmt.Errorf("take over connection: %w", err)
 	}
 	return nc, early, nil
+}
+
+// switching is the answer to an upgrade with this key, after which the connection speaks WebSocket.
+func switching(key, extension string) []byte {
+	const fields = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+	answer := make([]byte, 0, len(fields)+2*sha1.Size+len(extension)+40)
+	answer = appendAccept(append(answer, fields...), key)
+	if extension != "" {
+		answer = append(append(answer, "\r\nSec-WebSocket-Extensions: "...), extension...)
+	}
+	return append(answer, "\r\n\r\n"...)
 }
 
 // innermost unwraps TLS and whatever else the listener put around a socket.

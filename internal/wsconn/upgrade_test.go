@@ -83,7 +83,7 @@ func TestUpgradeNeedsHTTP1(t *testing.T) {
 
 // The key and its answer are the example of RFC 6455 section 1.3.
 func TestAcceptKey(t *testing.T) {
-	if got := acceptKey("dGhlIHNhbXBsZSBub25jZQ=="); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+	if got := string(appendAccept(nil, "dGhlIHNhbXBsZSBub25jZQ==")); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Error(got)
 	}
 }

@@ -48,12 +48,13 @@ func (w *wheel) init(o *Options) {
 	w.lap = int64(max((o.PingInterval+w.period/2)/w.period, 1))
 }
 
-// add takes a connection in. Its first ping comes at a random tick of the first lap.
+// add takes a connection in. It is visited at the next tick, unless plan is called before. Its first ping
+// comes at a random tick of the first lap.
 func (w *wheel) add(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c.entry.pingAt = w.tick + 1 + rand.Int64N(w.lap)
-	w.put(c, c.entry.pingAt)
+	w.put(c, w.tick+1)
 	if w.count++; w.count == 1 {
 		w.stop = make(chan struct{})
 		go w.turn(w.stop)
