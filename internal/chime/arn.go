@@ -132,11 +132,16 @@ func (s Site) ParseOther(member, service, arn string) (resource string, err erro
 
 // split takes apart an ARN of the service. ours: it is of this region and account.
 func (s Site) split(service, arn string) (path string, ours, ok bool) {
-	fields := strings.SplitN(arn, ":", 6)
-	if len(fields) != 6 || fields[0] != "arn" || fields[1] != "aws" || fields[2] != service {
+	var fields [5]string
+	for i := range fields {
+		if fields[i], arn, ok = strings.Cut(arn, ":"); !ok {
+			return "", false, false
+		}
+	}
+	if fields[0] != "arn" || fields[1] != "aws" || fields[2] != service {
 		return "", false, false
 	}
-	return fields[5], fields[3] == s.Region && fields[4] == s.Account, true
+	return arn, fields[3] == s.Region && fields[4] == s.Account, true
 }
 
 func foreign(member string) error {

@@ -20,6 +20,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -74,7 +75,10 @@ const (
 	keyLen    = 3 * columnLen
 )
 
-var deterministic, _ = cbor.EncOptions{Sort: cbor.SortCoreDeterministic, Time: cbor.TimeRFC3339Nano}.EncMode()
+var deterministic, _ = cbor.EncOptions{Sort: cbor.SortCoreDeterministic, Time: cbor.TimeRFC3339Nano}.UserBufferEncMode()
+
+// buffers are for parameters, which have some ten kilobytes at most.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // Call prepares a request. params is all that shapes its effect: the decoded request, any other
 // structure with exported fields, or bytes.
@@ -82,11 +86,13 @@ func (t Tokens) Call(scope Scope, params any) (Call, error) {
 	if scope.Token == "" {
 		return Call{}, nil
 	}
-	encoded, err := deterministic.Marshal(params)
-	if err != nil {
+	encoded := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(encoded)
+	encoded.Reset()
+	if err := deterministic.MarshalToBuffer(params, encoded); err != nil {
 		return Call{}, fmt.Errorf("hash the parameters of %s: %w", scope.Operation, err)
 	}
-	sum := sha256.Sum256(encoded)
+	sum := sha256.Sum256(encoded.Bytes())
 	c := Call{tokens: t, token: true, request: [hashLen]byte(sum[:])}
 	hash := scope.hash()
 	store.Key(c.replyKey[:0]).Num(0).Num(binary.BigEndian.Uint64(hash[:8])).Num(binary.BigEndian.Uint64(hash[8:]))

@@ -135,13 +135,16 @@ func (s *Service) appendEvent(tx store.Tx, kind string, v *channel.Visit, m *chi
 	return err
 }
 
+// shownRoom is enough for what is shown of most messages without what the sender wrote.
+const shownRoom = 768
+
 // event is the event of a message: for the members, of a targeted one for sender and target, and of
 // one that is not sent for its sender. Those of them that are no members any more get none; an
 // event without audience is in the log alone.
 func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.Message, sender *messaging.Identity) (e chime.Event, err error) {
 	e = chime.Event{
 		Type: kind, Time: m.Updated, Topic: chime.Topic{App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub},
-		Subject: m.Sender, MessageType: string(m.Type), Payload: s.show(v, m, sender).AppendJSON(nil, api.ISO),
+		Subject: m.Sender, MessageType: string(m.Type), Payload: s.show(v, m, sender).AppendJSON(make([]byte, 0, len(m.Content)+len(m.Metadata)+shownRoom), api.ISO),
 		Object: m.ID, ChannelID: v.Channel.ID, Target: m.Target, Actor: v.Actor.Ref,
 	}
 

@@ -20,13 +20,16 @@ const (
 	tagNumber byte = 0x03
 )
 
+// moreColumns is room for the columns that most keys get after K: an id of a message, or some numbers.
+const moreColumns = 72
+
 // K is a key of string columns.
 func K(columns ...string) Key {
 	n := 0
 	for _, c := range columns {
 		n += len(c) + 3
 	}
-	k := make(Key, 0, n+9) // room for one number column
+	k := make(Key, 0, n+moreColumns)
 	for _, c := range columns {
 		k = k.Str(c)
 	}

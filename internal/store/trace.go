@@ -17,7 +17,8 @@ type Trace struct {
 const tracePart = 18 // bits of a position within a part
 
 func traceKey(position uint64, app, uid, who string) Key {
-	return K(app).Num(position >> tracePart).Str(uid).Str(who)
+	k := make(Key, 0, len(app)+len(uid)+len(who)+moreColumns) // also for the position
+	return k.Str(app).Num(position >> tracePart).Str(uid).Str(who)
 }
 
 // putTraces marks an event for its readers: its channel's members, unless it is for some alone, all

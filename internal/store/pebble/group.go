@@ -9,6 +9,7 @@ import (
 
 	crdb "github.com/cockroachdb/pebble/v2"
 
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -105,6 +106,7 @@ func (s *Store) lead(own *request) {
 		s.settle(members[:ran], members[ran:])
 	}()
 	for ; ran < len(members); ran++ {
+		s.group.left = len(members) - ran - 1
 		s.group.run(members[ran])
 	}
 }
@@ -159,6 +161,9 @@ type group struct {
 	logs    []commit      // what they appended to logs
 	batches []*crdb.Batch // that were applied, and are yet to be synced
 	failed  error         // of a batch
+	left    int           // members that are still to run
+
+	tx tx // that runs, kept for its memory
 }
 
 // groupBytes is how much a group writes in one batch, about.
@@ -176,7 +181,8 @@ func (g *group) run(r *request) {
 		return
 	}
 
-	t := &tx{reader: reader{from: g.store.db, app: r.app, ends: g.store.ends}, group: g, start: len(g.writes.list)}
+	t := &g.tx
+	*t = tx{reader: reader{from: g.store.db, app: r.app, ends: g.store.ends, room: t.room}, group: g, start: len(g.writes.list)}
 	returned := false
 	defer func() {
 		if !returned {
@@ -251,7 +257,8 @@ func (g *group) log(t *tx) {
 		before.events, before.trimmed = append(before.events, t.events...), t.trimmed
 		return
 	}
-	g.logs = append(g.logs, commit{app: t.app, events: t.events, trimmed: t.trimmed})
+	events := append(make([]chime.Event, 0, len(t.events)+g.left), t.events...) // most append one
+	g.logs = append(g.logs, commit{app: t.app, events: events, trimmed: t.trimmed})
 }
 
 // end is the position of the latest event that the group has put at the end of a log.
