@@ -34,6 +34,10 @@ type exchange struct {
 	queryErr error // of a query that cannot be read; the gate speaks first
 	formErr  error // of a form that cannot be read
 
+	route  *route                   // of a REST request
+	labels []string                 // of its path, as route names them
+	byName func(name string) string // label
+
 	fallback  *api.Operation // stands for op until that is known
 	op        *api.Operation
 	principal *access.Principal // nil when the operation is open
@@ -47,7 +51,11 @@ type exchange struct {
 // maxKept bounds the buffers that stay in the pool, in bytes each.
 const maxKept = 64 << 10
 
-var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+var exchanges = sync.Pool{New: func() any {
+	x := new(exchange)
+	x.byName = x.label
+	return x
+}}
 
 func (t *transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodOptions { // a preflight that CORS does not know as one
@@ -67,7 +75,8 @@ func (t *transport) release(x *exchange) {
 	if cap(buf) > maxKept {
 		buf = nil
 	}
-	*x = exchange{buf: buf}
+	clear(x.labels)
+	*x = exchange{buf: buf, labels: x.labels[:0], byName: x.byName}
 	exchanges.Put(x)
 }
 
@@ -116,7 +125,7 @@ func (t *transport) run(x *exchange) (err error) {
 	}
 
 	// The request, in the form of today's API.
-	x.input.Path, x.input.Header = x.r.PathValue, x.r.Header
+	x.input.Path, x.input.Header = x.byName, x.r.Header
 	legacy := isLegacy(x.op, x.input.Body)
 	if legacy {
 		x.input.Body = present(x.input.Body)
@@ -236,6 +245,18 @@ func (x *exchange) operation() *api.Operation {
 		return x.op
 	}
 	return x.fallback
+}
+
+// label is a decoded variable segment of the path, by its name.
+func (x *exchange) label(name string) string {
+	if x.route != nil {
+		for i, label := range x.route.labels {
+			if label == name {
+				return x.labels[i]
+			}
+		}
+	}
+	return ""
 }
 
 // action returns the operation that a request to / names.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
 )
@@ -12,7 +13,7 @@ import (
 // routes find the operation of a verified request.
 type routes struct {
 	rest    map[string]*route // by "GET /channels/{channelArn}"
-	mux     *http.ServeMux    // over rest
+	tree    segment           // of the paths of rest
 	actions actions
 	// selectors are the query parameters that distinguish operations on one path:
 	// operation and scope.
@@ -61,16 +62,19 @@ func (t *routes) add(op *api.Operation) error {
 
 const messagingService = "chime-sdk-messaging"
 
-// build makes the mux, or names the patterns that are ambiguous to the mux.
+// build makes the tree of the paths. It names patterns that could match one request; http.ServeMux
+// knows whether they do.
 func (t *routes) build() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("routes: %v", v)
 		}
 	}()
-	t.mux = http.NewServeMux()
+	mux := http.NewServeMux()
 	for pattern, r := range t.rest {
-		t.mux.Handle(pattern, r)
+		mux.Handle(pattern, http.NotFoundHandler())
+		method, path, _ := strings.Cut(pattern, " ")
+		t.tree.add(method, path, r)
 	}
 	return nil
 }
@@ -81,36 +85,88 @@ func (t *routes) find(x *exchange) (*api.Operation, error) {
 	if x.fallback.Protocol != api.RESTJSON {
 		return t.actions.find(x)
 	}
-	v := muxMatch{}
-	t.mux.ServeHTTP(&v, x.r)
-	// The mux lets GET patterns answer HEAD.
-	if v.route == nil || v.route.operations[0].Method != x.r.Method {
+	x.route, x.labels = t.tree.find(x.r.Method, x.r.URL.EscapedPath(), x.labels[:0])
+	if x.route == nil {
 		return nil, unknownOperation(http.StatusNotFound, "no operation has this method and path; ARNs in a path have to be percent-encoded")
 	}
-	return v.route.choose(t.selectors, x.input.Query)
+	return x.route.choose(t.selectors, x.input.Query)
 }
 
 // route is one method and path, and the operations that its query selects.
-type route struct{ operations []*api.Operation }
-
-// ServeHTTP only records which route was matched.
-func (r *route) ServeHTTP(w http.ResponseWriter, _ *http.Request) { w.(*muxMatch).route = r }
-
-// muxMatch is where the mux leaves its choice. What the mux would answer by
-// itself, redirects and pages of text, is dropped.
-type muxMatch struct {
-	route   *route
-	dropped http.Header
+type route struct {
+	operations []*api.Operation
+	labels     []string // names of the variable segments of the path
 }
 
-func (v *muxMatch) Header() http.Header {
-	if v.dropped == nil {
-		v.dropped = http.Header{}
+// segment is a place in the paths of routes, behind the segments that lead to it.
+type segment struct {
+	fixed    map[string]*segment // by the text of the next one
+	variable *segment            // any next one
+	routes   map[string]*route   // that end here, by method
+}
+
+// add puts a route where its path ends.
+func (s *segment) add(method, path string, r *route) {
+	for text := range strings.SplitSeq(path[1:], "/") {
+		next := s.variable
+		label, isLabel := strings.CutPrefix(text, "{")
+		if isLabel {
+			r.labels = append(r.labels, strings.TrimSuffix(label, "}"))
+		} else {
+			next = s.fixed[text]
+		}
+
+		if next == nil {
+			next = new(segment)
+			if isLabel {
+				s.variable = next
+			} else {
+				if s.fixed == nil {
+					s.fixed = map[string]*segment{}
+				}
+				s.fixed[text] = next
+			}
+		}
+		s = next
 	}
-	return v.dropped
+	if s.routes == nil {
+		s.routes = map[string]*route{}
+	}
+	s.routes[method] = r
 }
-func (*muxMatch) Write(b []byte) (int, error) { return len(b), nil }
-func (*muxMatch) WriteHeader(int)             {}
+
+// find returns the route of a percent-encoded path, nil if there is none, and the decoded labels behind
+// those that were found before. A path with an empty segment, or one of dots, has no route:
+// http.ServeMux would redirect it.
+func (s *segment) find(method, path string, labels []string) (*route, []string) {
+	if path == "" {
+		return s.routes[method], labels
+	}
+	if path[0] != '/' {
+		return nil, labels
+	}
+	raw, rest := path[1:], ""
+	if end := strings.IndexByte(raw, '/'); end >= 0 {
+		raw, rest = raw[:end], raw[end:]
+	}
+	if raw == "" || raw == "." || raw == ".." {
+		return nil, labels
+	}
+
+	text, err := url.PathUnescape(raw)
+	if err != nil || text == "/" { // which is no segment to the mux
+		return nil, labels
+	}
+	if next := s.fixed[text]; next != nil {
+		if r, labels := next.find(method, rest, labels); r != nil {
+			return r, labels
+		}
+	}
+	if s.variable == nil {
+		return nil, labels
+	}
+	return s.variable.find(method, rest, append(labels, text))
+}
 
 // choose returns the operation whose fixed query is exactly the selectors of the
 // request.
