@@ -1,8 +1,10 @@
 package app
 
 import (
+	"maps"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,9 +27,30 @@ func (a *App) countRequests() func(operation string, status int, took time.Durat
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 	}, []string{"operation"})
 	a.registry.MustRegister(total, seconds)
+
+	// Operations and statuses are few, and finding their metrics by labels costs more than counting.
+	type answer struct {
+		operation string
+		status    int
+	}
+	type meters struct {
+		total   prometheus.Counter
+		seconds prometheus.Observer
+	}
+	var known atomic.Pointer[map[answer]meters] // replaced when an answer comes for the first time
+	known.Store(&map[answer]meters{})
 	return func(operation string, status int, took time.Duration) {
-		total.WithLabelValues(operation, strconv.Itoa(status)).Inc()
-		seconds.WithLabelValues(operation).Observe(took.Seconds())
+		before := known.Load()
+		m, found := (*before)[answer{operation, status}]
+		if !found {
+			m = meters{total.WithLabelValues(operation, strconv.Itoa(status)), seconds.WithLabelValues(operation)}
+			after := maps.Clone(*before)
+			after[answer{operation, status}] = m
+			known.CompareAndSwap(before, &after) // else the next answer adds it
+		}
+
+		m.total.Inc()
+		m.seconds.Observe(took.Seconds())
 	}
 }
 

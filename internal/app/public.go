@@ -168,14 +168,14 @@ func (a *App) router(sockets http.Handler, refused func(step, code string)) (htt
 	}
 
 	return endChunked(a.guardPages(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := r.URL.EscapedPath(); {
+		switch {
 		case console.IsVisit(r):
 			pages.ServeHTTP(w, r)
-		case path == access.ConnectTarget:
+		case r.URL.Path == access.ConnectTarget && r.URL.EscapedPath() == access.ConnectTarget:
 			sockets.ServeHTTP(w, r)
-		case console.Owns(path):
+		case console.Owns(r.URL.Path) && console.Owns(r.URL.EscapedPath()):
 			pages.ServeHTTP(w, r)
-		default:
+		default: // without the cost of escaping the path
 			rest.ServeHTTP(w, r)
 		}
 	}))), nil
