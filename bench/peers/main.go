@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -43,6 +44,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	little := flags.Bool("small", false, "few users, to see that all works; the figures mean nothing")
 	serverCPUs := flags.String("server-cpus", "0", "processors of the servers, or all")
 	loadCPUs := flags.String("load-cpus", "1", "processors of the load, or all")
+	page := flags.String("page", "", "Markdown page whose figures are replaced, such as docs/BENCHMARKS.md")
 	dir := flags.String("dir", os.TempDir(), "folder for data, on the disk to be measured")
 
 	// What can fail without a measurement fails before the first.
@@ -91,6 +93,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if *postgresPath != "" {
 		b.peers = append(b.peers, postgres{*postgresPath, *pgchatPath})
+	}
+	if *page != "" {
+		var figures bytes.Buffer
+		if err := b.run(ctx, list, io.MultiWriter(out, &figures)); err != nil {
+			return err
+		}
+		return replaceFigures(*page, figures.String())
 	}
 	return b.run(ctx, list, out)
 }

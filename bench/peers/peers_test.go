@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestEveryShapeMeasures(t *testing.T) {
 		t.Skip("SKIPPED: every shape starts servers of its own")
 	}
 	// The processors are this process's own: a test shares the machine with others.
-	args := []string{"-small", "-seconds", "0.1", "-rounds", "1", "-dir", t.TempDir(), "-server-cpus", "all", "-load-cpus", "all"}
+	args := []string{"-small", "-seconds", "0.1", "-rounds", "1", "-server-cpus", "all", "-load-cpus", "all"}
 	want := []string{"Carillon"}
 	if path := os.Getenv("BENCH_CENTRIFUGO"); path != "" {
 		args, want = append(args, "-centrifugo", path), append(want, "Centrifugo")
@@ -103,6 +104,23 @@ func TestTheTableJudgesAndMarks(t *testing.T) {
 		r.goal = c.goal
 		if got := r.verdict("us", "them"); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestFiguresOfAPageAreReplaced(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.md")
+	for _, c := range []struct{ before, want string }{
+		{"a\n" + figuresBegin + "old\n" + figuresEnd + "b\n", "a\n" + figuresBegin + "\nnew\n\n" + figuresEnd + "b\n"},
+		{"no marks\n", "no marks\n"},
+	} {
+		if err := os.WriteFile(page, []byte(c.before), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		err := replaceFigures(page, "new\n")
+		text, failed := os.ReadFile(page)
+		if failed != nil || string(text) != c.want || (err == nil) != (c.before != c.want) {
+			t.Errorf("%q became %q, %v", c.before, text, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strings"
 
@@ -166,4 +167,20 @@ func (r row) cell(peer string) string {
 		return short(rig.Median(rounds)) + " †"
 	}
 	return short(rig.Median(rounds))
+}
+
+const figuresBegin, figuresEnd = "<!-- figures begin -->\n", "<!-- figures end -->\n"
+
+// replaceFigures writes what was printed between the marks of a page.
+func replaceFigures(path, figures string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begun := strings.Cut(string(text), figuresBegin)
+	_, after, ended := strings.Cut(rest, figuresEnd)
+	if !begun || !ended {
+		return fmt.Errorf("%s has no %q and %q", path, strings.TrimSpace(figuresBegin), strings.TrimSpace(figuresEnd))
+	}
+	return os.WriteFile(path, []byte(before+figuresBegin+"\n"+figures+"\n"+figuresEnd+after), 0o644)
 }
