@@ -22,6 +22,7 @@ var illustrations = map[string]string{
 	"docs/ARCHITECTURE.md: socket -> ":      "a picture of the way of a message",
 	"docs/OPERATIONS.md: map $http_upgrade": "proxy_test.go runs nginx with it",
 	"docs/OPERATIONS.md: frontend chat":     "proxy_test.go runs HAProxy with it",
+	"docs/BENCHMARKS.md: GOBIN=":            "needs the programs of other servers, and measures for minutes",
 	"docs/CLIENTS.md: docker run":           "needs a container engine; the command in the container is run by the block after it",
 }
 

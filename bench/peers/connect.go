@@ -78,7 +78,7 @@ func (b *bench) connectAll(ctx context.Context, name string, p peer, channels []
 	}
 
 	// Connected is a user that has got the first text.
-	c, err := startClock(running)
+	c, err := b.startClock(running)
 	if err != nil {
 		return o, err
 	}
@@ -94,7 +94,7 @@ func (b *bench) connectAll(ctx context.Context, name string, p peer, channels []
 	if err := s.rest(ctx); err != nil {
 		return o, err
 	}
-	if c, err = startClock(running); err != nil {
+	if c, err = b.startClock(running); err != nil {
 		return o, err
 	}
 	select {

@@ -27,7 +27,7 @@ func (b *bench) history(ctx context.Context, name string) error {
 	}
 	defer s.lower()
 	for _, running := range s.servers {
-		if err := fill(ctx, running, historyChannels, historyMessages, b.texts); err != nil {
+		if err := b.fill(ctx, running, historyChannels, historyMessages); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func (b *bench) read(s server) (o outcome, err error) {
 
 	runtime.GC()
 	var done atomic.Int64
-	c, err := startClock(s)
+	c, err := b.startClock(s)
 	if err != nil {
 		return o, err
 	}

@@ -75,8 +75,8 @@ func (b *bench) compare(ctx context.Context, name string, own, other peer, add f
 			return err
 		}
 		job := round{
-			channels: channels, members: members, online: channels * members, texts: b.texts,
-			seconds: b.seconds, most: int(b.seconds * float64(c.mostPerSecond)),
+			bench: b, channels: channels, members: members, online: channels * members,
+			length: b.seconds, most: int(b.seconds * float64(c.mostPerSecond)),
 		}
 		outcomes, err := b.inTurns(ctx, s, func(s server) (outcome, error) { job.server = s; return job.run(ctx) })
 		if err != nil {

@@ -27,7 +27,7 @@ func (b *bench) join(ctx context.Context, name string) error {
 	}
 	defer s.lower()
 	for _, running := range s.servers {
-		if err := fill(ctx, running, len(channels), joinMessages, b.texts); err != nil {
+		if err := b.fill(ctx, running, len(channels), joinMessages); err != nil {
 			return err
 		}
 	}
@@ -38,7 +38,7 @@ func (b *bench) join(ctx context.Context, name string) error {
 		for i := range s.servers {
 			which := (i + n) % len(s.servers)
 			peer := s.peers[which].name()
-			if err := fill(ctx, s.servers[which], len(channels), 1, b.texts); err != nil {
+			if err := b.fill(ctx, s.servers[which], len(channels), 1); err != nil {
 				return err
 			}
 			both := passes[peer]
@@ -97,7 +97,7 @@ func (b *bench) joinAll(ctx context.Context, s server) (o outcome, err error) {
 		}
 	}
 
-	c, err := startClock(s)
+	c, err := b.startClock(s)
 	if err != nil {
 		return o, err
 	}

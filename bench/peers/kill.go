@@ -70,11 +70,11 @@ func (b *bench) killOne(ctx context.Context, name string, p peer) (l loss, err e
 	var mu sync.Mutex
 	acked := map[string]bool{}
 	enough := make(chan struct{})
-	r := round{server: running, channels: killChannels, seconds: 60, most: killStock * b.sizes.acked, texts: b.texts}
+	r := round{bench: b, server: running, channels: killChannels, length: 60, most: killStock * b.sizes.acked}
 	r.acked = func(i int) {
 		mu.Lock()
 		defer mu.Unlock()
-		if acked[r.texts.text(i)] = true; len(acked) == b.sizes.acked {
+		if acked[b.texts.text(i)] = true; len(acked) == b.sizes.acked {
 			close(enough)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -41,30 +42,47 @@ func (t texts) text(i int) string {
 
 // clock measures what a round takes.
 type clock struct {
-	server server
-	start  time.Time
-	used   time.Duration // by the server before
-	own    time.Duration // by this process before
+	server     server
+	processors []int // of the server and of the load
+	start      time.Time
+	before     spent // since the start of the processes
 }
 
 // spent is what a round took.
 type spent struct {
 	seconds      float64
 	server, load time.Duration // CPU
+	all          time.Duration // CPU of all processes on the processors of both
+	processors   float64       // how many these are
 }
 
-func startClock(s server) (c clock, err error) {
-	if c.used, err = usage(s); err != nil {
-		return c, err
+func (b *bench) startClock(s server) (c clock, err error) {
+	c = clock{server: s, processors: union(b.serverCPUs, b.loadCPUs)}
+	c.before, err = c.now()
+	c.start = time.Now()
+	return c, err
+}
+
+func (c clock) stop() (s spent, err error) {
+	seconds := time.Since(c.start).Seconds()
+	s, err = c.now()
+	s.seconds, s.processors = seconds, float64(len(c.processors))
+	s.server, s.load, s.all = s.server-c.before.server, s.load-c.before.load, s.all-c.before.all
+	return s, err
+}
+
+func (c clock) now() (s spent, err error) {
+	s.load = ownUsage()
+	if s.server, err = usage(c.server); err == nil {
+		s.all, err = rig.BusyTime(c.processors)
 	}
-	c.server, c.own, c.start = s, ownUsage(), time.Now()
-	return c, nil
+	return s, err
 }
 
-func (c clock) stop() (spent, error) {
-	seconds, own := time.Since(c.start).Seconds(), ownUsage()-c.own
-	used, err := usage(c.server)
-	return spent{seconds, used - c.used, own}, err
+// union are the numbers of both lists.
+func union(a, b []int) []int {
+	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
+	return slices.Compact(all)
 }
 
 // ownUsage is the CPU time of this process.
@@ -76,14 +94,14 @@ func ownUsage() time.Duration {
 
 // round is one measurement of sends to channels whose members are all online.
 type round struct {
+	bench    *bench
 	server   server
-	channels int // the first so many of the server's
-	online   int // users that are connected, from the first
-	members  int // of each channel that are online
-	seconds  float64
-	rate     float64 // sends a second; 0 is as many as possible
-	most     int     // sends
-	texts    texts
+	channels int         // the first so many of the server's
+	online   int         // users that are connected, from the first
+	members  int         // of each channel that are online
+	length   float64     // seconds
+	rate     float64     // sends a second; 0 is as many as possible
+	most     int         // sends
 	acked    func(i int) // may be nil
 }
 
@@ -100,6 +118,11 @@ func (o outcome) perSecond() float64 { return o.done / o.seconds }
 func (o outcome) cpu() float64       { return float64(o.server.Nanoseconds()) / 1000 / o.done } // microseconds
 func (o outcome) busy() float64      { return o.server.Seconds() / o.seconds }                  // processors
 func (o outcome) loaded() float64    { return o.load.Seconds() / o.seconds }                    // processors
+
+// foreign is the share of the processors that other processes took.
+func (o outcome) foreign() float64 {
+	return max(0, (o.all-o.server-o.load).Seconds()/o.seconds/o.processors)
+}
 
 // run prepares, sends, and waits until all is received.
 func (r round) run(ctx context.Context) (o outcome, err error) {
@@ -140,11 +163,11 @@ func (r round) run(ctx context.Context) (o outcome, err error) {
 	}
 
 	// The round ends when the last message has arrived, and not with the last send.
-	c, err := startClock(r.server)
+	c, err := r.bench.startClock(r.server)
 	if err != nil {
 		return o, err
 	}
-	duration := time.Duration(r.seconds * float64(time.Second))
+	duration := time.Duration(r.length * float64(time.Second))
 	if r.rate > 0 {
 		work.Sent = func(i int, due time.Time) { listeners.due[i].Store(int64(due.Sub(listeners.epoch))) }
 		err = conns.Paced(ctx, r.rate, duration, work)
@@ -166,7 +189,7 @@ func (r round) run(ctx context.Context) (o outcome, err error) {
 func (r round) prepare() (requests [][]byte, entries []entry, err error) {
 	requests, entries = make([][]byte, r.most), make([]entry, r.online)
 	err = rig.Parallel(runtime.NumCPU(), r.most, func(i int) (err error) {
-		requests[i], err = r.server.send(i%r.channels, r.texts.text(i))
+		requests[i], err = r.server.send(i%r.channels, r.bench.texts.text(i))
 		return err
 	})
 	for user := range entries {
@@ -178,8 +201,8 @@ func (r round) prepare() (requests [][]byte, entries []entry, err error) {
 }
 
 // fill sends so many messages to each channel, one after the other, while no member is online.
-func fill(ctx context.Context, s server, channels, messages int, t texts) error {
-	r := round{server: s, channels: channels, seconds: 60, most: channels * messages, texts: t}
+func (b *bench) fill(ctx context.Context, s server, channels, messages int) error {
+	r := round{bench: b, server: s, channels: channels, length: 60, most: channels * messages}
 	o, err := r.run(ctx)
 	if err == nil && int(o.done) != r.most {
 		err = fmt.Errorf("only %.0f of %d messages were sent in a minute", o.done, r.most)

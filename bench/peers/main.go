@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	words := flags.String("shapes", "", "shapes to run: those whose names begin with one of these words (default: all)")
 	seconds := flags.Float64("seconds", 2, "length of a round")
 	rounds := flags.Int("rounds", 3, "rounds of each figure")
+	tries := flags.Int("tries", 1, "how often a round is measured while other processes disturb it")
 	little := flags.Bool("small", false, "few users, to see that all works; the figures mean nothing")
 	serverCPUs := flags.String("server-cpus", "0", "processors of the servers, or all")
 	loadCPUs := flags.String("load-cpus", "1", "processors of the load, or all")
@@ -53,8 +54,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	if *seconds <= 0 || *seconds > 60 || *rounds < 1 || *rounds > 100 {
-		return errors.New("-seconds is up to 60, -rounds 1 to 100")
+	if *seconds <= 0 || *seconds > 60 || *rounds < 1 || *rounds > 100 || *tries < 1 || *tries > 100 {
+		return errors.New("-seconds is up to 60, -rounds and -tries are 1 to 100")
 	}
 	if (*postgresPath == "") != (*pgchatPath == "") {
 		return errors.New("-postgres and -pgchat need each other")
@@ -64,7 +65,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 
-	b := &bench{sizes: full, seconds: *seconds, rounds: *rounds, texts: newTexts()}
+	b := &bench{sizes: full, seconds: *seconds, rounds: *rounds, tries: *tries, texts: newTexts()}
 	if *little {
 		b.sizes = small
 	}

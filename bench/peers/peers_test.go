@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/carillon-chat/carillon/bench/rig"
 )
@@ -49,7 +50,7 @@ func TestEveryShapeMeasures(t *testing.T) {
 
 func TestWrongCallsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
-		{"-shapes", "nonsense"}, {"-seconds", "0"}, {"-rounds", "0"}, {"-server-cpus", "100000"}, {"-load-cpus", "x"},
+		{"-shapes", "nonsense"}, {"-seconds", "0"}, {"-rounds", "0"}, {"-tries", "0"}, {"-postgres", "/x"}, {"-server-cpus", "100000"}, {"-load-cpus", "x"},
 	} {
 		if err := run(t.Context(), args, new(bytes.Buffer)); err == nil {
 			t.Errorf("%v is accepted", args)
@@ -83,11 +84,11 @@ func TestMessagesAreCountedInAnyFrame(t *testing.T) {
 func TestTheTableJudgesAndMarks(t *testing.T) {
 	r := row{
 		shape: "s", name: "n", unit: "/s", goal: ratioAtLeast(1.2),
-		rounds:  map[string][]float64{"us": {1000, 3000, 2600}, "them": {1000, 1000, 2000}},
-		limited: map[string]bool{"them": true},
+		rounds: map[string][]float64{"us": {1000, 3000, 2600}, "Centrifugo": {1000, 1000, 2000}},
+		marks:  map[string]string{"Centrifugo": limitedMark},
 	}
 	var out strings.Builder
-	if err := print(&out, []string{"us", "them"}, []row{r}); err != nil {
+	if err := print(&out, []string{"us", "Centrifugo"}, []row{r}); err != nil {
 		t.Fatal(err)
 	}
 	want := "| s | n | /s | 2,600 | 1,000 † | **1.30** (1.00–3.00) | ≥ 1.20: met |"
@@ -102,8 +103,23 @@ func TestTheTableJudgesAndMarks(t *testing.T) {
 		{moreByAtMost(1600, "ms"), "≤ its + 1,600 ms: met"}, {atMost(5), "≤ 5.00: **missed**"}, {goal{}, ""},
 	} {
 		r.goal = c.goal
-		if got := r.verdict("us", "them"); got != c.want {
+		if got := r.verdict("us", "Centrifugo"); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestADisturbedRoundIsRepeated(t *testing.T) {
+	foreign := []float64{0.5, 0.3, 0.4, 0.05}
+	for tries, want := range map[int]float64{1: 0.5, 3: 0.3, 4: 0.05, 9: 0.05} {
+		b, n := bench{tries: tries}, 0
+		o, err := b.calmly(func() (o outcome, err error) {
+			o.seconds, o.processors, o.all = 1, 1, time.Duration(foreign[n]*float64(time.Second))
+			n++
+			return o, nil
+		})
+		if err != nil || o.foreign() != want {
+			t.Errorf("of %d tries one with %v is taken, %v, want %v", tries, o.foreign(), err, want)
 		}
 	}
 }

@@ -15,15 +15,17 @@ import (
 type row struct {
 	shape, name, unit string
 	rounds            map[string][]float64 // by peer
-	limited           map[string]bool      // by peer: the load was the limit in most of its rounds
+	marks             map[string]string    // by peer: limitedMark, disturbedMark or both
 	goal              goal
 	itself            [2]string // the two forms of Carillon that the row compares, in place of peers
 }
 
-// goal is what the figure of Carillon is to be beside that of a peer; the zero goal is none.
+// goal is what the figure of Carillon is to be, beside that of Centrifugo or of another form of Carillon;
+// the zero goal is none.
 type goal struct {
-	text string
-	met  func(own, other, ratio float64) bool
+	text  string
+	alone bool // whatever another's figure is
+	met   func(own, other, ratio float64) bool
 }
 
 func ratioAtLeast(least float64) goal {
@@ -39,13 +41,13 @@ func moreByAtMost(more float64, unit string) goal {
 }
 
 func atMost(most float64) goal {
-	return goal{text: "≤ " + short(most), met: func(own, _, _ float64) bool { return own <= most }}
+	return goal{text: "≤ " + short(most), alone: true, met: func(own, _, _ float64) bool { return own <= most }}
 }
 
-// verdict judges a row by the goal.
+// verdict judges a row by the goal, when there is what that needs.
 func (r row) verdict(own, other string) string {
-	if r.goal.met == nil {
-		return ""
+	if r.goal.met == nil || !r.goal.alone && len(r.rounds[other]) == 0 {
+		return r.goal.text
 	}
 	ratio, _, _ := r.ratio(own, other)
 	if len(r.rounds[own]) > 0 && r.goal.met(rig.Median(r.rounds[own]), rig.Median(r.rounds[other]), ratio) {
@@ -88,17 +90,33 @@ func print(w io.Writer, peers []string, rows []row) error {
 	var b strings.Builder
 	printPeers(&b, peers, slices.DeleteFunc(slices.Clone(rows), row.isItself))
 	printItself(&b, slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !r.isItself() }))
-	if slices.ContainsFunc(rows, func(r row) bool { return len(r.limited) > 0 }) {
-		b.WriteString("\n† The load's processor was busy and the server's was not: the server can do more.\n")
+	for _, mark := range []struct{ sign, text string }{
+		{limitedMark, "The load's processor was busy and the server's was not: the server can do more."},
+		{disturbedMark, "Other processes took more than a tenth of the processors in most of these rounds."},
+	} {
+		if slices.ContainsFunc(rows, func(r row) bool { return r.isMarked(mark.sign) }) {
+			fmt.Fprintf(&b, "\n%s %s\n", mark.sign, mark.text)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+const limitedMark, disturbedMark = "†", "‡"
+
+func (r row) isMarked(sign string) bool {
+	for _, marks := range r.marks {
+		if strings.Contains(marks, sign) {
+			return true
+		}
+	}
+	return false
+}
+
 func (r row) isItself() bool { return r.itself[0] != "" }
 
 func printPeers(b *strings.Builder, peers []string, rows []row) {
-	own, judged := peers[0], peers[min(1, len(peers)-1)]
+	own := peers[0]
 	head := []string{"shape", "figure", "unit", own}
 	for _, other := range peers[1:] {
 		head = append(head, other, "ratio (range)")
@@ -110,7 +128,7 @@ func printPeers(b *strings.Builder, peers []string, rows []row) {
 		for _, other := range peers[1:] {
 			cells = append(cells, r.cell(other), r.ratioCell(own, other))
 		}
-		printLine(b, append(cells, r.verdict(own, judged)))
+		printLine(b, append(cells, r.verdict(own, centrifugo{}.name())))
 	}
 }
 
@@ -160,13 +178,10 @@ func (r row) ratioCell(own, other string) string {
 // cell is the figure of a peer.
 func (r row) cell(peer string) string {
 	rounds := r.rounds[peer]
-	switch {
-	case len(rounds) == 0:
+	if len(rounds) == 0 {
 		return "–"
-	case r.limited[peer]:
-		return short(rig.Median(rounds)) + " †"
 	}
-	return short(rig.Median(rounds))
+	return strings.TrimSpace(short(rig.Median(rounds)) + " " + r.marks[peer])
 }
 
 const figuresBegin, figuresEnd = "<!-- figures begin -->\n", "<!-- figures end -->\n"

@@ -24,8 +24,8 @@ func sends(members, mostPerSecond int, g goal) func(*bench, context.Context, str
 
 		// As many sends as possible.
 		job := round{
-			channels: channels, members: members, online: channels * members, texts: b.texts,
-			seconds: b.seconds, most: int(b.seconds * float64(mostPerSecond)),
+			bench: b, channels: channels, members: members, online: channels * members,
+			length: b.seconds, most: int(b.seconds * float64(mostPerSecond)),
 		}
 		saturated, err := b.inTurns(ctx, s, func(s server) (outcome, error) { job.server = s; return job.run(ctx) })
 		if err != nil {
@@ -41,7 +41,7 @@ func sends(members, mostPerSecond int, g goal) func(*bench, context.Context, str
 		// The same rate for all, whatever each can do at most. A peer that cannot do it has no latency.
 		reference := b.peers[min(1, len(b.peers)-1)].name()
 		job.rate = rig.Median(each(saturated[reference], outcome.perSecond)) / 2
-		job.most = int(job.rate * job.seconds)
+		job.most = int(job.rate * job.length)
 		s.drop(func(peer string) bool { return rig.Median(each(saturated[peer], outcome.perSecond)) < job.rate })
 		paced, err := b.inTurns(ctx, s, func(s server) (outcome, error) { job.server = s; return job.run(ctx) })
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -102,7 +103,8 @@ func (s *socket) write(first [][]byte, ended <-chan struct{}) {
 			return
 		}
 	}
-	ping := time.NewTicker(pingInterval)
+	// The first ping is at any time of the interval, so that sockets that came together do not stay so.
+	ping := time.NewTimer(rand.N(pingInterval))
 	defer ping.Stop()
 	for {
 		select {
@@ -115,6 +117,7 @@ func (s *socket) write(first [][]byte, ended <-chan struct{}) {
 			if s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) != nil {
 				return
 			}
+			ping.Reset(pingInterval)
 		case <-ended:
 			return
 		}
