@@ -23,7 +23,13 @@ const enough = 4
 // lingering is how long a client has to read an answer that it was sent while it still sends.
 const lingering = 500 * time.Millisecond
 
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+// scratch is what a connection needs to read requests. Another one has it after it.
+type scratch struct {
+	head head
+	buf  [bufferSize]byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // conn is a connection that is served here. Its fields belong to the goroutine of serve.
 type conn struct {
@@ -33,15 +39,14 @@ type conn struct {
 
 	base   *http.Request // what the requests of the connection have in common
 	cancel context.CancelFunc
-	head   head
-	buf    *[bufferSize]byte
-	r, w   int // buf[r:w] has been read and not used
+	*scratch
+	r, w int // buf[r:w] has been read and not used
 
 	began           time.Time // when the request's first bytes came, if its head did not come whole
 	readBy, writeBy time.Time // the deadlines of nc; zero is none
 	watch           watch
 	current         *exchange // while the handler runs, or after its panic
-	handed          bool      // the connection is the server's
+	handed          bool      // the connection is the server's, or a handler's that has hijacked it
 }
 
 func newConn(l *Listener, nc Conn) *conn {
@@ -53,7 +58,7 @@ func newConn(l *Listener, nc Conn) *conn {
 // serve answers plain requests until the connection ends or has to be handed over.
 func (c *conn) serve(ctx context.Context) {
 	defer c.end()
-	c.buf = buffers.Get().(*[bufferSize]byte)
+	c.scratch = scratches.Get().(*scratch)
 	c.began = time.Now()
 	c.readWithin(c.began, c.headerTimeout(), 0)
 	ctx = context.WithValue(ctx, http.LocalAddrContextKey, c.nc.LocalAddr())
@@ -87,14 +92,15 @@ func (c *conn) end() {
 	}
 
 	// The client of a panicking handler gets what was on its way to it.
-	if x := c.current; x != nil {
+	if x := c.current; x != nil && !c.handed {
 		c.cancel()
 		_ = x.body.Close()
 		c.stopWatch()
 		x.response.send()
 	}
 
-	buffers.Put(c.buf)
+	c.head.forget()
+	scratches.Put(c.scratch)
 	c.cancel()
 	if !c.handed {
 		_ = c.nc.Close()
@@ -202,6 +208,11 @@ func (c *conn) answer() bool {
 
 	l.server.Handler.ServeHTTP(&x.response, &x.request)
 
+	if c.handed {
+		c.current = nil
+		x.release()
+		return false
+	}
 	again := x.finish()
 	c.current = nil
 	x.release()

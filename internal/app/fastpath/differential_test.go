@@ -53,7 +53,14 @@ var plainCases = map[string]string{
 	"three more bytes":           post + "GET",
 	"a break and an end":         post + "\r\nx",
 	"no bytes":                   "",
+	"an upgrade":                 upgrade,
+	"an upgrade of Firefox":      "GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n",
+	"an upgrade, and a request":  upgrade + post,
+	"Upgrade alone":              "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
+	"Connection: Upgrade alone":  "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n\r\n",
 }
+
+const upgrade = "GET /connect?a=b HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n"
 
 var otherCases = map[string]string{
 	// Two ideas of where a request ends.
@@ -150,8 +157,12 @@ var otherCases = map[string]string{
 	"Connection: close, keep-alive": "GET / HTTP/1.1\r\nHost: h\r\nConnection: close, keep-alive\r\n\r\n" + post,
 	"Connection twice":              "GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n" + post,
 	"Connection: Content-Length":    "POST / HTTP/1.1\r\nHost: h\r\nConnection: Content-Length\r\nContent-Length: 2\r\n\r\n{}" + post,
-	"an upgrade":                    "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-	"Upgrade alone":                 "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n",
+	"an upgrade, and frames":        upgrade + "frames|more",
+	"an upgrade behind a POST":      post + upgrade + "frames",
+	"an upgrade with a body":        "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}" + post,
+	"an upgrade with a POST":        "POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + post,
+	"an upgrade that closes":        "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n" + post,
+	"an upgrade to two":             "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n",
 	"Expect: 100-continue":          "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n|{}" + post,
 	"Expect: else":                  "POST / HTTP/1.1\r\nHost: h\r\nExpect: else\r\nContent-Length: 2\r\n\r\n{}",
 	"Pragma: no-cache":              "GET / HTTP/1.1\r\nHost: h\r\nPragma: no-cache\r\n\r\n",
@@ -165,7 +176,6 @@ var otherCases = map[string]string{
 	"a body longer than announced": post + "more" + post,
 	"half a head behind a POST":    post + "GET / HTTP/1.1\r\nHost",
 	"two breaks and an end":        post + "\r\nxy",
-	"an upgrade behind a POST":     post + "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nframes",
 }
 
 // Each input is answered as net/http answers it, whatever the handler does; the cases of smuggling

@@ -10,7 +10,7 @@
 //   - A request is plain when its head is whole within 4 KiB, ends its lines with CRLF, has a method
 //     of the list in head.go, a target that begins with a slash, the version HTTP/1.1, one Host, at
 //     most one Content-Length of digits, and no field that changes how the connection or the body is
-//     read. Whatever is not plain is never answered here: the connection is handed over together
+//     read. A GET without a body may ask for a WebSocket. Whatever is not plain is never answered here: the connection is handed over together
 //     with the bytes that were read of it, at the first line that is not plain, and stays with the
 //     server.
 //   - Bodies may have any length. They are read when the handler reads them, and what it leaves is
@@ -22,5 +22,5 @@
 //     so a handler must not keep them after it has returned. Strings may be kept.
 //   - The context of a request ends with the connection, not with the request. That the client has
 //     gone is noticed once the handler has taken longer than 200 ms.
-//   - There is no hijacking and there are no trailers or informational answers.
+//   - A connection can be hijacked. There are no trailers or informational answers.
 package fastpath

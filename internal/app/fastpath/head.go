@@ -19,6 +19,7 @@ type head struct {
 	length int64 // of the body, 0 without a Content-Length
 
 	requestLine    bool // has been taken
+	upgrades       bool // the client asks for a WebSocket
 	hosts, lengths int  // fields of these names
 	fields         []field
 	n              int // fields[:n] are of this head
@@ -50,7 +51,7 @@ func cutLine(b []byte) (line []byte, size int, found bool) {
 
 // begin forgets what a new head must not take from the one before it.
 func (h *head) begin() {
-	h.method, h.requestLine = "", false
+	h.method, h.requestLine, h.upgrades = "", false, false
 	h.hosts, h.lengths, h.length, h.n = 0, 0, 0, 0
 }
 
@@ -143,16 +144,30 @@ func (h *head) check(f *field) bool {
 		h.lengths++
 		return h.lengths == 1 && err == nil && isDigits(f.value)
 	case "Connection":
-		return strings.EqualFold(f.value, "keep-alive")
-	case "Transfer-Encoding", "Trailer", "Expect", "Upgrade", "Pragma":
+		return staysOpen(f.value)
+	case "Upgrade":
+		h.upgrades = true
+		return strings.EqualFold(f.value, "websocket")
+	case "Transfer-Encoding", "Trailer", "Expect", "Pragma":
 		return false // Pragma makes net/http add a Cache-Control
+	}
+	return true
+}
+
+// staysOpen reports whether a Connection field has nothing but keep-alive and Upgrade.
+func staysOpen(value string) bool {
+	for word := range strings.SplitSeq(value, ",") {
+		word = strings.Trim(word, " \t")
+		if !strings.EqualFold(word, "keep-alive") && !strings.EqualFold(word, "upgrade") {
+			return false
+		}
 	}
 	return true
 }
 
 // finish makes the header of a head whose lines are plain. It reports whether the head as a whole is.
 func (h *head) finish() bool {
-	if h.hosts != 1 {
+	if h.hosts != 1 || h.upgrades && (h.method != http.MethodGet || h.lengths > 0) {
 		return false
 	}
 	if h.header == nil {
@@ -176,6 +191,16 @@ func (h *head) finish() bool {
 		}
 	}
 	return true
+}
+
+// forget drops what is only of this connection. Names are those of any client.
+func (h *head) forget() {
+	h.target, h.url, h.host = "", url.URL{}, ""
+	for i := range h.fields {
+		h.fields[i].value = ""
+	}
+	clear(h.header)
+	clear(h.values)
 }
 
 // isToken reports whether every byte may be part of a field's name (RFC 9110, 5.6.2).

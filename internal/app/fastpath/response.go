@@ -2,7 +2,10 @@ package fastpath
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -109,6 +112,30 @@ func (w *response) WriteHeader(status int) {
 	}
 }
 
+// Hijack implements http.Hijacker. What was read of the connection, and not used, is in the reader's
+// buffer. What was written of a body, and not sent yet, is lost.
+func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c := w.conn
+	if c.handed {
+		return nil, nil, http.ErrHijacked
+	}
+	if w.status != 0 {
+		w.sendHead(nil)
+		w.send()
+	}
+	c.stopWatch()
+	c.handed = true
+	c.listener.remove(c)
+	_ = c.nc.SetDeadline(time.Time{}) // a failure shows when the connection is used
+
+	// Handlers that take a connection to pieces use no buffers, so these are the smallest.
+	read := bytes.NewReader(bytes.Clone(c.buf[c.r:c.w]))
+	reader := bufio.NewReaderSize(io.MultiReader(read, c.nc), read.Len())
+	_, _ = reader.Peek(read.Len())
+	c.listener.state(c.nc, http.StateHijacked)
+	return c.nc, bufio.NewReadWriter(reader, bufio.NewWriterSize(c.nc, 1)), nil
+}
+
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
 	if err := w.mayWrite(len(p)); err != nil || len(p) == 0 {
@@ -127,6 +154,9 @@ func (w *response) WriteString(s string) (int, error) {
 
 // mayWrite counts bytes that are to be written to the body, or refuses them.
 func (w *response) mayWrite(n int) error {
+	if w.conn.handed {
+		return http.ErrHijacked
+	}
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}

@@ -316,6 +316,32 @@ var answers = []func(s *twin, w http.ResponseWriter, r *http.Request, read func(
 		read(s, r)
 		panic("a fault")
 	},
+	func(s *twin, w http.ResponseWriter, r *http.Request, read func(*twin, *http.Request)) { // takes the connection
+		read(s, r)
+		w.Header().Set("A", "lost")
+		w.WriteHeader(http.StatusOK)
+		nc, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			s.note("hijack %v", err)
+			return
+		}
+		_, _, err = w.(http.Hijacker).Hijack()
+		s.note("again %v", err)
+		s.write(nc, "own")
+		s.write(w, "lost")
+		rest, err := io.ReadAll(rw)
+		s.note("rest %q, %v", rest, err)
+		nc.Close()
+	},
+	func(s *twin, w http.ResponseWriter, r *http.Request, read func(*twin, *http.Request)) { // takes it, and panics
+		read(s, r)
+		nc, rw, err := http.NewResponseController(w).Hijack()
+		s.note("hijack %v", err)
+		_, _ = rw.WriteString("own")
+		s.note("flush %v", rw.Flush())
+		defer time.AfterFunc(time.Second, func() { nc.Close() })
+		panic("a fault")
+	},
 	func(s *twin, w http.ResponseWriter, r *http.Request, read func(*twin, *http.Request)) { // changes the request
 		read(s, r)
 		r.Header.Set("User-Agent", "changed")
