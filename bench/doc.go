@@ -10,7 +10,7 @@
 //	go run ./bench -parts before -before old/carillon   # two builds in turns
 //	go run ./bench -compare old.json,new.json
 //
-// The parts of live delivery are:
+// The command in bench/peers compares with other chat servers instead. The parts of live delivery are:
 //
 //	deliver    a channel whose members are all online, and as many sends as possible
 //	latency    the same at half of what plain writes can do

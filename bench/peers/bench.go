@@ -27,6 +27,8 @@ type bench struct {
 	rounds     int
 	tries      int // of a round that is disturbed
 	texts      texts
+	profile    string // folder for profiles of Carillon, or empty
+	profiles   int    // that were taken
 	rows       []row
 }
 
@@ -68,6 +70,7 @@ var shapes = []shape{
 
 // stage are the servers of a shape, of every peer one.
 type stage struct {
+	name    string
 	peers   []peer
 	servers []server
 	dropped []server // run, and are measured no more
@@ -75,7 +78,7 @@ type stage struct {
 
 // raise starts the peers, each over a folder of its own, and creates the channels.
 func (b *bench) raise(ctx context.Context, name string, peers []peer, channels [][]int) (s *stage, err error) {
-	s = &stage{peers: peers}
+	s = &stage{name: name, peers: peers}
 	for i, p := range peers {
 		var started server
 		err := rig.On(b.serverCPUs, func() (err error) {
@@ -128,7 +131,29 @@ func (b *bench) inTurns(ctx context.Context, s *stage, measure func(server) (out
 			outcomes[name] = append(outcomes[name], o)
 		}
 	}
-	return outcomes, nil
+	return outcomes, b.profiled(ctx, s, measure)
+}
+
+// profiled measures the nodes of Carillon once more under the profiler, when profiles are wanted.
+func (b *bench) profiled(ctx context.Context, s *stage, measure func(server) (outcome, error)) error {
+	if b.profile == "" {
+		return nil
+	}
+	for i, running := range s.servers {
+		node, is := running.(*carillonServer)
+		if !is {
+			continue
+		}
+		b.profiles++
+		file := filepath.Join(b.profile, fmt.Sprintf("%02d-%s-%s.pprof", b.profiles, s.name, strings.ReplaceAll(s.peers[i].name(), " ", "-")))
+		taken := make(chan error, 1)
+		go func() { taken <- node.profile(ctx, file, b.seconds) }()
+		_, err := measure(node)
+		if err := errors.Join(err, <-taken); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // calmly measures again while other processes disturb, and takes the outcome of the least disturbance.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -164,4 +165,21 @@ func (s *carillonServer) texts(ctx context.Context, channel int) (texts []string
 			return texts, nil
 		}
 	}
+}
+
+// profile keeps a CPU profile of the node's next so many seconds.
+func (s *carillonServer) profile(ctx context.Context, file string, seconds float64) error {
+	target := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.OpsAddr, max(1, int(seconds)))
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return err
+	}
+	got, err := s.calls.Do(r)
+	if err == nil && got.Status != http.StatusOK {
+		err = fmt.Errorf("GET %s: %d", target, got.Status)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, got.Body, 0o644)
 }

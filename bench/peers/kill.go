@@ -78,20 +78,22 @@ func (b *bench) killOne(ctx context.Context, name string, p peer) (l loss, err e
 			close(enough)
 		}
 	}
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
-		_, err := r.run(ctx)
-		ended <- err
+		defer close(ended)
+		_, err = r.run(ctx) // which fails when its connections end
 	}()
 	select {
 	case <-enough:
-	case err := <-ended:
-		return l, errors.Join(errors.New("the sends ended before the kill"), err)
+	case <-ended:
 	}
 	if err := running.kill(); err != nil {
 		return l, err
 	}
-	<-ended // with the error that its connections have ended
+	<-ended
+	if len(acked) < b.sizes.acked {
+		return l, errors.Join(errors.New("the sends ended before the kill"), err)
+	}
 
 	start := time.Now()
 	if err := rig.On(b.serverCPUs, func() error { return running.again(ctx) }); err != nil {

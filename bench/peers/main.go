@@ -45,6 +45,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	little := flags.Bool("small", false, "few users, to see that all works; the figures mean nothing")
 	serverCPUs := flags.String("server-cpus", "0", "processors of the servers, or all")
 	loadCPUs := flags.String("load-cpus", "1", "processors of the load, or all")
+	profile := flags.String("profile", "", "folder for CPU profiles of Carillon, each of one more round")
 	page := flags.String("page", "", "Markdown page whose figures are replaced, such as docs/BENCHMARKS.md")
 	dir := flags.String("dir", os.TempDir(), "folder for data, on the disk to be measured")
 
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 
-	b := &bench{sizes: full, seconds: *seconds, rounds: *rounds, tries: *tries, texts: newTexts()}
+	b := &bench{sizes: full, seconds: *seconds, rounds: *rounds, tries: *tries, profile: *profile, texts: newTexts()}
 	if *little {
 		b.sizes = small
 	}
