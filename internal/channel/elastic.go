@@ -194,7 +194,7 @@ func newElastic(e *messaging.ElasticChannelConfiguration) *chime.Elastic {
 	}
 	return &chime.Elastic{
 		MaximumSubChannels: e.MaximumSubChannels, TargetMemberships: e.TargetMembershipsPerSubChannel,
-		MinimumMembershipPct: e.MinimumMembershipPercentage,
+		MinimumMembershipPct: e.MinimumMembershipPercentage, Indexed: true,
 	}
 }
 

@@ -52,7 +52,10 @@ func (v *Visit) subMemberRows(m chime.Membership) []store.Row {
 		store.MembershipsOf.Row(v.entryKey(m.Ref, m.Order), entry),
 	}
 	if m.Sub != "" {
-		rows = append(rows, store.MembersInOrder.Row(v.subMembers(m.Sub).Num(m.Order).Str(string(m.Ref)), m.Ref))
+		rows = append(rows,
+			store.MembersInOrder.Row(v.subMembers(m.Sub).Num(m.Order).Str(string(m.Ref)), m.Ref),
+			store.MemberSubChannels.Row(v.key(m.Ref), m.Sub), // not read of moderators, which have several
+		)
 	}
 	return rows
 }

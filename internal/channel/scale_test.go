@@ -140,10 +140,10 @@ func counts(t testing.TB, w *servicetest.World, target, percent int) (members []
 	return members
 }
 
-// TestNumbersOfMembersAreFound: a data folder has the numbers of members in the records of the
-// sub-channels when it was written before they were kept apart. They are answered, and balancing goes on
-// with them.
-func TestNumbersOfMembersAreFound(t *testing.T) {
+// TestFormerElasticChannel: a data folder has the numbers of members in the records of the sub-channels,
+// and members are found in a range, when it was written before either was kept apart. Both are answered,
+// and balancing goes on.
+func TestFormerElasticChannel(t *testing.T) {
 	w := crowd(t, 9) // s1: 4, s2: 3, s3: 2
 	expect(t, "before", w.SubChannels("ann", "c"), []string{"s1:4", "s2:3", "s3:2"})
 	err := w.Store.Update(ctx, w.AppID(), func(tx store.Tx) error {
@@ -159,21 +159,29 @@ func TestNumbersOfMembersAreFound(t *testing.T) {
 			subs[i].Members, subs[i].Number = members[subs[i].Number-1], 0
 			err = store.SubChannels.Put(tx, keys[i], subs[i])
 		}
-		if err == nil {
-			err = store.Counts.DeletePrefix(tx, app)
+		for _, table := range []store.TableID{store.Counts.ID, store.SubChannelNumbers.ID, store.Occupancies.ID, store.MemberSubChannels.ID} {
+			if err == nil {
+				err = tx.DeleteRange(table, store.Prefix(app))
+			}
 		}
-		if err == nil {
-			err = store.SubChannelNumbers.DeletePrefix(tx, app)
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			err = store.Occupancies.DeletePrefix(tx, app)
+		c, _, err := store.Channels.Get(tx, app.Str("c"))
+		if err != nil {
+			return err
 		}
-		return err
+		c.Elastic.Indexed = false
+		return store.Channels.Put(tx, app.Str("c"), c)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "as it was written", w.SubChannels("ann", "c"), []string{"s1:4", "s2:3", "s3:2"})
+	if _, outcome := join(w, "ann", "u6", nil); outcome != "ok" { // as it is
+		t.Fatal(outcome)
+	}
+	expect(t, "a member again", places(t, w, "u6"), []string{"s3"})
 
 	w.AddUser("new")
 	if _, outcome := join(w, "ann", "new", nil); outcome != "ok" {

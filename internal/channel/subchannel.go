@@ -147,8 +147,14 @@ func (v *Visit) CanEditOwn() bool { return v.CanSend() || v.CanManage() && v.Cha
 // membershipsOf reads all memberships of a user or bot in the channel, oldest first: at most one
 // unless it is a moderator of an elastic channel.
 func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Membership, err error) {
-	if v.Channel.Elastic == nil {
-		m, found, err := store.Memberships.Get(r, v.key(ref))
+	sub, several := "", false
+	if v.Channel.Elastic != nil {
+		if sub, several, err = v.subChannelOf(r, ref); err != nil || sub == "" && !several {
+			return nil, err
+		}
+	}
+	if !several {
+		m, found, err := store.Memberships.Get(r, v.memberKey(ref, sub))
 		if found {
 			all = []chime.Membership{m}
 		}
@@ -161,6 +167,19 @@ func (v *Visit) membershipsOf(r store.Reader, ref chime.Ref) (all []chime.Member
 	})
 	slices.SortFunc(all, func(a, b chime.Membership) int { return cmp.Compare(a.Order, b.Order) })
 	return all, err
+}
+
+// subChannelOf finds the sub-channel of a user or bot, unless it may have several or is not to be found
+// by key.
+func (v *Visit) subChannelOf(r store.Reader, ref chime.Ref) (sub string, several bool, err error) {
+	if !v.Channel.Elastic.Indexed {
+		return "", true, nil
+	}
+	if isModerator, err := v.isModerator(r, ref); err != nil || isModerator {
+		return "", true, err
+	}
+	sub, _, err = store.MemberSubChannels.Get(r, v.key(ref))
+	return sub, false, err
 }
 
 // ListSubChannels lists the sub-channels of an elastic channel, oldest first. Moderators are not

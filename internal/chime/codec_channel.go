@@ -78,6 +78,7 @@ func (e *Elastic) AppendRecord(b []byte) []byte {
 	w.Int(1, int64(e.MaximumSubChannels))
 	w.Int(2, int64(e.TargetMemberships))
 	w.Int(3, int64(e.MinimumMembershipPct))
+	w.OptionalBool(4, e.Indexed)
 	return w.Bytes()
 }
 
@@ -94,6 +95,8 @@ func readElastic(r *record.Reader) *Elastic {
 			e.TargetMemberships = int(r.Int())
 		case 3:
 			e.MinimumMembershipPct = int(r.Int())
+		case 4:
+			e.Indexed = r.Bool()
 		default:
 			r.Skip()
 		}

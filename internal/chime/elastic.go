@@ -5,6 +5,10 @@ type Elastic struct {
 	MaximumSubChannels   int `cbor:"1,keyasint"`
 	TargetMemberships    int `cbor:"2,keyasint"` // in one sub-channel
 	MinimumMembershipPct int `cbor:"3,keyasint"` // of the target, rounded up; below it a sub-channel is merged
+
+	// Indexed reports that the sub-channels of members are found by key. It is false of channels that
+	// were made before those were kept.
+	Indexed bool `cbor:"4,keyasint,omitempty"`
 }
 
 // Minimum is how many members a sub-channel needs not to be merged into another.

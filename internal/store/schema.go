@@ -56,6 +56,7 @@ var (
 	SubChannelNumbers  = Table[string]{ID: 60, Name: "numbers of sub-channels"}                // app, uid, number
 	Occupancies        = Table[[]byte]{ID: 61, Name: "occupancy of sub-channels"}              // app, uid, level, node: see package channel/occupancy
 	Rebalancings       = Table[chime.Rebalancing]{ID: 62, Name: "rebalancing of sub-channels"} // app, uid
+	MemberSubChannels  = Table[string]{ID: 63, Name: "sub-channels of members"}                // app, uid, ref -> the sub-channel of a member that is no moderator
 
 	Flows        = Table[chime.Flow]{ID: 34, Name: "channel flows"}                // app, flow id
 	FlowsInOrder = Table[string]{ID: 35, Name: "channel flows in order"}           // app, order
@@ -113,7 +114,7 @@ func TagsKey(res chime.Resource) Key { return K(res.App).Num(uint64(res.Kind)).S
 // those whose records are on lists of their holders also.
 var UnderChannel = [...]TableID{
 	Activities.ID, MembersInOrder.ID, ModeratorsInOrder.ID, BansInOrder.ID, Messages.ID,
-	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, Counts.ID,
+	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID, Counts.ID,
 }
 
 // UnderAppInstance are the tables whose keys begin with the app instance, but for the tasks,
@@ -127,7 +128,7 @@ var UnderAppInstance = [...]TableID{
 	Messages.ID, Tags.ID, Counts.ID,
 	Bots.ID, BotsInOrder.ID, Endpoints.ID, EndpointsInOrder.ID, EndpointOf.ID,
 	Bans.ID, BansInOrder.ID, BansOf.ID,
-	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID,
+	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID,
 	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID,
 	Followings.ID, DeadLetters.ID,
 }

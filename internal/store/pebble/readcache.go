@@ -37,7 +37,7 @@ type cachedValue struct {
 var cachedTables = func() (is [256]bool) {
 	for _, table := range [...]store.TableID{
 		store.AppInstances.ID, store.Users.ID, store.Bots.ID, store.Admins.ID, store.Channels.ID, store.Memberships.ID,
-		store.Moderators.ID, store.Bans.ID, store.Activities.ID, store.TableLogs,
+		store.Moderators.ID, store.Bans.ID, store.Activities.ID, store.MemberSubChannels.ID, store.TableLogs,
 	} {
 		is[table] = true
 	}

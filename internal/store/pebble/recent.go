@@ -15,7 +15,7 @@ type recent struct {
 var recentTables = func() (is [256]bool) {
 	for _, table := range [...]store.TableID{
 		store.AppInstances.ID, store.Users.ID, store.Bots.ID, store.Admins.ID, store.Channels.ID, store.Memberships.ID,
-		store.Moderators.ID, store.Bans.ID, store.Activities.ID, store.SubChannels.ID, store.Flows.ID, store.Counts.ID,
+		store.Moderators.ID, store.Bans.ID, store.Activities.ID, store.MemberSubChannels.ID, store.SubChannels.ID, store.Flows.ID, store.Counts.ID,
 	} {
 		is[table] = true
 	}
