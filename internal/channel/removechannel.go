@@ -126,30 +126,5 @@ func strike[V any](tx store.Tx, most int, app, uid string, from store.Key, table
 	if bytes.Compare(from, list.From) > 0 {
 		list.From = from
 	}
-	return drain(tx, table, list, most, func(record V) (bool, error) { return true, unlist(record) })
-}
-
-// drain deletes up to most records of a range and calls f for each, until f reports that the transaction
-// has enough to do. It returns the key of the first that is left, nil when there is none.
-func drain[V any](tx store.Tx, table store.Table[V], list store.Range, most int, f func(V) (more bool, err error)) (next store.Key, err error) {
-	var keys []store.Key
-	var records []V
-	err = table.Each(tx, list, func(key store.Key, record V) (bool, error) {
-		keys, records = append(keys, slices.Clone(key)), append(records, record)
-		return len(keys) <= most, nil
-	})
-	if len(keys) > most {
-		next = keys[most]
-	}
-
-	more := true
-	for i := 0; i < min(len(keys), most) && err == nil; i++ {
-		if !more {
-			return keys[i], nil
-		}
-		if err = table.Delete(tx, keys[i]); err == nil {
-			more, err = f(records[i])
-		}
-	}
-	return next, err
+	return table.Drain(tx, list, most, func(record V) (bool, error) { return true, unlist(record) })
 }

@@ -37,7 +37,7 @@ func (s *Service) removeSome(ctx context.Context, app string, ref chime.Ref, ent
 	var rest []chime.Task
 	err = s.store.Update(ctx, app, func(tx store.Tx) (err error) {
 		rest = nil
-		next, err = drain(tx, entries, list, s.piece, func(at chime.ChannelEntry) (more bool, err error) {
+		next, err = entries.Drain(tx, list, s.piece, func(at chime.ChannelEntry) (more bool, err error) {
 			v := s.visitOf(app, ref, at)
 			err = remove(tx, v)
 			if v.rest != nil {
