@@ -279,11 +279,16 @@ type (
 
 // operations is the table of everything that the public port answers.
 func (s *services) operations() []api.Operation {
-	return settling(slices.Concat(
-		messaging.Operations(messagingAPI{
-			channels: s.channels, messages: s.messages, flows: s.flows, exports: s.exports,
-			endpoints: s.endpoint, tags: s.tags,
-		}),
+	chat := messaging.Operations(messagingAPI{
+		channels: s.channels, messages: s.messages, flows: s.flows, exports: s.exports,
+		endpoints: s.endpoint, tags: s.tags,
+	})
+	for i := range chat { // pages of messages are encoded as they are read
+		if chat[i].Name == "ListChannelMessages" {
+			chat[i] = api.Bind(chat[i], s.messages.EncodeChannelMessages)
+		}
+	}
+	return settling(slices.Concat(chat,
 		identityapi.Operations(s.identity),
 		stsapi.Operations(s.sts),
 		iamapi.Operations(s.account),

@@ -34,3 +34,12 @@ func (m Millis) Optional() *time.Time {
 	t := m.Time()
 	return &t
 }
+
+// OptionalIn is Optional with the time in the given place.
+func (m Millis) OptionalIn(t *time.Time) *time.Time {
+	if m == 0 {
+		return nil
+	}
+	*t = m.Time()
+	return t
+}

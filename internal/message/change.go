@@ -98,9 +98,9 @@ func (s *Service) save(tx store.Tx, kind string, v *channel.Visit, m *chime.Mess
 // RedactChannelMessage takes the content out of a message: the sender of its own, moderators
 // and admins of any that they see. Redacting again changes nothing.
 func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.RedactChannelMessageRequest) (*messaging.RedactChannelMessageResponse, error) {
-	var sub string
+	var uid, sub string
 	err := s.update(ctx, "RedactChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
-		sub = v.Sub
+		uid, sub = v.Channel.UID, v.Sub
 		if !v.CanManage() && !v.CanSend() {
 			return channel.ErrRole
 		}
@@ -130,6 +130,7 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		}
 		return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 	})
+	s.newest.forget(uid)
 	return &messaging.RedactChannelMessageResponse{ChannelARN: req.ChannelARN, MessageID: req.MessageID, SubChannelID: sub}, err
 }
 
@@ -140,7 +141,9 @@ func strip(m *chime.Message) { m.Content, m.Metadata, m.Attributes, m.Push = "",
 // cannot see: a targeted one, one that a flow failed, one past its retention. For one that is gone
 // it does nothing.
 func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.DeleteChannelMessageRequest) (*messaging.DeleteChannelMessageResponse, error) {
+	var uid string
 	err := s.update(ctx, "DeleteChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
+		uid = v.Channel.UID
 		if !v.Actor.Admin {
 			return channel.ErrRole
 		}
@@ -165,5 +168,6 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 		}
 		return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 	})
+	s.newest.forget(uid)
 	return nil, err
 }

@@ -60,40 +60,53 @@ func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.Ge
 // newest first. Both bounds of time are inclusive.
 func (s *Service) ListChannelMessages(ctx context.Context, req *messaging.ListChannelMessagesRequest) (*messaging.ListChannelMessagesResponse, error) {
 	resp := &messaging.ListChannelMessagesResponse{ChannelARN: req.ChannelARN}
-
-	if req.NotBefore != nil && req.NotAfter != nil && req.NotBefore.After(*req.NotAfter) {
-		return nil, api.BadRequest("NotBefore", "is later than NotAfter")
-	}
-	err := s.view(ctx, "ListChannelMessages", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) (err error) {
-		if !v.CanRead() {
-			return channel.ErrRole
-		}
-
-		resp.SubChannelID = v.Sub
-		asked := period(req)
-		history, err := asked.in(r, v)
+	err := s.viewPage(ctx, req, func(r store.Reader, v *channel.Visit) error {
+		l, err := s.listing(r, v, req)
 		if err != nil {
 			return err
 		}
-
-		history.Reverse = req.SortOrder != messaging.SortOrderAscending
-		scope := fmt.Sprintf("ListChannelMessages %s %v %x %x", v.Channel.UID, history.Reverse, history.From, history.To)
-		page := store.NewPage(scope, req.MaxResults, req.NextToken)
-		resp.ChannelMessages, resp.NextToken, err = s.list(r, v, history, asked, page)
+		resp.SubChannelID = v.Sub
+		resp.ChannelMessages, resp.NextToken, err = store.List(r, store.Messages, l.history, l.page, s.summaries(r, v, l.asked))
 		return err
 	})
 	return resp, err
 }
 
-// list reads one page of the messages of a time that the caller sees.
-func (s *Service) list(r store.Reader, v *channel.Visit, history store.Range, asked span, page store.Page) (list []messaging.ChannelMessageSummary, next string, err error) {
-	oldest, err := s.Oldest(r, v)
-	if err != nil {
-		return nil, "", err
+// viewPage runs f on one moment for a caller that may list messages.
+func (s *Service) viewPage(ctx context.Context, req *messaging.ListChannelMessagesRequest, f func(store.Reader, *channel.Visit) error) error {
+	if req.NotBefore != nil && req.NotAfter != nil && req.NotBefore.After(*req.NotAfter) {
+		return api.BadRequest("NotBefore", "is later than NotAfter")
 	}
-	page.Floor = Floor(v, oldest)
-	asked.from = max(asked.from, oldest)
-	return store.List(r, store.Messages, history, page, s.summaries(r, v, asked))
+	return s.view(ctx, "ListChannelMessages", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
+		if !v.CanRead() {
+			return channel.ErrRole
+		}
+		return f(r, v)
+	})
+}
+
+// listing is one page of the messages of a time.
+type listing struct {
+	history store.Range
+	page    store.Page
+	asked   span
+}
+
+// listing is what a request asks for.
+func (s *Service) listing(r store.Reader, v *channel.Visit, req *messaging.ListChannelMessagesRequest) (l listing, err error) {
+	l.asked = period(req)
+	if l.history, err = l.asked.in(r, v); err != nil {
+		return l, err
+	}
+	l.history.Reverse = req.SortOrder != messaging.SortOrderAscending
+	scope := fmt.Sprintf("ListChannelMessages %s %v %x %x", v.Channel.UID, l.history.Reverse, l.history.From, l.history.To)
+	l.page = store.NewPage(scope, req.MaxResults, req.NextToken)
+
+	// What retention hides.
+	oldest, err := s.Oldest(r, v)
+	l.page.Floor = Floor(v, oldest)
+	l.asked.from = max(l.asked.from, oldest)
+	return l, err
 }
 
 // summaries turns the messages of a time that the caller sees into summaries.
@@ -103,40 +116,8 @@ func (s *Service) summaries(r store.Reader, v *channel.Visit, of span) func(chim
 			return messaging.ChannelMessageSummary{}, false, nil
 		}
 		sender, err := v.Sender(r, &m)
-		return s.summary(v, &m, sender), true, err
+		return *s.summary(new(shown), v, &m, sender), true, err
 	}
-}
-
-// Latest are the newest persistent messages of a channel that a caller sees.
-type Latest struct {
-	Messages []messaging.ChannelMessageSummary // the newest first
-	More     bool                              // there are older ones
-	// Common reports that every member sees the same until something changes.
-	Common bool
-}
-
-// Latest reads at most so many messages for a caller that may read the channel.
-func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (latest Latest, err error) {
-	page := store.Page{Limit: limit}
-	oldest, err := s.Oldest(r, v)
-	if err != nil {
-		return latest, err
-	}
-
-	page.Floor = Floor(v, oldest)
-	latest.Common = page.Floor == nil // which moves with the time
-	history := store.Prefix(v.History())
-	history.Reverse = true
-
-	summary, next := s.summaries(r, v, span{from: oldest, to: forever}), ""
-	latest.Messages, next, err = store.List(r, store.Messages, history, page,
-		func(m chime.Message) (messaging.ChannelMessageSummary, bool, error) {
-			latest.Common = latest.Common && sent(&m) && m.Target == ""
-			return summary(m)
-		})
-
-	latest.More = next != ""
-	return latest, err
 }
 
 // span is a stretch of creation times, both ends included.

@@ -39,6 +39,7 @@ type Service struct {
 	live   idempotency.Recent // tokens of messages that are not persistent
 	bus    bus.Publisher
 	log    *slog.Logger
+	newest newest
 
 	emptyContent bool
 }
@@ -50,7 +51,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, log: o.Log, emptyContent: o.EmptyContent,
-		tokens: o.Tokens, bus: o.Bus,
+		tokens: o.Tokens, bus: o.Bus, newest: newNewest(newestBytes),
 	}
 }
 

@@ -58,8 +58,8 @@ func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []by
 	return append(b, '}'), nil
 }
 
-// firstRoom is enough for most channels.
-const firstRoom = 16 << 10
+// firstRoom is enough for the members of most channels.
+const firstRoom = 8 << 10
 
 // common is the part of the details that most members see alike: the messages and the members. It
 // is made anew when something has changed for the user since it was made.
@@ -83,8 +83,7 @@ func (s *Service) common(r store.Reader, v *channel.Visit) (text []byte, err err
 }
 
 // render is the messages and the members as JSON. common reports that other members would see the
-// same. Summaries of messages have no member for the sub-channel, which clients look for in each
-// message (spec 4.7).
+// same.
 func (s *Service) render(r store.Reader, v *channel.Visit) (b []byte, common bool, err error) {
 	latest, err := s.messages.Latest(r, v, maxMessages)
 	if err != nil {
@@ -95,19 +94,10 @@ func (s *Service) render(r store.Reader, v *channel.Visit) (b []byte, common boo
 		return nil, false, err
 	}
 
-	b = append(make([]byte, 0, firstRoom), `,"ChannelMessages":`...)
+	b = append(append(make([]byte, 0, len(latest.Messages)+firstRoom), `,"ChannelMessages":[`...), latest.Messages...)
+	b = api.AppendBool(append(b, `],"ChannelMessagesHasMore":`...), latest.More)
+	b = append(b, `,"ChannelMemberships":`...)
 	start := len(b)
-	for i := range latest.Messages {
-		b = latest.Messages[i].AppendJSON(append(b, ','), api.ISO)
-		if v.Sub != "" {
-			b = api.AppendString(append(b[:len(b)-1], `,"SubChannelId":`...), v.Sub)
-			b = append(b, '}')
-		}
-	}
-
-	b = append(api.CloseArray(b, start), `,"ChannelMessagesHasMore":`...)
-	b = append(api.AppendBool(b, latest.More), `,"ChannelMemberships":`...)
-	start = len(b)
 	for i := range members {
 		b = members[i].AppendJSON(append(b, ','), api.ISO)
 	}

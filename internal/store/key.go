@@ -74,6 +74,28 @@ func (k Key) App() (string, error) {
 	return app, err
 }
 
+// First is the part of the key with its first columns; ok is false when it has not so many. Only columns
+// that are strings count.
+func (k Key) First(columns int) (prefix Key, ok bool) {
+	at := 0
+	for ; columns > 0; columns-- {
+		if at >= len(k) || k[at] != tagString {
+			return nil, false
+		}
+		for at++; ; at += 2 {
+			end := bytes.IndexByte(k[at:], 0)
+			if end < 0 || at+end+1 >= len(k) {
+				return nil, false
+			}
+			if at += end; k[at+1] == 0x01 {
+				at += 2
+				break
+			}
+		}
+	}
+	return k[:at], true
+}
+
 // LastNumber is the last column of the key, zero when that is a string.
 func (k Key) LastNumber() (uint64, error) {
 	columns, err := k.Columns()

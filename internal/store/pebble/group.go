@@ -309,7 +309,7 @@ func (g *group) commit(b *crdb.Batch) {
 			events += len(l.events)
 		}
 	}
-	s.cache.changes(b, number)
+	s.changes(b, number)
 	s.applied.Store(number)
 	if err := s.db.ApplyNoSyncWait(b, crdb.Sync); err != nil {
 		g.failed = s.health.fail(err)

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"math"
 	"path/filepath"
@@ -20,7 +21,8 @@ type Options struct {
 	// Logger gets what an operator should know; nil for nothing.
 	Logger *slog.Logger
 	// CacheBytes is the size of the cache of uncompressed blocks; 0 stands for 64 MiB. Records that
-	// are read again and again take half as much in addition at most. What is not flushed yet takes LogBytes twice in addition, while flushes lag up to twice as much.
+	// are read again and again take half as much in addition at most. What is not flushed yet
+	// takes LogBytes twice in addition, while flushes lag up to twice as much.
 	CacheBytes int64
 	// ReserveBytes of the disk are left free: with less, Updates are refused with
 	// store.ErrFull. 0 stands for an eighth of the disk and 256 MiB at most, -1 for no reserve.
@@ -90,6 +92,7 @@ type Store struct {
 	applied, visible, synced, durable atomic.Uint64
 	moments                           moments
 	cache                             *readCache
+	versions                          *versions
 
 	publishing  sync.Mutex
 	waiting     queue
@@ -148,7 +151,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	s.visible.Store(last.commits)
 	s.synced.Store(last.commits)
 	s.durable.Store(last.commits)
-	s.cache = newReadCache(int(opts.CacheBytes / recentShare))
+	s.cache, s.versions = newReadCache(int(opts.CacheBytes/recentShare)), &versions{seed: maphash.MakeSeed()}
 	s.group = group{store: s, recent: newRecent(int(opts.CacheBytes / recentShare))}
 	if s.group.absent, err = newAbsent(s.db); err != nil {
 		return nil, err

@@ -4,8 +4,6 @@ import (
 	"hash/maphash"
 	"sync"
 
-	crdb "github.com/cockroachdb/pebble/v2"
-
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -111,22 +109,6 @@ func (s *cacheShard) set(path []byte, v cachedValue, limit int) {
 	s.now[string(path)] = v
 	if s.size > limit {
 		s.before, s.now, s.size = s.now, nil, 0
-	}
-}
-
-// changes drops what a batch writes to. It is called before the batch is applied, as the commit of that
-// number.
-func (c *readCache) changes(b *crdb.Batch, number uint64) {
-	for r := b.Reader(); ; {
-		kind, path, _, more, err := r.Next()
-		switch {
-		case !more || err != nil: // it is the engine's own batch
-			return
-		case kind == crdb.InternalKeyKindRangeDelete:
-			c.forget(number)
-		case cachedTables[path[0]]:
-			c.shard(path).drop(path, number)
-		}
 	}
 }
 
