@@ -173,7 +173,7 @@ var breaks = strings.NewReplacer("\n", " ", "\r", " ")
 
 // oneLine is a value as it is sent.
 func oneLine(value string) string {
-	if strings.ContainsAny(value, "\r\n") {
+	if strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, '\r') >= 0 {
 		value = breaks.Replace(value)
 	}
 	return strings.Trim(value, " \t")

@@ -59,11 +59,13 @@ func newConn(l *Listener, nc Conn) *conn {
 func (c *conn) serve(ctx context.Context) {
 	defer c.end()
 	c.scratch = scratches.Get().(*scratch)
-	c.began = time.Now()
-	c.readWithin(c.began, c.headerTimeout(), 0)
 	ctx = context.WithValue(ctx, http.LocalAddrContextKey, c.nc.LocalAddr())
 	ctx, c.cancel = context.WithCancel(ctx)
-	remote := c.nc.RemoteAddr().String() // may wait for a proxy that announces the client
+
+	// The address may have to be waited for, under a deadline of its own, when a proxy announces it.
+	remote := c.nc.RemoteAddr().String()
+	c.began = time.Now()
+	c.readWithin(c.began, c.headerTimeout(), 0)
 
 	for first := true; first || c.await(); first = false {
 		plain, err := c.readHead()

@@ -46,7 +46,7 @@ type accepted struct {
 	err  error
 }
 
-// NewListener wraps a listener for the server's Serve. The server must be complete, and must not be
+// NewListener wraps a listener for the server's Serve. The server must have a handler and must not be
 // changed afterwards. Its ConnState hook is called for all connections, as it would be without the
 // fast path; its ConnContext is called again for a connection that is handed over.
 func NewListener(inner net.Listener, server *http.Server) *Listener {

@@ -123,8 +123,13 @@ func (m *memory) writeDeadline() time.Time {
 	return m.writeBy
 }
 
-func (*memory) LocalAddr() net.Addr  { return address("server") }
-func (*memory) RemoteAddr() net.Addr { return address("client") }
+func (*memory) LocalAddr() net.Addr { return address("server") }
+
+// RemoteAddr takes the deadline away, as a connection does that waits for the header of a proxy.
+func (m *memory) RemoteAddr() net.Addr {
+	_ = m.SetReadDeadline(time.Time{})
+	return address("client")
+}
 
 // Unread implements fastpath.Conn.
 func (m *memory) Unread(b []byte) {
