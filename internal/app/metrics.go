@@ -142,7 +142,7 @@ func sampleFastPath(fast *fastpath.Listener) sampler {
 	return func(gauge, counter sample) {
 		s := fast.Stats()
 		gauge("carillon_http_fast_connections_open", "Connections of the public port on which nothing but plain HTTP/1.1 requests came.", float64(s.Open))
-		counter("carillon_http_fast_handed_over_total", "Connections that were handed over to net/http, WebSockets among them. Many more than these mean that clients, or a proxy, send requests that are not plain: see http-fast-path.", float64(s.HandedOver))
+		counter("carillon_http_fast_handed_over_total", "Connections that were handed over to net/http. Many mean that clients, or a proxy, send requests that are not plain: see http-fast-path.", float64(s.HandedOver))
 	}
 }
 

@@ -34,6 +34,10 @@ type field struct {
 	value string
 }
 
+// mostFields bounds the fields of a plain head, and with them what a connection holds between two
+// requests. Clients of AWS and browsers send ten to thirty.
+const mostFields = 64
+
 // methods are those of plain requests. HEAD is not, because its answers have rules of their own.
 var methods = [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch}
 
@@ -105,7 +109,7 @@ func (h *head) takeRequestLine(line []byte) bool {
 func (h *head) takeField(line []byte) bool {
 	name, value, found := bytes.Cut(line, []byte{':'})
 	value = bytes.Trim(value, " \t")
-	if !found || len(name) == 0 {
+	if !found || len(name) == 0 || h.n == mostFields {
 		return false
 	}
 	if h.n == len(h.fields) {
@@ -195,7 +199,7 @@ func (h *head) finish() bool {
 
 // forget drops what is only of this connection. Names are those of any client.
 func (h *head) forget() {
-	h.target, h.url, h.host = "", url.URL{}, ""
+	h.method, h.target, h.url, h.host = "", "", url.URL{}, ""
 	for i := range h.fields {
 		h.fields[i].value = ""
 	}
