@@ -182,7 +182,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	}
 
 	a.readiness.Add("store", func(ctx context.Context) error { return a.engine.Refusal() })
-	a.registry.MustRegister(sampler(a.sampleStore))
+	a.registry.MustRegister(engineMetrics{a.engine})
 	return nil
 }
 

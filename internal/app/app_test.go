@@ -182,7 +182,7 @@ func TestOperationsPort(t *testing.T) {
 	_, metrics := get(t, client, "http://"+n.OpsAddr()+"/metrics")
 	for _, want := range []string{
 		`carillon_requests_total{operation="ListAppInstances",status="200"} 1`, `carillon_build_info{version="test"} 1`,
-		"carillon_store_commits_total ", "carillon_realtime_sessions 0", "carillon_sockets_open 0",
+		"carillon_store_commits_total ", `carillon_store_update_seconds_bucket{le="0.01"} `, "carillon_realtime_sessions 0", "carillon_sockets_open 0",
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("/metrics lacks %q", want)

@@ -12,6 +12,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/descriptors"
 	"github.com/carillon-chat/carillon/internal/app/fastpath"
 	"github.com/carillon-chat/carillon/internal/awshttp"
+	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
 
@@ -101,13 +102,24 @@ func (s sampler) Collect(metrics chan<- prometheus.Metric) {
 	s(emit(prometheus.GaugeValue), emit(prometheus.CounterValue))
 }
 
-func (a *App) sampleStore(gauge, counter sample) {
-	for _, m := range a.engine.Metrics() {
-		emit := gauge
+// engineMetrics is a collector of what the engine reports.
+type engineMetrics struct{ engine store.Engine }
+
+// Describe sends nothing, as that of a sampler.
+func (engineMetrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (e engineMetrics) Collect(metrics chan<- prometheus.Metric) {
+	for _, m := range e.engine.Metrics() {
+		desc, kind := prometheus.NewDesc(m.Name, m.Help, nil, nil), prometheus.GaugeValue
 		if m.Counter {
-			emit = counter
+			kind = prometheus.CounterValue
 		}
-		emit(m.Name, m.Help, m.Value)
+		if h := m.Histogram; h != nil {
+			metrics <- prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, h.Buckets)
+			continue
+		}
+		metrics <- prometheus.MustNewConstMetric(desc, kind, m.Value)
 	}
 }
 

@@ -24,4 +24,13 @@ type Metric struct {
 	Name, Help string
 	Counter    bool // it grows as long as the engine is open; else it is a gauge
 	Value      float64
+	Histogram  *Histogram // in the place of Value
+}
+
+// Histogram is how many of something there were since the engine was opened, and how much they were
+// together. Buckets has, by upper bounds, how many were up to that.
+type Histogram struct {
+	Count   uint64
+	Sum     float64
+	Buckets map[float64]uint64
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 
@@ -105,9 +106,12 @@ func (s *Store) lead(own *request) {
 		ran = min(ran+1, len(members))
 		s.settle(members[:ran], members[ran:])
 	}()
-	for ; ran < len(members); ran++ {
+	for began := time.Now(); ran < len(members); ran++ {
 		s.group.left = len(members) - ran - 1
 		s.group.run(members[ran])
+		ended := time.Now()
+		s.stats.held.observe(ended.Sub(began))
+		began = ended
 	}
 }
 

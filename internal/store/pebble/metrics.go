@@ -20,6 +20,8 @@ func (s *Store) Metrics() []store.Metric {
 	counter := func(name, help string, value uint64) store.Metric {
 		return store.Metric{Name: name, Help: help, Counter: true, Value: float64(value)}
 	}
+
+	// Names and meanings are for operators, and stay as they are.
 	return []store.Metric{
 		gauge("carillon_store_refusing", "1 while changes are refused: the disk is full or broken. The log says which.", refusing),
 		gauge("carillon_store_disk_bytes", "Size of the store.", float64(st.DiskBytes)),
@@ -29,6 +31,10 @@ func (s *Store) Metrics() []store.Metric {
 		counter("carillon_store_events_total", "Events appended to the log.", st.Events),
 		counter("carillon_store_log_bytes_total", "Bytes written to the write-ahead log.", st.LogBytes),
 		counter("carillon_store_log_syncs_total", "Syncs of the write-ahead log; commits share them.", st.LogSyncs),
+		{
+			Name: "carillon_store_update_seconds", Help: "How long a transaction held up all others, without the disk. None should take more than 0.01.",
+			Histogram: s.stats.held.histogram(),
+		},
 		counter("carillon_store_damaged_reads_total", "Reads that met a damaged file. Any at all means: restore a backup.", st.Damaged),
 	}
 }

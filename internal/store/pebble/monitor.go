@@ -37,7 +37,10 @@ func (s *Store) poke() {
 }
 
 // counters since the store was opened.
-type counters struct{ commits, events, bytes, damaged atomic.Uint64 }
+type counters struct {
+	commits, events, bytes, damaged atomic.Uint64
+	held                            held
+}
 
 func (c *counters) committed(transactions, bytes, events int) {
 	c.commits.Add(uint64(transactions))
