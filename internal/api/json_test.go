@@ -1,12 +1,14 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"pgregory.net/rapid"
 )
 
@@ -200,5 +202,23 @@ func TestClosing(t *testing.T) {
 	}
 	if got := string(AppendStrings(AppendStrings(nil, []string{}), []string{"a", "b"})); got != `[]["a","b"]` {
 		t.Errorf("got %s", got)
+	}
+}
+
+// JSON within a string is what the quoting of the whole would be.
+func TestJSONInAString(t *testing.T) {
+	for _, s := range []string{"", "plain", `say "no"`, `a\b`, `\"`, "tab\tand \x01", "\u00fcber \u2028 \U0001F600", strings.Repeat(`"\`, 50), "\x7f", "\xff"} {
+		text := AppendStrings(nil, []string{s, s})
+		for range 3 { // and quoted again
+			want, err := jsontext.AppendQuote(nil, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := append(AppendInString([]byte{'"'}, text), '"')
+			if !bytes.Equal(got, want) {
+				t.Errorf("%q: got %s, want %s", s, got, want)
+			}
+			text = want
+		}
 	}
 }

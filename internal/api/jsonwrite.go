@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -39,6 +40,30 @@ func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// AppendInString appends JSON text as the inside of a JSON string. The text has no space between its tokens,
+// as what this package and the generated code append: only quotes and backslashes have to be escaped.
+func AppendInString(b, text []byte) []byte {
+	for {
+		i := bytes.IndexByte(text, '"')
+		if i < 0 {
+			return appendBackslashes(b, text)
+		}
+		b = append(appendBackslashes(b, text[:i]), '\\', '"')
+		text = text[i+1:]
+	}
+}
+
+func appendBackslashes(b, text []byte) []byte {
+	for {
+		i := bytes.IndexByte(text, '\\')
+		if i < 0 {
+			return append(b, text...)
+		}
+		b = append(append(b, text[:i]...), '\\', '\\')
+		text = text[i+1:]
+	}
 }
 
 // AppendStrings appends a list of strings.

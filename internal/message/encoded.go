@@ -51,9 +51,9 @@ func (s *Service) EncodeChannelMessages(ctx context.Context, req *messaging.List
 // pageFor returns what a request asks for: the newest page of a channel is kept for the next caller.
 func (s *Service) pageFor(r store.Reader, v *channel.Visit, req *messaging.ListChannelMessagesRequest) (page encoded, err error) {
 	at, keeps := openingOf(v, req)
-	var now state
+	var now Versions
 	if keeps {
-		now, keeps = stateOf(r, v)
+		now, keeps = VersionsOf(r, v, store.Messages.ID)
 	}
 	if keeps {
 		if page, found := s.newest.find(at, now); found {

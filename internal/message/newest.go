@@ -26,7 +26,7 @@ type opening struct {
 }
 
 type keptPage struct {
-	made state
+	made Versions
 	encoded
 }
 
@@ -34,22 +34,6 @@ type keptPage struct {
 const newestBytes = 16 << 20
 
 func newNewest(limit int) newest { return newest{limit: limit, now: make(map[opening]keptPage)} }
-
-// state is the versions of all that a page shows.
-type state struct{ messages, users, bots, former, app uint64 }
-
-// stateOf reads them for a channel; known is false when one is not known.
-func stateOf(r store.Reader, v *channel.Visit) (s state, known bool) {
-	app := store.K(v.Actor.App)
-	s = state{
-		messages: store.Version(r, store.Messages.ID, v.Prefix()),
-		users:    store.Version(r, store.Users.ID, app),
-		bots:     store.Version(r, store.Bots.ID, app),
-		former:   store.Version(r, store.FormerNames.ID, app),
-		app:      store.Version(r, store.AppInstances.ID, app), // with what retention hides
-	}
-	return s, s.messages != 0 && s.users != 0 && s.bots != 0 && s.former != 0 && s.app != 0
-}
 
 // openingOf is the newest page that a request asks for; ok is false when it asks for another page.
 func openingOf(v *channel.Visit, req *messaging.ListChannelMessagesRequest) (at opening, ok bool) {
@@ -64,7 +48,7 @@ func openingOf(v *channel.Visit, req *messaging.ListChannelMessagesRequest) (at 
 }
 
 // find returns the page in this state.
-func (n *newest) find(at opening, now state) (page encoded, found bool) {
+func (n *newest) find(at opening, now Versions) (page encoded, found bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	kept, found := n.now[at]

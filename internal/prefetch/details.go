@@ -3,16 +3,19 @@ package prefetch
 import (
 	"context"
 	"strconv"
+	"sync"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // Details is the Payload of the CHANNEL_DETAILS event about one channel, or about one sub-channel
-// of an elastic one, as JSON: what the user sees of it as a member at one moment. With unread it
-// also has UnreadCount. ok is false when the user is no member any more or the channel is gone.
+// of an elastic one: what the user sees of it as a member at one moment. It is the inside of a JSON string
+// that holds JSON, as frames have it. With unread it also has UnreadCount. ok is false when the user is no
+// member any more or the channel is gone.
 func (s *Service) Details(ctx context.Context, app string, user chime.Ref, at chime.ChannelEntry, unread bool) (payload []byte, ok bool, err error) {
 	err = s.store.View(ctx, app, func(r store.Reader) error {
 		v, err := s.channels.VisitAt(r, app, user, at)
@@ -34,72 +37,111 @@ func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []by
 	if err != nil {
 		return nil, err
 	}
-	b = summary.AppendJSON(append(make([]byte, 0, firstRoom), `{"Channel":`...), api.ISO)
+	var room [512]byte
+	head := summary.AppendJSON(append(room[:0], `{"Channel":`...), api.ISO)
 	if v.Sub != "" {
-		b = api.AppendString(append(b, `,"SubChannelId":`...), v.Sub)
+		head = api.AppendString(append(head, `,"SubChannelId":`...), v.Sub)
 	}
 
-	common, err := s.common(r, v)
+	// The parts that most members see alike.
+	messages, err := s.part(r, v, latestMessages)
 	if err != nil {
 		return nil, err
 	}
-	b = append(b, common...)
+	members, err := s.part(r, v, firstMembers)
+	if err != nil {
+		return nil, err
+	}
+	b = make([]byte, 0, 2*len(head)+len(messages)+len(members)+tailRoom)
+	b = append(append(api.AppendInString(b, head), messages...), members...)
 
+	// What is the member's own.
+	tail := room[:0]
 	if marker := v.Membership.ReadMarker; marker != 0 {
-		b = api.ISO.Append(append(b, `,"ReadMarkerTimestamp":`...), marker.Time())
+		tail = api.ISO.Append(append(tail, `,"ReadMarkerTimestamp":`...), marker.Time())
 	}
 	if unread {
 		count, err := s.unread.Count(r, v)
 		if err != nil {
 			return nil, err
 		}
-		b = strconv.AppendUint(append(b, `,"UnreadCount":`...), count, 10)
+		tail = strconv.AppendUint(append(tail, `,"UnreadCount":`...), count, 10)
 	}
-	return append(b, '}'), nil
+	return api.AppendInString(b, append(tail, '}')), nil
 }
 
-// firstRoom is enough for the members of most channels.
-const firstRoom = 8 << 10
+// tailRoom is enough for what is the member's own.
+const tailRoom = 128
 
-// common is the part of the details that most members see alike: the messages and the members. It
-// is made anew when something has changed for the user since it was made.
-func (s *Service) common(r store.Reader, v *channel.Visit) (text []byte, err error) {
-	now, err := r.Position()
-	if err != nil {
+// part is a part of the details that most members see alike. It is made anew when something has changed for
+// the user since it was made.
+func (s *Service) part(r store.Reader, v *channel.Visit, part part) (text []byte, err error) {
+	if v.Sub != "" || !v.CanSend() { // balancing moves members without an event for the others
+		text, _, err = s.render(r, v, part)
+		return text, err
+	}
+
+	made := excerpt{app: v.Actor.App}
+	if made.at, err = r.Position(); err != nil {
 		return nil, err
 	}
-	ordinary := v.Sub == "" && v.CanSend() // balancing moves members without an event for the others
-	if ordinary {
-		if text, err = s.kept.find(r, v, now); text != nil || err != nil {
-			return text, err
-		}
+	made.versions, made.versioned = message.VersionsOf(r, v, part.table())
+	at := place{v.Channel.UID, part}
+	if text, err = s.kept.find(r, v, at, made); text != nil || err != nil {
+		return text, err
 	}
 
-	text, common, err := s.render(r, v)
-	if err == nil && ordinary && common {
-		s.kept.put(v.Channel.UID, excerpt{v.Actor.App, now, text})
+	made.text, made.common, err = s.render(r, v, part)
+	if err == nil && made.common {
+		s.kept.put(at, made)
 	}
-	return text, err
+	return made.text, err
 }
 
-// render is the messages and the members as JSON. common reports that other members would see the
-// same.
-func (s *Service) render(r store.Reader, v *channel.Visit) (b []byte, common bool, err error) {
+// render makes a part. common reports that other members would see the same.
+func (s *Service) render(r store.Reader, v *channel.Visit, part part) (text []byte, common bool, err error) {
+	room := scratch.Get().(*[]byte)
+	plain := (*room)[:0]
+	if part == latestMessages {
+		plain, common, err = s.appendMessages(plain, r, v)
+	} else {
+		plain, err = s.appendMembers(plain, r, v)
+		common = true
+	}
+	if err != nil {
+		return nil, false, err
+	}
+
+	text = api.AppendInString(make([]byte, 0, len(plain)+len(plain)/8), plain)
+	if *room = plain; cap(plain) <= keptScratch {
+		scratch.Put(room)
+	}
+	return text, common, nil
+}
+
+// scratch is for parts before they are quoted.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+const keptScratch = 256 << 10
+
+func (s *Service) appendMessages(b []byte, r store.Reader, v *channel.Visit) (_ []byte, common bool, err error) {
 	latest, err := s.messages.Latest(r, v, maxMessages)
 	if err != nil {
 		return nil, false, err
 	}
+	b = append(append(b, `,"ChannelMessages":[`...), latest.Messages...)
+	return api.AppendBool(append(b, `],"ChannelMessagesHasMore":`...), latest.More), latest.Common, nil
+}
+
+func (s *Service) appendMembers(b []byte, r store.Reader, v *channel.Visit) ([]byte, error) {
 	members, err := v.Members(r, maxMembers)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-
-	b = append(append(make([]byte, 0, len(latest.Messages)+firstRoom), `,"ChannelMessages":[`...), latest.Messages...)
-	b = api.AppendBool(append(b, `],"ChannelMessagesHasMore":`...), latest.More)
 	b = append(b, `,"ChannelMemberships":`...)
 	start := len(b)
 	for i := range members {
 		b = members[i].AppendJSON(append(b, ','), api.ISO)
 	}
-	return api.CloseArray(b, start), latest.Common, nil
+	return api.CloseArray(b, start), nil
 }

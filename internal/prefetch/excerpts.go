@@ -6,24 +6,51 @@ import (
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/lockorder"
+	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// excerpt is what the members of a channel see alike, as it was at a position of the log.
-type excerpt struct {
-	app  string
-	at   uint64
-	text []byte
+// part is a part of the details of a channel that its members see alike, and that changes by itself.
+type part uint8
+
+const (
+	latestMessages part = iota
+	firstMembers
+)
+
+// table is what the part is made of.
+func (p part) table() store.TableID {
+	if p == firstMembers {
+		return store.MembersInOrder.ID
+	}
+	return store.Messages.ID
 }
 
-// excerpts keeps excerpts by the UID of their channel, because the members of a channel come back
-// together after a restart. Whether one still holds is read from the traces beside the log, in the
-// moment that it is for.
+// place is where an excerpt belongs: a channel by its UID, and a part.
+type place struct {
+	channel string
+	part    part
+}
+
+// excerpt is what the members of a channel see alike, as it was at a position of the log and, where the
+// engine knows them, at some versions.
+type excerpt struct {
+	app       string
+	at        uint64
+	versions  message.Versions
+	versioned bool
+	common    bool // all members see it so
+	text      []byte
+}
+
+// excerpts keeps excerpts, because the members of a channel come back together after a restart. Whether one
+// still holds is asked of the store in the moment that it is for: of the versions, or else of the traces
+// beside the log.
 type excerpts struct {
 	limit int // bytes of all texts
 
 	mu   lockorder.Mutex[lockorder.Leaf]
-	by   map[string]excerpt
+	by   map[place]excerpt
 	size int
 	// removed is the position of the latest removal of content in each app instance: what was read
 	// before is not kept.
@@ -31,19 +58,24 @@ type excerpts struct {
 }
 
 func newExcerpts(limit int) excerpts {
-	return excerpts{limit: limit, by: make(map[string]excerpt), removed: make(map[string]uint64)}
+	return excerpts{limit: limit, by: make(map[place]excerpt), removed: make(map[string]uint64)}
 }
 
-// find is the excerpt of a channel if it holds for the caller at the position of the log that r
-// reads, else nil.
-func (e *excerpts) find(r store.Reader, v *channel.Visit, now uint64) ([]byte, error) {
+// find is the text of an excerpt if it holds for the caller now, in the moment that r reads, else nil.
+func (e *excerpts) find(r store.Reader, v *channel.Visit, at place, now excerpt) ([]byte, error) {
 	e.mu.Lock()
-	kept, found := e.by[v.Channel.UID]
+	kept, found := e.by[at]
 	e.mu.Unlock()
 	if !found {
 		return nil, nil
 	}
-	same, err := store.Unchanged(r, v.Topic().Whole(), v.Actor.Ref, kept.at, now)
+
+	same, err := false, error(nil)
+	if now.versioned && kept.versioned {
+		same = now.versions == kept.versions
+	} else {
+		same, err = store.Unchanged(r, v.Topic().Whole(), v.Actor.Ref, kept.at, now.at)
+	}
 	if err != nil || !same {
 		return nil, err
 	}
@@ -52,16 +84,16 @@ func (e *excerpts) find(r store.Reader, v *channel.Visit, now uint64) ([]byte, e
 
 // put keeps an excerpt in place of an older one of its channel, and drops any others for which
 // there is no space.
-func (e *excerpts) put(uid string, made excerpt) {
+func (e *excerpts) put(at place, made excerpt) {
 	made.text = bytes.Clone(made.text) // without the room behind it
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
-	if old, found := e.by[uid]; found {
-		if old.at >= made.at {
+	if old, found := e.by[at]; found {
+		if old.at > made.at {
 			return
 		}
-		e.drop(uid)
+		e.drop(at)
 	}
 	if len(made.text) > e.limit || made.at < e.removed[made.app] {
 		return
@@ -73,7 +105,7 @@ func (e *excerpts) put(uid string, made excerpt) {
 		}
 		e.drop(other)
 	}
-	e.by[uid] = made
+	e.by[at] = made
 	e.size += len(made.text)
 }
 
@@ -82,9 +114,9 @@ func (e *excerpts) forget(removal *chime.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.removed[removal.App] = removal.Position
-	for uid, kept := range e.by {
-		if removal.Withdraws(&chime.Event{Type: chime.EventChannelDetails, Topic: chime.Topic{App: kept.app, Channel: uid, Sub: removal.Sub}}) {
-			e.drop(uid)
+	for at, kept := range e.by {
+		if removal.Withdraws(&chime.Event{Type: chime.EventChannelDetails, Topic: chime.Topic{App: kept.app, Channel: at.channel, Sub: removal.Sub}}) {
+			e.drop(at)
 		}
 	}
 }
@@ -94,14 +126,14 @@ func (e *excerpts) forgetApp(app string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.removed, app)
-	for uid, kept := range e.by {
+	for at, kept := range e.by {
 		if kept.app == app {
-			e.drop(uid)
+			e.drop(at)
 		}
 	}
 }
 
-func (e *excerpts) drop(uid string) {
-	e.size -= len(e.by[uid].text)
-	delete(e.by, uid)
+func (e *excerpts) drop(at place) {
+	e.size -= len(e.by[at].text)
+	delete(e.by, at)
 }

@@ -20,22 +20,24 @@ func TestExcerptsGoWithWhatIsRemoved(t *testing.T) {
 		{chime.Event{Type: chime.EventUpdateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m"}, "c d e"},
 	} {
 		s := &Service{kept: newExcerpts(100)}
-		s.kept.put("c", excerpt{"A", 5, []byte("c")})
-		s.kept.put("d", excerpt{"A", 5, []byte("d")})
-		s.kept.put("e", excerpt{"B", 5, []byte("e")})
+		s.kept.put(place{"c", latestMessages}, excerpt{app: "A", at: 5, text: []byte("c")})
+		s.kept.put(place{"d", latestMessages}, excerpt{app: "A", at: 5, text: []byte("d")})
+		s.kept.put(place{"e", latestMessages}, excerpt{app: "B", at: 5, text: []byte("e")})
 		tc.removal.Position = 7
 		s.Deliver([]*chime.Event{&tc.removal})
 		var left []string
 		for _, uid := range []string{"c", "d", "e"} {
-			if _, kept := s.kept.by[uid]; kept {
+			if _, kept := s.kept.by[place{uid, latestMessages}]; kept {
 				left = append(left, uid)
 			}
 		}
 		if got := strings.Join(left, " "); got != tc.left || s.kept.size != len(left) {
 			t.Errorf("after %s %q is left, want %q; %d bytes", tc.removal.Type, got, tc.left, s.kept.size)
 		}
-		if s.kept.put("late", excerpt{tc.removal.App, 6, []byte("x")}); tc.removal.Removes() == (s.kept.by["late"].text != nil) {
-			t.Errorf("after %s what was read before it is kept: %v", tc.removal.Type, s.kept.by["late"])
+		late := place{"late", latestMessages}
+		s.kept.put(late, excerpt{app: tc.removal.App, at: 6, text: []byte("x")})
+		if tc.removal.Removes() == (s.kept.by[late].text != nil) {
+			t.Errorf("after %s what was read before it is kept: %v", tc.removal.Type, s.kept.by[late])
 		}
 	}
 }

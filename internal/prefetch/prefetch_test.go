@@ -86,10 +86,13 @@ func (w *world) details(user string, at chime.ChannelEntry, unread bool) (d deta
 	if !ok {
 		return d, "none"
 	}
-	if err := json.Unmarshal(payload, &d); err != nil {
+	if err := json.Unmarshal(fmt.Appendf(nil, `"%s"`, payload), &text); err != nil {
 		w.t.Fatalf("%v in %s", err, payload)
 	}
-	return d, string(payload)
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		w.t.Fatalf("%v in %s", err, payload)
+	}
+	return d, text
 }
 
 // first are the details of the first channel of a user.

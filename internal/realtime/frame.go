@@ -34,7 +34,22 @@ func (f *frames) as(how form) *outbox.Frame {
 
 // frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.
 func (env *environment) frame(e *chime.Event, how form) *outbox.Frame {
-	text := make([]byte, 0, 200+len(e.Payload)+len(e.Payload)/8)
+	text := appendHeaders(make([]byte, 0, 200+len(e.Payload)+len(e.Payload)/8), e, how)
+	if len(e.Payload) > 0 {
+		text = append(text, `,"Payload":`...)
+		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
+	}
+	return env.framed(text, e, how)
+}
+
+// quotedFrame encodes an event with a payload that is the inside of a JSON string already.
+func (env *environment) quotedFrame(e *chime.Event, payload []byte, how form) *outbox.Frame {
+	text := appendHeaders(make([]byte, 0, 200+len(payload)), e, how)
+	text = append(append(append(text, `,"Payload":"`...), payload...), '"')
+	return env.framed(text, e, how)
+}
+
+func appendHeaders(text []byte, e *chime.Event, how form) []byte {
 	text = append(text, `{"Headers":{"x-amz-chime-event-type":"`...)
 	text = append(text, e.Type...)
 	text = append(text, `","x-amz-chime-message-type":"`...)
@@ -47,11 +62,11 @@ func (env *environment) frame(e *chime.Event, how form) *outbox.Frame {
 		text = append(text, `","x-carillon-position":"`...)
 		text = strconv.AppendUint(text, e.Position, 10)
 	}
-	text = append(text, `"}`...)
-	if len(e.Payload) > 0 {
-		text = append(text, `,"Payload":`...)
-		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
-	}
+	return append(text, `"}`...)
+}
+
+// framed ends the text of an event and makes its frame.
+func (env *environment) framed(text []byte, e *chime.Event, how form) *outbox.Frame {
 	f := &outbox.Frame{Bytes: env.Frame(append(text, '}'), how&compressed != 0)}
 	if e.TellsContent() {
 		f.Event = e

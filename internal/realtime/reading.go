@@ -15,7 +15,8 @@ type Prefetcher interface {
 	// Channels are the up to 50 channels to prefetch, in order. Sort is prefetch-sort-by; an unknown
 	// value is none.
 	Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.ChannelEntry, error)
-	// Details is the payload of CHANNEL_DETAILS; ok is false when the user is no member any more.
+	// Details is the payload of CHANNEL_DETAILS as the inside of a JSON string; ok is false when the
+	// user is no member any more.
 	Details(ctx context.Context, app string, user chime.Ref, at chime.ChannelEntry, unread bool) (payload []byte, ok bool, err error)
 }
 
@@ -161,10 +162,10 @@ func (s *Session) details(ctx context.Context, at chime.ChannelEntry) (*outbox.F
 	if err != nil || !ok {
 		return nil, err
 	}
-	return env.frame(&chime.Event{
-		Type: chime.EventChannelDetails, MessageType: chime.MessageTypeSystem, Payload: payload,
+	return env.quotedFrame(&chime.Event{
+		Type: chime.EventChannelDetails, MessageType: chime.MessageTypeSystem,
 		Topic: chime.Topic{App: app, Channel: at.UID, Sub: at.Sub}, ChannelID: at.ChannelID,
-	}, s.form), nil
+	}, payload, s.form), nil
 }
 
 // remake makes frames of the same events, as the store has them now; nil for what is not to be sent

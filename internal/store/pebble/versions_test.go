@@ -16,12 +16,11 @@ func TestAVersionIsOfItsEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	const app, channels, writes = "app", 5, 300
+	const app, channels, writes, reads = "app", 5, 200, 2000
 	prefix := func(i int) store.Key { return store.K(app, fmt.Sprint("channel-", i)) }
 	table := store.Messages.ID
 
 	var writers, readers sync.WaitGroup
-	done := make(chan struct{})
 	for w := range 3 {
 		writers.Go(func() {
 			random := rand.New(rand.NewSource(int64(w)))
@@ -73,18 +72,12 @@ func TestAVersionIsOfItsEntries(t *testing.T) {
 	for reader := range 3 {
 		readers.Go(func() {
 			random := rand.New(rand.NewSource(int64(reader)))
-			for over := false; !over; {
-				select {
-				case <-done:
-					over = true
-				default:
-				}
+			for range reads {
 				look(random.Intn(channels))
 			}
 		})
 	}
 	writers.Wait()
-	close(done)
 	readers.Wait()
 
 	// Nothing is written any more: every channel keeps its version.
