@@ -9,13 +9,38 @@ import (
 // deliver hands events of the app instance, in the order of its log, to the sessions that they
 // concern. It never waits for a receiver. It belongs to one goroutine.
 func (r *roster) deliver(events []*chime.Event) {
-	for _, e := range events {
-		r.handOut(e)
+	for rest := events; len(rest) > 0; {
+		rest = rest[r.handOut(rest[:run(rest)]):]
 	}
 	r.reach(events[len(events)-1].Position)
 }
 
-func (r *roster) handOut(e *chime.Event) {
+// maxRun bounds how many events are handed out at once.
+const maxRun = 64
+
+// run counts the events, from the first on, that the same sessions get and that change no roster: one at
+// least.
+func run(events []*chime.Event) (n int) {
+	for n < min(len(events), maxRun) && isPlain(events[n]) && events[n].Topic == events[0].Topic {
+		n++
+	}
+	return max(n, 1)
+}
+
+// isPlain reports whether the event is for all members of a channel, and does nothing to them, nor to
+// what was sent before.
+func isPlain(e *chime.Event) bool {
+	if e.MessageType == "" || e.Only != nil || len(e.Also)+len(e.Join)+len(e.Leave) > 0 {
+		return false
+	}
+	kind := e.Kind()
+	return kind.Extra == 0 && kind.Removes == chime.Nowhere && !kind.EndsMemberships && kind.EndsSessions == chime.Nowhere
+}
+
+// handOut hands out a run of events, or no more than the first when not all of the members get that. It
+// returns how many it was.
+func (r *roster) handOut(events []*chime.Event) int {
+	e := events[0]
 	if e.Removes() { // before any session can take the event
 		r.queues.Remove(e)
 	}
@@ -23,12 +48,15 @@ func (r *roster) handOut(e *chime.Event) {
 	// The receivers are found under the lock, when the users that join are members already and those
 	// that leave are still.
 	r.mu.Lock()
-	r.position = e.Position
-	for u := range r.loading {
-		u.loading.pending = append(u.loading.pending, e)
-	}
 	r.joined(e)
-	r.receivers = r.audience(r.receivers[:0], e)
+	all := false
+	if r.receivers, all = r.audience(r.receivers[:0], e); !all {
+		events = events[:1]
+	}
+	r.position = events[len(events)-1].Position
+	for u := range r.loading {
+		u.loading.pending = append(u.loading.pending, events...)
+	}
 	if extra := e.Kind().Extra; extra != 0 {
 		r.receivers = listening(r.receivers, extra, e)
 	}
@@ -37,10 +65,10 @@ func (r *roster) handOut(e *chime.Event) {
 	r.mu.Unlock()
 
 	// The queues have locks of their own.
-	r.env.pushed.Add(uint64(len(r.receivers)))
-	frames := frames{env: r.env, event: e}
+	r.env.pushed.Add(uint64(len(r.receivers) * len(events)))
+	frames := frames{env: r.env, events: events}
 	for _, s := range r.receivers {
-		if !s.push(frames.as(s.form), e) {
+		if !s.push(frames.as(s.form), events) {
 			s.endSlow()
 		}
 	}
@@ -48,21 +76,26 @@ func (r *roster) handOut(e *chime.Event) {
 	for _, s := range kicked {
 		s.end(CloseForbidden, "the app instance user was deleted")
 	}
+	return len(events)
 }
 
-// audience collects the sessions that get the event. The caller holds mu.
-func (r *roster) audience(to []*Session, e *chime.Event) []*Session {
+// audience collects the sessions that get the event, and reports whether those are all of the channel.
+// The caller holds mu.
+func (r *roster) audience(to []*Session, e *chime.Event) (_ []*Session, all bool) {
 	if e.MessageType == "" {
-		return to
+		return to, false
 	}
 	if e.Only != nil {
-		return r.sessionsOf(to, e)
+		return r.sessionsOf(to, e), false
 	}
 	channel := r.channels[e.Topic]
+	all = true
 	if channel != nil {
 		for _, o := range channel.online {
 			if o.follows(e) {
 				to = append(to, o.sessions...)
+			} else {
+				all = false
 			}
 		}
 	}
@@ -72,7 +105,7 @@ func (r *roster) audience(to []*Session, e *chime.Event) []*Session {
 			to = append(to, u.sessions...)
 		}
 	}
-	return to
+	return to, all
 }
 
 // sessionsOf collects the sessions of the users in Only, as far as they are members.
@@ -131,13 +164,14 @@ func (r *roster) catchUp(u *onlineUser, e *chime.Event) (slow []*Session) {
 		r.join(u, e.Topic)
 	}
 	if e.Reaches(u.ref, r.isIn(u, e.Topic)) {
-		frames := frames{env: r.env, event: e}
+		one := []*chime.Event{e}
+		frames := frames{env: r.env, events: one}
 		sessions := u.sessions
 		if extra := e.Kind().Extra; extra != 0 {
 			sessions = listening(slices.Clone(sessions), extra, e)
 		}
 		for _, s := range sessions {
-			if !s.push(frames.as(s.form), e) {
+			if !s.push(frames.as(s.form), one) {
 				slow = append(slow, s)
 			}
 		}

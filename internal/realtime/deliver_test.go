@@ -10,8 +10,14 @@ import (
 	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
 
-// BenchmarkDeliver hands one message to a thousand members, each of whom takes it.
+// BenchmarkDeliver hands messages that come together to a thousand members, each of whom takes them.
 func BenchmarkDeliver(b *testing.B) {
+	for _, together := range []int{1, 16} {
+		b.Run(fmt.Sprint(together, "_together"), func(b *testing.B) { benchmarkDeliver(b, together) })
+	}
+}
+
+func benchmarkDeliver(b *testing.B, together int) {
 	const members = 1000
 	st := memstore.New()
 	defer st.Close()
@@ -44,13 +50,47 @@ func BenchmarkDeliver(b *testing.B) {
 
 	b.ReportAllocs()
 	var frames [][]byte
-	for position := uint64(1); b.Loop(); position++ {
-		hub.Deliver([]*chime.Event{{Position: position, Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageType: "STANDARD", Payload: make([]byte, 600)}})
+	events, position := make([]*chime.Event, together), uint64(0)
+	for b.Loop() {
+		for i := range events {
+			position++
+			events[i] = &chime.Event{Position: position, Type: chime.EventCreateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, MessageType: "STANDARD", Payload: make([]byte, 600)}
+		}
+		hub.Deliver(events)
 		for _, s := range sessions {
 			frames = s.Take(frames[:0], 1<<20)
 		}
 	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*members*together), "ns/delivery")
 	for _, s := range sessions {
 		s.Detach()
 	}
+}
+
+// What comes together is delivered as if each event came alone: to those that are members at its place in
+// the log, and to a user that came online in between from there on.
+func TestEventsThatComeTogether(t *testing.T) {
+	w := newWorld(t)
+	w.commit(join("c", "ann"), join("d", "ann"))
+	w.deliver()
+	ann, bob := w.attach("ann", "1"), w.attach("bob", "1")
+	w.commit(
+		message("c", "1"), message("c", "2"), message("d", "3"), message("d", "4"), join("c", "bob", "cy"),
+		message("c", "5"), message("c", "6"), leave("c", "bob"), message("c", "7"),
+	)
+	cy := w.attach("cy", "1") // knows all of that
+	w.commit(message("c", "8"), message("c", "9"))
+	var together []*chime.Event
+	for len(together) < 11 {
+		events, err := w.cur.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		together = append(together, events...)
+	}
+	w.hand(together)
+
+	w.expect(ann, "MSG 1", "MSG 2", "MSG 3", "MSG 4", "JOIN bob,cy", "MSG 5", "MSG 6", "LEAVE bob", "MSG 7", "MSG 8", "MSG 9")
+	w.expect(bob, "JOIN bob,cy", "MSG 5", "MSG 6", "LEAVE bob")
+	w.expect(cy, "MSG 8", "MSG 9")
 }

@@ -63,9 +63,10 @@ func (r *roster) put(d direct) (slow []*Session) {
 	if u == nil || u.loading != nil || !r.isIn(u, d.event.Topic) {
 		return nil
 	}
-	frames := frames{env: r.env, event: d.event}
+	one := []*chime.Event{d.event}
+	frames := frames{env: r.env, events: one}
 	for _, s := range u.sessions {
-		if s.extras&d.extra != 0 && !s.push(frames.as(s.form), d.event) {
+		if s.extras&d.extra != 0 && !s.push(frames.as(s.form), one) {
 			slow = append(slow, s)
 		}
 	}

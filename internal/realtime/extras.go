@@ -45,7 +45,8 @@ func (h *Hub) Listeners(e *chime.Event, extra chime.Extras) (users []chime.Ref) 
 	if r.listeners == 0 {
 		return nil
 	}
-	for _, s := range listening(r.audience(nil, e), extra, e) {
+	members, _ := r.audience(nil, e)
+	for _, s := range listening(members, extra, e) {
 		if n := len(users); n == 0 || users[n-1] != s.user.ref { // the sessions of a user are together
 			users = append(users, s.user.ref)
 		}

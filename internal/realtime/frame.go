@@ -18,16 +18,20 @@ const (
 	formCount = 1 << iota
 )
 
-// frames are those of one event. Each form is made once, when the first receiver needs it.
+// frames are those of some events, in their order. Each form is made once, when the first receiver needs
+// it.
 type frames struct {
-	env   *environment
-	event *chime.Event
-	made  [formCount]*outbox.Frame
+	env    *environment
+	events []*chime.Event
+	made   [formCount][]*outbox.Frame
 }
 
-func (f *frames) as(how form) *outbox.Frame {
+func (f *frames) as(how form) []*outbox.Frame {
 	if f.made[how] == nil {
-		f.made[how] = f.env.frame(f.event, how)
+		f.made[how] = make([]*outbox.Frame, len(f.events))
+		for i, e := range f.events {
+			f.made[how][i] = f.env.frame(e, how)
+		}
 	}
 	return f.made[how]
 }

@@ -61,14 +61,10 @@ func (s *Session) open(after uint64, first []*outbox.Frame, held bool) {
 	s.queue.Open(after, first, source, held)
 }
 
-// push puts the frame of an event at the end of the queue. It reports false when the session has
-// to be closed because its reader is too slow.
-func (s *Session) push(f *outbox.Frame, e *chime.Event) bool {
-	position := e.Position
-	if e.Ephemeral {
-		position = 0
-	}
-	return s.queue.Push(f, position)
+// push puts the frames of events at the end of the queue. It reports false when the session has to be
+// closed because its reader is too slow.
+func (s *Session) push(frames []*outbox.Frame, events []*chime.Event) bool {
+	return s.queue.PushAll(frames, events)
 }
 
 // Take appends waiting frames to frames, in order, up to about maxBytes but at least one. When

@@ -91,6 +91,38 @@ func (q *Queue) Push(f *Frame, position uint64) (ok bool) {
 	return ok
 }
 
+// PushAll does so with the frames of events, in their order. Ephemeral events are in no log.
+func (q *Queue) PushAll(frames []*Frame, events []*chime.Event) (ok bool) {
+	q.mu.Lock()
+	notify := false
+	for i, f := range frames {
+		if q.live == nil && !q.closed {
+			q.live = make([]*Frame, 0, len(frames)-i)
+		}
+		var first bool
+		if first, ok = q.push(f, logged(events[i])); !ok {
+			break
+		}
+		notify = notify || first
+	}
+	if len(q.live) == 0 {
+		q.live = nil // an idle session keeps no memory
+	}
+	q.mu.Unlock()
+	if notify {
+		q.session.Ready()
+	}
+	return ok
+}
+
+// logged is the position of an event in the log, 0 when it is in none.
+func logged(e *chime.Event) uint64 {
+	if e.Ephemeral {
+		return 0
+	}
+	return e.Position
+}
+
 // push does so for a caller that holds mu, and reports whether Ready is to be called.
 func (q *Queue) push(f *Frame, position uint64) (notify, ok bool) {
 	held := q.ahead != nil && q.ahead.held
