@@ -79,9 +79,10 @@ func (b *bench) killOne(ctx context.Context, name string, p peer) (l loss, err e
 		}
 	}
 	ended := make(chan struct{})
+	var ending error // of the round: that its connections have ended
 	go func() {
 		defer close(ended)
-		_, err = r.run(ctx) // which fails when its connections end
+		_, ending = r.run(ctx)
 	}()
 	select {
 	case <-enough:
@@ -92,7 +93,7 @@ func (b *bench) killOne(ctx context.Context, name string, p peer) (l loss, err e
 	}
 	<-ended
 	if len(acked) < b.sizes.acked {
-		return l, errors.Join(errors.New("the sends ended before the kill"), err)
+		return l, errors.Join(errors.New("the sends ended before the kill"), ending)
 	}
 
 	start := time.Now()
