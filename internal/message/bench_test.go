@@ -12,8 +12,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store/pebble"
 )
 
-// BenchmarkHistory is the newest page of 50 messages of 600 bytes as JSON, of one of 100 channels after
-// the other.
+// BenchmarkHistory is a page of 50 messages of 600 bytes as JSON, of one of 100 channels after the other: the
+// newest, which is kept, and one that is read.
 func BenchmarkHistory(b *testing.B) {
 	st, err := pebble.Open(b.TempDir(), pebble.Options{})
 	if err != nil {
@@ -35,18 +35,24 @@ func BenchmarkHistory(b *testing.B) {
 		}
 	}
 
-	var page []byte
-	b.ReportAllocs()
-	b.ResetTimer()
-	for i := range b.N {
-		page = page[:0]
-		id := fmt.Sprint("channel-", i%channels)
-		resp, err := w.Messages.ListChannelMessages(context.Background(), &messaging.ListChannelMessagesRequest{
-			ChannelARN: w.Channel(id), ChimeBearer: w.User(people[i%len(people)])})
-		if err != nil || len(resp.ChannelMessages) != 50 {
-			b.Fatal(len(resp.ChannelMessages), err)
-		}
-		page = resp.AppendJSON(page, api.Epoch)
+	for name, change := range map[string]func(*messaging.ListChannelMessagesRequest){
+		"newest": func(*messaging.ListChannelMessagesRequest) {},
+		"read":   func(r *messaging.ListChannelMessagesRequest) { r.NotAfter = new(w.Now) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			var text []byte
+			b.ReportAllocs()
+			for i := range b.N {
+				req := &messaging.ListChannelMessagesRequest{
+					ChannelARN: w.Channel(fmt.Sprint("channel-", i%channels)), ChimeBearer: w.User(people[i%len(people)])}
+				change(req)
+				page, err := w.Messages.EncodeChannelMessages(context.Background(), req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				text = page.AppendJSON(text[:0], api.Epoch)
+			}
+			b.SetBytes(int64(len(text)))
+		})
 	}
-	b.SetBytes(int64(len(page)))
 }
