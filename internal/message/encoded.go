@@ -1,7 +1,6 @@
 package message
 
 import (
-	"bytes"
 	"context"
 	"sync"
 
@@ -65,7 +64,7 @@ func (s *Service) pageFor(r store.Reader, v *channel.Visit, req *messaging.ListC
 	if err != nil {
 		return page, err
 	}
-	page, err = s.encode(r, v, l, api.Epoch, false)
+	page, err = s.encode(nil, r, v, l, api.Epoch, false)
 	if err == nil && keeps && !page.personal && l.page.Floor == nil { // which moves with the time
 		s.newest.put(at, keptPage{now, page})
 	}
@@ -74,15 +73,15 @@ func (s *Service) pageFor(r store.Reader, v *channel.Visit, req *messaging.ListC
 
 // Latest are the newest persistent messages of a channel that a caller sees.
 type Latest struct {
-	Messages []byte // the newest first, as the elements of a JSON array, with the times of sockets
-	More     bool   // there are older ones
+	Text []byte // with the messages at its end, the newest first, as the elements of a JSON array, with the times of sockets
+	More bool   // there are older ones
 	// Common reports that every member sees the same until something changes.
 	Common bool
 }
 
-// Latest reads at most so many messages for a caller that may read the channel. Those of a sub-channel say
+// AppendLatest appends at most so many messages to b, for a caller that may read the channel. Those of a sub-channel say
 // in which one they are: summaries have no such member, and clients look for it in each message (spec 4.7).
-func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (latest Latest, err error) {
+func (s *Service) AppendLatest(b []byte, r store.Reader, v *channel.Visit, limit int) (latest Latest, err error) {
 	l := listing{page: store.Page{Limit: limit}, history: store.Prefix(v.History())}
 	l.history.Reverse = true
 	oldest, err := s.Oldest(r, v)
@@ -92,9 +91,9 @@ func (s *Service) Latest(r store.Reader, v *channel.Visit, limit int) (latest La
 	l.page.Floor = Floor(v, oldest)
 	l.asked = span{from: oldest, to: forever}
 
-	page, err := s.encode(r, v, l, api.ISO, v.Sub != "")
+	page, err := s.encode(b, r, v, l, api.ISO, v.Sub != "")
 	return Latest{
-		Messages: page.text, More: page.next != "",
+		Text: page.text, More: page.next != "",
 		Common: !page.personal && l.page.Floor == nil, // which moves with the time
 	}, err
 }
@@ -117,8 +116,8 @@ var encoders = sync.Pool{New: func() any { return new(encoder) }}
 // keptText is how long the text of an encoder may be that is kept for the next page.
 const keptText = 128 << 10
 
-// encode returns one page as JSON, and the token for the page after it.
-func (s *Service) encode(r store.Reader, v *channel.Visit, l listing, form api.TimeFormat, inSub bool) (page encoded, err error) {
+// encode appends one page as JSON to b and returns it with the token for the page after it.
+func (s *Service) encode(b []byte, r store.Reader, v *channel.Visit, l listing, form api.TimeFormat, inSub bool) (page encoded, err error) {
 	e := encoders.Get().(*encoder)
 	*e = encoder{service: s, visit: v, form: form, inSub: inSub, text: e.text[:0], ends: e.ends[:0]}
 	_, page.next, err = store.List(r, store.Messages, l.history, l.page, func(m chime.Message) (_ struct{}, ok bool, err error) {
@@ -134,7 +133,7 @@ func (s *Service) encode(r store.Reader, v *channel.Visit, l listing, form api.T
 		e.ends = e.ends[:n-1]
 		e.text = e.text[:e.ends[n-2]]
 	}
-	page.text, page.personal = bytes.Clone(e.text), e.personal
+	page.text, page.personal = append(b, e.text...), e.personal
 	if cap(e.text) <= keptText {
 		*e = encoder{text: e.text, ends: e.ends}
 		encoders.Put(e)

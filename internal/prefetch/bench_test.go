@@ -65,7 +65,7 @@ func connect(b *testing.B, s *prefetch.Service, app string, user chime.Ref) {
 		b.Fatal(len(places), err)
 	}
 	for _, at := range places {
-		if _, ok, err := s.Details(b.Context(), app, user, at, false); err != nil || !ok {
+		if _, ok, err := s.AppendDetails(b.Context(), nil, app, user, at, false); err != nil || !ok {
 			b.Fatal(ok, err)
 		}
 	}

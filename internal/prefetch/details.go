@@ -1,7 +1,9 @@
 package prefetch
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -12,27 +14,27 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Details is the Payload of the CHANNEL_DETAILS event about one channel, or about one sub-channel
-// of an elastic one: what the user sees of it as a member at one moment. It is the inside of a JSON string
-// that holds JSON, as frames have it. With unread it also has UnreadCount. ok is false when the user is no
-// member any more or the channel is gone.
-func (s *Service) Details(ctx context.Context, app string, user chime.Ref, at chime.ChannelEntry, unread bool) (payload []byte, ok bool, err error) {
+// AppendDetails appends to b the Payload of the CHANNEL_DETAILS event about one channel, or about one
+// sub-channel of an elastic one: what the user sees of it as a member at one moment. It is the inside of a
+// JSON string that holds JSON, as frames have it. With unread it also has UnreadCount. ok is false when the
+// user is no member any more or the channel is gone.
+func (s *Service) AppendDetails(ctx context.Context, b []byte, app string, user chime.Ref, at chime.ChannelEntry, unread bool) (text []byte, ok bool, err error) {
 	err = s.store.View(ctx, app, func(r store.Reader) error {
 		v, err := s.channels.VisitAt(r, app, user, at)
 		if err != nil || v == nil {
 			return err
 		}
-		payload, err = s.details(r, v, unread)
+		text, err = s.appendDetails(b, r, v, unread)
 		ok = err == nil
 		return err
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	return payload, ok, nil
+	return text, ok, nil
 }
 
-func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []byte, err error) {
+func (s *Service) appendDetails(b []byte, r store.Reader, v *channel.Visit, unread bool) (_ []byte, err error) {
 	summary, err := v.Summary(r)
 	if err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []by
 	if err != nil {
 		return nil, err
 	}
-	b = make([]byte, 0, 2*len(head)+len(messages)+len(members)+tailRoom)
+	b = slices.Grow(b, 2*len(head)+len(messages)+len(members)+tailRoom)
 	b = append(append(api.AppendInString(b, head), messages...), members...)
 
 	// What is the member's own.
@@ -70,7 +72,7 @@ func (s *Service) details(r store.Reader, v *channel.Visit, unread bool) (b []by
 	return api.AppendInString(b, append(tail, '}')), nil
 }
 
-// tailRoom is enough for what is the member's own.
+// tailRoom is enough for what is the member's own, and for the end of the frame.
 const tailRoom = 128
 
 // part is a part of the details that most members see alike. It is made anew when something has changed for
@@ -112,8 +114,10 @@ func (s *Service) render(r store.Reader, v *channel.Visit, part part) (text []by
 		return nil, false, err
 	}
 
-	text = api.AppendInString(make([]byte, 0, len(plain)+len(plain)/8), plain)
-	if *room = plain; cap(plain) <= keptScratch {
+	// Both forms lie in the scratch, the second behind the first.
+	both := api.AppendInString(plain, plain)
+	text = bytes.Clone(both[len(plain):])
+	if *room = both; cap(both) <= keptScratch {
 		scratch.Put(room)
 	}
 	return text, common, nil
@@ -125,12 +129,11 @@ var scratch = sync.Pool{New: func() any { return new([]byte) }}
 const keptScratch = 256 << 10
 
 func (s *Service) appendMessages(b []byte, r store.Reader, v *channel.Visit) (_ []byte, common bool, err error) {
-	latest, err := s.messages.Latest(r, v, maxMessages)
+	latest, err := s.messages.AppendLatest(append(b, `,"ChannelMessages":[`...), r, v, maxMessages)
 	if err != nil {
 		return nil, false, err
 	}
-	b = append(append(b, `,"ChannelMessages":[`...), latest.Messages...)
-	return api.AppendBool(append(b, `],"ChannelMessagesHasMore":`...), latest.More), latest.Common, nil
+	return api.AppendBool(append(latest.Text, `],"ChannelMessagesHasMore":`...), latest.More), latest.Common, nil
 }
 
 func (s *Service) appendMembers(b []byte, r store.Reader, v *channel.Visit) ([]byte, error) {

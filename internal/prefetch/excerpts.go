@@ -1,8 +1,6 @@
 package prefetch
 
 import (
-	"bytes"
-
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/lockorder"
@@ -85,7 +83,6 @@ func (e *excerpts) find(r store.Reader, v *channel.Visit, at place, now excerpt)
 // put keeps an excerpt in place of an older one of its channel, and drops any others for which
 // there is no space.
 func (e *excerpts) put(at place, made excerpt) {
-	made.text = bytes.Clone(made.text) // without the room behind it
 	e.mu.Lock()
 	defer e.mu.Unlock()
 

@@ -79,7 +79,7 @@ type details struct {
 
 func (w *world) details(user string, at chime.ChannelEntry, unread bool) (d details, text string) {
 	w.t.Helper()
-	payload, ok, err := w.prefetch.Details(ctx, app(w.World), chime.UserRef(user), at, unread)
+	payload, ok, err := w.prefetch.AppendDetails(ctx, nil, app(w.World), chime.UserRef(user), at, unread)
 	if err != nil || ok != (payload != nil) {
 		w.t.Fatal(ok, err)
 	}
@@ -361,7 +361,7 @@ func TestClosedStore(t *testing.T) {
 		if _, err := w.prefetch.Channels(ctx, app(w.World), "user/ann", ""); err == nil {
 			t.Error("channels were read from a closed store")
 		}
-		if _, ok, err := w.prefetch.Details(ctx, app(w.World), "user/ann", at, true); err == nil || ok {
+		if _, ok, err := w.prefetch.AppendDetails(ctx, nil, app(w.World), "user/ann", at, true); err == nil || ok {
 			t.Error("details were read from a closed store")
 		}
 	})

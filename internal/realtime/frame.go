@@ -46,13 +46,7 @@ func (env *environment) frame(e *chime.Event, how form) *outbox.Frame {
 	return env.framed(text, e, how)
 }
 
-// quotedFrame encodes an event with a payload that is the inside of a JSON string already.
-func (env *environment) quotedFrame(e *chime.Event, payload []byte, how form) *outbox.Frame {
-	text := appendHeaders(make([]byte, 0, 200+len(payload)), e, how)
-	text = append(append(append(text, `,"Payload":"`...), payload...), '"')
-	return env.framed(text, e, how)
-}
-
+// appendHeaders begins the text of an event.
 func appendHeaders(text []byte, e *chime.Event, how form) []byte {
 	text = append(text, `{"Headers":{"x-amz-chime-event-type":"`...)
 	text = append(text, e.Type...)

@@ -27,11 +27,11 @@ func (s *shelf) Channels(_ context.Context, _ string, _ chime.Ref, sort string) 
 	return list, s.fails
 }
 
-func (s *shelf) Details(_ context.Context, _ string, _ chime.Ref, at chime.ChannelEntry, unread bool) ([]byte, bool, error) {
+func (s *shelf) AppendDetails(_ context.Context, b []byte, _ string, _ chime.Ref, at chime.ChannelEntry, unread bool) ([]byte, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	return fmt.Appendf(nil, "%s unread %v", at.UID, unread), at.UID != "7", nil
+	return fmt.Appendf(b, "%s unread %v", at.UID, unread), at.UID != "7", nil
 }
 
 // prefetch connects and asks for the details of the channels.

@@ -15,9 +15,9 @@ type Prefetcher interface {
 	// Channels are the up to 50 channels to prefetch, in order. Sort is prefetch-sort-by; an unknown
 	// value is none.
 	Channels(ctx context.Context, app string, user chime.Ref, sort string) ([]chime.ChannelEntry, error)
-	// Details is the payload of CHANNEL_DETAILS as the inside of a JSON string; ok is false when the
-	// user is no member any more.
-	Details(ctx context.Context, app string, user chime.Ref, at chime.ChannelEntry, unread bool) (payload []byte, ok bool, err error)
+	// AppendDetails appends the payload of CHANNEL_DETAILS to b as the inside of a JSON string; ok is
+	// false when the user is no member any more.
+	AppendDetails(ctx context.Context, b []byte, app string, user chime.Ref, at chime.ChannelEntry, unread bool) (text []byte, ok bool, err error)
 }
 
 // reading is what is read from the store for one session and goes out ahead of the live events: what
@@ -158,14 +158,16 @@ func (r *reading) prefetchMore() (piece []*outbox.Frame, err error) {
 // details makes the CHANNEL_DETAILS of a channel, nil when the user is no member any more.
 func (s *Session) details(ctx context.Context, at chime.ChannelEntry) (*outbox.Frame, error) {
 	app, env := s.user.roster.app, s.env()
-	payload, ok, err := env.Prefetch.Details(ctx, app, s.user.ref, at, s.extras&chime.ExtraUnread != 0)
+	e := &chime.Event{
+		Type: chime.EventChannelDetails, MessageType: chime.MessageTypeSystem,
+		Topic: chime.Topic{App: app, Channel: at.UID, Sub: at.Sub}, ChannelID: at.ChannelID,
+	}
+	text := append(appendHeaders(nil, e, s.form), `,"Payload":"`...)
+	text, ok, err := env.Prefetch.AppendDetails(ctx, text, app, s.user.ref, at, s.extras&chime.ExtraUnread != 0)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return env.quotedFrame(&chime.Event{
-		Type: chime.EventChannelDetails, MessageType: chime.MessageTypeSystem,
-		Topic: chime.Topic{App: app, Channel: at.UID, Sub: at.Sub}, ChannelID: at.ChannelID,
-	}, payload, s.form), nil
+	return env.framed(append(text, '"'), e, s.form), nil
 }
 
 // remake makes frames of the same events, as the store has them now; nil for what is not to be sent

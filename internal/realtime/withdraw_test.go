@@ -32,8 +32,8 @@ func (d desk) Channels(context.Context, string, chime.Ref, string) ([]chime.Chan
 	return []chime.ChannelEntry{{UID: "c"}, {UID: "d"}}, nil
 }
 
-func (d desk) Details(_ context.Context, _ string, _ chime.Ref, at chime.ChannelEntry, _ bool) (payload []byte, ok bool, err error) {
-	payload = []byte("of " + at.UID)
+func (d desk) AppendDetails(_ context.Context, b []byte, _ string, _ chime.Ref, at chime.ChannelEntry, _ bool) (payload []byte, ok bool, err error) {
+	payload = append(b, "of "+at.UID...)
 	err = d.View(context.Background(), "A", func(r store.Reader) error {
 		return store.Messages.Each(r, store.Prefix(store.K("A", at.UID)), func(_ store.Key, m chime.Message) (bool, error) {
 			payload = append(payload, " "+m.ID+" "+m.Content...)
