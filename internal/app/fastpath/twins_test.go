@@ -89,9 +89,11 @@ func (l counted) Accept() (net.Conn, error) {
 // describe writes down a request.
 func describe(r *http.Request) string {
 	u := *r.URL
-	return fmt.Sprintf("%s %q %q %q %d.%d host %q from %q header %q length %d encoding %q trailer %q close %v url %#v body %v tls %v local %v",
+	user := u.User.String()
+	u.User = nil // a pointer
+	return fmt.Sprintf("%s %q %q %q %d.%d host %q from %q header %q length %d encoding %q trailer %q close %v url %#v of %q body %v tls %v local %v",
 		r.Method, r.RequestURI, r.URL.Path, r.Proto, r.ProtoMajor, r.ProtoMinor, r.Host, r.RemoteAddr, r.Header, r.ContentLength,
-		r.TransferEncoding, r.Trailer, r.Close, u, r.Body == http.NoBody, r.TLS, r.Context().Value(http.LocalAddrContextKey))
+		r.TransferEncoding, r.Trailer, r.Close, u, user, r.Body == http.NoBody, r.TLS, r.Context().Value(http.LocalAddrContextKey))
 }
 
 // state is all that could tell the twins apart.
