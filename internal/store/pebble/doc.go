@@ -12,9 +12,9 @@
 // Updates return. Whatever was read may not be on disk yet, therefore View, and Updates that wrote
 // nothing or failed, wait for the latest commit that they could have seen.
 //
-// A function finds the writes of its group by key in memory, and records that sends read again and
-// again in a cache that belongs to the leader, and so is never stale. When it reads a range, the
-// group's writes are applied first, and its own are put into an indexed batch.
+// A function finds the writes of its group by key in memory, and small records that are read again and
+// again in a cache that Views share: see cache. When it reads a range, the group's writes are applied
+// first, and its own are put into an indexed batch.
 //
 // # Logs
 //
@@ -27,9 +27,10 @@
 // A folder in use by another process: store.ErrInUse. A folder of a later version:
 // store.ErrNewer, before anything is changed.
 //
-// A full disk: below a reserve of free space every Update is refused with store.ErrFull before
-// it writes anything; reading goes on, and writing too as soon as there is room. A flush or
-// compaction that fails is tried again every second and Updates are refused until one succeeds.
+// A full disk: a store is opened as far as it can be read; when its log does not fit into memory, which a
+// death in the middle of a flush can leave, opening waits for room. Below a reserve of free space
+// every Update is refused with store.ErrFull before it writes anything; reading goes on, and writing
+// too as soon as there is room. A flush or compaction that fails is tried again every second and Updates are refused until one succeeds.
 // An error of the write-ahead log itself is permanent: Updates under way answer
 // store.ErrUnavailable, because it is unknown what of them reached the disk, and so do reads that
 // could see what they wrote; later Updates are refused. Opening the folder again settles what is

@@ -58,10 +58,8 @@ func (e *ends) of(r *reader) (uint64, error) {
 	if !ok {
 		return store.LogEnd(r, r.app)
 	}
-	var commits uint64
-	if r.moment != nil {
-		commits = r.moment.commits
-	} else {
+	commits := r.commits
+	if r.cache == nil {
 		last, err := readLast(r.from)
 		if err != nil {
 			return 0, err

@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"syscall"
@@ -60,16 +61,32 @@ func TestRealDiskFull(t *testing.T) {
 		t.Errorf("refused with %v", err)
 	}
 	closed(t, s)
-	s, err = Open(dir, options) // the disk is still full
-	if err == nil {
-		err = errors.Join(readAll(s, acknowledged), s.Close())
-	} else if errors.Is(err, store.ErrFull) {
-		err = nil
+
+	// The disk is still full. When the log does not fit into memory the store waits for room, and says so.
+	said := make(lines, 1)
+	options.Logger = slog.New(slog.NewTextHandler(said, nil))
+	opened := make(chan error, 1)
+	go func() {
+		s, err := Open(dir, options)
+		if err == nil {
+			err = errors.Join(readAll(s, acknowledged), s.Close())
+		} else if errors.Is(err, store.ErrFull) {
+			err = nil
+		}
+		opened <- err
+	}()
+	select {
+	case err = <-opened:
+		remove()
+	case <-said:
+		remove()
+		err = <-opened
 	}
 	if err != nil {
 		t.Errorf("opening on a full disk: %v", err)
 	}
-	remove()
+
+	options.Logger = nil
 	s, err = Open(dir, options)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +95,17 @@ func TestRealDiskFull(t *testing.T) {
 	if err := readAll(s, acknowledged); err != nil {
 		t.Error(err)
 	}
+}
+
+// lines has an entry when a log was written to.
+type lines chan struct{}
+
+func (t lines) Write(p []byte) (int, error) {
+	select {
+	case t <- struct{}{}:
+	default:
+	}
+	return len(p), nil
 }
 
 // TestSmallDisks: with the sizes that are chosen for it, a disk of a few hundred megabytes takes a

@@ -158,7 +158,6 @@ func (s *Store) settle(members, left []*request) {
 // the leader.
 type group struct {
 	store   *Store
-	recent  *recent
 	absent  *absent
 	writes  writes
 	wrote   int           // transactions
@@ -186,7 +185,12 @@ func (g *group) run(r *request) {
 	}
 
 	t := &g.tx
-	*t = tx{reader: reader{from: g.store.db, app: r.app, ends: g.store.ends, room: t.room}, group: g, start: len(g.writes.list)}
+	*t = tx{
+		reader: reader{
+			from: g.store.db, app: r.app, ends: g.store.ends, room: t.room, cache: g.store.cache, commits: g.store.commits,
+		},
+		group: g, start: len(g.writes.list),
+	}
 	returned := false
 	defer func() {
 		if !returned {
@@ -222,29 +226,8 @@ func (g *group) keep(t *tx) {
 	g.wrote++
 	g.log(t)
 	if t.indexed != nil { // all before it was flushed
-		g.recent.forget()
-		for r := t.indexed.Reader(); ; {
-			_, path, _, more, err := r.Next()
-			if !more || err != nil {
-				break
-			}
-			g.absent.add(path)
-		}
 		g.commit(t.indexed)
 		return
-	}
-
-	for i := range g.writes.since(t.start) {
-		one := &g.writes.list[t.start+i]
-		key := g.writes.keyOf(one)
-		if g.absent.add(key); !g.recent.keeps(key) {
-			continue
-		}
-		var value []byte
-		if !one.deletes {
-			value = append(make([]byte, 0, one.len-one.key), g.writes.valueOf(one)...) // not nil
-		}
-		g.recent.put(key, value)
 	}
 	if len(g.writes.room) > groupBytes {
 		_ = g.flush() // settle has the error
@@ -313,7 +296,7 @@ func (g *group) commit(b *crdb.Batch) {
 			events += len(l.events)
 		}
 	}
-	s.changes(b, number)
+	g.remember(b, number)
 	s.applied.Store(number)
 	if err := s.db.ApplyNoSyncWait(b, crdb.Sync); err != nil {
 		g.failed = s.health.fail(err)
@@ -325,4 +308,30 @@ func (g *group) commit(b *crdb.Batch) {
 	s.stats.committed(wrote, b.Len(), events)
 	s.waiting.push(logs)
 	g.batches = append(g.batches, b)
+}
+
+// remember notes in memory the entries of a commit, before they are in any moment.
+func (g *group) remember(b *crdb.Batch, number uint64) {
+	cache, versions := g.store.cache, g.store.versions
+	for r := b.Reader(); ; {
+		kind, path, value, more, err := r.Next()
+		if !more || err != nil { // it is the engine's own batch
+			return
+		}
+		if kind == crdb.InternalKeyKindRangeDelete {
+			cache.forget(number)
+			versions.all.Store(number)
+			continue
+		}
+
+		g.absent.add(path)
+		versions.wrote(path, number)
+		switch {
+		case !cachedTables[path[0]]:
+		case kind == crdb.InternalKeyKindSet:
+			cache.write(path, append(make([]byte, 0, len(value)), value...), number) // not nil
+		default:
+			cache.write(path, nil, number)
+		}
+	}
 }

@@ -267,23 +267,6 @@ func TestWritesWithOneHash(t *testing.T) {
 	}
 }
 
-// What the writer keeps of recent reads stays within its bound.
-func TestRecentIsBounded(t *testing.T) {
-	const limit = 64 << 10
-	c := newRecent(limit)
-	for i := range 100_000 {
-		path := path(store.Activities.ID, store.K("app", fmt.Sprint(i)))
-		c.put(path, []byte("value"))
-		if value, known := c.find(path); !known || string(value) != "value" {
-			t.Fatalf("entry %d: %q, %t", i, value, known)
-		}
-	}
-	const most = 2 * limit / recentEntry
-	if n := len(c.now) + len(c.before); n > most {
-		t.Errorf("%d entries are kept, want %d at most", n, most)
-	}
-}
-
 // Of keys that were written none is ever taken for absent, and few of the others are looked for.
 func TestAbsent(t *testing.T) {
 	s, err := Open(t.TempDir(), Options{})

@@ -5,8 +5,6 @@ import (
 	"sync/atomic"
 
 	crdb "github.com/cockroachdb/pebble/v2"
-
-	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // moment is what the store has at one time, for the Views that begin before the next commit. They share
@@ -14,8 +12,6 @@ import (
 // compactions when one is closed.
 type moment struct {
 	snapshot *crdb.Snapshot
-	cache    *readCache   // of all moments
-	versions *versions    // of all moments
 	commits  uint64       // number of the latest commit in it
 	users    atomic.Int32 // Views, and moments while it is the latest
 }
@@ -55,7 +51,7 @@ func (s *Store) now() (*moment, error) {
 
 // newMoment takes a snapshot when at least the visible commits are applied.
 func (s *Store) newMoment(visible uint64) (*moment, error) {
-	m := &moment{snapshot: s.db.NewSnapshot(), cache: s.cache, versions: s.versions, commits: visible}
+	m := &moment{snapshot: s.db.NewSnapshot(), commits: visible}
 	m.users.Store(1)
 	if s.applied.Load() == visible {
 		return m, nil
@@ -83,24 +79,4 @@ func (c *moments) drop(visible uint64) {
 	c.latest = nil
 	c.mu.Unlock()
 	m.release()
-}
-
-// changes is called with each batch before it is applied, as the commit of that number: what is kept for
-// Views and is written to by it ends with the commits before.
-func (s *Store) changes(b *crdb.Batch, number uint64) {
-	for r := b.Reader(); ; {
-		kind, path, _, more, err := r.Next()
-		switch {
-		case !more || err != nil: // it is the engine's own batch
-			return
-		case kind != crdb.InternalKeyKindRangeDelete:
-			s.versions.wrote(path, number)
-			if cachedTables[path[0]] {
-				s.cache.shard(path).drop(path, number)
-			}
-		case cachedTables[path[0]] || store.VersionColumns(store.TableID(path[0])) > 0:
-			s.cache.forget(number)
-			s.versions.all.Store(number)
-		}
-	}
 }

@@ -91,7 +91,7 @@ type Store struct {
 	// disk, durable is also marked and published.
 	applied, visible, synced, durable atomic.Uint64
 	moments                           moments
-	cache                             *readCache
+	cache                             *cache
 	versions                          *versions
 
 	publishing  sync.Mutex
@@ -151,8 +151,8 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	s.visible.Store(last.commits)
 	s.synced.Store(last.commits)
 	s.durable.Store(last.commits)
-	s.cache, s.versions = newReadCache(int(opts.CacheBytes/recentShare)), &versions{seed: maphash.MakeSeed()}
-	s.group = group{store: s, recent: newRecent(int(opts.CacheBytes / recentShare))}
+	s.cache, s.versions = newCache(opts.CacheBytes/cacheShare), &versions{seed: maphash.MakeSeed()}
+	s.group = group{store: s}
 	if s.group.absent, err = newAbsent(s.db); err != nil {
 		return nil, err
 	}

@@ -20,11 +20,14 @@ type source interface {
 
 // reader reads tables out of one source, for an app instance.
 type reader struct {
-	from   source
-	app    string
-	ends   *ends
-	moment *moment // of a View
-	room   []byte  // for the key at hand
+	from source
+	app  string
+	ends *ends
+	room []byte // for the key at hand
+
+	cache    *cache    // or nil
+	versions *versions // of a View, or nil
+	commits  uint64    // number of the latest commit in from, when there is a cache
 }
 
 // path is where an entry is kept: the table's byte and the key.
@@ -40,21 +43,17 @@ func (r *reader) path(table store.TableID, key store.Key) []byte {
 
 func (r *reader) Get(table store.TableID, key store.Key) ([]byte, error) {
 	path := r.path(table, key)
-	if r.moment == nil || !cachedTables[table] {
+	if r.cache == nil || !cachedTables[table] {
 		return get(r.from, path)
 	}
-	return r.getCached(path)
-}
 
-// getCached reads a value in a View that other Views are likely to read as well.
-func (r *reader) getCached(path []byte) ([]byte, error) {
-	value, known := r.moment.cache.find(path, r.moment.commits)
+	value, known := r.cache.find(path, r.commits)
 	if known {
 		return value, nil
 	}
 	value, err := get(r.from, path)
 	if err == nil {
-		r.moment.cache.put(path, value, r.moment.commits)
+		r.cache.put(path, value, r.commits)
 	}
 	return value, err
 }
@@ -76,8 +75,8 @@ func (r *reader) GetMany(lookups []store.Lookup) (err error) {
 	var all []byte
 	for i := range lookups {
 		l := &lookups[i]
-		if r.moment != nil && cachedTables[l.Table] {
-			if l.Value, err = r.getCached(r.path(l.Table, l.Key)); err != nil {
+		if cachedTables[l.Table] {
+			if l.Value, err = r.Get(l.Table, l.Key); err != nil {
 				return err
 			}
 			continue
@@ -177,19 +176,7 @@ func (t *tx) Get(table store.TableID, key store.Key) ([]byte, error) {
 	if t.group.absent.has(path) {
 		return nil, nil
 	}
-	recent := t.group.recent
-	if !recent.keeps(path) {
-		return get(t.from, path)
-	}
-	value, known := recent.find(path)
-	if known {
-		return value, nil
-	}
-	value, err := get(t.from, path)
-	if err == nil {
-		recent.put(path, value)
-	}
-	return value, err
+	return t.reader.Get(table, key)
 }
 
 // GetMany implements store.Reader.
@@ -209,8 +196,9 @@ func (t *tx) Scan(table store.TableID, rng store.Range, f func(store.Key, []byte
 		var err error
 		if len(t.group.writes.since(t.start)) > 0 {
 			err = t.indexWrites()
-		} else if err = t.group.flush(); err == nil {
-			t.start = 0
+		} else {
+			err = t.group.flush()
+			t.start, t.commits = 0, t.group.store.commits
 		}
 		if err != nil {
 			return err
@@ -222,7 +210,7 @@ func (t *tx) Scan(table store.TableID, rng store.Range, f func(store.Key, []byte
 // indexWrites moves what the transaction wrote into an indexed batch.
 func (t *tx) indexWrites() error {
 	b := t.group.store.db.NewIndexedBatch()
-	t.indexed, t.from = b, b // discard closes it
+	t.indexed, t.from, t.cache = b, b, nil // discard closes it
 	writes := &t.group.writes
 	if err := writes.copyTo(b, t.start); err != nil {
 		return err

@@ -24,7 +24,7 @@ func (s *Store) View(ctx context.Context, app string, f func(store.Reader) error
 	}
 	err = func() error {
 		defer m.release()
-		return f(&reader{from: m.snapshot, app: app, ends: s.ends, moment: m})
+		return f(&reader{from: m.snapshot, app: app, ends: s.ends, cache: s.cache, versions: s.versions, commits: m.commits})
 	}()
 
 	// What it saw may not be on disk yet.

@@ -44,11 +44,11 @@ func (v *versions) wrote(path []byte, commit uint64) {
 // Version implements store.Versioned for Views. A transaction sees its own writes, which have none.
 func (r *reader) Version(table store.TableID, prefix store.Key) uint64 {
 	columns := store.VersionColumns(table)
-	if r.moment == nil || columns == 0 {
+	if r.versions == nil || columns == 0 {
 		return 0
 	}
 	if first, ok := prefix.First(columns); !ok || len(first) != len(prefix) {
 		return 0
 	}
-	return r.moment.versions.of(r.path(table, prefix), r.moment.commits)
+	return r.versions.of(r.path(table, prefix), r.commits)
 }

@@ -139,8 +139,8 @@ func TestEarlierViewsDoNotReadLaterValues(t *testing.T) {
 }
 
 // The cache stays within its bound, and keeps what is read again.
-func TestReadCacheIsBounded(t *testing.T) {
-	c := newReadCache(64 << 10)
+func TestCacheIsBounded(t *testing.T) {
+	c := newCache(64 << 10)
 	name := func(i int) []byte { return path(store.Users.ID, store.K("app", fmt.Sprint("user-", i))) }
 	for i := range 10_000 {
 		c.put(name(i), make([]byte, 100), 1)
@@ -155,7 +155,7 @@ func TestReadCacheIsBounded(t *testing.T) {
 		size += s.size
 		entries += len(s.now) + len(s.before)
 	}
-	if most := 2 * (64 << 10) / recentEntry; size > 64<<10 || entries == 0 || entries > most {
+	if most := 2 * (64 << 10) / cachedEntry; size > 64<<10 || entries == 0 || entries > most {
 		t.Errorf("%d bytes and %d entries, at most %d", size, entries, most)
 	}
 	if value, known := c.find(name(-1), 1); !known || string(value) != "often" {
@@ -164,7 +164,7 @@ func TestReadCacheIsBounded(t *testing.T) {
 	if _, known := c.find(name(-1), 0); known {
 		t.Error("a value was found at an earlier commit")
 	}
-	c.put(name(-2), make([]byte, recentValue+1), 1)
+	c.put(name(-2), make([]byte, cachedValue+1), 1)
 	if _, known := c.find(name(-2), 1); known {
 		t.Error("a large value was kept")
 	}
