@@ -127,8 +127,13 @@ func (c *Client) Connect(ctx context.Context, cfg SessionConfig) (*Session, erro
 	select {
 	case <-s.established:
 		return s, nil
-	case <-s.ctx.Done(): // it gave up
-		s.finish()
+	case <-s.ctx.Done():
+		select {
+		case <-s.established: // and ended already, which the caller learns with its events
+			return s, nil
+		default:
+		}
+		s.finish() // it gave up
 		return nil, s.err
 	case <-ctx.Done():
 		s.cancel(ErrClosed)

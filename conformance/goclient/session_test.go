@@ -409,3 +409,23 @@ func TestSendTyping(t *testing.T) {
 		}
 	})
 }
+
+// A session that ends as soon as it is open is handed to the caller with its events, whichever is noticed
+// first.
+func TestASessionThatEndsAtOnce(t *testing.T) {
+	end := func(p peer) {
+		p.establish("T")
+		_ = p.Close(4003, "replaced")
+	}
+	for range 50 {
+		play(t, end, func(t *testing.T, s *server) {
+			session, err := s.connect(client.SessionConfig{})
+			if err != nil {
+				t.Errorf("connect: %v", err)
+				return
+			}
+			defer session.Close()
+			expect(t, session, "SESSION_ESTABLISHED")
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,20 +129,20 @@ func TestAUserComesBackWhileTheRosterIsDropped(t *testing.T) {
 // An app instance is followed until it has been without users for some time.
 func TestARosterLingers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began, ended := 0, 0
+		var began, ended atomic.Int32
 		w := newWorld(t, func(o *Options) {
 			o.Linger = time.Minute
 			follow := o.Follow
 			o.Follow = func(ctx context.Context, app string) (uint64, func(), error) {
-				began++
+				began.Add(1)
 				after, _, err := follow(ctx, app)
-				return after, func() { ended++ }, err
+				return after, func() { ended.Add(1) }, err
 			}
 		})
-		expect := func(wantBegan, wantEnded int) {
+		expect := func(wantBegan, wantEnded int32) {
 			t.Helper()
 			synctest.Wait()
-			if began != wantBegan || ended != wantEnded {
+			if began, ended := began.Load(), ended.Load(); began != wantBegan || ended != wantEnded {
 				t.Errorf("followed %d times and ended %d times, want %d and %d", began, ended, wantBegan, wantEnded)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,14 +156,15 @@ func TestAuthenticationIsBoundedInTime(t *testing.T) {
 
 // A client does not wait for its authentication to know that it speaks WebSocket.
 func TestTheUpgradeIsAnsweredWhileAuthenticationTakesTime(t *testing.T) {
-	var begin time.Time
+	var begin atomic.Pointer[time.Time]
 	opts := Options{Hub: quiet, Authenticate: func(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
-		begin = time.Now()
+		now := time.Now()
+		begin.Store(&now)
 		time.Sleep(4 * time.Second) // virtual
 		return allow(ctx, r)
 	}}
 	virtual(t, opts, func(t *testing.T, s *Server, p *peer) {
-		if took, n := time.Since(begin), s.Stats().Pending; took > time.Second || n != 1 {
+		if took, n := time.Since(*begin.Load()), s.Stats().Pending; took > time.Second || n != 1 {
 			t.Errorf("answered after %v with %d that are being authenticated, want within 1s and 1", took, n)
 		}
 		p.want(ws.OpPing, "")
