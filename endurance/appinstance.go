@@ -33,6 +33,7 @@ type appInstance struct {
 
 	versions map[string][]version          // of messages, by id, in their order
 	stored   map[string]map[string]version // channel ARN -> id -> the present version
+	deleted  map[string]uint64             // channel ARN -> when the latest call was answered that deleted it
 	retained bool                          // messages are hidden when they are a day old
 
 	sockets []*socket
@@ -44,14 +45,16 @@ type appInstance struct {
 
 // entry is an event that a user is to get.
 type entry struct {
-	call uint64 // that caused it
-	line string
+	call    uint64 // that caused it
+	line    string
+	channel string // ARN
 }
 
 func newAppInstance(ctx context.Context, p lab.Peer, name string, users []string) (*appInstance, error) {
 	a := &appInstance{
 		Peer: p, name: name, users: users, gone: map[string]bool{}, admins: map[string]bool{}, flows: map[string]string{},
 		due: map[string]map[string][]entry{}, kinds: map[string]int{}, versions: map[string][]version{}, stored: map[string]map[string]version{},
+		deleted: map[string]uint64{},
 	}
 
 	var app struct{ AppInstanceArn string }
@@ -112,7 +115,7 @@ func (a *appInstance) expect(call uint64, channel string, events []expected) {
 			if a.due[who] == nil {
 				a.due[who] = map[string][]entry{}
 			}
-			a.due[who][channel] = append(a.due[who][channel], entry{call, e.line})
+			a.due[who][channel] = append(a.due[who][channel], entry{call, e.line, channel})
 		}
 	}
 }

@@ -320,8 +320,13 @@ func (s *socket) mayMiss(e entry) bool {
 // difference shows where frames and what is due part.
 func (s *socket) difference(entries []entry, at int, lines []string) string {
 	var b strings.Builder
-	for len(lines) > 0 && at < len(entries) && s.says(lines[0], entries[at]) {
-		at, lines = at+1, lines[1:]
+	for len(lines) > 0 && at < len(entries) {
+		if s.says(lines[0], entries[at]) {
+			lines = lines[1:]
+		} else if !s.mayMiss(entries[at]) {
+			break
+		}
+		at++
 	}
 	for _, e := range entries[max(0, at-3):at] {
 		fmt.Fprintf(&b, "  both: %s\n", e.line)
