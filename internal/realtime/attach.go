@@ -14,8 +14,12 @@ func (h *Hub) Attach(ctx context.Context, g Grant, t Transport) (*Session, error
 	s := h.env.newSession(g, t)
 	var entry entry
 	for entered := false; !entered; { // a roster whose last user leaves right now takes no session
-		var err error
-		if entry, entered, err = h.open(g.App).enter(g, s); err != nil {
+		r := h.open(g.App)
+		err := r.recheck(ctx, g.User)
+		if err == nil {
+			entry, entered, err = r.enter(g, s)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -57,6 +61,32 @@ type entry struct {
 	loading *loading   // nil when the user's memberships are known
 	first   bool       // the user was offline: its memberships have to be loaded
 	stale   bool       // the account has changed since the request was decided
+}
+
+// recheck refuses a user on the roster that was deleted: until its sessions have gone a new one would find
+// it there. A user that is not there yet is looked for when it is loaded, and one that is deleted from
+// here on loses the session with the event of that.
+func (r *roster) recheck(ctx context.Context, user chime.Ref) error {
+	r.mu.Lock()
+	_, online := r.users[user]
+	r.mu.Unlock()
+	if !online {
+		return nil
+	}
+	return r.env.Store.View(ctx, r.app, func(tx store.Reader) error { return r.known(tx, user) })
+}
+
+// known refuses a user that does not exist.
+func (r *roster) known(tx store.Reader, user chime.Ref) error {
+	// A deleted app instance keeps its users until they are removed in the background.
+	known, err := store.AppInstances.Has(tx, store.K(r.app))
+	if err == nil && known {
+		known, err = store.Users.Has(tx, store.K(r.app, user.ID()))
+	}
+	if err == nil && (!known || !user.IsUser()) {
+		err = &CloseError{CloseUnauthorized, "unknown app instance user"}
+	}
+	return err
 }
 
 // enter adds the session to its user. It reports false when the roster is retired.
@@ -175,19 +205,10 @@ type record struct {
 
 // read finds what the store has of a user.
 func (r *roster) read(ctx context.Context, user chime.Ref) (found record, err error) {
-	err = r.env.Store.View(ctx, r.app, func(tx store.Reader) error {
-		// A deleted app instance keeps its users until they are removed in the background.
-		known, err := store.AppInstances.Has(tx, store.K(r.app))
-		if err == nil && known {
-			known, err = store.Users.Has(tx, store.K(r.app, user.ID()))
-		}
-		if err != nil {
+	err = r.env.Store.View(ctx, r.app, func(tx store.Reader) (err error) {
+		if err := r.known(tx, user); err != nil {
 			return err
 		}
-		if !known || !user.IsUser() {
-			return &CloseError{CloseUnauthorized, "unknown app instance user"}
-		}
-
 		if found.position, err = tx.Position(); err != nil {
 			return err
 		}

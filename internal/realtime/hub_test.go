@@ -75,6 +75,30 @@ func TestEphemeralEventsKeepTheirPlace(t *testing.T) {
 	w.expect(ann, "MSG 1", "MSG typing", "MSG 2")
 }
 
+// A user that was deleted gets no session, although its older ones have not ended yet, or have not been told to.
+func TestADeletedUserThatIsStillOnline(t *testing.T) {
+	for name, delivered := range map[string]bool{"delivered": true, "not delivered": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			old := w.attach("ann", "1")
+			w.update(func(tx store.Tx) error { return store.Users.Delete(tx, store.K("A", "ann")) })
+			w.commit(chime.Event{Type: chime.EventDeleteUser, Subject: chime.UserRef("ann")})
+			if delivered {
+				w.deliver()
+			}
+			_, err := w.hub.Attach(t.Context(), Grant{App: "A", User: chime.UserRef("ann"), SessionID: "2"}, new(socket))
+			var refused *CloseError
+			if !errors.As(err, &refused) || refused.Code != CloseUnauthorized {
+				t.Errorf("attached with %v, want %d", err, CloseUnauthorized)
+			}
+			w.deliver()
+			if old.closed == nil || old.closed.Code != CloseForbidden {
+				t.Errorf("the session of before was closed with %v", old.closed)
+			}
+		})
+	}
+}
+
 func TestDeletedUserIsClosed(t *testing.T) {
 	w := newWorld(t)
 	ann, bob := w.attach("ann", "1"), w.attach("bob", "1")

@@ -298,7 +298,8 @@ func TestReplayThatIsOvertaken(t *testing.T) {
 	}
 	more(5)
 	w.deliver()
-	g.gate = make(chan struct{})
+	g.gate = make(chan struct{}, 1)
+	g.gate <- struct{}{} // for the look at the user, which comes before the replay
 	ann.attach(w.hub)
 	ann.take(1) // so that the replay begins
 	more(50)
