@@ -157,7 +157,7 @@ func (d *disk) logFile(make func() (vfs.File, error)) (vfs.File, error) {
 			return nil, err
 		}
 	}
-	return &walFile{f, d}, nil
+	return &walFile{File: f, d: d}, nil
 }
 
 // outOfFiles reports whether the process or the machine has too many files open.
@@ -165,11 +165,20 @@ func outOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// walFile is a file of the write-ahead log.
+// walFile is a file of the write-ahead log. It is zeroed ahead of its records: a sync of bytes that the
+// file had before writes these alone, but one that makes the file longer waits for the file system's own
+// log too, even when the room was taken before.
 type walFile struct {
 	vfs.File
-	d *disk
+	d      *disk
+	size   int64 // of the records
+	zeroed int64 // the file has zeros from size up to here
 }
+
+// zeroStep is how much of a log is zeroed at once, in bytes. The sync that follows takes a little longer.
+const zeroStep = 256 << 10
+
+var zeros [zeroStep]byte
 
 // do runs one operation unless the log is broken, and breaks it when the operation fails.
 func (f *walFile) do(operation func() error) {
@@ -186,9 +195,22 @@ func (f *walFile) Write(p []byte) (int, error) {
 		f.d.walWrites.Add(1)
 		f.d.walBytes.Add(uint64(len(p)))
 		_, err := f.File.Write(p)
+		f.size += int64(len(p))
 		return err
 	})
+	f.zeroAhead()
 	return len(p), nil
+}
+
+// zeroAhead zeroes what the next records overwrite, when the zeros have been used up.
+func (f *walFile) zeroAhead() {
+	if f.size <= f.zeroed || f.d.health.broken() != nil {
+		return
+	}
+	f.zeroed = (f.size/zeroStep + 1) * zeroStep
+	if _, err := f.File.WriteAt(zeros[:f.zeroed-f.size], f.size); err != nil {
+		f.zeroed = math.MaxInt64 // the log does without
+	}
 }
 
 func (f *walFile) Sync() error {
