@@ -169,3 +169,41 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Error("a large value was kept")
 	}
 }
+
+// A range that is removed takes from the cache what it may hold, and leaves the rest there: forgetting the log
+// and the tokens costs no caller a read of the disk.
+func TestRemovedRangesLeaveOtherTablesCached(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	update := func(f func(tx store.Tx) error) {
+		t.Helper()
+		if err := s.Update(t.Context(), "app", f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	many := func(table store.TableID) {
+		update(func(tx store.Tx) (err error) {
+			for i := 0; i < 2*smallRange && err == nil; i++ {
+				err = tx.Put(table, store.K("app", "uid").Num(uint64(i)), []byte("x"))
+			}
+			return err
+		})
+	}
+	key := store.K("app", "kept")
+	for _, test := range []struct {
+		removed store.TableID
+		stays   bool
+	}{
+		{store.Messages.ID, true}, {store.MembersInOrder.ID, true}, {store.Activities.ID, false},
+	} {
+		many(test.removed)
+		update(func(tx store.Tx) error { return tx.Put(store.Channels.ID, key, []byte("y")) })
+		update(func(tx store.Tx) error { return tx.DeleteRange(test.removed, store.Prefix(store.K("app", "uid"))) })
+		if _, known := s.cache.find(path(store.Channels.ID, key), s.visible.Load()); known != test.stays {
+			t.Errorf("after a range of table %d was removed, a channel is cached: %v", test.removed, known)
+		}
+	}
+}

@@ -319,8 +319,10 @@ func (g *group) remember(b *crdb.Batch, number uint64) {
 			return
 		}
 		if kind == crdb.InternalKeyKindRangeDelete {
-			cache.forget(number)
-			versions.all.Store(number)
+			if coversTable(path, value, func(table byte) bool { return cachedTables[table] }) {
+				cache.forget(number)
+			}
+			versions.removed(path, value, number)
 			continue
 		}
 
@@ -334,4 +336,17 @@ func (g *group) remember(b *crdb.Batch, number uint64) {
 			cache.write(path, nil, number)
 		}
 	}
+}
+
+// coversTable reports whether a table of which is holds has keys between the paths, the upper one excluded.
+func coversTable(lower, upper []byte, is func(table byte) bool) bool {
+	for table := int(lower[0]); table <= int(upper[0]); table++ {
+		if table == int(upper[0]) && len(upper) == 1 {
+			break
+		}
+		if is(byte(table)) {
+			return true
+		}
+	}
+	return false
 }

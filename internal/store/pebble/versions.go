@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"hash/maphash"
 	"sync/atomic"
 
@@ -12,7 +13,7 @@ import (
 type versions struct {
 	seed   maphash.Seed
 	places [versionPlaces]atomic.Uint64
-	all    atomic.Uint64 // the latest commit that removed a range
+	all    atomic.Uint64 // the latest commit that removed a range of more than one prefix
 }
 
 const versionPlaces = 1 << 14
@@ -38,6 +39,19 @@ func (v *versions) wrote(path []byte, commit uint64) {
 	}
 	if prefix, ok := store.Key(path[1:]).First(columns); ok {
 		v.place(path[:1+len(prefix)]).Store(commit)
+	}
+}
+
+// removed notes that a commit removes the entries between the paths, the upper one excluded: under one prefix
+// as a write there.
+func (v *versions) removed(lower, upper []byte, number uint64) {
+	columns := store.VersionColumns(store.TableID(lower[0]))
+	if prefix, ok := store.Key(lower[1:]).First(columns); ok && columns > 0 && len(upper) > 1+len(prefix) && bytes.HasPrefix(upper, lower[:1+len(prefix)]) {
+		v.place(lower[:1+len(prefix)]).Store(number)
+		return
+	}
+	if coversTable(lower, upper, func(table byte) bool { return store.VersionColumns(store.TableID(table)) > 0 }) {
+		v.all.Store(number)
 	}
 }
 

@@ -144,3 +144,54 @@ func TestWhatHasAVersion(t *testing.T) {
 		t.Errorf("version %d after a write, %d before", after, before)
 	}
 }
+
+// A range of one channel that is removed changes the version of that channel, and of no other; a longer one those
+// of all that it may hold.
+func TestARemovedRangeHasAVersion(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	table := store.Messages.ID
+	this, other, users := store.K("app", "this"), store.K("app", "other"), store.K("app")
+	read := func() (now [3]uint64) {
+		t.Helper()
+		if err := s.View(t.Context(), "app", func(r store.Reader) error {
+			now = [3]uint64{store.Version(r, table, this), store.Version(r, table, other), store.Version(r, store.Users.ID, users)}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	for name, test := range map[string]struct {
+		table   store.TableID
+		rng     store.Range
+		changes [3]bool
+	}{
+		"all of a channel":       {table, store.Prefix(this), [3]bool{true, false, false}},
+		"a part of a channel":    {table, store.Range{From: this.Str("1"), To: store.K("app", "this", "9")}, [3]bool{true, false, false}},
+		"all of an app instance": {table, store.Prefix(store.K("app")), [3]bool{true, true, true}},
+		"of a table without":     {store.BansInOrder.ID, store.Prefix(this), [3]bool{}},
+	} {
+		if err := s.Update(t.Context(), "app", func(tx store.Tx) (err error) {
+			for i := 0; i < 2*smallRange && err == nil; i++ {
+				err = tx.Put(test.table, store.K("app", "this").Str(fmt.Sprint(i+1000)), []byte("x"))
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		before := read()
+		if err := s.Update(t.Context(), "app", func(tx store.Tx) error { return tx.DeleteRange(test.table, test.rng) }); err != nil {
+			t.Fatal(err)
+		}
+		after := read()
+		for i, changes := range test.changes {
+			if (after[i] != before[i]) != changes {
+				t.Errorf("%s: version %d was %d and is %d", name, i, before[i], after[i])
+			}
+		}
+	}
+}
