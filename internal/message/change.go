@@ -98,9 +98,9 @@ func (s *Service) save(tx store.Tx, kind string, v *channel.Visit, m *chime.Mess
 // RedactChannelMessage takes the content out of a message: the sender of its own, moderators
 // and admins of any that they see. Redacting again changes nothing.
 func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.RedactChannelMessageRequest) (*messaging.RedactChannelMessageResponse, error) {
-	var uid, sub string
+	var in history
 	err := s.update(ctx, "RedactChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
-		uid, sub = v.Channel.UID, v.Sub
+		in = history{v.Channel.UID, v.Sub}
 		if !v.CanManage() && !v.CanSend() {
 			return channel.ErrRole
 		}
@@ -130,8 +130,8 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		}
 		return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 	})
-	s.newest.forget(uid)
-	return &messaging.RedactChannelMessageResponse{ChannelARN: req.ChannelARN, MessageID: req.MessageID, SubChannelID: sub}, err
+	s.newest.forget(in)
+	return &messaging.RedactChannelMessageResponse{ChannelARN: req.ChannelARN, MessageID: req.MessageID, SubChannelID: in.sub}, err
 }
 
 // strip removes what the sender wrote; ContentType and Target stay.
@@ -141,9 +141,9 @@ func strip(m *chime.Message) { m.Content, m.Metadata, m.Attributes, m.Push = "",
 // cannot see: a targeted one, one that a flow failed, one past its retention. For one that is gone
 // it does nothing.
 func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.DeleteChannelMessageRequest) (*messaging.DeleteChannelMessageResponse, error) {
-	var uid string
+	var in history
 	err := s.update(ctx, "DeleteChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
-		uid = v.Channel.UID
+		in = history{v.Channel.UID, v.Sub}
 		if !v.Actor.Admin {
 			return channel.ErrRole
 		}
@@ -168,6 +168,6 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 		}
 		return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 	})
-	s.newest.forget(uid)
+	s.newest.forget(in)
 	return nil, err
 }

@@ -66,7 +66,7 @@ func (s *Service) pageFor(r store.Reader, v *channel.Visit, req *messaging.ListC
 	}
 	page, err = s.encode(nil, r, v, l, api.Epoch, false)
 	if err == nil && keeps && !page.personal && l.page.Floor == nil { // which moves with the time
-		s.newest.put(at, keptPage{now, page})
+		s.newest.put(at, now, page)
 	}
 	return page, err
 }

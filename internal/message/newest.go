@@ -1,6 +1,8 @@
 package message
 
 import (
+	"slices"
+
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/lockorder"
@@ -15,32 +17,40 @@ type newest struct {
 	limit int // bytes of now, from which on it becomes before
 
 	mu          lockorder.Mutex[lockorder.Leaf]
-	now, before map[opening]keptPage
+	now, before map[history][]keptPage
 	size        int // of now
 }
 
+// history is where messages are: a channel by its UID, and a sub-channel of an elastic one.
+type history struct{ channel, sub string }
+
 // opening is which newest page is asked for.
 type opening struct {
-	channel, sub string // UID and id
-	messages     int
+	history
+	messages int
 }
 
+// keptPage is a newest page. A history has few, since clients ask for one number of messages.
 type keptPage struct {
-	made Versions
+	messages int // that were asked for
+	made     Versions
 	encoded
 }
 
 // newestBytes is enough for the newest pages of some hundreds of channels, twice.
 const newestBytes = 16 << 20
 
-func newNewest(limit int) newest { return newest{limit: limit, now: make(map[opening]keptPage)} }
+// pageOverhead is how many bytes a page takes beside its text, about.
+const pageOverhead = 320
+
+func newNewest(limit int) newest { return newest{limit: limit, now: make(map[history][]keptPage)} }
 
 // openingOf is the newest page that a request asks for; ok is false when it asks for another page.
 func openingOf(v *channel.Visit, req *messaging.ListChannelMessagesRequest) (at opening, ok bool) {
 	if req.NextToken != nil || req.NotBefore != nil || req.NotAfter != nil || req.SortOrder == messaging.SortOrderAscending {
 		return at, false
 	}
-	at = opening{channel: v.Channel.UID, sub: v.Sub, messages: store.DefaultPage}
+	at = opening{history{v.Channel.UID, v.Sub}, store.DefaultPage}
 	if req.MaxResults != nil {
 		at.messages = *req.MaxResults
 	}
@@ -51,44 +61,56 @@ func openingOf(v *channel.Visit, req *messaging.ListChannelMessagesRequest) (at 
 func (n *newest) find(at opening, now Versions) (page encoded, found bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	kept, found := n.now[at]
-	if !found {
-		if kept, found = n.before[at]; found && kept.made == now {
-			n.set(at, kept)
-		}
+	if i := at.among(n.now[at.history]); i >= 0 {
+		kept := &n.now[at.history][i]
+		return kept.encoded, kept.made == now
 	}
-	return kept.encoded, found && kept.made == now
+
+	i := at.among(n.before[at.history])
+	if i < 0 {
+		return page, false
+	}
+	kept := n.before[at.history][i]
+	if kept.made != now {
+		return page, false
+	}
+	n.set(at.history, kept)
+	return kept.encoded, true
 }
 
-func (n *newest) put(at opening, kept keptPage) {
+// among is the place of the page, -1 when it is not there.
+func (o *opening) among(pages []keptPage) int {
+	return slices.IndexFunc(pages, func(p keptPage) bool { return p.messages == o.messages })
+}
+
+func (n *newest) put(at opening, made Versions, page encoded) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.set(at, kept)
+	n.set(at.history, keptPage{at.messages, made, page})
 }
 
 // set keeps a page. The caller holds mu.
-func (n *newest) set(at opening, kept keptPage) {
-	n.size += len(kept.text) - len(n.now[at].text)
-	n.now[at] = kept
-	delete(n.before, at)
+func (n *newest) set(in history, kept keptPage) {
+	pages, at := n.now[in], opening{in, kept.messages}
+	if i := at.among(pages); i >= 0 {
+		n.size += len(kept.text) - len(pages[i].text)
+		pages[i] = kept
+	} else {
+		n.size += len(kept.text) + pageOverhead
+		n.now[in] = append(pages, kept)
+	}
 	if n.size > n.limit {
-		n.now, n.before, n.size = make(map[opening]keptPage), n.now, 0
+		n.now, n.before, n.size = make(map[history][]keptPage), n.now, 0
 	}
 }
 
-// forget drops what is kept of a channel from which content was removed, so that no memory has it.
-func (n *newest) forget(uid string) {
+// forget drops what is kept of a history from which content was removed, so that no memory has it.
+func (n *newest) forget(in history) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for at, kept := range n.now {
-		if at.channel == uid {
-			n.size -= len(kept.text)
-			delete(n.now, at)
-		}
+	for _, kept := range n.now[in] {
+		n.size -= len(kept.text) + pageOverhead
 	}
-	for at := range n.before {
-		if at.channel == uid {
-			delete(n.before, at)
-		}
-	}
+	delete(n.now, in)
+	delete(n.before, in)
 }

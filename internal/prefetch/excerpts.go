@@ -16,6 +16,8 @@ const (
 	firstMembers
 )
 
+var parts = [...]part{latestMessages, firstMembers}
+
 // table is what the part is made of.
 func (p part) table() store.TableID {
 	if p == firstMembers {
@@ -41,11 +43,17 @@ type excerpt struct {
 	text      []byte
 }
 
+// size is how many bytes an excerpt takes, about.
+func (e *excerpt) size() int { return len(e.text) + excerptOverhead }
+
+// excerptOverhead is what an excerpt takes beside its text.
+const excerptOverhead = 320
+
 // excerpts keeps excerpts, because the members of a channel come back together after a restart. Whether one
 // still holds is asked of the store in the moment that it is for: of the versions, or else of the traces
 // beside the log.
 type excerpts struct {
-	limit int // bytes of all texts
+	limit int // bytes of all excerpts
 
 	mu   lockorder.Mutex[lockorder.Leaf]
 	by   map[place]excerpt
@@ -92,18 +100,18 @@ func (e *excerpts) put(at place, made excerpt) {
 		}
 		e.drop(at)
 	}
-	if len(made.text) > e.limit || made.at < e.removed[made.app] {
+	if made.size() > e.limit || made.at < e.removed[made.app] {
 		return
 	}
 
 	for other := range e.by {
-		if e.size+len(made.text) <= e.limit {
+		if e.size+made.size() <= e.limit {
 			break
 		}
 		e.drop(other)
 	}
 	e.by[at] = made
-	e.size += len(made.text)
+	e.size += made.size()
 }
 
 // forget drops what may hold the content that the event removes. None of it would be sent any more.
@@ -111,10 +119,22 @@ func (e *excerpts) forget(removal *chime.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.removed[removal.App] = removal.Position
-	for at, kept := range e.by {
-		if removal.Withdraws(&chime.Event{Type: chime.EventChannelDetails, Topic: chime.Topic{App: kept.app, Channel: at.channel, Sub: removal.Sub}}) {
-			e.drop(at)
+	if removal.Channel == "" { // of many channels
+		for at := range e.by {
+			e.withdraw(removal, at)
 		}
+		return
+	}
+	for _, part := range parts {
+		e.withdraw(removal, place{removal.Channel, part})
+	}
+}
+
+// withdraw drops an excerpt that may hold the content that the event removes. The caller holds mu.
+func (e *excerpts) withdraw(removal *chime.Event, at place) {
+	kept, found := e.by[at]
+	if found && removal.Withdraws(&chime.Event{Type: chime.EventChannelDetails, Topic: chime.Topic{App: kept.app, Channel: at.channel, Sub: removal.Sub}}) {
+		e.drop(at)
 	}
 }
 
@@ -130,7 +150,9 @@ func (e *excerpts) forgetApp(app string) {
 	}
 }
 
+// drop takes out an excerpt that is there. The caller holds mu.
 func (e *excerpts) drop(at place) {
-	e.size -= len(e.by[at].text)
+	kept := e.by[at]
+	e.size -= kept.size()
 	delete(e.by, at)
 }

@@ -19,7 +19,7 @@ func TestExcerptsGoWithWhatIsRemoved(t *testing.T) {
 		{chime.Event{Type: chime.EventDeleteAppInstance, Topic: chime.Topic{App: "B"}}, "c d"},
 		{chime.Event{Type: chime.EventUpdateMessage, Topic: chime.Topic{App: "A", Channel: "c"}, Object: "m"}, "c d e"},
 	} {
-		s := &Service{kept: newExcerpts(100)}
+		s := &Service{kept: newExcerpts(100 * excerptOverhead)}
 		s.kept.put(place{"c", latestMessages}, excerpt{app: "A", at: 5, text: []byte("c")})
 		s.kept.put(place{"d", latestMessages}, excerpt{app: "A", at: 5, text: []byte("d")})
 		s.kept.put(place{"e", latestMessages}, excerpt{app: "B", at: 5, text: []byte("e")})
@@ -31,7 +31,7 @@ func TestExcerptsGoWithWhatIsRemoved(t *testing.T) {
 				left = append(left, uid)
 			}
 		}
-		if got := strings.Join(left, " "); got != tc.left || s.kept.size != len(left) {
+		if got := strings.Join(left, " "); got != tc.left || s.kept.size != len(left)*(1+excerptOverhead) {
 			t.Errorf("after %s %q is left, want %q; %d bytes", tc.removal.Type, got, tc.left, s.kept.size)
 		}
 		late := place{"late", latestMessages}
