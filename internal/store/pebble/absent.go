@@ -2,10 +2,12 @@ package pebble
 
 import (
 	"encoding/binary"
+	"errors"
 	"maps"
 	"math"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 
@@ -15,11 +17,18 @@ import (
 // absent knows that most client request tokens were never used, so that a send with a new one does not
 // look for it in every table of the disk. It belongs to the leader of the groups, as the one writer.
 //
-// The keys of store.Replies are a number, the part, which grows with time, and a hash. What was
-// written to parts that begin after the store was opened is in filters; earlier parts are read.
+// The keys of store.Replies are a number, the part, which grows with time, and a hash. What is written is in
+// filters. The latest parts that there were when the store was opened are read into filters, too, while the
+// store is in use already; earlier parts are read from the disk.
 type absent struct {
 	floor uint64 // parts before it are read
-	parts map[uint64]*filter
+	parts map[uint64]*part
+}
+
+// part is what was written to a part, since the store was opened and before.
+type part struct {
+	since  filter
+	before atomic.Pointer[filter] // nil until it is known
 }
 
 const (
@@ -28,47 +37,93 @@ const (
 	keptParts  = 4 // a token is looked for in two
 )
 
-// newAbsent finds out which parts the database has.
-func newAbsent(db *crdb.DB) (*absent, error) {
-	a := &absent{parts: make(map[uint64]*filter)}
+// newAbsent finds out which parts the database has. The iterator shows what was there, for fill.
+func newAbsent(db *crdb.DB) (*absent, *crdb.Iterator, error) {
+	a := &absent{parts: make(map[uint64]*part)}
 	it, err := db.NewIter(&crdb.IterOptions{
 		LowerBound: path(store.Replies.ID, nil), UpperBound: path(store.Replies.ID+1, nil),
 	})
 	if err != nil {
-		return nil, damage(err)
+		return nil, nil, damage(err)
 	}
-	if it.Last() {
-		if a.floor = math.MaxUint64; len(it.Key()) == repliesLen {
-			part, _, _ := takeApart(it.Key())
-			a.floor = part + 1
+
+	// The last part, and the one before it.
+	for ok := it.Last(); ok && len(a.parts) < 2; ok = it.SeekLT(partPath(a.floor)) {
+		number, _, fits := takeApart(it.Key())
+		if !fits { // of a former version
+			a.floor, a.parts = math.MaxUint64, nil
+			break
 		}
+		a.floor, a.parts[number] = number, &part{}
 	}
-	return a, damage(it.Close())
+	if err := it.Error(); err != nil {
+		return nil, nil, damage(errors.Join(err, it.Close()))
+	}
+	return a, it, nil
 }
+
+// fill reads what was in the parts when the store was opened, and closes the iterator. It ends early when the
+// store closes; parts that it has not read, or that have too many entries, are read from the disk as before.
+func fill(it *crdb.Iterator, parts map[uint64]*part, closing <-chan struct{}) {
+	defer func() { _ = it.Close() }() // what could not be read is looked for when it is needed
+	for number, part := range parts {
+		before := &filter{}
+		for ok := it.SeekGE(partPath(number)); ok; ok = it.Next() {
+			of, hash, fits := takeApart(it.Key())
+			if !fits || of != number {
+				break
+			}
+			if !before.add(hash) || isClosed(closing) {
+				return
+			}
+		}
+		if it.Error() != nil {
+			return
+		}
+		part.before.Store(before)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// partPath is the path before all entries of a part.
+func partPath(number uint64) []byte { return path(store.Replies.ID, store.Key(nil).Num(number)) }
 
 // has reports whether there is certainly no entry under the path.
 func (a *absent) has(path []byte) bool {
-	part, hash, fits := takeApart(path)
-	if !fits || part < a.floor {
+	number, hash, fits := takeApart(path)
+	if !fits || number < a.floor {
 		return false
 	}
-	f, written := a.parts[part]
-	return !written || !f.has(hash)
+	p, written := a.parts[number]
+	if !written {
+		return true
+	}
+	before := p.before.Load()
+	return before != nil && !before.has(hash) && !p.since.has(hash)
 }
 
 // add notes an entry under the path.
 func (a *absent) add(path []byte) {
-	part, hash, fits := takeApart(path)
-	if !fits || part < a.floor {
+	number, hash, fits := takeApart(path)
+	if !fits || number < a.floor {
 		return
 	}
-	f, written := a.parts[part]
+	p, written := a.parts[number]
 	if !written {
-		f = &filter{}
-		a.parts[part] = f
+		p = &part{}
+		p.before.Store(&filter{})
+		a.parts[number] = p
 	}
-	if !f.add(hash) {
-		a.drop(part)
+	if !p.since.add(hash) {
+		a.drop(number)
 	}
 	if len(a.parts) > keptParts {
 		a.drop(slices.Min(slices.Collect(maps.Keys(a.parts))))
@@ -78,7 +133,7 @@ func (a *absent) add(path []byte) {
 // drop has a part, and those before it, read.
 func (a *absent) drop(upTo uint64) {
 	a.floor = upTo + 1
-	maps.DeleteFunc(a.parts, func(part uint64, _ *filter) bool { return part < a.floor })
+	maps.DeleteFunc(a.parts, func(number uint64, _ *part) bool { return number < a.floor })
 }
 
 // takeApart finds the columns of a path of store.Replies.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	crdb "github.com/cockroachdb/pebble/v2"
+
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
@@ -339,6 +341,86 @@ func TestAbsentAfterARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What the latest parts had before the store was opened is known once it is read, and read until then.
+func TestAbsentKnowsWhatWasThereBefore(t *testing.T) {
+	s, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, s)
+	const parts, each = 3, 1000
+	at := func(part, hash uint64) store.Key { return store.Key(nil).Num(part).Num(hash).Num(0) }
+	rng := rand.New(rand.NewPCG(1, 2))
+	var hashes [parts][]uint64
+	for part := range uint64(parts) {
+		if err := s.Update(t.Context(), "app", func(tx store.Tx) (err error) {
+			for i := 0; i < each && err == nil; i++ {
+				hash := rng.Uint64()
+				hashes[part] = append(hashes[part], hash)
+				err = tx.Put(store.Replies.ID, at(part, hash), []byte("v"))
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// As another opening of the store finds it.
+	opened := func() (*absent, *crdb.Iterator) {
+		t.Helper()
+		a, it, err := newAbsent(s.db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a, it
+	}
+	known := func(a *absent, part uint64) (n int) {
+		for range each {
+			if a.has(path(store.Replies.ID, at(part, rng.Uint64()))) {
+				n++
+			}
+		}
+		return n
+	}
+	a, it := opened()
+	for part, want := range map[uint64]int{0: 0, parts - 2: 0, parts - 1: 0, parts: each} {
+		if n := known(a, part); n != want {
+			t.Errorf("before anything is read, %d of %d new keys of part %d are known to be absent, want %d", n, each, part, want)
+		}
+	}
+
+	late := path(store.Replies.ID, at(parts-1, 7))
+	a.add(late)
+	fill(it, a.parts, make(chan struct{}))
+	for part := range uint64(parts) {
+		for _, hash := range hashes[part] {
+			if a.has(path(store.Replies.ID, at(part, hash))) {
+				t.Fatalf("a key of part %d is taken for absent", part)
+			}
+		}
+	}
+	if a.has(late) {
+		t.Error("a key that was added meanwhile is taken for absent")
+	}
+	for part, least := range map[uint64]int{parts - 2: each * 98 / 100, parts - 1: each * 98 / 100} {
+		if n := known(a, part); n < least {
+			t.Errorf("%d of %d new keys of part %d are known to be absent, want %d at least", n, each, part, least)
+		}
+	}
+	if n := known(a, 0); n > 0 {
+		t.Errorf("%d keys of a part that was not read are taken for absent", n)
+	}
+
+	// A store that closes is not kept waiting.
+	a, it = opened()
+	closing := make(chan struct{})
+	close(closing)
+	fill(it, a.parts, closing)
+	if n := known(a, parts-1); n > 0 {
+		t.Errorf("%d keys of a part that was not read are taken for absent", n)
 	}
 }
 

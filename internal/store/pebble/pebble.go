@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"maps"
 	"math"
 	"path/filepath"
 	"sync"
@@ -153,9 +154,13 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	s.durable.Store(last.commits)
 	s.cache, s.versions = newCache(opts.CacheBytes/cacheShare), &versions{seed: maphash.MakeSeed()}
 	s.group = group{store: s}
-	if s.group.absent, err = newAbsent(s.db); err != nil {
+	absent, before, err := newAbsent(s.db)
+	if err != nil {
 		return nil, err
 	}
+	s.group.absent = absent
+	parts := maps.Clone(absent.parts) // the leader changes its own
+	s.background.Go(func() { fill(before, parts, s.health.closing) })
 	s.feeds = store.NewFeeds(s.logEnd, s.readLog)
 	s.background.Go(s.monitor)
 	return s, nil
