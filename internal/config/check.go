@@ -66,6 +66,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("request-bytes", within(c.RequestBytes, 4<<20, 16<<30))
 	fault("disk-reserve", within(c.DiskReserve, 0, 1<<40))
 	fault("store-log-size", checkLogSize(c.StoreLogSize))
+	fault("store-cache", within(c.StoreCache, 4<<20, 256<<30))
 	fault("presign-grace", within(c.PresignGrace, 0, 15*time.Minute))
 	fault("token-window", within(c.TokenWindow, time.Minute, 24*time.Hour))
 	fault("erase-within", within(c.EraseWithin, time.Minute, 10*365*24*time.Hour))

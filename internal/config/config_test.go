@@ -46,7 +46,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
 		CognitoGuestsPerSecond: 50,
 		AllowedOrigins:         []string{"loopback"}, ProxyHeader: "x-forwarded-for", PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour, FollowerRetention: 72 * time.Hour, EraseWithin: 24 * time.Hour,
-		RequestBytes: 64 << 20, HTTPFastPath: true,
+		RequestBytes: 64 << 20, HTTPFastPath: true, StoreCache: 64 << 20,
 		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,
 		WSPending: 1024, WSPendingPerAddress: 512, WSRefused: 256, WSClientFrames: 100, WSClientBytes: 64 << 10,
 		Profile: config.LimitsRelaxed, Limits: config.Limits{
@@ -185,6 +185,7 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "time too short", sources: flag("ws-ping-interval", "1ms"), want: []string{"ws-ping-interval", "between 1s and 10m"}},
 		{name: "size", sources: flag("ws-queue-bytes", "many"), want: []string{"ws-queue-bytes", "256KiB"}},
 		{name: "size too small", sources: flag("ws-queue-bytes", "1B"), want: []string{"ws-queue-bytes", "between 64KiB and 64MiB"}},
+		{name: "cache too small", sources: flag("store-cache", "1MiB"), want: []string{"store-cache", "between 4MiB and 256GiB"}},
 		{name: "number", sources: flag("ws-connections-per-user", "x"), want: []string{"ws-connections-per-user", "whole number"}},
 		{name: "limits", sources: flag("limits", "none"), want: []string{"limits", "relaxed, aws", `"none"`}},
 		{name: "limit below zero", sources: flag("limit-members-per-channel", "-1"), want: []string{"limit-members-per-channel", "between 0"}},
