@@ -8,6 +8,7 @@
 //	go run ./bench -node "--ws-engine goroutine"        # with other settings of the node
 //	go run ./bench -profile bin/profiles    # also keep CPU profiles of the node under load
 //	go run ./bench -parts before -before old/carillon   # two builds in turns
+//	go run ./bench -parts growth -filled grown -sizes messages=10000000,channels=100000,crowded=100000
 //	go run ./bench -compare old.json,new.json
 //
 // The command in bench/peers compares with other chat servers instead. The parts of live delivery are:
@@ -22,6 +23,9 @@
 //	before     sends, deliveries, pages of history, connects with prefetch, idle sessions and bytes of
 //	           the store, each in turns with another build of the program
 //	strangers  half bodies, junk upgrades and floods: what they do to the sends of a customer
+//	fill       only fills the data folder of -filled, for growth
+//	growth     calls on a store that has grown, and on a channel of many members, in turns with the same
+//	           on an empty store; disk for each message; a start after the death of the process
 //	soak       memory, goroutines and files after a long time at half load
 //
 // It builds the program as a release would, starts it on a data folder of its own, and puts load

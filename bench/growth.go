@@ -4,201 +4,324 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"net/http"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/carillon-chat/carillon/bench/rig"
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// hasGrown compares a node whose store has grown with one whose store is empty, and a channel of many
-// members with itself when it was small.
-func (b *bench) hasGrown(ctx context.Context) error {
-	empty, err := b.stage(ctx, "growth-empty", 1)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = empty.Stop() }()
-	grown, app, err := b.grow(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = grown.Stop() }() // of the node that runs then
-
-	// What callers and readers wait for.
-	of := fmt.Sprintf("%d messages, %d channels, %d memberships", b.sizes.messages, b.sizes.channels, b.memberships())
-	err = b.against(ctx, "growth", "signed durable sends with "+of, "server CPU of such a send", grown.job(b.seconds, 1, 40_000),
-		"an empty store", empty.job(b.seconds, 1, 40_000), grownLeast)
-	if err != nil {
-		return err
-	}
-	pages := [2]loadJob{grown.job(b.seconds, 0, 20_000), empty.job(b.seconds, 0, 20_000)}
-	for i := range pages {
-		pages[i].Page = historyPage
-	}
-	err = b.against(ctx, "growth", fmt.Sprintf("pages of %d messages with as much", historyPage), "server CPU of such a page", pages[0],
-		"an empty store", pages[1], grownLeast)
-	if err != nil {
-		return err
-	}
-
-	// A start after a death in the middle of sends.
-	if _, err := ask[loadResult](ctx, "load", grown.job(b.seconds, 0, 40_000)); err != nil {
-		return err
-	}
-	if err := grown.Kill(); err != nil {
-		return err
-	}
-	if grown.node, err = startNode(ctx, b.program, grown.data, b.args...); err != nil {
-		return err
-	}
-	b.add(figure("growth", "kill to ready again, with as much", "s", []float64{grown.ready.Seconds()}).aims(valueAtMost(3)))
-	return b.crowdedChannel(ctx, grown, app)
+// side is a node over a store that was filled.
+type side struct {
+	*node
+	filled
 }
 
-// grownLeast is what is left of a speed when the store has grown, at least.
-const grownLeast = 0.8
-
-func (b *bench) memberships() int { return b.sizes.channels * channelMembers }
+// sides are a node whose store has grown, and one whose store has few channels that are as full.
+type sides struct {
+	*bench
+	grown, little side
+}
 
 const (
-	channelMembers = 10 // of each channel of a store that has grown
-	growthUsers    = 2000
+	channelMembers  = 10   // of each channel
+	userMemberships = 50   // of each user that is in channels
+	littleChannels  = 2000 // of the store that has not grown, at most
+	hotChannels     = 1000 // that are in use, at most
+	joining         = 20   // members that join each of those at a time, and leave again
+	coldChannels    = 20_000
 )
 
-// grow makes a node whose store has grown.
-func (b *bench) grow(ctx context.Context) (s scene, app string, err error) {
-	data := filepath.Join(b.dir, "growth-full")
-	if s.node, err = startNode(ctx, b.program, data, b.args...); err != nil {
-		return s, "", err
-	}
-	calls := rig.NewAPI(s.Addr)
-	defer calls.Close()
-	users := min(growthUsers, max(channelMembers, b.sizes.crowded))
-	if app, err = calls.MakeApp(ctx); err == nil {
-		s.users, err = calls.MakeUsers(ctx, app, users)
-	}
-	if err == nil {
-		s.channel, err = calls.MakeChannel(ctx, app, "growth", s.users[:1])
-	}
-	if err := errors.Join(err, s.Stop()); err != nil {
-		return s, app, err
-	}
+// What is left of a speed when the store has grown, at least, and what a call costs then, at most.
+const (
+	grownLeast = 0.8
+	grownMost  = 1 / grownLeast
+)
 
-	filled, err := ask[fillResult](ctx, "fill", fillJob{
-		Data: data, App: app, Users: s.users, Channels: b.sizes.channels, Members: channelMembers, Messages: b.sizes.messages,
-	})
-	if err != nil {
-		return s, app, err
-	}
-	bytes, err := folderBytes(data)
-	if err != nil {
-		return s, app, err
-	}
-	b.add(figure("growth", "filling, for each message", "us", []float64{filled.Seconds * 1e6 / float64(b.sizes.messages)}),
-		figure("growth", fmt.Sprintf("disk for each message of %d random letters, with its part of all else", textSize), "B",
-			[]float64{bytes / float64(b.sizes.messages)}))
-	s.node, err = startNode(ctx, b.program, data, b.args...)
-	return s, app, err
-}
-
-func folderBytes(dir string) (sum float64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		info, err := e.Info()
-		if err == nil {
-			sum += float64(info.Size())
-		}
-		return err
-	})
-	return sum, err
-}
-
-// crowdedChannel measures the calls on one channel while it gets many members.
-func (b *bench) crowdedChannel(ctx context.Context, s scene, app string) error {
-	calls := rig.NewAPI(s.Addr)
-	defer calls.Close()
-	users, err := calls.MakeUsers(ctx, app, b.sizes.crowded)
-	if err != nil {
-		return err
-	}
-
-	// Members in batches; the first and the last tenth of them are compared.
-	var took []float64
-	var channel string
-	for from := 0; from < len(users); from += rig.BatchMembers {
-		batch := users[from:min(from+rig.BatchMembers, len(users))]
-		if from == 0 {
-			if channel, err = calls.MakeChannel(ctx, app, "crowded", batch); err != nil {
-				return err
-			}
-			continue
-		}
-		begun := time.Now()
-		if err := calls.AddMembers(ctx, channel, users[0], batch); err != nil {
-			return err
-		}
-		took = append(took, millis(begun))
-	}
-	tenth := max(1, len(took)/10)
-	b.add(figure("growth", fmt.Sprintf("a batch of %d members, the last tenth of %d", rig.BatchMembers, len(users)), "ms", took[len(took)-tenth:]).
-		against("the first tenth", took[:tenth]).aims(ratioAtMost(1.2)))
-
-	// Calls on the full channel and on a small one, in turns.
-	little, err := calls.MakeChannel(ctx, app, "little", users[:littleMembers])
-	if err != nil {
-		return err
-	}
-	for _, call := range []struct {
-		name  string
-		times int
-		do    func(channel string, i int) error
+// hasGrown compares calls on a store that has grown with those on one that has not, and those on a
+// channel of many members with those on one of few.
+func (b *bench) hasGrown(ctx context.Context) error {
+	s := sides{bench: b}
+	few := min(littleChannels, b.sizes.channels/2)
+	for _, start := range []struct {
+		side     *side
+		data     string
+		channels int
+		others   int
 	}{
-		{"DescribeChannel", crowdedCalls, func(channel string, _ int) error {
-			return calls.Call(ctx, http.MethodGet, "/channels/"+lab.Escape(channel), users[0], nil, nil)
-		}},
-		{"ListChannelMemberships", crowdedCalls, func(channel string, _ int) error {
-			return calls.Call(ctx, http.MethodGet, "/channels/"+lab.Escape(channel)+"/memberships?max-results=10", users[0], nil, nil)
-		}},
-		{"SendChannelMessage", crowdedCalls, func(channel string, i int) error {
-			return calls.Say(ctx, channel, users[0], fmt.Sprint("crowded-", i), "text")
-		}},
-		{"DeleteChannelMembership", littleMembers - 1, func(channel string, i int) error {
-			return calls.Call(ctx, http.MethodDelete, "/channels/"+lab.Escape(channel)+"/memberships/"+lab.Escape(users[1+i]), users[0], nil, nil)
-		}},
+		{&s.little, filepath.Join(b.dir, "growth-little"), few, joining * b.rounds},
+		{&s.grown, b.grownFolder(), b.sizes.channels, max(b.sizes.crowded, joining*b.rounds)},
 	} {
-		var many, few []float64
-		for i := range call.times {
-			for _, one := range []struct {
-				channel string
-				took    *[]float64
-			}{{channel, &many}, {little, &few}} {
-				begun := time.Now()
-				if err := call.do(one.channel, i); err != nil {
-					return fmt.Errorf("%s: %w", call.name, err)
-				}
-				*one.took = append(*one.took, millis(begun))
-			}
+		var err error
+		if start.side.filled, err = b.fill(ctx, start.data, b.crowdOf(start.channels, start.others)); err != nil {
+			return err
 		}
-		b.add(figure("growth", fmt.Sprintf("%s on a channel of %d members", call.name, len(users)), "ms", []float64{rig.Median(many)}).
-			against(fmt.Sprintf("a channel of %d", littleMembers), []float64{rig.Median(few)}))
+		if start.side.node, err = startNode(ctx, b.program, start.data, b.args...); err != nil {
+			return err
+		}
+		defer func() { _ = start.side.Stop() }() // of the node that runs then
+		if err := start.side.rest(ctx); err != nil {
+			return err
+		}
 	}
+	s.size()
 
-	begun := time.Now()
-	err = calls.Call(ctx, http.MethodDelete, "/channels/"+lab.Escape(channel), users[0], nil, nil)
-	b.add(figure("growth", fmt.Sprintf("DeleteChannel of %d members", len(users)), "ms", []float64{millis(begun)}))
+	// Calls of few members, then those of many, then what the node holds and how it comes back.
+	for _, step := range []func(context.Context) error{s.calls, s.buried, s.crowdedChannel, s.memories, s.killed} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// crowdOf is an app instance of so many channels, and of so many users that are in none of them.
+func (b *bench) crowdOf(channels, others int) crowd {
+	return crowd{
+		Users: max(channels*channelMembers/userMemberships, channelMembers), Others: others,
+		Channels: channels, Members: channelMembers, Messages: b.sizes.messages / b.sizes.channels * channels,
+	}
+}
+
+// grownFolder is the data folder of the store that has grown.
+func (b *bench) grownFolder() string {
+	if b.kept != "" {
+		return b.kept
+	}
+	return filepath.Join(b.dir, "growth-grown")
+}
+
+// fillOnly fills the folder of the store that has grown, when one is named.
+func (b *bench) fillOnly(ctx context.Context) error {
+	if b.kept == "" {
+		return nil
+	}
+	_, err := b.fill(ctx, b.kept, b.crowdOf(b.sizes.channels, b.sizes.crowded))
 	return err
 }
 
-const (
-	crowdedCalls  = 50
-	littleMembers = 10
-)
+// fill fills a folder, unless it is filled.
+func (b *bench) fill(ctx context.Context, data string, with crowd) (filled, error) {
+	f, found, err := readFilled(data)
+	if err != nil || found {
+		return f, err
+	}
+	return ask[filled](ctx, "fill", fillJob{Data: data, crowd: with})
+}
 
-func millis(since time.Time) float64 { return float64(time.Since(since).Microseconds()) / 1000 }
+// size is how much of the disk the store that has grown takes.
+func (s *sides) size() {
+	n := float64(s.grown.Messages)
+	s.add(figure("growth", "filling, for each message with its part of all else", "us", []float64{s.grown.Seconds * 1e6 / n}))
+	for _, of := range slices.Sorted(maps.Keys(s.grown.Disk)) {
+		s.add(figure("growth", fmt.Sprintf("disk for each message of %d random letters: %s", textSize, of), "B", []float64{s.grown.Disk[of] / n}))
+	}
+}
+
+// calls measures calls on channels of few members.
+func (s *sides) calls(ctx context.Context) error {
+	of := fmt.Sprintf("%d messages, %d channels, %d memberships", s.grown.Messages, s.grown.Channels, s.grown.Channels*s.grown.Members)
+	pages := fmt.Sprintf("pages of %d messages", historyPage)
+
+	// Deletions come last: no other call may meet a channel that is gone.
+	for _, m := range []struct {
+		name string
+		call loadJob
+		once bool
+		at   func(f filled, round int) []room
+	}{
+		{fmt.Sprintf("sends to %d channels with %s", s.grown.hot(), of), loadJob{}, false, hot},
+		{pages, loadJob{Page: historyPage}, false, hot},
+		{"DescribeChannel", loadJob{Call: "DescribeChannel"}, false, hot},
+		{"ListChannels", loadJob{Call: "ListChannels"}, false, hot},
+		{"ListChannelMemberships", loadJob{Call: "ListChannelMemberships"}, false, hot},
+		{"ListChannelMembershipsForAppInstanceUser", loadJob{Call: "ListChannelMembershipsForAppInstanceUser"}, false, hot},
+		{"CreateChannel", loadJob{Call: "CreateChannel"}, true, hot},
+		{"CreateChannelMembership", loadJob{Call: "CreateChannelMembership"}, true, newMembers},
+		{"DeleteChannelMembership", loadJob{Call: "DeleteChannelMembership"}, true, newMembers},
+		{pages + " of all channels", loadJob{Page: historyPage}, false, cold},
+		{"sends to all channels", loadJob{}, false, cold},
+		{"DeleteChannel", loadJob{Call: "DeleteChannel"}, true, s.doomed},
+	} {
+		if err := s.measure(ctx, m.name, m.call, m.once, m.at); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return nil
+}
+
+// mostCalls is how many calls of a kind a round may have in a second.
+const mostCalls = 20_000
+
+// measure makes calls on both sides in turns, neither always the first.
+func (s *sides) measure(ctx context.Context, name string, call loadJob, once bool, at func(f filled, round int) []room) error {
+	both := [2]*side{&s.grown, &s.little}
+	var results [2][]loadResult
+	for i := range both { // so that both have read what is used again
+		if once {
+			break
+		}
+		if _, err := ask[loadResult](ctx, "load", s.jobOn(both[i], call, false, at(both[i].filled, s.rounds))); err != nil {
+			return err
+		}
+	}
+	for round := range s.rounds {
+		for i := range both {
+			which := (i + round) % 2
+			result, err := ask[loadResult](ctx, "load", s.jobOn(both[which], call, once, at(both[which].filled, round)))
+			if err != nil {
+				return err
+			}
+			results[which] = append(results[which], result)
+		}
+	}
+	s.compare(name, "an empty store", results[0], results[1])
+
+	// Profiles of both, of what can be repeated.
+	for i, suffix := range [...]string{"grown", "little"} {
+		if once {
+			break
+		}
+		file := strings.Map(letters, name) + "-" + suffix
+		if err := s.profiled(ctx, scene{node: both[i].node}, file, s.jobOn(both[i], call, once, at(both[i].filled, s.rounds))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rest waits until a node has caught up with what filling its store left to be done.
+func (s *side) rest(ctx context.Context) error {
+	const pause, idle = time.Second, 20 * time.Millisecond
+	for {
+		before, err := rig.CPUTime(s.PID())
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		after, err := rig.CPUTime(s.PID())
+		if err != nil || after-before < idle {
+			return err
+		}
+	}
+}
+
+// jobOn is one round of calls on a side.
+func (s *sides) jobOn(on *side, call loadJob, once bool, rooms []room) loadJob {
+	call.Addr, call.PID, call.Keys, call.Rooms = on.Addr, on.PID(), lab.DevKeys(), rooms
+	call.Seconds, call.Stock = s.seconds, int(s.seconds*mostCalls)
+	if once {
+		call.Seconds, call.Stock = onceSeconds, len(rooms)
+	}
+	return call
+}
+
+// letters leaves of a name what is good for a file.
+func letters(r rune) rune {
+	if unicode.IsLetter(r) || unicode.IsDigit(r) {
+		return r
+	}
+	return '-'
+}
+
+// onceSeconds is more than all calls take of which each is made once.
+const onceSeconds = 120
+
+// compare adds the rates and costs of calls.
+func (b *bench) compare(name, reference string, measured, compared []loadResult) {
+	b.add(figure("growth", name, "/s", each(measured, loadResult.sendsPerSecond)).
+		against(reference, each(compared, loadResult.sendsPerSecond)).aims(ratioAtLeast(grownLeast)),
+		figure("growth", "server CPU of "+name, "us", each(measured, loadResult.cpuPerSend)).
+			against(reference, each(compared, loadResult.cpuPerSend)).aims(ratioAtMost(grownMost)))
+}
+
+// hot are channels that are used again and again.
+func hot(f filled, _ int) (rooms []room) {
+	for i := range f.hot() {
+		rooms = append(rooms, f.room(i))
+	}
+	return rooms
+}
+
+func (c crowd) hot() int { return min(hotChannels, c.Channels/2) }
+
+// cold are channels from all over the store, in another order in each round.
+func cold(f filled, round int) (rooms []room) {
+	const stride = 48_271 // a prime
+	alive := f.Channels - f.Gone
+	for i := range min(coldChannels, alive) {
+		rooms = append(rooms, f.room((i+round*coldChannels)*stride%alive))
+	}
+	return rooms
+}
+
+// newMembers are some for each channel in use.
+func newMembers(f filled, round int) (rooms []room) {
+	for i := range f.hot() * joining {
+		in := f.room(i % f.hot())
+		in.Member = f.other(round*joining + i/f.hot())
+		rooms = append(rooms, in)
+	}
+	return rooms
+}
+
+// doomed are channels to be deleted.
+func (s *sides) doomed(f filled, round int) (rooms []room) {
+	each := s.doomedAtOnce()
+	for i := range each {
+		rooms = append(rooms, f.room(f.Channels-f.Gone-1-round*each-i))
+	}
+	return rooms
+}
+
+func (s *sides) doomedAtOnce() int { return max(1, (s.little.Channels-s.little.hot())/s.rounds) }
+
+// buried notes which channels are deleted, for the next measurement of the same folder.
+func (s *sides) buried(context.Context) error {
+	s.grown.Gone += s.doomedAtOnce() * s.rounds
+	return s.grown.filled.write(s.grown.data)
+}
+
+// memories compares what the nodes hold after all that.
+func (s *sides) memories(context.Context) error {
+	var most [2][]float64
+	for i, on := range []*side{&s.grown, &s.little} {
+		bytes, err := rig.PeakBytes(on.PID())
+		if err != nil {
+			return err
+		}
+		most[i] = []float64{bytes / (1 << 20)}
+	}
+	s.add(figure("growth", "memory of the process at its most", "MiB", most[0]).against("an empty store", most[1]))
+	return nil
+}
+
+// killed measures starts after a death in the middle of sends.
+func (s *sides) killed(ctx context.Context) error {
+	var took []float64
+	for range s.rounds {
+		if _, err := ask[loadResult](ctx, "load", s.jobOn(&s.grown, loadJob{}, false, hot(s.grown.filled, 0))); err != nil {
+			return err
+		}
+		if err := s.grown.Kill(); err != nil {
+			return err
+		}
+		again, err := startNode(ctx, s.program, s.grown.data, s.args...)
+		if err != nil {
+			return err
+		}
+		s.grown.node = again
+		took = append(took, again.ready.Seconds())
+	}
+	s.add(figure("growth", "kill to ready again, with as much", "s", took).aims(valueAtMost(3)))
+	return nil
+}

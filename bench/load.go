@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/http"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -32,6 +31,9 @@ type loadJob struct {
 	Rate    float64           // sends a second; 0 is as many as possible
 	Stock   int               // most sends
 	Keys    sigv4.Credentials // that sign the sends
+
+	Rooms []room // call on these in turns, instead of on Channel by Sender
+	Call  string // make this call of calls instead of a send
 
 	Page   int  // list so many messages instead of sending one
 	Single bool // a send begins when all have received the one before
@@ -165,20 +167,10 @@ func (l *load) send(ctx context.Context, s *rig.Senders) error {
 	return s.Saturate(l.duration(), l.work())
 }
 
-// sign makes the request of a send, or of a page of messages.
+// sign makes the i-th request.
 func (l *load) sign(i int) ([]byte, error) {
-	if l.Page > 0 {
-		r, err := l.peer.Request(context.Background(), http.MethodGet,
-			fmt.Sprintf("/channels/%s/messages?max-results=%d", lab.Escape(l.Channel), l.Page), l.Sender, nil)
-		if err != nil {
-			return nil, err
-		}
-		return rig.Wire(r)
-	}
-	body := fmt.Appendf(nil, `{"Content":"%s%s","Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":"%s"}`,
-		rig.Marker(int64(i)), padding, l.token(i))
-	r, err := l.peer.Request(context.Background(), http.MethodPost,
-		"/channels/"+lab.Escape(l.Channel)+"/messages", l.Sender, body)
+	in, asks := l.asked(i)
+	r, err := l.peer.Request(context.Background(), asks.method, asks.target, in.Bearer, asks.body)
 	if err != nil {
 		return nil, err
 	}

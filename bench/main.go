@@ -47,6 +47,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	file := flags.String("out", "", "file for the figures (default bin/bench-<commit>.json)")
 	profiles := flags.String("profile", "", "folder for CPU profiles of the node under load")
 	other := flags.String("before", "", "program built from another commit: what it does is measured in turns with this one")
+	kept := flags.String("filled", "", "data folder of the store that has grown, which stays, and is filled when it is not there")
 	compared := flags.String("compare", "", "print how two files differ: before.json,after.json")
 	role := flags.String("role", "", "be a part of a measurement; used by this program itself")
 
@@ -79,7 +80,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 
 	b := &bench{
 		sizes: full, seconds: *seconds, rounds: *rounds, soaking: *soak, growth: soakGrowth,
-		profile: *profiles, other: *other, args: strings.Fields(*nodeArgs), pushed: map[int]float64{},
+		profile: *profiles, other: *other, kept: *kept, args: strings.Fields(*nodeArgs), pushed: map[int]float64{},
 	}
 	if *little {
 		b.sizes, b.growth = small, smallGrowth
@@ -194,7 +195,7 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 	case "log":
 		return perform(jobs, out, runLog)
 	case "fill":
-		return perform(jobs, out, func(job fillJob) (fillResult, error) { return runFill(ctx, job) })
+		return perform(jobs, out, func(job fillJob) (filled, error) { return runFill(ctx, job) })
 	case "pusher":
 		var job pushJob
 		if err := jobs.Decode(&job); err != nil {

@@ -25,6 +25,7 @@ type bench struct {
 	growth  float64       // most that a soak may add, as a ratio
 	profile string        // folder for profiles, or empty
 	other   string        // program of another commit, or empty
+	kept    string        // data folder of a store that has grown, or empty
 	args    []string      // more arguments of nodes
 	rows    []row
 	failed  []error // what the run has to fail for when all is written
@@ -52,6 +53,7 @@ var parts = []struct {
 	{"nodes", (*bench).nodes},
 	{"storm", (*bench).storm},
 	{"strangers", (*bench).strangers},
+	{"fill", (*bench).fillOnly},
 	{"growth", (*bench).hasGrown},
 	{"soak", (*bench).soak},
 }
