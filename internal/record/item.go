@@ -68,6 +68,14 @@ func skipItem[B ~string | ~[]byte](b B, depth int) (rest B, ok bool) {
 	return rest, true
 }
 
+// Cut cuts a text behind the first record in it.
+func Cut(text string) (first, rest string, ok bool) {
+	if rest, ok = skipItem(text, 0); !ok {
+		return "", text, false
+	}
+	return text[:len(text)-len(rest)], rest, true
+}
+
 // Field is a member of a record: its text, its number when that is not negative, and whether it is true.
 // What the member is not is the zero value.
 type Field struct {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/record"
 )
@@ -10,8 +12,8 @@ import (
 // log itself once it was trimmed. The functions of this file trust that a transaction is that of the
 // app instance.
 var (
-	events = Table[chime.Event]{ID: TableEvents, Name: "events"}
-	logs   = Table[Log]{ID: TableLogs, Name: "logs"} // app
+	events = Table[run]{ID: TableEvents, Name: "events"} // app, position of the last
+	logs   = Table[Log]{ID: TableLogs, Name: "logs"}     // app
 )
 
 // Log is what the events of a log do not show.
@@ -50,27 +52,83 @@ func (l *Log) ReadRecord(text string) error {
 // PutLog replaces what is noted of a log.
 func PutLog(tx Tx, app string, log Log) error { return logs.Put(tx, K(app), log) }
 
-// PutEvent writes an event at its position of the log, and its traces. What the sender of a message
-// wrote is kept once, in the record of the message, so that whatever removes it there removes it
-// here: the log keeps an event with content without its payload.
+// run is a record of the log: events that follow one another, under the position of the last.
+type run []chime.Event
+
+// maxRun bounds the events of a record, each of which is read with all others.
+const maxRun = 64
+
+// ReadRecord implements record.Decoder.
+func (l *run) ReadRecord(text string) error {
+	for more := true; more; more = text != "" {
+		one, rest, ok := record.Cut(text)
+		if !ok {
+			return record.ErrMalformed
+		}
+		var e chime.Event
+		if err := e.ReadRecord(one); err != nil {
+			return err
+		}
+		*l, text = append(*l, e), rest
+	}
+	return nil
+}
+
+// AppendRecord implements record.Encoder.
+func (l *run) AppendRecord(b []byte) []byte {
+	for _, e := range *l {
+		e.Compact()
+		b = e.AppendRecord(b)
+	}
+	return b
+}
+
+// place gives the events the app instance and the positions that the key of their record has.
+func (l run) place(app string, key Key) error {
+	last, err := key.LastNumber()
+	if err != nil {
+		return events.failed(err)
+	}
+	for i := range l {
+		l[i].Position = last - uint64(len(l)-1-i)
+		l[i].Expand(app)
+	}
+	return nil
+}
+
+// PutEvent writes an event at its position of the log, and its traces.
 func PutEvent(tx Tx, event chime.Event) error {
-	kept := event
-	kept.Compact()
-	if err := events.Put(tx, K(event.App).Num(event.Position), kept); err != nil {
+	put := func(key Key, value []byte) error { return tx.Put(TableEvents, key, value) }
+	if err := EncodeEvents(event.App, []chime.Event{event}, put); err != nil {
 		return err
 	}
-	return putTraces(tx, event.Position, &event)
+	return PutTraces(tx, event)
+}
+
+// EncodeEvents calls put for the records of TableEvents that hold events which follow one another at the
+// end of a log: what is committed together takes few of them. What the sender of a message wrote is kept
+// once, in the record of the message, so that whatever removes it there removes it here: the log keeps an
+// event with content without its payload. The value is valid during the call.
+func EncodeEvents(app string, list []chime.Event, put func(key Key, value []byte) error) error {
+	for part := range slices.Chunk(list, maxRun) {
+		key := K(app).Num(part[len(part)-1].Position)
+		if err := encoded((*run)(&part), func(value []byte) error { return put(key, value) }); err != nil {
+			return events.failed(err)
+		}
+	}
+	return nil
 }
 
 // ReadEvent reads the event at a position of a log. It returns ErrTrimmed when the log has none.
 func ReadEvent(r Reader, app string, position uint64) (*chime.Event, error) {
-	e, found, err := events.Get(r, K(app).Num(position))
-	if err == nil && !found {
-		err = ErrTrimmed
+	list, err := readEvents(r, app, position, 1)
+	if err != nil {
+		return nil, err
 	}
-	e.Position = position
-	e.Expand(app)
-	return &e, err
+	if len(list) == 0 || list[0].Position != position {
+		return nil, ErrTrimmed
+	}
+	return list[0], nil
 }
 
 // ReadEvents reads up to limit events of a log after the position, in order. It returns ErrTrimmed
@@ -85,17 +143,21 @@ func ReadEvents(r Reader, app string, after uint64, limit int) (list []*chime.Ev
 	if after == ^uint64(0) {
 		return nil, nil
 	}
+	return readEvents(r, app, after+1, limit)
+}
 
-	prefix := K(app)
-	rng := Range{From: K(app).Num(after + 1), To: prefix.successor()}
-	err = events.Each(r, rng, func(key Key, e chime.Event) (bool, error) {
-		position, err := key.LastNumber()
-		if err != nil {
-			return false, events.failed(err)
+// readEvents reads up to limit events from the position on.
+func readEvents(r Reader, app string, from uint64, limit int) (list []*chime.Event, err error) {
+	rng := Range{From: K(app).Num(from), To: K(app).successor()}
+	err = events.Each(r, rng, func(key Key, l run) (bool, error) {
+		if err := l.place(app, key); err != nil {
+			return false, err
 		}
-		e.Position = position
-		e.Expand(app)
-		list = append(list, &e)
+		for i := range l {
+			if l[i].Position >= from && len(list) < limit {
+				list = append(list, &l[i])
+			}
+		}
 		return len(list) < limit, nil
 	})
 	return list, err
@@ -131,7 +193,7 @@ func LogEnd(r Reader, app string) (end uint64, err error) {
 }
 
 // TrimEvents removes the events of a log up to and including the position, and their traces. end is the
-// position of the latest event.
+// position of the latest event. Of a record that also has later events nothing is removed yet.
 func TrimEvents(tx Tx, app string, upTo, end uint64) error {
 	log, _, err := logs.Get(tx, K(app))
 	if err != nil || upTo <= log.Trimmed {

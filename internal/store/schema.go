@@ -8,7 +8,7 @@ type TableID uint8
 
 // Tables that engines keep for themselves.
 const (
-	TableEvents TableID = 1  // app, position -> event: the logs
+	TableEvents TableID = 1  // app, position of the last -> events that follow one another: the logs
 	TableMeta   TableID = 2  // name: format version and the like
 	TableTraces TableID = 38 // app, part of the log, ...: the readers of events, see Trace
 	TableLogs   TableID = 45 // app -> what is known of a log: see Log

@@ -21,9 +21,10 @@ func traceKey(position uint64, app, uid, who string) Key {
 	return k.Str(app).Num(position >> tracePart).Str(uid).Str(who)
 }
 
-// putTraces marks an event for its readers: its channel's members, unless it is for some alone, all
+// PutTraces marks an event for its readers: its channel's members, unless it is for some alone, all
 // that it names, and all of an app instance when it changes what every channel shows.
-func putTraces(tx Tx, position uint64, e *chime.Event) error {
+func PutTraces(tx Tx, e chime.Event) error {
+	position := e.Position
 	if e.Kind().Stale {
 		if err := putTrace(tx, position, e.App, "", "", false); err != nil {
 			return err

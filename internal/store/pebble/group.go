@@ -281,6 +281,13 @@ func (g *group) commit(b *crdb.Batch) {
 		return
 	}
 
+	for i := range logs {
+		if g.failed = logs[i].putEvents(b); g.failed != nil {
+			g.failed = s.health.fail(g.failed)
+			return
+		}
+	}
+
 	// The commit's number is part of it, so that a gap in the log is noticed.
 	number := s.commits + 1
 	if err := b.Set(lastKey, last{commits: number}.encode(), nil); err != nil {

@@ -49,7 +49,12 @@ var migrations = []func(*crdb.DB, *crdb.Batch) error{
 	recordLast,
 	dropContent,
 	cutLog,
+	joinEvents,
 }
+
+// joinEvents changes nothing: from the next format on records of the log have several events, which
+// earlier versions cannot read.
+func joinEvents(*crdb.DB, *crdb.Batch) error { return nil }
 
 // recordLast notes how far a folder has come from before that was noted.
 func recordLast(_ *crdb.DB, b *crdb.Batch) error {

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"sync"
 
+	crdb "github.com/cockroachdb/pebble/v2"
+
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // commit is what is to be published when it is on disk.
@@ -13,6 +16,18 @@ type commit struct {
 	app     string
 	events  []chime.Event
 	trimmed uint64
+}
+
+// putEvents writes the events into a batch, but for those that were trimmed by the transaction that
+// appended them.
+func (c *commit) putEvents(b *crdb.Batch) error {
+	kept := c.events
+	for len(kept) > 0 && kept[0].Position <= c.trimmed {
+		kept = kept[1:]
+	}
+	return store.EncodeEvents(c.app, kept, func(key store.Key, value []byte) error {
+		return b.Set(path(store.TableEvents, key), value, nil)
+	})
 }
 
 // queue holds commits in their order.

@@ -157,8 +157,13 @@ type tx struct {
 	start   int         // of its writes among those of the group
 	indexed *crdb.Batch // or nil
 	events  []chime.Event
-	trimmed uint64
+
+	appended int // size of the events, about
+	trimmed  uint64
 }
+
+// eventSize is what an event takes without its payload, about.
+const eventSize = 256
 
 // maxBatch is far above any honest transaction and below what the engine can take.
 const maxBatch = 1 << 30
@@ -279,14 +284,14 @@ func (t *tx) admit(table store.TableID, key store.Key, value int) error {
 // size is how many bytes the transaction has written.
 func (t *tx) size() int {
 	if t.indexed != nil {
-		return t.indexed.Len()
+		return t.indexed.Len() + t.appended
 	}
-	return t.group.writes.size(t.start)
+	return t.group.writes.size(t.start) + t.appended
 }
 
 // hasWritten reports whether the transaction has anything to commit.
 func (t *tx) hasWritten() bool {
-	if t.indexed != nil {
+	if t.indexed != nil && len(t.events) == 0 {
 		return !t.indexed.Empty()
 	}
 	return t.size() > 0
@@ -340,10 +345,11 @@ func (t *tx) Append(event chime.Event) (uint64, error) {
 		return 0, err
 	}
 	event.Position, event.Ephemeral = end+1, false
-	if err := store.PutEvent(t, event); err != nil {
+	if err := store.PutTraces(t, event); err != nil {
 		return 0, err
 	}
-	t.events = append(t.events, event)
+	t.events = append(t.events, event) // group.commit writes them
+	t.appended += len(event.Payload) + eventSize
 	return event.Position, nil
 }
 
