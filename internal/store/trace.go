@@ -21,7 +21,11 @@ func traceKey(position uint64, app, uid, who string) Key {
 	return k.Str(app).Num(position >> tracePart).Str(uid).Str(who)
 }
 
-// PutTraces marks an event for its readers: its channel's members, unless it is for some alone, all
+// manyOnly is from how many members on an event that is for some alone is marked for all of its channel, of
+// which each member finds in the event whether it is meant: a mark for each would take long to write.
+const manyOnly = 100
+
+// PutTraces marks an event for its readers: its channel's members, unless it is for a few of them alone, all
 // that it names, and all of an app instance when it changes what every channel shows.
 func PutTraces(tx Tx, e chime.Event) error {
 	position := e.Position
@@ -30,12 +34,16 @@ func PutTraces(tx Tx, e chime.Event) error {
 			return err
 		}
 	}
-	if e.MessageType != "" && e.Only == nil && e.Channel != "" {
+	only := e.Only
+	if e.Channel != "" && len(only) > manyOnly {
+		only = nil
+	}
+	if e.MessageType != "" && only == nil && e.Channel != "" {
 		if err := putTrace(tx, position, e.App, e.Channel, e.Sub, false); err != nil {
 			return err
 		}
 	}
-	for i, refs := range [...][]chime.Ref{e.Only, e.Also, e.Join, e.Leave} { // a move is marked last
+	for i, refs := range [...][]chime.Ref{only, e.Also, e.Join, e.Leave} { // a move is marked last
 		for _, ref := range refs {
 			if err := putTrace(tx, position, e.App, "", string(ref), i >= 2); err != nil {
 				return err

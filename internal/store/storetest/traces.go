@@ -15,6 +15,10 @@ func traces(t *testing.T, h Harness) {
 	s := h.open(t)
 	ann, bob := chime.UserRef("ann"), chime.UserRef("bob")
 	refs := func(r ...chime.Ref) []chime.Ref { return r }
+	many := refs(bob)
+	for i := range 200 {
+		many = append(many, chime.UserRef(fmt.Sprint("user", i)))
+	}
 	update(t, s, func(tx store.Tx) error {
 		for _, e := range []chime.Event{
 			{Topic: chime.Topic{Channel: "one"}, Join: refs(ann)},                                    // 1
@@ -26,6 +30,7 @@ func traces(t *testing.T, h Harness) {
 			{Topic: chime.Topic{Channel: "one"}, MessageType: "none", Leave: refs(ann)},              // 7
 			{Topic: chime.Topic{Channel: "three"}},                                                   // 8
 			{Topic: chime.Topic{Channel: "one"}, Only: refs(bob), Join: refs(bob), Leave: refs(ann)}, // 9
+			{Topic: chime.Topic{Channel: "one"}, Only: many, Join: refs(ann)},                        // 10
 		} {
 			e.Type, e.App = "t", app
 			switch e.MessageType {
@@ -51,6 +56,9 @@ func traces(t *testing.T, h Harness) {
 	same(t, "part of it", channelTraces(t, s, "one", "", 1, 4), []string{"2"})
 	same(t, "sub-channel", channelTraces(t, s, "one", "sub", 0, 9), []string{"6"})
 	same(t, "ann", userTraces(t, s, ann, 0, 9), []string{"1 moves", "4", "7 moves", "9 moves"})
+	same(t, "channel of an event for many of it", channelTraces(t, s, "one", "", 9, 10), []string{"10"})
+	same(t, "bob, one of many", userTraces(t, s, bob, 9, 10), []string(nil))
+	same(t, "ann, who joins", userTraces(t, s, ann, 9, 10), []string{"10 moves"})
 	same(t, "bob", userTraces(t, s, bob, 4, 9), []string{"5", "9 moves"})
 
 	update(t, s, func(tx store.Tx) error { return tx.TrimEvents(4) })
