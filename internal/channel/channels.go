@@ -5,6 +5,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/elastic"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -174,7 +175,7 @@ func (v *Visit) show(r store.Reader) (*messaging.Channel, error) {
 		CreatedTimestamp: v.Channel.Created.Optional(), LastUpdatedTimestamp: v.Channel.Updated.Optional(),
 		LastMessageTimestamp: last.Optional(),
 	}
-	c.ElasticChannelConfiguration = showElastic(v.Channel.Elastic)
+	c.ElasticChannelConfiguration = elastic.Show(v.Channel.Elastic)
 	c.ExpirationSettings = showExpiration(v.Channel.Expiration)
 
 	if v.Channel.Flow != "" {

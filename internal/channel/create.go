@@ -6,6 +6,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/elastic"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/identity"
@@ -20,7 +21,7 @@ func (s *Service) CreateChannel(ctx context.Context, req *messaging.CreateChanne
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkElastic(req); err != nil {
+	if err := elastic.Check(req, s.limits.SubChannelsPerChannel, s.limits.MembersPerSubChannel); err != nil {
 		return nil, err
 	}
 
@@ -89,7 +90,7 @@ func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chi
 		CreatedBy: creator, Created: now, Updated: now,
 	}
 
-	c.Elastic = newElastic(req.ElasticChannelConfiguration)
+	c.Elastic = elastic.New(req.ElasticChannelConfiguration)
 	switch {
 	case c.Mode != "":
 	case c.Elastic != nil:

@@ -3,10 +3,9 @@ package channel
 import (
 	"context"
 	"fmt"
-	"strings"
 
-	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/search"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -25,18 +24,20 @@ func (s *Service) SearchChannels(ctx context.Context, req *messaging.SearchChann
 			return err
 		}
 
-		wanted, err := s.searched(r, actor.App, req.Fields)
+		wanted, err := search.Read(req.Fields, func(member, arn string) (chime.Ref, error) {
+			return findIdentity(r, s.site, actor.App, member, arn)
+		})
 		if err != nil {
 			return err
 		}
 		// What is found has all of the wanted as members: the channels of one of them are enough.
 		among := actor.Ref
 		if actor.Admin {
-			among = wanted.first
+			among = wanted.First
 		}
 
 		list := store.Prefix(store.K(actor.App, string(among)))
-		page := store.NewPage(fmt.Sprintf("SearchChannels %s %s %s", actor.App, among, wanted.scope), req.MaxResults, req.NextToken)
+		page := store.NewPage(fmt.Sprintf("SearchChannels %s %s %s", actor.App, among, wanted.Scope), req.MaxResults, req.NextToken)
 		resp.Channels, resp.NextToken, err = store.List(r, store.MembershipsOf, list, page,
 			func(at chime.ChannelEntry) (shown messaging.ChannelSummary, ok bool, err error) {
 				c, found, err := channelAt(r, actor.App, at)
@@ -55,69 +56,27 @@ func (s *Service) SearchChannels(ctx context.Context, req *messaging.SearchChann
 	return resp, err
 }
 
-// search is the input of SearchChannels.
-type search struct {
-	members map[chime.Ref]bool // must all be members
-	exactly []int              // sizes that sets of all the members must have: one for each EQUALS
-	first   chime.Ref
-	scope   string // distinguishes searches
-}
-
-// searched reads the fields of a search. A user that does not exist is refused with
-// ForbiddenException.
-func (s *Service) searched(r store.Reader, app string, fields []messaging.SearchField) (search, error) {
-	wanted := search{members: make(map[chime.Ref]bool)}
-	var scope strings.Builder
-
-	for i, field := range fields {
-		fmt.Fprintf(&scope, "%s %s", field.Key, field.Operator)
-		set := make(map[chime.Ref]bool, len(field.Values))
-		for j, arn := range field.Values {
-			ref, err := findIdentity(r, s.site, app, fmt.Sprintf("Fields[%d].Values[%d]", i, j), arn)
-			if err != nil {
-				return search{}, err
-			}
-
-			if wanted.first == "" {
-				wanted.first = ref
-			}
-			fmt.Fprintf(&scope, " %q", ref)
-			set[ref], wanted.members[ref] = true, true
-		}
-
-		if field.Operator == messaging.SearchFieldOperatorEquals {
-			wanted.exactly = append(wanted.exactly, len(set))
-		}
-	}
-
-	if wanted.first == "" {
-		return search{}, api.BadRequest("Fields", "must name at least one member")
-	}
-	wanted.scope = scope.String()
-	return wanted, nil
-}
-
 // consistsOf reports whether the DEFAULT members of the channel are as wanted. An EQUALS whose set
 // is as large as the channel, all of whose values are members, names all members.
-func (v *Visit) consistsOf(r store.Reader, wanted search) (bool, error) {
-	for ref := range wanted.members {
+func (v *Visit) consistsOf(r store.Reader, wanted search.Wanted) (bool, error) {
+	for ref := range wanted.Members {
 		m, found, err := v.MembershipOf(r, ref)
 		if err != nil || !found || isHidden(m.Type) {
 			return false, err
 		}
 	}
-	if len(wanted.exactly) == 0 {
+	if len(wanted.Exactly) == 0 {
 		return true, nil
 	}
 
-	size, enough := 0, len(wanted.members)
+	size, enough := 0, len(wanted.Members)
 	members := store.Prefix(v.Prefix().Str(string(messaging.ChannelMembershipTypeDefault)))
 	err := store.MembersInOrder.Each(r, members, func(store.Key, chime.Ref) (bool, error) {
 		size++
 		return size <= enough, nil
 	})
 
-	for _, n := range wanted.exactly {
+	for _, n := range wanted.Exactly {
 		if n != size {
 			return false, err
 		}

@@ -79,6 +79,7 @@ func (e *Elastic) AppendRecord(b []byte) []byte {
 	w.Int(2, int64(e.TargetMemberships))
 	w.Int(3, int64(e.MinimumMembershipPct))
 	w.OptionalBool(4, e.Indexed)
+	w.OptionalBool(5, e.Adopted)
 	return w.Bytes()
 }
 
@@ -97,6 +98,8 @@ func readElastic(r *record.Reader) *Elastic {
 			e.MinimumMembershipPct = int(r.Int())
 		case 4:
 			e.Indexed = r.Bool()
+		case 5:
+			e.Adopted = r.Bool()
 		default:
 			r.Skip()
 		}

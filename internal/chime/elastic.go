@@ -9,6 +9,9 @@ type Elastic struct {
 	// Indexed reports that the sub-channels of members are found by key. It is false of channels that
 	// were made before those were kept.
 	Indexed bool `cbor:"4,keyasint,omitempty"`
+	// Adopted reports that the numbers of members are kept apart from the records of the sub-channels. It
+	// is false of channels that were made before, until the first call that changes them.
+	Adopted bool `cbor:"5,keyasint,omitempty"`
 }
 
 // Minimum is how many members a sub-channel needs not to be merged into another.
