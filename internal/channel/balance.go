@@ -24,8 +24,8 @@ const (
 // the minimum: evenly from all, the newest first. It returns false when the channel has as many as it
 // may have, and when the division goes on after this transaction: then Visit.again is set.
 func (s *Service) divide(tx store.Tx, v *Visit, seats *occupancy.Occupancy, now chime.Millis) (divided bool, err error) {
-	subs, _, err := store.Counts.Get(tx, v.subChannelCount().Key)
-	if err != nil || subs >= uint64(v.Channel.Elastic.MaximumSubChannels) {
+	subs, err := seats.SubChannels(tx)
+	if err != nil || subs >= v.Channel.Elastic.MaximumSubChannels {
 		return false, err
 	}
 	under, err := store.Rebalancings.Has(tx, v.Prefix())
@@ -41,7 +41,7 @@ func (s *Service) divide(tx store.Tx, v *Visit, seats *occupancy.Occupancy, now 
 		}
 		moves := v.Channel.Elastic.Minimum()
 		divided, err = s.advance(tx, v, seats, &chime.Rebalancing{
-			ChannelID: v.Channel.ID, Actor: v.caller, Into: id, Share: moves / int(subs), Extra: moves % int(subs),
+			ChannelID: v.Channel.ID, Actor: v.caller, Into: id, Share: moves / subs, Extra: moves % subs,
 		}, now)
 		if err != nil || divided {
 			return divided, err
@@ -75,7 +75,7 @@ func (v *Visit) merger(tx store.Tx, seats *occupancy.Occupancy) (*chime.Rebalanc
 	if err := seats.Change(tx, large.Number, members); err != nil {
 		return nil, err
 	}
-	return &chime.Rebalancing{ChannelID: v.Channel.ID, Actor: v.caller, Into: large.ID, From: small.ID}, store.Remove(tx, v.subChannelRows(from)...)
+	return &chime.Rebalancing{ChannelID: v.Channel.ID, Actor: v.caller, Into: large.ID, From: small.ID}, seats.Delete(tx, from)
 }
 
 // rebalance does what a member that left makes necessary, or leaves it to a task. When something is under
@@ -152,7 +152,7 @@ func (s *Service) enqueueRebalancing(tx store.Tx, v *Visit) error {
 func (s *Service) rebalanceRest(ctx context.Context, task chime.Task) error {
 	uid := strings.TrimPrefix(string(task.Ref), elasticRef)
 	for balanced := false; !balanced; {
-		err := s.store.Update(ctx, task.App, func(tx store.Tx) (err error) {
+		err := s.inTurn(ctx, task.App, func(tx store.Tx) (err error) {
 			balanced, err = s.rebalanceSome(tx, task.App, uid)
 			return err
 		})

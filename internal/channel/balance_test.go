@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/faulty"
@@ -99,6 +101,8 @@ func TestBalanceInPieces(t *testing.T) {
 			return nil
 		}), append(users, "ann")...)
 		b := newBalance(rt, w, 1)
+		elsewhere := channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Piece: 1,
+			Jobs: jobs.New(jobs.Options{Store: w.Store, Node: "other", Log: slog.New(slog.DiscardHandler), Random: w.Random, Now: w.Clock})})
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			user := rapid.SampledFrom(users).Draw(rt, "user")
 			first := true
@@ -111,10 +115,10 @@ func TestBalanceInPieces(t *testing.T) {
 				if other == user || b.members()+1 >= b.maximum*b.target || !rapid.Bool().Draw(rt, "between") {
 					return
 				}
-				again := between
-				between = nil
+				again, here := between, b.Channels
+				between, b.Channels = nil, elsewhere // on this node it would wait for the transaction
 				b.step(other)
-				between = again
+				between, b.Channels = again, here
 			}
 			b.step(user)
 			between = nil

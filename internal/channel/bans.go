@@ -5,8 +5,8 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/managers"
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -43,20 +43,11 @@ func (s *Service) CreateChannelBan(ctx context.Context, req *messaging.CreateCha
 }
 
 func (v *Visit) refuseManager(r store.Reader, ref chime.Ref) error {
-	manages, err := v.isManager(r, ref)
+	manages, err := managers.Manages(r, v.Actor.App, v.Channel.UID, ref)
 	if err == nil && manages {
 		err = api.Forbidden("MemberArn is an admin or a moderator, who cannot be banned")
 	}
 	return err
-}
-
-// isManager reports of a user or bot what CanManage reports of the caller.
-func (v *Visit) isManager(r store.Reader, ref chime.Ref) (bool, error) {
-	manages, err := v.isModerator(r, ref)
-	if err != nil || manages {
-		return manages, err
-	}
-	return identity.IsAdmin(r, v.Actor.App, ref)
 }
 
 // ban writes the ban with its event and ends the memberships of the banned.

@@ -1,79 +1,151 @@
 package channel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/managers"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// BatchCreateChannelMembership makes up to 100 users or bots members with one event. Those that
-// cannot be added are listed in Errors; the others are added all the same (spec 6.3).
+// BatchCreateChannelMembership makes up to 100 users or bots members. Those that cannot be added are
+// listed in Errors; the others are added all the same (spec 6.3). A standard channel has one event for
+// all of them and takes one transaction. In an elastic channel each has an event of its own, so up to
+// Options.Piece of them come in with each transaction: when a later one fails, the members of the earlier
+// ones stay, and a repeated call answers them as members.
 func (s *Service) BatchCreateChannelMembership(ctx context.Context, req *messaging.BatchCreateChannelMembershipRequest) (*messaging.BatchCreateChannelMembershipResponse, error) {
-	kind := req.Type
-	if kind == "" {
-		kind = messaging.ChannelMembershipTypeDefault
+	b := batch{
+		kind: cmp.Or(req.Type, messaging.ChannelMembershipTypeDefault), sub: req.SubChannelID, arns: withoutRepeats(req.MemberARNs),
 	}
-	var resp *messaging.BatchCreateChannelMembershipResponse
-	err := s.update(ctx, "BatchCreateChannelMembership", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
-		resp, err = s.batch(tx, v, kind, req.MemberARNs, req.SubChannelID)
-		return err
-	})
-	return resp, DeclaresNotFound(err)
+	resp := newBatchResponse()
+	for first := true; first || b.done < len(b.arns); first = false {
+		var part *messaging.BatchCreateChannelMembershipResponse
+		var done int
+		err := s.updateMany(ctx, "BatchCreateChannelMembership", req.ChimeBearer, req.ChannelARN, func(tx store.Tx, v *Visit) (err error) {
+			part, done, err = s.batchPiece(tx, v, b)
+			return err
+		})
+		if err != nil {
+			return nil, DeclaresNotFound(err)
+		}
+
+		part.BatchChannelMemberships.Members = append(resp.BatchChannelMemberships.Members, part.BatchChannelMemberships.Members...)
+		part.Errors = append(resp.Errors, part.Errors...)
+		resp, b.done = part, done
+	}
+	return resp, nil
 }
 
-// batch decides which users and bots can be added, and adds them.
-func (s *Service) batch(tx store.Tx, v *Visit, kind messaging.ChannelMembershipType, arns []string, sub *string) (*messaging.BatchCreateChannelMembershipResponse, error) {
-	inviter, err := v.Identity(tx, v.Actor.Ref)
-	if err != nil {
-		return nil, err
-	}
-	// Lists that end up empty are answered all the same, for clients that iterate over them
-	// unchecked.
-	added := &messaging.BatchChannelMemberships{InvitedBy: inviter, Type: kind, Members: []messaging.Identity{}, ChannelARN: v.ARN()}
-	resp := &messaging.BatchCreateChannelMembershipResponse{BatchChannelMemberships: added, Errors: []messaging.BatchCreateChannelMembershipError{}}
+// batch is what a BatchCreateChannelMembership asks for, and how far it has come.
+type batch struct {
+	kind messaging.ChannelMembershipType
+	sub  *string
+	arns []string
+	done int // of the ARNs
+}
 
-	those, err := s.batchMembers(tx, v, kind, arns, sub, resp)
-	if err != nil {
-		return resp, err
+func withoutRepeats(arns []string) (once []string) {
+	seen := make(map[string]bool, len(arns))
+	for _, arn := range arns {
+		if !seen[arn] {
+			once = append(once, arn)
+		}
+		seen[arn] = true
+	}
+	return once
+}
+
+// newBatchResponse has lists that are answered also when they end up empty, for clients that iterate over
+// them unchecked.
+func newBatchResponse() *messaging.BatchCreateChannelMembershipResponse {
+	return &messaging.BatchCreateChannelMembershipResponse{
+		BatchChannelMemberships: &messaging.BatchChannelMemberships{Members: []messaging.Identity{}},
+		Errors:                  []messaging.BatchCreateChannelMembershipError{},
+	}
+}
+
+// batchPiece decides which users and bots of the next piece can be added, and adds them. done is how far
+// the batch has come then.
+func (s *Service) batchPiece(tx store.Tx, v *Visit, b batch) (resp *messaging.BatchCreateChannelMembershipResponse, done int, err error) {
+	if b.done == 0 {
+		if err := v.admitBatch(b); err != nil {
+			return nil, 0, err
+		}
 	}
 
+	resp = newBatchResponse()
+	added := resp.BatchChannelMemberships
+	added.Type, added.ChannelARN = b.kind, v.ARN()
+	if added.InvitedBy, err = v.Identity(tx, v.Actor.Ref); err != nil {
+		return nil, 0, err
+	}
+
+	piece := b.arns[b.done:]
 	if v.Channel.Elastic != nil {
-		return resp, s.batchElastic(tx, v, kind, those.all, sub, resp)
+		piece = piece[:min(len(piece), s.piece)]
 	}
-	if err := RefuseSubChannel(sub); err != nil {
-		return resp, err
+	those, err := s.batchMembers(tx, v, b, piece, resp)
+	switch {
+	case err != nil:
+	case v.Channel.Elastic != nil:
+		err = s.batchElastic(tx, v, b, those.all, resp)
+	default:
+		err = s.batchStandard(tx, v, b, those, resp)
+	}
+	return resp, b.done + len(piece), err
+}
+
+// admitBatch refuses a batch that names what cannot be a member, and a caller that may add none of the
+// batch.
+func (v *Visit) admitBatch(b batch) error {
+	allowed := v.CanManage()
+	for _, arn := range b.arns {
+		res, err := v.site.ParseIdentity("MemberArns", arn)
+		if err != nil && !api.ForbiddenException.Matches(err) {
+			return err
+		}
+		allowed = allowed || err == nil && v.canAdd(res.Ref(), b.kind)
+	}
+	return require(allowed)
+}
+
+// batchStandard adds the members of a batch to a standard channel with one event, whose position orders
+// their memberships.
+func (s *Service) batchStandard(tx store.Tx, v *Visit, b batch, those candidates, resp *messaging.BatchCreateChannelMembershipResponse) (err error) {
+	if err := RefuseSubChannel(b.sub); err != nil {
+		return err
 	}
 
-	// One event names all that join; its position orders their memberships.
+	added := resp.BatchChannelMemberships
 	now, order := s.now(), uint64(0)
 	if len(those.joining) > 0 {
 		shown := *added
 		if shown.Members, err = v.identities(tx, those.joining); err != nil {
-			return nil, err
+			return err
 		}
-		if order, err = v.appendBatchEvents(tx, &shown, kind, those.joining, now); err != nil {
-			return nil, err
+		if order, err = v.appendBatchEvents(tx, &shown, b.kind, those.joining, now); err != nil {
+			return err
 		}
 	}
 
 	for _, ref := range those.joining {
-		m := v.newMembership(ref, kind, now)
+		m := v.newMembership(ref, b.kind, now)
 		m.Order = order
 		if err := store.Insert(tx, s.memberRows(v, m)...); err != nil {
-			return nil, err
+			return err
 		}
 	}
 
 	if err := s.refuseFull(tx, v, those.secret...); err != nil {
-		return nil, err
+		return err
 	}
 	added.Members, err = v.identities(tx, those.all)
-	return resp, err
+	return err
 }
 
 // candidates are those of a batch that are answered as members: all in the order of the request,
@@ -88,7 +160,7 @@ func (v *Visit) appendBatchEvents(tx store.Tx, added *messaging.BatchChannelMemb
 		return v.appendBatch(tx, *added, refs, nil, now)
 	}
 
-	managers, err := v.memberManagers(tx)
+	told, err := managers.Members(tx, v.Actor.App, v.Channel.UID, v.managers)
 	if err != nil {
 		return 0, err
 	}
@@ -96,7 +168,7 @@ func (v *Visit) appendBatchEvents(tx store.Tx, added *messaging.BatchChannelMemb
 
 	// Those that manage the channel share one event; each of the others gets its own.
 	for _, ref := range refs {
-		manages, err := v.isManager(tx, ref)
+		manages, err := managers.Manages(tx, v.Actor.App, v.Channel.UID, ref)
 		if err != nil {
 			return 0, err
 		}
@@ -114,7 +186,7 @@ func (v *Visit) appendBatchEvents(tx store.Tx, added *messaging.BatchChannelMemb
 		}
 	}
 
-	if only := append(managers, joining...); len(only) > 0 {
+	if only := append(told, joining...); len(only) > 0 {
 		return v.appendBatch(tx, *added, joining, only, now)
 	}
 	return order, nil
@@ -141,8 +213,9 @@ func (v *Visit) identities(r store.Reader, refs []chime.Ref) ([]messaging.Identi
 // batchElastic adds the members of a batch to an elastic channel one by one, each with an event of
 // its own for the sub-channel that it comes to. Those for which no sub-channel has space are listed
 // in Errors.
-func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMembershipType, refs []chime.Ref, sub *string, resp *messaging.BatchCreateChannelMembershipResponse) error {
-	if isHidden(kind) {
+func (s *Service) batchElastic(tx store.Tx, v *Visit, b batch, refs []chime.Ref, resp *messaging.BatchCreateChannelMembershipResponse) error {
+	sub := b.sub
+	if isHidden(b.kind) {
 		return errHiddenElastic
 	}
 	if !v.CanManage() { // the caller adds itself
@@ -163,7 +236,7 @@ func (s *Service) batchElastic(tx store.Tx, v *Visit, kind messaging.ChannelMemb
 	var waiting []*chime.Membership
 	for i, ref := range refs {
 		e := &entrants[i]
-		e.m = v.newMembership(ref, kind, s.now())
+		e.m = v.newMembership(ref, b.kind, s.now())
 		already, err := s.admit(tx, v, &e.m, sub)
 		switch {
 		case errors.As(err, &e.refused) || err == nil && already:
@@ -212,25 +285,12 @@ func (s *Service) answerEntrants(r store.Reader, v *Visit, entrants []entrant, r
 	return nil
 }
 
-// batchMembers decides which of the batch can be added, and lists the others in the response. A
-// caller that may add none of the batch is refused.
-func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arns []string, sub *string, resp *messaging.BatchCreateChannelMembershipResponse) (those candidates, err error) {
-	seen := make(map[string]bool, len(arns))
-	allowed := false
+// batchMembers decides which of the ARNs can be added, and lists the others in the response.
+func (s *Service) batchMembers(r store.Reader, v *Visit, b batch, arns []string, resp *messaging.BatchCreateChannelMembershipResponse) (those candidates, err error) {
 	for _, arn := range arns {
-		if seen[arn] {
-			continue
-		}
-		seen[arn] = true
-
 		res, err := v.site.ParseIdentity("MemberArns", arn)
-		if err != nil && !api.ForbiddenException.Matches(err) {
-			return those, err
-		}
-		may := err == nil && v.canAdd(res.Ref(), kind)
-		allowed = allowed || may
-
-		refusal, err := s.batchMember(r, v, kind, arn, res, sub, may, &those)
+		may := err == nil && v.canAdd(res.Ref(), b.kind)
+		refusal, err := s.batchMember(r, v, b, arn, may, &those)
 		if err != nil {
 			return those, err
 		}
@@ -238,12 +298,12 @@ func (s *Service) batchMembers(r store.Reader, v *Visit, kind messaging.ChannelM
 			resp.Errors = append(resp.Errors, *refusal)
 		}
 	}
-	return those, require(allowed || v.CanManage())
+	return those, nil
 }
 
 // batchMember adds one member of a batch to those that are answered as members, or returns why it
 // cannot be one.
-func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMembershipType, arn string, res chime.Resource, sub *string, may bool, those *candidates) (*messaging.BatchCreateChannelMembershipError, error) {
+func (s *Service) batchMember(r store.Reader, v *Visit, b batch, arn string, may bool, those *candidates) (*messaging.BatchCreateChannelMembershipError, error) {
 	because := func(code messaging.ErrorCode, text string) *messaging.BatchCreateChannelMembershipError {
 		return &messaging.BatchCreateChannelMembershipError{MemberARN: arn, ErrorCode: code, ErrorMessage: text}
 	}
@@ -267,6 +327,7 @@ func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMe
 	}
 
 	// A member as it is wanted stays as it is.
+	sub := b.sub
 	if v.Channel.Elastic == nil {
 		sub = nil // it is refused later
 	}
@@ -275,7 +336,7 @@ func (s *Service) batchMember(r store.Reader, v *Visit, kind messaging.ChannelMe
 		return nil, err
 	}
 	found := len(is) > 0
-	if found && is[0].Type == kind {
+	if found && is[0].Type == b.kind {
 		those.all = append(those.all, ref)
 		return nil, nil
 	}

@@ -1,12 +1,9 @@
 package channel
 
 import (
-	"cmp"
 	"encoding/json"
-	"slices"
 
 	"github.com/carillon-chat/carillon/internal/api"
-	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel/occupancy"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -16,30 +13,6 @@ import (
 // two transactions: every member is in one sub-channel, none has more members than the target, and none
 // has fewer than the minimum while another has room for all of them. Moderators join and leave
 // sub-channels by name; they are not counted and never moved.
-
-// seats are the numbers of members of the sub-channels. A data folder of before they were kept apart
-// has them in the records of the sub-channels, which get their numbers here.
-func (v *Visit) seats(tx store.Tx) (*occupancy.Occupancy, error) {
-	o, err := occupancy.Of(tx, v.Prefix(), v.Channel.Elastic.TargetMemberships)
-	if err != nil || !o.IsNew() {
-		return o, err
-	}
-
-	var subs []chime.SubChannel
-	err = store.SubChannels.Each(tx, store.Prefix(v.Prefix()), func(_ store.Key, sub chime.SubChannel) (bool, error) {
-		subs = append(subs, sub)
-		return true, nil
-	})
-	slices.SortFunc(subs, func(a, b chime.SubChannel) int { return cmp.Compare(a.Order, b.Order) })
-	for i := 0; i < len(subs) && err == nil; i++ {
-		members := subs[i].Members
-		subs[i].Members = 0
-		if err = v.insertSubChannel(tx, o, subs[i]); err == nil {
-			err = o.Change(tx, uint64(i+1), members)
-		}
-	}
-	return o, err
-}
 
 // seat makes members of those that were admitted without a sub-channel, and notifies the members. Each
 // comes to the fullest sub-channel that has room, to keep conversations lively. When none has, it divides
@@ -96,15 +69,8 @@ func (s *Service) addSubChannel(tx store.Tx, v *Visit, seats *occupancy.Occupanc
 	if err != nil {
 		return "", err
 	}
-	return id, v.insertSubChannel(tx, seats, chime.SubChannel{ID: id, Created: now, Order: order})
-}
-
-// insertSubChannel writes a sub-channel under the next number.
-func (v *Visit) insertSubChannel(tx store.Tx, seats *occupancy.Occupancy, sub chime.SubChannel) (err error) {
-	if sub.Number, err = seats.Add(tx, sub.ID); err != nil {
-		return err
-	}
-	return store.Insert(tx, v.subChannelRows(sub)...)
+	_, err = seats.Insert(tx, chime.SubChannel{ID: id, Created: now, Order: order})
+	return id, err
 }
 
 // subChannelEvent is an event about a sub-channel itself.
@@ -159,51 +125,4 @@ func (v *Visit) count(tx store.Tx, seats *occupancy.Occupancy, id string, delta 
 // subMembers is the range of the members of a sub-channel, in order.
 func (v *Visit) subMembers(sub string) store.Key {
 	return store.K(v.Actor.App, v.Channel.UID, "sub "+sub)
-}
-
-// checkElastic applies the rules for making an elastic channel (spec 6.1, 6.8).
-func (s *Service) checkElastic(req *messaging.CreateChannelRequest) error {
-	e, member := req.ElasticChannelConfiguration, "ElasticChannelConfiguration"
-	switch {
-	case e == nil:
-		return nil
-	case req.Mode == messaging.ChannelModeUnrestricted:
-		return api.BadRequest("Mode", "must be RESTRICTED: the channel is elastic")
-	case len(req.MemberARNs) > 0:
-		return api.BadRequest("MemberArns", "must be absent: the channel is elastic")
-	case e.MaximumSubChannels > maxElasticMembers/e.TargetMembershipsPerSubChannel:
-		return api.BadRequest(member, "allows for more than %d members", maxElasticMembers)
-	}
-
-	if limit := s.limits.SubChannelsPerChannel; limit > 0 && e.MaximumSubChannels > limit {
-		return api.ResourceLimitExceeded("%s.MaximumSubChannels is over the limit of %d sub-channels per elastic channel", member, limit)
-	}
-	if limit := s.limits.MembersPerSubChannel; limit > 0 && e.TargetMembershipsPerSubChannel > limit {
-		return api.ResourceLimitExceeded("%s.TargetMembershipsPerSubChannel is over the limit of %d memberships per sub-channel", member, limit)
-	}
-	return nil
-}
-
-// maxElasticMembers is the most that sub-channels times members of each may be, without moderators.
-// AWS never raises it.
-const maxElasticMembers = 1_000_000
-
-func newElastic(e *messaging.ElasticChannelConfiguration) *chime.Elastic {
-	if e == nil {
-		return nil
-	}
-	return &chime.Elastic{
-		MaximumSubChannels: e.MaximumSubChannels, TargetMemberships: e.TargetMembershipsPerSubChannel,
-		MinimumMembershipPct: e.MinimumMembershipPercentage, Indexed: true,
-	}
-}
-
-func showElastic(e *chime.Elastic) *messaging.ElasticChannelConfiguration {
-	if e == nil {
-		return nil
-	}
-	return &messaging.ElasticChannelConfiguration{
-		MaximumSubChannels: e.MaximumSubChannels, TargetMembershipsPerSubChannel: e.TargetMemberships,
-		MinimumMembershipPercentage: e.MinimumMembershipPct,
-	}
 }

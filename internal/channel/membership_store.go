@@ -3,6 +3,7 @@ package channel
 import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/managers"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -161,36 +162,9 @@ func (v *Visit) limitAudience(r store.Reader, e *chime.Event, kind messaging.Cha
 	if !isHidden(kind) {
 		return nil
 	}
-	managers, err := v.memberManagers(r)
-	e.Only = append(managers, about...)
+	told, err := managers.Members(r, v.Actor.App, v.Channel.UID, v.managers)
+	e.Only = append(told, about...)
 	return err
-}
-
-// memberManagers are the members that are moderators of the channel or admins.
-func (v *Visit) memberManagers(r store.Reader) ([]chime.Ref, error) {
-	var candidates, managers []chime.Ref
-	collect := func(ref chime.Ref) { candidates = append(candidates, ref) }
-
-	err := store.Moderators.Each(r, store.Prefix(v.Prefix()), func(_ store.Key, m chime.Moderator) (bool, error) {
-		collect(m.Ref)
-		return true, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	err = store.Admins.Each(r, store.Prefix(store.K(v.Actor.App)), func(_ store.Key, a chime.Admin) (bool, error) {
-		collect(a.Ref)
-		return true, nil
-	})
-
-	for i := 0; i < len(candidates) && err == nil; i++ {
-		var member bool
-		if member, err = store.Memberships.Has(r, v.key(candidates[i])); member {
-			managers = append(managers, candidates[i])
-		}
-	}
-	return managers, err
 }
 
 // removeMembers ends the memberships of one user or bot, each with its event, and balances the

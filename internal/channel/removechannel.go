@@ -65,7 +65,7 @@ func (s *Service) removeRest(ctx context.Context, task chime.Task) error {
 	for _, strike := range strikes {
 		for from := store.K(app, uid); from != nil; {
 			var next store.Key
-			err := s.store.Update(ctx, app, func(tx store.Tx) (err error) {
+			err := s.inTurn(ctx, app, func(tx store.Tx) (err error) {
 				next, err = strike(s, tx, app, uid, from)
 				return err
 			})

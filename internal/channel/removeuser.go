@@ -2,7 +2,9 @@ package channel
 
 import (
 	"context"
+	"errors"
 
+	"github.com/carillon-chat/carillon/internal/channel/managers"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -31,14 +33,17 @@ func (s *Service) RemoveUser(ctx context.Context, app string, ref chime.Ref, bef
 	return nil
 }
 
-// removeSome is one transaction of RemoveUser on one of the lists, and what follows from it. It returns the
-// key to go on from, nil when nothing is left.
+// removeSome is one transaction of RemoveUser on one of the lists, with what has to come before and what
+// follows from it. It returns the key to go on from, nil when nothing is left.
 func (s *Service) removeSome(ctx context.Context, app string, ref chime.Ref, entries store.Table[chime.ChannelEntry], list store.Range, remove func(store.Tx, *Visit) error) (next store.Key, err error) {
+	var v *Visit // the latest
+	var found *managers.Found
 	var rest []chime.Task
-	err = s.store.Update(ctx, app, func(tx store.Tx) (err error) {
+	drain := func(tx store.Tx) (err error) {
 		rest = nil
 		next, err = entries.Drain(tx, list, s.piece, func(at chime.ChannelEntry) (more bool, err error) {
-			v := s.visitOf(app, ref, at)
+			v = s.visitOf(app, ref, at)
+			v.managers = found
 			err = remove(tx, v)
 			if v.rest != nil {
 				rest = append(rest, *v.rest)
@@ -47,7 +52,20 @@ func (s *Service) removeSome(ctx context.Context, app string, ref chime.Ref, ent
 			return v.Membership == nil || !isHidden(v.Membership.Type), err
 		})
 		return err
-	})
+	}
+
+	for again := true; again && err == nil; {
+		again = true
+		switch err = s.inTurn(ctx, app, drain); {
+		case errors.Is(err, managers.ErrMany):
+			found, err = managers.Find(ctx, s.store, app, v.Channel.UID)
+		case errors.Is(err, errAdopt):
+			err = s.adoptWhole(ctx, app, v.entry())
+		default:
+			again = false
+		}
+	}
+
 	for i := 0; i < len(rest) && err == nil; i++ {
 		err = s.jobs.Do(ctx, rest[i])
 	}
@@ -68,6 +86,9 @@ func (s *Service) removeFrom(tx store.Tx, v *Visit) error {
 	}
 	if !found { // of a channel whose removal is not done, which counts what is still listed
 		return store.Remove(tx, s.memberships(v.Actor.App, ref))
+	}
+	if v.Channel.Elastic != nil && !v.Channel.Elastic.Adopted {
+		return errAdopt
 	}
 	v.Membership = &m
 	return s.removeMembers(tx, v, ref, []chime.Membership{m}, s.now())

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"github.com/carillon-chat/carillon/internal/channel/managers"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -80,7 +81,7 @@ func (s *Service) moderatorRows(v *Visit, m chime.Moderator) []store.Row {
 		store.Moderators.Row(v.key(m.Ref), m),
 		store.ModeratorsInOrder.Row(v.Prefix().Num(m.Order).Str(string(m.Ref)), m.Ref),
 		store.ModeratedBy.Row(v.entryKey(m.Ref, m.Order), v.entry()),
-		store.Counter{Key: v.Prefix().Str("moderators"), Limit: s.limits.ModeratorsPerChannel, What: "moderators per channel"},
+		store.Counter{Key: managers.Count(v.Actor.App, v.Channel.UID), Limit: s.limits.ModeratorsPerChannel, What: "moderators per channel"},
 	}
 }
 
@@ -91,18 +92,4 @@ func (v *Visit) banRows(b chime.Ban) []store.Row {
 		store.BansInOrder.Row(v.Prefix().Num(b.Order).Str(string(b.Ref)), b.Ref),
 		store.BansOf.Row(v.entryKey(b.Ref, b.Order), v.entry()),
 	}
-}
-
-// subChannelRows are the rows of a sub-channel itself.
-func (v *Visit) subChannelRows(sub chime.SubChannel) []store.Row {
-	return []store.Row{
-		store.SubChannels.Row(v.Prefix().Str(sub.ID), sub),
-		store.SubChannelsInOrder.Row(v.Prefix().Num(sub.Order), sub.ID),
-		v.subChannelCount(),
-	}
-}
-
-// subChannelCount counts the sub-channels of the channel.
-func (v *Visit) subChannelCount() store.Counter {
-	return store.Counter{Key: v.Prefix().Str("sub-channels"), What: "sub-channels per channel"}
 }

@@ -142,10 +142,41 @@ func counts(t testing.TB, w *servicetest.World, target, percent int) (members []
 
 // TestFormerElasticChannel: a data folder has the numbers of members in the records of the sub-channels,
 // and members are found in a range, when it was written before either was kept apart. Both are answered,
-// and balancing goes on.
+// and balancing goes on, in however many transactions the numbers are moved.
 func TestFormerElasticChannel(t *testing.T) {
+	for _, piece := range []int{1, 2, channel.DefaultPiece} {
+		t.Run(fmt.Sprint(piece), func(t *testing.T) { formerElasticChannel(t, piece) })
+	}
+}
+
+func formerElasticChannel(t *testing.T, piece int) {
 	w := crowd(t, 9) // s1: 4, s2: 3, s3: 2
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Jobs: w.Jobs, Piece: piece})
 	expect(t, "before", w.SubChannels("ann", "c"), []string{"s1:4", "s2:3", "s3:2"})
+	makeFormer(t, w)
+	expect(t, "as it was written", w.SubChannels("ann", "c"), []string{"s1:4", "s2:3", "s3:2"})
+	if _, outcome := join(w, "ann", "u6", nil); outcome != "ok" { // as it is
+		t.Fatal(outcome)
+	}
+	expect(t, "a member again", places(t, w, "u6"), []string{"s3"})
+
+	w.AddUser("new")
+	if _, outcome := join(w, "ann", "new", nil); outcome != "ok" {
+		t.Fatal(outcome)
+	}
+	expect(t, "the fullest with room", w.SubChannels("ann", "c"), []string{"s1:4", "s2:4", "s3:2"})
+	if got := leave(w, "ann", "u6", nil); got != "ok" { // of s3
+		t.Fatal(got)
+	}
+	if got := leave(w, "ann", "u1", nil); got != "ok" {
+		t.Fatal(got)
+	}
+	expect(t, "merged", w.SubChannels("ann", "c"), []string{"s1:4", "s2:4"})
+}
+
+// makeFormer writes the channel with nine members as it was before occupancy was kept apart.
+func makeFormer(t *testing.T, w *servicetest.World) {
+	t.Helper()
 	err := w.Store.Update(ctx, w.AppID(), func(tx store.Tx) error {
 		members := []int{4, 3, 2}
 		app := store.K(w.AppID())
@@ -171,30 +202,23 @@ func TestFormerElasticChannel(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		c.Elastic.Indexed = false
+		c.Elastic.Indexed, c.Elastic.Adopted = false, false
 		return store.Channels.Put(tx, app.Str("c"), c)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "as it was written", w.SubChannels("ann", "c"), []string{"s1:4", "s2:3", "s3:2"})
-	if _, outcome := join(w, "ann", "u6", nil); outcome != "ok" { // as it is
-		t.Fatal(outcome)
-	}
-	expect(t, "a member again", places(t, w, "u6"), []string{"s3"})
+}
 
-	w.AddUser("new")
-	if _, outcome := join(w, "ann", "new", nil); outcome != "ok" {
-		t.Fatal(outcome)
+// TestFormerElasticChannelOfADeletedUser: a user whose deletion is the first change of the channel leaves it.
+func TestFormerElasticChannelOfADeletedUser(t *testing.T) {
+	w := crowd(t, 9)
+	makeFormer(t, w)
+	w.Channels = channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Jobs: w.Jobs, Piece: 1})
+	if err := w.Channels.RemoveUser(ctx, w.AppID(), chime.UserRef("u1"), 1<<62); err != nil { // of s1
+		t.Fatal(err)
 	}
-	expect(t, "the fullest with room", w.SubChannels("ann", "c"), []string{"s1:4", "s2:4", "s3:2"})
-	if got := leave(w, "ann", "u6", nil); got != "ok" { // of s3
-		t.Fatal(got)
-	}
-	if got := leave(w, "ann", "u1", nil); got != "ok" {
-		t.Fatal(got)
-	}
-	expect(t, "merged", w.SubChannels("ann", "c"), []string{"s1:4", "s2:4"})
+	expect(t, "afterwards", w.SubChannels("ann", "c"), []string{"s1:3", "s2:3", "s3:2"})
 }
 
 // TestInterruptedRebalancing: a division and a merger that the end of the process cuts short are finished

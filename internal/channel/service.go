@@ -9,6 +9,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/managers"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/idempotency"
@@ -39,8 +40,8 @@ type Options struct {
 	Piece int
 }
 
-// DefaultPiece is a few milliseconds of work, which all other transactions wait for.
-const DefaultPiece = 100
+// DefaultPiece is about a millisecond of work, which all other transactions wait for.
+const DefaultPiece = 25
 
 // Service answers the operations on channels and memberships.
 type Service struct {
@@ -52,13 +53,14 @@ type Service struct {
 	tokens idempotency.Tokens
 	jobs   *jobs.Queue
 	piece  int
+	turns  turns
 }
 
 // New makes a Service, and registers the work of its tasks with Options.Jobs.
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, limits: o.Limits,
-		tokens: o.Tokens, jobs: o.Jobs, piece: cmp.Or(o.Piece, DefaultPiece),
+		tokens: o.Tokens, jobs: o.Jobs, piece: cmp.Or(o.Piece, DefaultPiece), turns: newTurns(),
 	}
 	o.Jobs.Register(taskDeleteChannel, s.removeRest)
 	o.Jobs.Register(taskRebalance, s.rebalanceRest)
@@ -81,16 +83,43 @@ func (s *Service) view(ctx context.Context, operation, bearer, channelARN string
 // update runs f as a transaction, for a caller on a channel, and then the task that f left in Visit.rest.
 // As long as f sets Visit.again, it is run again for the rest of what was asked for.
 func (s *Service) update(ctx context.Context, operation, bearer, channelARN string, f func(store.Tx, *Visit) error) error {
+	return s.run(ctx, call{operation, bearer, channelARN, s.store.Update}, f)
+}
+
+// updateMany is update for a call that writes many memberships.
+func (s *Service) updateMany(ctx context.Context, operation, bearer, channelARN string, f func(store.Tx, *Visit) error) error {
+	return s.run(ctx, call{operation, bearer, channelARN, s.inTurn}, f)
+}
+
+// call changes a channel.
+type call struct {
+	operation, bearer, channelARN string
+
+	transact func(ctx context.Context, app string, f func(store.Tx) error) error
+}
+
+func (s *Service) run(ctx context.Context, c call, f func(store.Tx, *Visit) error) error {
+	app := s.site.AppOf(c.channelARN)
+	var found *managers.Found
 	for {
 		var v *Visit
-		err := s.store.Update(ctx, s.site.AppOf(channelARN), func(tx store.Tx) (err error) {
-			if v, err = Enter(tx, s.site, bearer, channelARN); err != nil {
+		err := c.transact(ctx, app, func(tx store.Tx) (err error) {
+			if v, err = Enter(tx, s.site, c.bearer, c.channelARN); err != nil {
 				return err
 			}
-			v.budget = s.piece
-			return v.Explain(operation, f(tx, v))
+			v.budget, v.managers = s.piece, found
+			if adopted, err := s.adopt(tx, v); err != nil || !adopted {
+				v.again = true
+				return err
+			}
+			return v.Explain(c.operation, f(tx, v))
 		})
-		if err == nil && v.rest != nil {
+
+		switch {
+		case errors.Is(err, managers.ErrMany):
+			found, err = managers.Find(ctx, s.store, app, v.Channel.UID)
+			v.again = true
+		case err == nil && v.rest != nil:
 			err = s.jobs.Do(context.WithoutCancel(ctx), *v.rest) // the client may leave, the work goes on
 		}
 		if err != nil || !v.again {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/channel/managers"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -26,6 +27,8 @@ type Visit struct {
 	caller chime.Ref
 	site   chime.Site
 	shown  map[chime.Ref]shown // by Identity
+
+	managers *managers.Found // found before the transaction, or nil
 
 	// A transaction holds up all others, so what may be long is done in pieces. budget is how many
 	// memberships this one may still write, again reports that it did not come to the end of what

@@ -21,6 +21,9 @@ type Meter struct {
 // rangeSteps is what a range counts that is removed: the engine looks at so many entries of it at most.
 const rangeSteps = 129
 
+// namesInAStep is how many names of an event take as long as an entry.
+const namesInAStep = 10
+
 // Most returns the steps of the transaction that had the most, since the last call.
 func (m *Meter) Most() (steps int) {
 	m.mu.Lock()
@@ -80,7 +83,12 @@ func (t *meteredTx) DeleteRange(table store.TableID, rng store.Range) error {
 }
 
 func (t *meteredTx) Append(event chime.Event) (uint64, error) {
-	t.steps += 2 + len(event.Only) + len(event.Also) + len(event.Join) + len(event.Leave) // with its traces
+	t.steps += 2 + len(event.Also) + len(event.Join) + len(event.Leave) // with its traces
+	if named := len(event.Only); named <= 100 {
+		t.steps += named
+	} else { // in the event alone, see store.PutEvent
+		t.steps += named / namesInAStep
+	}
 	return t.Tx.Append(event)
 }
 

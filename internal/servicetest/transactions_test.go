@@ -29,7 +29,9 @@ func TestNoTransactionIsLong(t *testing.T) {
 	w.addUsers(1100)
 
 	t.Run("standard channels", w.standardChannels)
+	t.Run("ten thousand moderators", w.manyModerators)
 	t.Run("elastic channels", w.elasticChannels)
+	t.Run("a former elastic channel", w.formerElasticChannel)
 	t.Run("users", w.users)
 	t.Run("retention", w.retention)
 	t.Run("app instances", w.appInstances)
@@ -125,6 +127,90 @@ func (w *heavy) standardChannels(t *testing.T) {
 	w.fill("c", 110, 710)
 	w.do(t, "SendChannelMessage", func(context.Context) error { w.Send(w.Text("owner", "c", "hello")); return nil })
 	w.do(t, "DeleteChannel", w.deleteChannel("c"))
+}
+
+// manyModerators is about hidden members, whose events name all members that manage the channel.
+func (w *heavy) manyModerators(t *testing.T) {
+	w.AddChannel("owner", "m")
+	uid := w.channelUID(t, "m")
+	for first := 0; first < 10_000; first += 1000 {
+		err := w.Store.Update(t.Context(), w.AppID(), func(tx store.Tx) error {
+			for i := first; i < first+1000; i++ {
+				ref := chime.UserRef(fmt.Sprint("many", i))
+				if err := store.Moderators.Put(tx, store.K(w.AppID(), uid, string(ref)), chime.Moderator{Ref: ref}); err != nil {
+					return err
+				}
+				if err := store.Memberships.Put(tx, store.MembershipKey(w.AppID(), uid, ref, ""), chime.Membership{Ref: ref, Type: messaging.ChannelMembershipTypeDefault}); err != nil {
+					return err
+				}
+			}
+			_, err := store.AddCount(tx, store.K(w.AppID(), uid, "moderators"), 1000)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	hidden := messaging.ChannelMembershipTypeHidden
+	w.do(t, "CreateChannelMembership of a hidden member", func(context.Context) error { w.AddMember("owner", "m", "u500", hidden); return nil })
+	w.do(t, "BatchCreateChannelMembership of hidden members", w.batch("m", 501, hidden))
+	w.do(t, "DeleteChannelMembership of a hidden member", func(context.Context) error { w.leave(t, "m", "u501"); return nil })
+	w.do(t, "CreateChannelBan of a hidden member", func(context.Context) error { w.Ban("owner", "m", "u502"); return nil })
+	w.do(t, "DeleteAppInstanceUser of a hidden member", func(ctx context.Context) error {
+		_, err := w.Identity.DeleteAppInstanceUser(ctx, &identityapi.DeleteAppInstanceUserRequest{AppInstanceUserARN: w.User("u503")})
+		return err
+	})
+	w.addUsers(1100) // that one again
+	w.do(t, "DeleteChannel", w.deleteChannel("m"))
+}
+
+func (w *heavy) channelUID(t *testing.T, id string) (uid string) {
+	t.Helper()
+	err := w.Store.View(t.Context(), w.AppID(), func(r store.Reader) error {
+		c, _, err := store.Channels.Get(r, store.K(w.AppID(), id))
+		uid = c.UID
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uid
+}
+
+// formerElasticChannel has the numbers of members in the records of its sub-channels.
+func (w *heavy) formerElasticChannel(t *testing.T) {
+	w.AddChannel("owner", "former", servicetest.Elastic(1000, 2, 40))
+	err := w.Store.Update(t.Context(), w.AppID(), func(tx store.Tx) error {
+		key := store.K(w.AppID(), "former")
+		c, _, err := store.Channels.Get(tx, key)
+		if err != nil {
+			return err
+		}
+		of := store.K(w.AppID(), c.UID)
+		for _, table := range []store.TableID{store.SubChannels.ID, store.SubChannelsInOrder.ID, store.SubChannelNumbers.ID, store.Occupancies.ID, store.Counts.ID} {
+			if err := tx.DeleteRange(table, store.Prefix(of)); err != nil {
+				return err
+			}
+		}
+		for i := range uint64(1000) {
+			sub := chime.SubChannel{ID: fmt.Sprint("sub", i), Order: i + 1, Members: 2}
+			if err := store.SubChannels.Put(tx, append(store.Key(nil), of...).Str(sub.ID), sub); err != nil {
+				return err
+			}
+		}
+		c.Elastic.Adopted = false
+		return store.Channels.Put(tx, key, c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.do(t, "UpdateChannel of one with a thousand sub-channels", func(ctx context.Context) error {
+		name := "adopted"
+		_, err := w.API.UpdateChannel(ctx, &messaging.UpdateChannelRequest{ChannelARN: w.Channel("former"), Name: &name, ChimeBearer: w.User("owner")})
+		return err
+	})
+	w.do(t, "DeleteChannel", w.deleteChannel("former"))
 }
 
 func (w *heavy) elasticChannels(t *testing.T) {

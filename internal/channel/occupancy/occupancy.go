@@ -37,9 +37,6 @@ func (o *Occupancy) prefix() store.Key {
 	return append(make(store.Key, 0, len(o.channel)+32), o.channel...)
 }
 
-// IsNew reports that no sub-channel ever had a number.
-func (o *Occupancy) IsNew() bool { return o.numbers == 0 }
-
 // Sub is a sub-channel. The number is zero when there is none of the kind that was looked for.
 type Sub struct {
 	Number uint64
