@@ -48,3 +48,29 @@ func TestAllocationsOfAPage(t *testing.T) {
 		t.Errorf("%v allocations for a page that is kept, %v for one that is read", kept, read)
 	}
 }
+
+// A send allocates a bounded number of times from the decoded request to the commit: for its records, its
+// event, and the answer.
+func TestAllocationsOfASend(t *testing.T) {
+	st, err := pebble.Open(t.TempDir(), pebble.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	w := servicetest.Over(t, st, "ann")
+	w.AddChannel("ann", "c")
+	const sends, most = 200, 75
+	var requests []*messaging.SendChannelMessageRequest
+	for range sends + 1 {
+		requests = append(requests, w.Text("ann", "c", strings.Repeat("carillon", 75)))
+	}
+	each := testing.AllocsPerRun(sends, func() {
+		if _, err := w.Messages.SendChannelMessage(t.Context(), requests[0]); err != nil {
+			t.Fatal(err)
+		}
+		requests = requests[1:]
+	})
+	if each > most {
+		t.Errorf("a send allocates %.0f times, want at most %d", each, most)
+	}
+}
