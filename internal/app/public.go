@@ -48,6 +48,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		CloseSpread:  min(a.cfg.ShutdownDelay, a.cfg.DrainTimeout/2),
 		ClientFrames: a.cfg.WSClientFrames, ClientBytes: int(a.cfg.WSClientBytes),
 	})
+	a.services.sockets = sockets
 	a.registry.MustRegister(sampler(sampleSockets(sockets)))
 
 	// Requests pass the guard of pages, the router, and the proxies that are believed.

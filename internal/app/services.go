@@ -60,6 +60,7 @@ type services struct {
 	endpoint *endpoints
 	tags     tags
 	hub      *realtime.Hub
+	sockets  *wsconn.Server // of the public port, which the hub hands events to; nil until that is built
 	log      *dispatch.Dispatcher
 	cleaner  *retention.Cleaner
 	details  *prefetch.Service
@@ -131,7 +132,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	typists := typing.New(typing.Options{Store: a.store, Bus: a.bus, Site: site, Now: now, Log: a.deps.Log})
 	s.log = dispatch.New(a.store, a.bus, s.messages.Body, announcers{s})
 	s.hub = realtime.New(realtime.Options{
-		Store: a.store, Follow: s.followApp, Linger: linger, Frame: wsconn.TextFrame, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
+		Store: a.store, Follow: s.followApp, Linger: linger, Frame: wsconn.TextFrame, CatchUp: func() { s.sockets.CatchUp() }, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
 		Extras: chime.ParseExtras(cfg.Extras), Typing: typists.Client, Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
 	})

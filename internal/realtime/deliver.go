@@ -4,24 +4,47 @@ import (
 	"slices"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 )
 
 // deliver hands events of the app instance, in the order of its log, to the sessions that they
 // concern. It never waits for a receiver. It belongs to one goroutine.
 func (r *roster) deliver(events []*chime.Event) {
 	for rest := events; len(rest) > 0; {
-		rest = rest[r.handOut(rest[:run(rest)]):]
+		n := run(rest, r.env.runBytes())
+		r.keepRoom(rest[:n])
+		rest = rest[r.handOut(rest[:n]):]
 	}
 	r.reach(events[len(events)-1].Position)
 }
 
-// maxRun bounds how many events are handed out at once.
-const maxRun = 64
+// keepRoom lets the transports catch up before a queue has more than a run, unless its reader is slow: so the
+// node's own work fills no queue, and what comes meanwhile goes out together.
+func (r *roster) keepRoom(events []*chime.Event) {
+	if r.fullest == 0 {
+		return
+	}
+	size := r.fullest
+	for _, e := range events {
+		size += frameSize(e)
+	}
+	if size > r.env.runBytes() {
+		r.env.CatchUp()
+		r.fullest = 0
+	}
+}
+
+// runBytes bounds the frames of a run: they are a line, and a queue has room for some runs, so that a reader
+// that keeps up is never too slow for one.
+func (env *environment) runBytes() int { return min(outbox.MaxLine, env.MaxQueueBytes/2) }
 
 // run counts the events, from the first on, that the same sessions get and that change no roster: one at
-// least.
-func run(events []*chime.Event) (n int) {
-	for n < min(len(events), maxRun) && isPlain(events[n]) && events[n].Topic == events[0].Topic {
+// least, and others as long as their frames take no more than about the bytes.
+func run(events []*chime.Event, bytes int) (n int) {
+	for n < len(events) && isPlain(events[n]) && events[n].Topic == events[0].Topic {
+		if bytes -= frameSize(events[n]); bytes < 0 {
+			break
+		}
 		n++
 	}
 	return max(n, 1)
@@ -68,7 +91,9 @@ func (r *roster) handOut(events []*chime.Event) int {
 	r.env.pushed.Add(uint64(len(r.receivers) * len(events)))
 	frames := frames{env: r.env, events: events}
 	for _, s := range r.receivers {
-		if !s.push(frames.as(s.form), events) {
+		waiting, ok := s.push(frames.as(s.form), events)
+		r.fullest = max(r.fullest, waiting)
+		if !ok {
 			s.endSlow()
 		}
 	}
@@ -171,7 +196,7 @@ func (r *roster) catchUp(u *onlineUser, e *chime.Event) (slow []*Session) {
 			sessions = listening(slices.Clone(sessions), extra, e)
 		}
 		for _, s := range sessions {
-			if !s.push(frames.as(s.form), one) {
+			if _, ok := s.push(frames.as(s.form), one); !ok {
 				slow = append(slow, s)
 			}
 		}

@@ -94,3 +94,42 @@ func TestEventsThatComeTogether(t *testing.T) {
 	w.expect(bob, "JOIN bob,cy", "MSG 5", "MSG 6", "LEAVE bob")
 	w.expect(cy, "MSG 8", "MSG 9")
 }
+
+// However much comes together, a reader that keeps up gets it: the hub lets the transports catch up before a
+// queue is full. A reader that does not is too slow.
+func TestReadersThatKeepUpAreNotTooSlow(t *testing.T) {
+	var ann *socket
+	w := newWorld(t, func(o *Options) {
+		o.MaxQueueBytes = 3000
+		o.CatchUp = func() { ann.read(t) }
+	})
+	w.commit(join("c", "ann", "bob"))
+	w.deliver()
+	ann = w.attach("ann", "1")
+	bob := w.attach("bob", "1")
+	bob.stopped = true
+
+	var sent []chime.Event
+	var want []string
+	for i := range 100 {
+		sent, want = append(sent, message("c", fmt.Sprint(i))), append(want, fmt.Sprint("MSG ", i))
+	}
+	w.commit(sent...)
+	var together []*chime.Event
+	for len(together) < len(sent) {
+		events, err := w.cur.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		together = append(together, events...)
+	}
+	w.hand(together)
+
+	w.expect(ann, want...)
+	if ann.closed != nil {
+		t.Errorf("the reader that keeps up was closed: %v", ann.closed)
+	}
+	if bob.closed == nil || bob.closed.Code != CloseInternalError {
+		t.Errorf("the reader that does not was closed with %v", bob.closed)
+	}
+}

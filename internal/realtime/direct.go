@@ -66,7 +66,10 @@ func (r *roster) put(d direct) (slow []*Session) {
 	one := []*chime.Event{d.event}
 	frames := frames{env: r.env, events: one}
 	for _, s := range u.sessions {
-		if s.extras&d.extra != 0 && !s.push(frames.as(s.form), one) {
+		if s.extras&d.extra == 0 {
+			continue
+		}
+		if _, ok := s.push(frames.as(s.form), one); !ok {
 			slow = append(slow, s)
 		}
 	}

@@ -32,13 +32,19 @@ func (f *frames) as(how form) []*outbox.Frame {
 		for i, e := range f.events {
 			f.made[how][i] = f.env.frame(e, how)
 		}
+		if len(f.events) > 1 {
+			outbox.LineUp(f.made[how])
+		}
 	}
 	return f.made[how]
 }
 
+// frameSize is about how many bytes the frame of an event takes: its payload is quoted once more.
+func frameSize(e *chime.Event) int { return 200 + len(e.Payload) + len(e.Payload)/8 }
+
 // frame encodes an event as spec 4.3 has it. Payload is a string that holds JSON.
 func (env *environment) frame(e *chime.Event, how form) *outbox.Frame {
-	text := appendHeaders(make([]byte, 0, 200+len(e.Payload)+len(e.Payload)/8), e, how)
+	text := appendHeaders(make([]byte, 0, frameSize(e)), e, how)
 	if len(e.Payload) > 0 {
 		text = append(text, `,"Payload":`...)
 		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid

@@ -25,6 +25,9 @@ type Options struct {
 	Linger time.Duration
 	// Frame makes the transport's frame of a text, plain or compressed, once for all receivers.
 	Frame func(text []byte, compressed bool) []byte
+	// CatchUp waits until the transports have written what their peers take now. Deliver calls it when so much
+	// was put into queues that they would be full although their readers are not slow. Nil: not at all.
+	CatchUp func()
 	// Body makes the payload of an event of a message that the log keeps without: see chime.Event.
 	// Without it such events have no payload.
 	Body store.Body
@@ -79,6 +82,9 @@ func New(opts Options) *Hub {
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.CatchUp == nil {
+		opts.CatchUp = func() {}
 	}
 	if opts.Body == nil {
 		opts.Body = func(store.Reader, *chime.Event) ([]byte, error) { return nil, nil }

@@ -42,6 +42,7 @@ type roster struct {
 	ending    *time.Timer // retires it, once it has been without users
 
 	receivers []*Session // the deliverer's: of the event at hand
+	fullest   int        // the deliverer's: the most bytes that it saw in a queue since the transports caught up
 }
 
 // newRoster makes a roster that is delivered nothing yet.

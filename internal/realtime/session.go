@@ -61,9 +61,9 @@ func (s *Session) open(after uint64, first []*outbox.Frame, held bool) {
 	s.queue.Open(after, first, source, held)
 }
 
-// push puts the frames of events at the end of the queue. It reports false when the session has to be
-// closed because its reader is too slow.
-func (s *Session) push(frames []*outbox.Frame, events []*chime.Event) bool {
+// push puts the frames of events at the end of the queue, and returns how many bytes wait there then. It
+// reports false when the session has to be closed because its reader is too slow.
+func (s *Session) push(frames []*outbox.Frame, events []*chime.Event) (waiting int, ok bool) {
 	return s.queue.PushAll(frames, events)
 }
 

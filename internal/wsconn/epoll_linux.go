@@ -31,13 +31,19 @@ const (
 // poller is EngineEpoll: a few shards, each with an epoll instance. Two goroutines of each shard
 // work for all of its connections.
 type poller struct {
+	// writers has a slot for each shard that may write at a time, one less than there are Ps: the scheduler
+	// looks for input, such as the next requests, when a P has nothing else to do.
+	writers chan struct{}
+
 	mu      lockorder.Mutex[lockorder.Poller]
 	shards  []*shard
 	next    int
 	stopped bool
 }
 
-func newPoller() *poller { return new(poller) }
+func newPoller() *poller {
+	return &poller{writers: make(chan struct{}, max(runtime.GOMAXPROCS(0)-1, 1))}
+}
 
 // shard returns the next connection's, nil when no epoll instance can be had.
 func (p *poller) shard() *shard {
@@ -48,7 +54,7 @@ func (p *poller) shard() *shard {
 	}
 	if p.shards == nil {
 		for range min(2*runtime.GOMAXPROCS(0), maxShards) {
-			if s := newShard(); s != nil {
+			if s := newShard(p.writers); s != nil {
 				p.shards = append(p.shards, s)
 			}
 		}
@@ -58,6 +64,21 @@ func (p *poller) shard() *shard {
 	}
 	p.next = (p.next + 1) % len(p.shards)
 	return p.shards[p.next]
+}
+
+// catchUp waits until every connection that wants to write now has had its turn.
+func (p *poller) catchUp() {
+	p.mu.Lock()
+	shards := p.shards
+	p.mu.Unlock()
+	for _, s := range shards {
+		if over := s.round(); over != nil {
+			select {
+			case <-over:
+			case <-s.stopped:
+			}
+		}
+	}
 }
 
 // stop ends the goroutines once there are no connections any more.
@@ -78,17 +99,20 @@ type shard struct {
 	control syscall.RawConn
 	stopped chan struct{}
 	woken   chan struct{} // holds one token: first is not nil any more
+	writers chan struct{} // the poller's
 
 	mu          lockorder.Mutex[lockorder.Shard]
 	watched     map[int32]*polled // by descriptor
 	first, last *polled           // those that want to write, linked by next
+	serving     bool              // the writer has some of them
+	ended, next chan struct{}     // closed when those have had their turns, and when first and those behind have
 
 	events [eventBuffer]unix.EpollEvent
 	input  [inputBuffer]byte
 	unread []*polled // they have more than a turn allowed
 }
 
-func newShard() *shard {
+func newShard(writers chan struct{}) *shard {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil
@@ -99,7 +123,7 @@ func newShard() *shard {
 	}
 	s := &shard{
 		epoll: os.NewFile(uintptr(fd), "epoll"), watched: make(map[int32]*polled),
-		stopped: make(chan struct{}), woken: make(chan struct{}, 1),
+		stopped: make(chan struct{}), woken: make(chan struct{}, 1), writers: writers,
 	}
 	if s.control, err = s.epoll.SyscallConn(); err != nil {
 		s.epoll.Close()
@@ -202,13 +226,41 @@ func (s *shard) enqueue(p *polled) {
 	}
 }
 
-// dequeue takes all that want to write.
+// dequeue takes all that want to write. Those that were taken before have had their turns.
 func (s *shard) dequeue() *polled {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended != nil {
+		close(s.ended)
+	}
 	first := s.first
+	s.ended, s.next, s.serving = s.next, nil, first != nil
 	s.first, s.last = nil, nil
 	return first
+}
+
+// round returns a channel that is closed when all that want to write now have had their turns, nil when none
+// does.
+func (s *shard) round() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over := &s.next
+	if s.first == nil {
+		if over = &s.ended; !s.serving {
+			return nil
+		}
+	}
+	if *over == nil {
+		*over = make(chan struct{})
+	}
+	return *over
+}
+
+// pause lets other goroutines run, the writer of another shard among them.
+func (s *shard) pause() {
+	<-s.writers
+	runtime.Gosched()
+	s.writers <- struct{}{}
 }
 
 // serve is the goroutine that writes.
@@ -221,18 +273,20 @@ func (s *shard) serve() {
 		case <-s.stopped:
 			return
 		}
+		s.writers <- struct{}{}
 		for p := s.dequeue(); p != nil; {
 			next := p.next
 			p.next = nil
 			writes += p.writeTurn(b)
 			if writes >= writesPerYield {
 				writes = 0
-				runtime.Gosched()
+				s.pause()
 			}
 			if p = next; p == nil {
 				p = s.dequeue()
 			}
 		}
+		<-s.writers
 		b.reset()
 	}
 }

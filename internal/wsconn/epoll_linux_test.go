@@ -67,3 +67,35 @@ func TestAnIdleConnectionStaysSmall(t *testing.T) {
 		t.Errorf("a connection has %d bytes", size)
 	}
 }
+
+// CatchUp returns when every session was asked for its frames, and does not wait for a client that reads nothing.
+func TestCatchUp(t *testing.T) {
+	h := new(broadcaster)
+	s, address := way{engine: EngineEpoll}.start(t, Options{Hub: attachFunc(h.attach)})
+	for range 40 {
+		dial(t, address)
+	}
+	waitPending(t, s)
+	s.CatchUp() // none has anything to write
+
+	frame, long := TextFrame([]byte("hello"), false), TextFrame([]byte(stars(16<<20)), false)
+	for round := range 3 {
+		h.taken.Add(len(h.all))
+		for i, l := range h.all {
+			l.mu.Lock()
+			if l.frame = frame; i == 0 && round == 0 {
+				l.frame = long
+			}
+			l.mu.Unlock()
+			l.transport.Ready()
+		}
+		s.CatchUp()
+		for i, l := range h.all {
+			l.mu.Lock()
+			if l.frame != nil && (i > 0 || round == 0) {
+				t.Errorf("round %d: session %d was not asked for its frame", round, i)
+			}
+			l.mu.Unlock()
+		}
+	}
+}

@@ -3,6 +3,8 @@ package wsconn
 import (
 	"sync"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/realtime/outbox"
 )
 
 const (
@@ -25,6 +27,7 @@ type part struct {
 	out     []byte // joined, or a frame of the session as it is
 	count   int    // frames of the session in out
 	size    int    // bytes of out at first
+	bounded int    // bytes of out when the time of the write began
 	goodbye bool   // out ends with the close frame
 }
 
@@ -45,12 +48,12 @@ func (b *batch) reset() {
 	*b = batch{frames: b.frames[:0], joined: b.joined[:0]}
 }
 
-// join makes one piece of the frames behind the control frames in joined. A frame that is
-// alone is written as it is.
+// join makes one piece of the frames behind the control frames in joined. Frames that are a piece
+// already are written as they are.
 func (b *batch) join() {
 	b.count = len(b.frames)
-	if b.count == 1 && len(b.joined) == 0 {
-		b.out = b.frames[0]
+	if piece, whole := inLine(b.frames); whole && len(b.joined) == 0 {
+		b.out = piece
 		return
 	}
 	for _, frame := range b.frames {
@@ -58,6 +61,19 @@ func (b *batch) join() {
 	}
 	b.out = b.joined
 	clear(b.frames) // a write that is stuck holds one copy only
+}
+
+// inLine returns frames as one piece if they are a line. whole is false when they are not, and when there
+// are none.
+func inLine(frames [][]byte) (piece []byte, whole bool) {
+	for i, next := range frames {
+		if i == 0 {
+			piece, whole = next, true
+		} else if piece, whole = outbox.Extend(piece, next); !whole {
+			break
+		}
+	}
+	return piece, whole
 }
 
 // wake has flush called unless it is under way. The caller holds mu.

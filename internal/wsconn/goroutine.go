@@ -56,8 +56,15 @@ func (l *blocking) flushAll() {
 	b.release()
 }
 
+// send writes a long line in parts, each of which has the time of a write.
 func (l *blocking) send(b *batch) (pending bool, err error) {
-	_, err = l.nc.Write(b.out)
+	for rest := b.out; len(rest) > 0 && err == nil; {
+		part := rest[:min(len(rest), batchBytes)]
+		if rest = rest[len(part):]; !l.arm() {
+			return false, net.ErrClosed
+		}
+		_, err = l.nc.Write(part)
+	}
 	return false, err
 }
 

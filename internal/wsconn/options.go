@@ -42,7 +42,8 @@ type Options struct {
 	MissedPings int
 	// ProbeTimeout is how long the answer to a probe may take (default 3 s).
 	ProbeTimeout time.Duration
-	// WriteTimeout bounds one write, of at most 32 KiB or one frame (default 10 s).
+	// WriteTimeout bounds one write, of at most 32 KiB or one frame, and each 32 KiB of a longer line of frames
+	// (default 10 s).
 	WriteTimeout time.Duration
 	// CloseTimeout bounds the writing of a close frame, and then the wait for the peer's
 	// (default 3 s each).

@@ -274,7 +274,7 @@ func (p *polled) push(w *part) (pending bool, err error) {
 		if done || err != nil {
 			return false, err
 		}
-		if pending, err = p.park(); pending || err != nil {
+		if pending, err = p.park(w); pending || err != nil {
 			return pending, err
 		}
 	}
@@ -289,8 +289,9 @@ func (p *polled) try(w *part) (done bool, err error) {
 	return len(w.out) == 0, err
 }
 
-// park stops the writer until the kernel takes more; not when it did meanwhile.
-func (p *polled) park() (parked bool, err error) {
+// park stops the writer until the kernel takes more; not when it did meanwhile. Each batchBytes of a long
+// line have the time of a write.
+func (p *polled) park(w *part) (parked bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -301,7 +302,8 @@ func (p *polled) park() (parked bool, err error) {
 		return false, nil
 	}
 	p.parked = true
-	if p.rest == nil {
+	if left := len(w.out); p.rest == nil || p.phase == open && w.bounded-left >= batchBytes {
+		w.bounded = left
 		p.srv.wheel.bound(&p.conn, p.writeLimit())
 	}
 	return true, nil

@@ -151,6 +151,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	decided = true
 }
 
+// CatchUp waits until every socket that has something to write has been written what the kernel takes of it now.
+// It waits for no client. Only EngineEpoll has sockets wait for each other; for others it returns at once.
+func (s *Server) CatchUp() {
+	if s.poller != nil {
+		s.poller.catchUp()
+	}
+}
+
 // screen refuses what no client sends before anything is made of it.
 func (s *Server) screen(r *http.Request) *httpError {
 	if s.opts.Screen == nil {

@@ -91,8 +91,9 @@ func (q *Queue) Push(f *Frame, position uint64) (ok bool) {
 	return ok
 }
 
-// PushAll does so with the frames of events, in their order. Ephemeral events are in no log.
-func (q *Queue) PushAll(frames []*Frame, events []*chime.Event) (ok bool) {
+// PushAll does so with the frames of events, in their order, and returns how many bytes of pushed frames wait
+// then. Ephemeral events are in no log.
+func (q *Queue) PushAll(frames []*Frame, events []*chime.Event) (waiting int, ok bool) {
 	q.mu.Lock()
 	notify := false
 	for i, f := range frames {
@@ -108,11 +109,12 @@ func (q *Queue) PushAll(frames []*Frame, events []*chime.Event) (ok bool) {
 	if len(q.live) == 0 {
 		q.live = nil // an idle session keeps no memory
 	}
+	waiting = int(q.bytes)
 	q.mu.Unlock()
 	if notify {
 		q.session.Ready()
 	}
-	return ok
+	return waiting, ok
 }
 
 // logged is the position of an event in the log, 0 when it is in none.
@@ -155,8 +157,8 @@ func (q *Queue) notify() bool {
 	return first
 }
 
-// Take appends waiting frames to frames, in order, up to about maxBytes but at least one. When
-// there are none, Ready will be called before there are.
+// Take appends waiting frames to frames, in order, up to about maxBytes but at least one; the frames of a
+// line are taken together. When there are none, Ready will be called before there are.
 func (q *Queue) Take(frames [][]byte, maxBytes int) [][]byte {
 	before := len(frames)
 	q.mu.Lock()
@@ -207,11 +209,22 @@ func appendBytes(to [][]byte, frames []*Frame) [][]byte {
 	return to
 }
 
-// fitting counts the frames that fit into maxBytes beside the taken bytes, but at least one when none
-// are taken, and adds theirs to taken.
+// fitting counts the frames that fit into maxBytes beside the taken bytes, but at least one, with the rest
+// of its line, when none are taken. It adds their bytes to taken.
 func fitting(frames []*Frame, maxBytes int, taken *int) (n int) {
-	for n < len(frames) && (*taken == 0 || *taken+len(frames[n].Bytes) <= maxBytes) {
-		*taken += len(frames[n].Bytes)
+	var line []byte
+	inLine := *taken == 0
+	for n < len(frames) {
+		next := frames[n].Bytes
+		if n == 0 {
+			line = next
+		} else if inLine {
+			line, inLine = Extend(line, next)
+		}
+		if !inLine && *taken+len(next) > maxBytes {
+			break
+		}
+		*taken += len(next)
 		n++
 	}
 	return n
