@@ -10,10 +10,11 @@ import (
 // deliver hands events of the app instance, in the order of its log, to the sessions that they
 // concern. It never waits for a receiver. It belongs to one goroutine.
 func (r *roster) deliver(events []*chime.Event) {
+	alone := len(events) == 1
 	for rest := events; len(rest) > 0; {
 		n := run(rest, r.env.runBytes())
 		r.keepRoom(rest[:n])
-		rest = rest[r.handOut(rest[:n]):]
+		rest = rest[r.handOut(rest[:n], alone):]
 	}
 	r.reach(events[len(events)-1].Position)
 }
@@ -60,9 +61,14 @@ func isPlain(e *chime.Event) bool {
 	return kind.Extra == 0 && kind.Removes == chime.Nowhere && !kind.EndsMemberships && kind.EndsSessions == chime.Nowhere
 }
 
+// fewReceivers is up to how many receivers are written to by the deliverer itself, when no other event
+// waits: to wake the transport's goroutines takes about as long as a write. More are shared out among them,
+// and more events may go out in one write.
+const fewReceivers = 16
+
 // handOut hands out a run of events, or no more than the first when not all of the members get that. It
-// returns how many it was.
-func (r *roster) handOut(events []*chime.Event) int {
+// returns how many it was. alone says that no event waits behind them.
+func (r *roster) handOut(events []*chime.Event, alone bool) int {
 	e := events[0]
 	if e.Removes() { // before any session can take the event
 		r.queues.Remove(e)
@@ -90,8 +96,9 @@ func (r *roster) handOut(events []*chime.Event) int {
 	// The queues have locks of their own.
 	r.env.pushed.Add(uint64(len(r.receivers) * len(events)))
 	frames := frames{env: r.env, events: events}
+	write := alone && len(r.receivers) <= fewReceivers
 	for _, s := range r.receivers {
-		waiting, ok := s.push(frames.as(s.form), events)
+		waiting, ok := s.push(frames.as(s.form), events, write)
 		r.fullest = max(r.fullest, waiting)
 		if !ok {
 			s.endSlow()
@@ -196,7 +203,7 @@ func (r *roster) catchUp(u *onlineUser, e *chime.Event) (slow []*Session) {
 			sessions = listening(slices.Clone(sessions), extra, e)
 		}
 		for _, s := range sessions {
-			if _, ok := s.push(frames.as(s.form), one); !ok {
+			if _, ok := s.push(frames.as(s.form), one, false); !ok {
 				slow = append(slow, s)
 			}
 		}

@@ -133,3 +133,44 @@ func TestReadersThatKeepUpAreNotTooSlow(t *testing.T) {
 		t.Errorf("the reader that does not was closed with %v", bob.closed)
 	}
 }
+
+// What is for few and has nothing behind it is written by the deliverer. More is shared out among the
+// goroutines of the transport, which join what comes meanwhile.
+func TestTheDelivererWritesToFew(t *testing.T) {
+	const members = 3
+	for name, tc := range map[string]struct {
+		sessions, messages int // sessions of each member
+		writes             int // by each socket
+	}{
+		"one message for few":      {1, 1, 1},
+		"one message for many":     {fewReceivers/members + 1, 1, 0},
+		"several messages for few": {1, 2, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.commit(join("c", "ann", "bob", "cy"))
+			w.deliver()
+			var sockets []*socket
+			for _, user := range []string{"ann", "bob", "cy"} {
+				for n := range tc.sessions {
+					s := w.attach(user, fmt.Sprint(n))
+					s.read(t)
+					sockets = append(sockets, s)
+				}
+			}
+
+			var events []*chime.Event
+			for n := range tc.messages {
+				e := message("c", fmt.Sprint(n))
+				e.App, e.Position = "A", w.at.Load()+uint64(n)+1
+				events = append(events, &e)
+			}
+			w.hand(events)
+			for _, s := range sockets {
+				if got := len(s.read(t)); s.writes != tc.writes || got != 1+tc.messages {
+					t.Errorf("%d writes and %d frames, want %d and %d", s.writes, got, tc.writes, 1+tc.messages)
+				}
+			}
+		})
+	}
+}

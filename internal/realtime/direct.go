@@ -69,7 +69,7 @@ func (r *roster) put(d direct) (slow []*Session) {
 		if s.extras&d.extra == 0 {
 			continue
 		}
-		if _, ok := s.push(frames.as(s.form), one); !ok {
+		if _, ok := s.push(frames.as(s.form), one, false); !ok {
 			slow = append(slow, s)
 		}
 	}

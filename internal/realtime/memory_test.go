@@ -15,6 +15,7 @@ import (
 type mute struct{}
 
 func (mute) Ready()            {}
+func (mute) Write()            {}
 func (mute) Probe()            {}
 func (mute) Close(int, string) {}
 

@@ -55,6 +55,8 @@ func (r *resumer) Ready() {
 	r.woken.Broadcast()
 }
 
+func (r *resumer) Write() { r.Ready() }
+
 func (r *resumer) Close(code int, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -62,9 +62,10 @@ func (s *Session) open(after uint64, first []*outbox.Frame, held bool) {
 }
 
 // push puts the frames of events at the end of the queue, and returns how many bytes wait there then. It
-// reports false when the session has to be closed because its reader is too slow.
-func (s *Session) push(frames []*outbox.Frame, events []*chime.Event) (waiting int, ok bool) {
-	return s.queue.PushAll(frames, events)
+// reports false when the session has to be closed because its reader is too slow. With write the transport
+// may write at once; the caller holds no lock then.
+func (s *Session) push(frames []*outbox.Frame, events []*chime.Event, write bool) (waiting int, ok bool) {
+	return s.queue.PushAll(frames, events, write)
 }
 
 // Take appends waiting frames to frames, in order, up to about maxBytes but at least one. When
@@ -113,6 +114,7 @@ type owner Session
 var _ outbox.Session = (*owner)(nil)
 
 func (o *owner) Ready() { o.transport.Ready() }
+func (o *owner) Write() { o.transport.Write() }
 
 func (o *owner) Remake(stale []*outbox.Frame) (map[*outbox.Frame]*outbox.Frame, error) {
 	return (*Session)(o).remake(stale)

@@ -28,12 +28,15 @@ type CloseError struct {
 
 func (e *CloseError) Error() string { return fmt.Sprintf("close %d: %s", e.Code, e.Reason) }
 
-// Transport is one socket as the hub sees it. Its calls never block and never call back: some are
-// made under locks of the hub.
+// Transport is one socket as the hub sees it. Its calls never block and, but for Write, never call back:
+// some are made under locks of the hub.
 type Transport interface {
 	// Ready reports that the session has frames to take. It is not called again until Take has
 	// returned none.
 	Ready()
+	// Write is Ready from a caller that holds no lock and has little to do: the transport may take the
+	// frames and write in the caller's goroutine, as far as that does not block.
+	Write()
 	// Probe asks the client for a sign of life. Session.Probed is called with whether one came in time, unless
 	// the socket has ended by then.
 	Probe()

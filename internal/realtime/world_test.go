@@ -26,6 +26,7 @@ type socket struct {
 	closed  *CloseError
 	ready   bool
 	probes  int
+	writes  int // that it was asked for
 }
 
 func (s *socket) Probe() {
@@ -38,6 +39,13 @@ func (s *socket) Ready() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ready = true
+}
+
+func (s *socket) Write() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
+	s.writes++
 }
 
 func (s *socket) Close(code int, reason string) {

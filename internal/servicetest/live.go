@@ -106,13 +106,14 @@ type Socket struct {
 	lines   []string      // what it got since the last call of Got
 }
 
-// Ready, Probe and Close make a Socket a realtime.Transport.
+// Ready, Write, Probe and Close make a Socket a realtime.Transport.
 func (s *Socket) Ready() {
 	select {
 	case s.woken <- struct{}{}:
 	default:
 	}
 }
+func (s *Socket) Write()            { s.Ready() }
 func (s *Socket) Probe()            {}
 func (s *Socket) Close(int, string) {}
 

@@ -129,6 +129,17 @@ func (c *conn) Ready() {
 	}
 }
 
+// Write implements realtime.Transport.
+func (c *conn) Write() {
+	c.mu.Lock()
+	c.ready = true
+	writes := c.session != nil && c.begins() // else attach sees to it
+	c.mu.Unlock()
+	if writes {
+		c.link.write()
+	}
+}
+
 // Close implements realtime.Transport.
 func (c *conn) Close(code int, reason string) {
 	c.shut(ending{causeHub, code, reason})

@@ -193,7 +193,11 @@ func testOrder(t *testing.T, w way) {
 					break
 				}
 			}
-			session.push(burst...)
+			if i%2 == 0 {
+				session.push(burst...)
+			} else {
+				session.write(burst...)
+			}
 		}
 	}()
 	go func() {
@@ -312,17 +316,19 @@ func testReadyStorm(t *testing.T, w way) {
 	for range 10 {
 		p := dial(t, address)
 		session := hub.session(t)
-		const pushers, each = 8, 200
+		const pushers, each = 8, 100
 		var storm sync.WaitGroup
 		for range pushers {
 			storm.Go(func() {
 				for range each {
 					session.push(TextFrame([]byte("x"), false))
 					session.transport.Ready() // spurious, but harmless
+					session.write(TextFrame([]byte("x"), false))
+					session.transport.Write()
 				}
 			})
 		}
-		for range pushers * each {
+		for range 2 * pushers * each {
 			p.want(ws.OpText, "x")
 		}
 		storm.Wait()

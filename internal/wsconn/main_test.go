@@ -83,14 +83,17 @@ type fakeSession struct {
 	takes int
 }
 
-func (s *fakeSession) push(frames ...[]byte) {
+func (s *fakeSession) push(frames ...[]byte)  { s.queueUp(s.transport.Ready, frames) }
+func (s *fakeSession) write(frames ...[]byte) { s.queueUp(s.transport.Write, frames) }
+
+func (s *fakeSession) queueUp(notify func(), frames [][]byte) {
 	s.mu.Lock()
 	s.queue = append(s.queue, frames...)
 	tell := !s.told
 	s.told = true
 	s.mu.Unlock()
 	if tell {
-		s.transport.Ready()
+		notify()
 	}
 }
 

@@ -30,6 +30,8 @@ func (s *session) Ready() {
 	s.ready++
 }
 
+func (s *session) Write() { s.Ready() }
+
 func (s *session) Remake(stale []*Frame) (map[*Frame]*Frame, error) {
 	made := make(map[*Frame]*Frame)
 	for _, f := range stale {

@@ -20,6 +20,8 @@ type Session interface {
 	// Ready notifies the transport that there are frames to take. It is called without the queue's lock,
 	// but may be under locks of those that push, so it must not block or call back.
 	Ready()
+	// Write is Ready from a caller without locks, so that the transport may take the frames at once.
+	Write()
 	// Remake makes frames again of the same events as the store has them now; nil for one that is not
 	// to be sent any more.
 	Remake(stale []*Frame) (made map[*Frame]*Frame, err error)
@@ -92,8 +94,8 @@ func (q *Queue) Push(f *Frame, position uint64) (ok bool) {
 }
 
 // PushAll does so with the frames of events, in their order, and returns how many bytes of pushed frames wait
-// then. Ephemeral events are in no log.
-func (q *Queue) PushAll(frames []*Frame, events []*chime.Event) (waiting int, ok bool) {
+// then. Ephemeral events are in no log. With write it calls Write of the session in the place of Ready.
+func (q *Queue) PushAll(frames []*Frame, events []*chime.Event, write bool) (waiting int, ok bool) {
 	q.mu.Lock()
 	notify := false
 	for i, f := range frames {
@@ -111,7 +113,10 @@ func (q *Queue) PushAll(frames []*Frame, events []*chime.Event) (waiting int, ok
 	}
 	waiting = int(q.bytes)
 	q.mu.Unlock()
-	if notify {
+	switch {
+	case notify && write:
+		q.session.Write()
+	case notify:
 		q.session.Ready()
 	}
 	return waiting, ok
