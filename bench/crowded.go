@@ -56,22 +56,17 @@ func (s *sides) crowdedChannel(ctx context.Context) error {
 		}
 		return rooms
 	}
-	for _, m := range []struct {
-		name string
-		call loadJob
-		once bool
-		at   func(f filled, round int) []room
-	}{
-		{"sends", loadJob{}, false, at},
-		{fmt.Sprintf("pages of %d messages", historyPage), loadJob{Page: historyPage}, false, at},
-		{"DescribeChannel", loadJob{Call: "DescribeChannel"}, false, at},
-		{"ListChannelMemberships", loadJob{Call: "ListChannelMemberships"}, false, at},
-		{"CreateChannelMembership", loadJob{Call: "CreateChannelMembership"}, true, joiners},
-		{"DeleteChannelMembership", loadJob{Call: "DeleteChannelMembership"}, true, joiners},
+	for _, m := range []measurement{
+		{"sends", loadJob{}, repeated, at},
+		{fmt.Sprintf("pages of %d messages", historyPage), loadJob{Page: historyPage}, repeated, at},
+		{"DescribeChannel", loadJob{Call: "DescribeChannel"}, repeated, at},
+		{"ListChannelMemberships", loadJob{Call: "ListChannelMemberships"}, repeated, at},
+		{"CreateChannelMembership", loadJob{Call: "CreateChannelMembership"}, once, joiners},
+		{"DeleteChannelMembership", loadJob{Call: "DeleteChannelMembership"}, once, joiners},
 	} {
-		name := fmt.Sprintf("%s in a channel of %d members", m.name, many)
-		if err := s.measure(ctx, name, m.call, m.once, m.at); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		m.name += fmt.Sprintf(" in a channel of %d members", many)
+		if err := s.measure(ctx, m); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
 	return s.leaveCrowd(ctx, crowded)
