@@ -46,7 +46,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
 		CognitoGuestsPerSecond: 50,
 		AllowedOrigins:         []string{"loopback"}, ProxyHeader: "x-forwarded-for", PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour, FollowerRetention: 72 * time.Hour, EraseWithin: 24 * time.Hour,
-		RequestBytes: 64 << 20, HTTPFastPath: true, StoreCache: 64 << 20,
+		RequestBytes: 64 << 20, HTTPFastPath: true, StoreCache: 128 << 20,
 		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,
 		WSPending: 1024, WSPendingPerAddress: 512, WSRefused: 256, WSClientFrames: 100, WSClientBytes: 64 << 10,
 		Profile: config.LimitsRelaxed, Limits: config.Limits{

@@ -21,7 +21,7 @@ import (
 type Options struct {
 	// Logger gets what an operator should know; nil for nothing.
 	Logger *slog.Logger
-	// CacheBytes is the size of the cache of uncompressed blocks; 0 stands for 64 MiB. Records that
+	// CacheBytes is the size of the cache of uncompressed blocks; 0 stands for 128 MiB. Records that
 	// are read again and again take half as much in addition at most. What is not flushed yet
 	// takes LogBytes twice in addition, while flushes lag up to twice as much.
 	CacheBytes int64
@@ -43,7 +43,7 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 128 << 20
 	}
 	if o.fs == nil {
 		o.fs = vfs.Default
