@@ -24,33 +24,34 @@ type request struct {
 	body           []byte
 }
 
-// calls are the operations that a load can ask for beside sends and pages of messages, by name. i is the number
-// of the request, of which no two of a round are alike.
-var calls = map[string]func(r room, run string, i int) request{
-	"DescribeChannel": func(r room, _ string, _ int) request {
+// calls are the operations that a load can ask for beside sends and pages of messages, by name. run is another
+// number for each round.
+var calls = map[string]func(r room, run int) request{
+	"DescribeChannel": func(r room, _ int) request {
 		return request{method: http.MethodGet, target: "/channels/" + lab.Escape(r.Channel)}
 	},
-	"ListChannels": func(r room, _ string, _ int) request {
+	"ListChannels": func(r room, _ int) request {
 		return request{method: http.MethodGet, target: fmt.Sprintf("/channels?app-instance-arn=%s&max-results=%d", lab.Escape(appOf(r)), listPage)}
 	},
-	"ListChannelMemberships": func(r room, _ string, _ int) request {
+	"ListChannelMemberships": func(r room, _ int) request {
 		return request{method: http.MethodGet, target: fmt.Sprintf("/channels/%s/memberships?max-results=%d", lab.Escape(r.Channel), listPage)}
 	},
-	"ListChannelMembershipsForAppInstanceUser": func(room, string, int) request {
+	"ListChannelMembershipsForAppInstanceUser": func(room, int) request {
 		return request{method: http.MethodGet, target: fmt.Sprintf("/channels?scope=app-instance-user-memberships&max-results=%d", listPage)}
 	},
-	"CreateChannel": func(r room, run string, i int) request {
+	"CreateChannel": func(r room, run int) request {
+		app, id, _ := strings.Cut(r.Channel, "/channel/")
 		return request{http.MethodPost, "/channels", fmt.Appendf(nil,
-			`{"AppInstanceArn":"%s","Name":"made","Mode":"UNRESTRICTED","Privacy":"PRIVATE","ClientRequestToken":"%s-%d"}`, appOf(r), run, i)}
+			`{"AppInstanceArn":"%s","ChannelId":"%s","Name":"made","Mode":"UNRESTRICTED","Privacy":"PRIVATE","ClientRequestToken":"%s-%d"}`, app, id, id, run)}
 	},
-	"DeleteChannel": func(r room, _ string, _ int) request {
+	"DeleteChannel": func(r room, _ int) request {
 		return request{method: http.MethodDelete, target: "/channels/" + lab.Escape(r.Channel)}
 	},
-	"CreateChannelMembership": func(r room, _ string, _ int) request {
+	"CreateChannelMembership": func(r room, _ int) request {
 		return request{http.MethodPost, "/channels/" + lab.Escape(r.Channel) + "/memberships",
 			fmt.Appendf(nil, `{"MemberArn":"%s","Type":"DEFAULT"}`, r.Member)}
 	},
-	"DeleteChannelMembership": func(r room, _ string, _ int) request {
+	"DeleteChannelMembership": func(r room, _ int) request {
 		return request{method: http.MethodDelete, target: "/channels/" + lab.Escape(r.Channel) + "/memberships/" + lab.Escape(r.Member)}
 	},
 }
@@ -72,7 +73,7 @@ func (l *load) asked(i int) (in room, asks request) {
 	}
 	switch {
 	case l.Call != "":
-		return in, calls[l.Call](in, fmt.Sprint(l.run), i)
+		return in, calls[l.Call](in, l.run)
 	case l.Page > 0:
 		return in, request{method: http.MethodGet, target: fmt.Sprintf("/channels/%s/messages?max-results=%d", lab.Escape(in.Channel), l.Page)}
 	}

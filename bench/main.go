@@ -114,8 +114,9 @@ func (b *bench) run(ctx context.Context, dir string, wanted []string, file strin
 			continue
 		}
 		start := time.Now()
-		if err := p.run(b, ctx); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+		if err := p.run(b, ctx); err != nil { // the figures before it are kept
+			b.failed = append(b.failed, fmt.Errorf("%s: %w", p.name, err))
+			break
 		}
 		fmt.Fprintf(os.Stderr, "measured %s in %.1f s\n", p.name, time.Since(start).Seconds())
 	}
