@@ -27,7 +27,15 @@ type stage struct {
 var callers = []string{"adm", "mod", "mem", "hid", "pub", "prv", "ban"}
 
 func newStage(t *testing.T, elastic bool, privacy messaging.ChannelPrivacy, mode messaging.ChannelMode) *stage {
-	s := &stage{World: servicetest.New(t, append([]string{"owner", "third", "secret", "new"}, callers...)...), t: t, own: map[string]string{}}
+	return stageOf(t, servicetest.New(t, cast...), elastic, privacy, mode)
+}
+
+// cast are the users of a stage.
+var cast = append([]string{"owner", "third", "secret", "new"}, callers...)
+
+// stageOf is a stage in a world with its users.
+func stageOf(t *testing.T, w *servicetest.World, elastic bool, privacy messaging.ChannelPrivacy, mode messaging.ChannelMode) *stage {
+	s := &stage{World: w, t: t, own: map[string]string{}}
 	s.channel = s.Channel("c")
 	s.AddChannel("owner", "c", func(r *messaging.CreateChannelRequest) {
 		r.Privacy, r.Mode = privacy, mode
