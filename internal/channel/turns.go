@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -13,14 +14,18 @@ type turns chan struct{}
 
 func newTurns() turns { return make(turns, 1) }
 
-// inTurn is store.Store's Update for a transaction that writes many memberships. The next has its turn
-// when this one is on disk: meanwhile the others have the processor.
+// mostRest bounds how long no transaction has a turn.
+const mostRest = 20 * time.Millisecond
+
+// inTurn is store.Store's Update for a transaction that writes many memberships. The next has its turn when
+// this one is on disk and as much time again has passed: half of the time is for all other calls.
 func (s *Service) inTurn(ctx context.Context, app string, f func(store.Tx) error) error {
 	select {
 	case s.turns <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-s.turns }()
+	began := time.Now()
+	defer func() { time.AfterFunc(min(time.Since(began), mostRest), func() { <-s.turns }) }()
 	return s.store.Update(ctx, app, f)
 }
