@@ -19,8 +19,9 @@ import (
 // carillon is the program of this repository in dev mode: every request is signed and authorised, and
 // a send is answered when the message is on disk.
 type carillon struct {
-	label   string
-	program string
+	label      string
+	program    string
+	compresses bool // what it sends to sockets, whose clients offer it
 }
 
 // queueBytes is how much may wait for one socket, of every peer: readers that wait for a saturated
@@ -34,7 +35,8 @@ func (c carillon) start(ctx context.Context, dir string) (server, error) {
 }
 
 func (c carillon) launch(ctx context.Context, dir string, args ...string) (*carillonServer, error) {
-	p, err := lab.Launch(ctx, c.program, dir, append(args, "--ws-queue-bytes", fmt.Sprint(queueBytes))...)
+	args = append(args, "--ws-queue-bytes", fmt.Sprint(queueBytes), fmt.Sprintf("--ws-compression=%v", c.compresses))
+	p, err := lab.Launch(ctx, c.program, dir, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -130,9 +132,13 @@ func (s *carillonServer) enter(user int, query ...string) (e entry, err error) {
 		return e, err
 	}
 	r, err := rig.UpgradeRequest(target)
-	if err == nil {
-		e.request, err = rig.Wire(r)
+	if err != nil {
+		return e, err
 	}
+	if s.kind.compresses {
+		r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate")
+	}
+	e.request, err = rig.Wire(r)
 	return e, err
 }
 

@@ -18,7 +18,8 @@
 //	sends-100   10 channels of 100
 //	sends-1000  1 channel of 1,000
 //	history     the latest page of 50 messages, 50 readers
-//	join        a user of 50 channels of 30 members connects and gets the latest 20 messages of each
+//	join        a user of 50 channels of 30 members connects and gets the latest 20 messages of each; the same
+//	            with channels of the user alone, and of Carillon with compression beside without
 //	connect     10,000 authenticated connections: how fast, and what each costs when it is idle
 //	kill        what a kill -9 under load loses of what was acknowledged
 //	one-core    Carillon as it starts on one processor, beside the same with two Ps

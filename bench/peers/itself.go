@@ -19,7 +19,7 @@ func (b *bench) oneCore(ctx context.Context, name string) error {
 	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
 		return err
 	}
-	own, other := carillon{"GOMAXPROCS unset", b.carillon.program}, carillon{"GOMAXPROCS=2", wrapper}
+	own, other := carillon{label: "GOMAXPROCS unset", program: b.carillon.program}, carillon{label: "GOMAXPROCS=2", program: wrapper}
 	return b.compare(ctx, name, own, other, func(r comparison) {
 		b.addItself(name, "sends, "+r.work+", one processor", "/s", r, outcome.perSecond, ratioAtLeast(0.9))
 	})

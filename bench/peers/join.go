@@ -4,8 +4,11 @@ package main
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/carillon-chat/carillon/bench/rig"
 )
@@ -18,67 +21,95 @@ const (
 )
 
 // join measures users that open a WebSocket and get the latest messages of all their channels: when
-// all channels have a new message since the user was there, and when none has.
+// all channels have a new message since the user was there, and when none has. Peers that send no members with a join
+// have less to do, so it is measured once more with channels of the user alone: what is more with others is
+// what the members cost. Then Carillon is compared with itself for clients that take compressed texts.
 func (b *bench) join(ctx context.Context, name string) error {
-	channels := b.joinChannels()
-	s, err := b.raise(ctx, name, b.peers, channels)
+	for _, c := range []struct {
+		members int
+		goal    goal
+	}{{joinMembers, atMost(8)}, {1, ratioAtMost(1)}} {
+		joins, err := b.joins(ctx, fmt.Sprintf("%s-%d", name, c.members), b.peers, c.members)
+		if err != nil {
+			return err
+		}
+		of := fmt.Sprintf("%d × %d × %d", joinChannels, joinMessages, c.members)
+		for pass, kind := range joinPasses {
+			b.add(name, fmt.Sprintf("server CPU of a join with %s, %s", of, kind), "ms", joins[pass], joinCPU, c.goal)
+			b.add(name, "its time", "ms", joins[pass], func(o outcome) float64 { return 1000 * o.seconds / o.done }, goal{})
+			b.add(name, "its bytes", "KB", joins[pass], joinSize, goal{})
+		}
+	}
+
+	plain, compressed := b.carillon, b.carillon
+	plain.label, compressed.label, compressed.compresses = "plain", "compressed", true
+	joins, err := b.joins(ctx, name+"-compressed", []peer{compressed, plain}, joinMembers)
 	if err != nil {
 		return err
+	}
+	for pass, kind := range joinPasses {
+		r := comparison{kind, compressed.label, plain.label, joins[pass]}
+		b.addItself(name, "bytes of a join, "+kind, "KB", r, joinSize, ratioAtMost(0.9))
+		b.addItself(name, "server CPU of a join, "+kind, "ms", r, joinCPU, goal{})
+	}
+	return nil
+}
+
+// joinPasses are the passes of each round: the first finds new messages, the second none.
+var joinPasses = [...]string{"a message in each channel", "nothing new"}
+
+func joinCPU(o outcome) float64  { return o.cpu() / 1000 }          // milliseconds
+func joinSize(o outcome) float64 { return o.bytes / o.done / 1000 } // KB
+
+// joins measures joins to channels of so many members, of every peer in each pass.
+func (b *bench) joins(ctx context.Context, name string, peers []peer, members int) (of [len(joinPasses)]map[string][]outcome, err error) {
+	channels := b.joinChannels(members)
+	s, err := b.raise(ctx, name, peers, channels)
+	if err != nil {
+		return of, err
 	}
 	defer s.lower()
 	for _, running := range s.servers {
 		if err := b.fill(ctx, running, len(channels), joinMessages); err != nil {
-			return err
+			return of, err
 		}
 	}
 
-	// Each round has two passes: the first finds new messages, the second none.
-	passes := map[string][2][]outcome{}
+	for pass := range of {
+		of[pass] = map[string][]outcome{}
+	}
 	for n := range b.rounds {
 		for i := range s.servers {
 			which := (i + n) % len(s.servers)
 			peer := s.peers[which].name()
 			if err := b.fill(ctx, s.servers[which], len(channels), 1); err != nil {
-				return err
+				return of, err
 			}
-			both := passes[peer]
-			for pass := range both {
+			for pass := range of {
 				if err := s.rest(ctx); err != nil {
-					return err
+					return of, err
 				}
 				o, err := b.joinAll(ctx, s.servers[which])
 				if err != nil {
-					return fmt.Errorf("%s: %w", peer, err)
+					return of, fmt.Errorf("%s: %w", peer, err)
 				}
-				both[pass] = append(both[pass], o)
+				of[pass][peer] = append(of[pass][peer], o)
 			}
-			passes[peer] = both
 		}
 	}
-
-	for pass, kind := range []string{"a message in each channel", "nothing new"} {
-		outcomes := map[string][]outcome{}
-		for peer, both := range passes {
-			outcomes[peer] = both[pass]
-		}
-		b.add(name, fmt.Sprintf("server CPU of a join with %d × %d × %d, %s", joinChannels, joinMessages, joinMembers, kind), "ms", outcomes,
-			func(o outcome) float64 { return o.cpu() / 1000 }, atMost(8))
-		b.add(name, "its time", "ms", outcomes, func(o outcome) float64 { return 1000 * o.seconds / o.done }, goal{})
-		b.add(name, "its bytes", "KB", outcomes, func(o outcome) float64 { return o.bytes / o.done / 1000 }, goal{})
-	}
-	return nil
+	return of, nil
 }
 
 // joinChannels are fifty for each user that joins, and for no other that does; the rest of the members
 // is the same in all.
-func (b *bench) joinChannels() (channels [][]int) {
+func (b *bench) joinChannels(members int) (channels [][]int) {
 	for user := range b.sizes.joiners {
 		for range joinChannels {
-			members := []int{user}
-			for n := range joinMembers - 1 {
-				members = append(members, b.sizes.joiners+n)
+			list := []int{user}
+			for n := range members - 1 {
+				list = append(list, b.sizes.joiners+n)
 			}
-			channels = append(channels, members)
+			channels = append(channels, list)
 		}
 	}
 	return channels
@@ -130,7 +161,7 @@ func (e entry) await(addr string, texts int) (size int, err error) {
 			if op == rig.OpText && !bytes.Equal(payload, heartbeat) {
 				texts--
 				size += len(payload)
-				messages += countMarkers(payload)
+				messages += countMarkers(inflated(payload))
 			}
 		})
 		if texts <= 0 {
@@ -144,4 +175,14 @@ func (e entry) await(addr string, texts int) (size int, err error) {
 		err = fmt.Errorf("a join had %d messages instead of %d", messages, want)
 	}
 	return size, err
+}
+
+// inflated is a text as it was before it was compressed for itself (RFC 7692), if it was: what is compressed does not
+// begin as JSON does, because its first block is not its last.
+func inflated(text []byte) []byte {
+	if len(text) == 0 || text[0] == '{' {
+		return text
+	}
+	whole, _ := io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(text), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff"))))
+	return whole // one that is not has too few messages
 }

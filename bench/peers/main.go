@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
-	b.carillon = carillon{"Carillon", *program}
+	b.carillon = carillon{label: "Carillon", program: *program}
 	b.peers = []peer{b.carillon}
 	if *centrifugoPath != "" {
 		b.peers = append(b.peers, centrifugo{*centrifugoPath})
