@@ -10,13 +10,24 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/faulty"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
+	"github.com/carillon-chat/carillon/internal/store/pebble"
 )
 
 // TestManyManagers: of more moderators than a transaction looks for, those that manage the channel in the
 // end are told of a hidden member, whatever changes between the look for them and the transaction.
 func TestManyManagers(t *testing.T) {
+	t.Run("model", func(t *testing.T) { manyManagers(t, memstore.New()) })
+	t.Run("pebble", func(t *testing.T) {
+		st, err := pebble.Open(t.TempDir(), pebble.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		manyManagers(t, st)
+	})
+}
+
+func manyManagers(t *testing.T, st store.Store) {
 	const many = 600
-	st := memstore.New()
 	defer st.Close()
 	updates, change := 0, func() {}
 	w := servicetest.Over(t, faulty.New(st, func(c faulty.Call) error {
