@@ -54,6 +54,13 @@ type EventKind struct {
 	EndsSessions Reach
 	// ListsApps is set when the account's list of app instances has changed.
 	ListsApps bool
+
+	// Notice is the detail-type under which the event goes to the operator, empty when it does not. The
+	// payload is the detail: see package notice.
+	Notice string
+	// ServiceEvent is the name under which the audit log has the event, empty when it has not: what the
+	// service does to a resource without a call (spec 9.3).
+	ServiceEvent string
 }
 
 // Audience is the kind of receiver of events.
@@ -191,6 +198,15 @@ const (
 	EventEndMemberships   = "END_CHANNEL_MEMBERSHIPS" // of a channel that is deleted already
 )
 
+// Names of the kinds that report to the operator what happened without a call. They are in the log alone.
+const (
+	EventProcessorFailure = "PROCESSOR_INVOCATION_FAILURE" // of a channel flow
+	EventBotFailure       = "BOT_INVOCATION_FAILURE"
+	EventPushFailure      = "PUSH_DELIVERY_FAILURE"
+	EventExpireChannel    = "EXPIRE_CHANNEL"           // beside the DELETE_CHANNEL
+	EventExpireUser       = "EXPIRE_APP_INSTANCE_USER" // beside the DELETE_APP_INSTANCE_USER
+)
+
 const (
 	statusSent    = messaging.ChannelMessageStatusSent
 	statusPending = messaging.ChannelMessageStatusPending
@@ -266,6 +282,12 @@ var kinds = [...]EventKind{
 	{Name: EventCreateFlow},
 	{Name: EventUpdateFlow},
 	{Name: EventDeleteFlow},
+
+	{Name: EventProcessorFailure, Notice: "Chime ChannelFlow Processing Status"},
+	{Name: EventBotFailure, Notice: "Chime Messaging AppInstanceBot Lex Failure"},
+	{Name: EventPushFailure, Notice: "Chime Messaging AppInstanceUserEndpoint Delivery Failure"},
+	{Name: EventExpireChannel, ServiceEvent: "ExpireChannel"},
+	{Name: EventExpireUser, ServiceEvent: "ExpireAppInstanceUser"},
 
 	{Name: EventUpdateAccount},
 	{Name: EventUpdateAppInstances, ListsApps: true},

@@ -55,6 +55,8 @@ func TestRowsMakeSense(t *testing.T) {
 			"a socket is told of a message by its type, else by SYSTEM":   (k.MessageType() == MessageTypeSystem) == (k.To != NoSocket && !k.IsMessage()),
 			"what ends sessions is told to no socket":                     k.EndsSessions == Nowhere || k.To == NoSocket,
 			"what is streamed is in the log":                              k.Stream == "" || k.To != OneSocket && !k.Extension,
+			"what the operator is told is told to no client":              k.Notice == "" && k.ServiceEvent == "" || k.To == NoSocket && k.Stream == "",
+			"a notice is no service event":                                k.Notice == "" || k.ServiceEvent == "",
 			"what ends memberships removes what was said in the channels": !k.EndsMemberships || k.Removes == OfChannel,
 		} {
 			if !holds {
