@@ -27,6 +27,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/keyring"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/oidc"
+	"github.com/carillon-chat/carillon/internal/outbound"
 	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/presence"
 	"github.com/carillon-chat/carillon/internal/realtime"
@@ -69,6 +70,7 @@ type services struct {
 	unread   *unread.Service
 	follow   *follow.Runner
 	limiter  *throttle.Limiter // nil without rates
+	outbound *outbound.Client
 }
 
 func (a *App) buildServices(ctx context.Context) (err error) {
@@ -105,6 +107,11 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.federate(a); err != nil {
 		return err
 	}
+	networks, hosts, err := cfg.OutboundAllowed()
+	if err != nil {
+		return err
+	}
+	s.outbound = outbound.New(outbound.Options{Networks: networks, Hosts: hosts, Timeout: cfg.OutboundTimeout})
 
 	// The services of the product.
 	s.jobs = jobs.New(jobs.Options{Store: a.store, Node: embeddedNode, Log: a.deps.Log, Random: random, Now: now})

@@ -38,6 +38,9 @@ type Config struct {
 	OIDCAllowedNetworks    []string `key:"oidc-allowed-networks" doc:"Networks in which issuers of web identity tokens may be reached although they are not public: a list such as 10.1.0.0/16,fd00::/8. Others are never connected to, whatever their names resolve to."`
 	CognitoGuestsPerSecond int      `key:"cognito-guests-per-second" default:"50" doc:"Identities that GetId makes in a second for callers without a login, of all pools together. 0 makes none; at most 100000."`
 
+	OutboundAllow   []string      `key:"outbound-allow" dev:"127.0.0.0/8,::1/128" doc:"Networks and host names that calls to other services (processors, sinks of streams, webhooks) may reach although they are not public, also by plain HTTP: a list such as 10.1.0.0/16,flows.internal. A name stands for whatever it resolves to. Others are never connected to unless they are public and speak TLS."`
+	OutboundTimeout time.Duration `key:"outbound-timeout" default:"10s" doc:"How long a call to another service may take, from the look-up of its name to the last byte of its answer. 100ms to 5m."`
+
 	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/outbound"
 )
 
 const (
@@ -104,24 +106,8 @@ func (o *ClientOptions) checkAddress(address string) error {
 	if slices.ContainsFunc(o.AllowedNetworks, holds) {
 		return nil
 	}
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || slices.ContainsFunc(special, holds) {
+	if !outbound.IsPublic(ip) {
 		return fmt.Errorf("the address %s is not public", ip)
 	}
 	return nil
-}
-
-// special are networks that are neither private nor public (the registries of special-purpose
-// addresses, RFC 6890), and those of IPv6 that hold an IPv4 address of any kind.
-var special = prefixes(
-	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
-	"203.0.113.0/24", "240.0.0.0/4",
-	"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10",
-)
-
-func prefixes(texts ...string) []netip.Prefix {
-	list := make([]netip.Prefix, len(texts))
-	for i, text := range texts {
-		list[i], _ = netip.ParsePrefix(text) // a prefix that cannot be read fails the test of the table
-	}
-	return list
 }

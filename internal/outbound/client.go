@@ -1,0 +1,134 @@
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Errors that another attempt does not change.
+var (
+	// ErrRefused reports a call to where the client may not connect.
+	ErrRefused = errors.New("outbound-allow does not allow it")
+	// ErrTooLarge reports an answer whose body is longer than the caller's limit.
+	ErrTooLarge = errors.New("the answer is too large")
+)
+
+const (
+	// DefaultTimeout bounds a call unless Options says otherwise.
+	DefaultTimeout = 10 * time.Second
+
+	maxHead     = 64 << 10 // bytes of an answer's head
+	idleTimeout = 90 * time.Second
+	idlePerHost = 8 // connections
+)
+
+// Resolver finds the addresses of a host; *net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// Options say where a Client may connect, and for how long.
+type Options struct {
+	// Networks and Hosts may be reached although they are not public, also by plain HTTP. A host is a
+	// name without port; whatever it resolves to is allowed.
+	Networks []netip.Prefix
+	Hosts    []string
+	// Timeout bounds a whole call, in addition to its context; zero means DefaultTimeout.
+	Timeout time.Duration
+	// Resolver resolves names; nil means the machine's.
+	Resolver Resolver
+	// Roots are the certificate authorities that are trusted; nil means those of the machine.
+	Roots *x509.CertPool
+}
+
+// Client makes guarded calls and keeps connections for later ones. It is safe for concurrent use.
+type Client struct {
+	timeout       time.Duration
+	secure, plain *http.Transport
+}
+
+// New makes a Client.
+func New(o Options) *Client {
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Resolver == nil {
+		o.Resolver = new(net.Resolver)
+	}
+
+	// Each scheme has a transport, because they differ in which addresses they may connect to.
+	transport := func(secure bool) *http.Transport {
+		d := dialer{
+			allowed: newAllowed(o.Networks, o.Hosts), secure: secure, resolver: o.Resolver, timeout: o.Timeout,
+		}
+		return &http.Transport{
+			DialContext: d.dial, ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots}, TLSHandshakeTimeout: o.Timeout,
+			MaxResponseHeaderBytes: maxHead, DisableCompression: true,
+			MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout,
+		}
+	}
+	return &Client{timeout: o.Timeout, secure: transport(true), plain: transport(false)}
+}
+
+// Close closes the connections that no call uses.
+func (c *Client) Close() {
+	c.secure.CloseIdleConnections()
+	c.plain.CloseIdleConnections()
+}
+
+// Answer is what the other end said, whatever its status. A redirect is an answer as any other.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte // as it was sent: content encodings are not undone
+}
+
+// Do makes one call within ctx and the client's time-out, and reads the answer, whose body may have limit
+// bytes. A call that fails may have reached the other end, except with ErrRefused.
+func (c *Client) Do(ctx context.Context, request *http.Request, limit int64) (*Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	answer, err := c.call(request.WithContext(ctx), limit)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", request.Method, request.URL.Host, err)
+	}
+	return answer, nil
+}
+
+func (c *Client) call(request *http.Request, limit int64) (*Answer, error) {
+	var transport *http.Transport
+	switch request.URL.Scheme {
+	case "https":
+		transport = c.secure
+	case "http":
+		transport = c.plain
+	default:
+		return nil, fmt.Errorf("%w: the scheme %q", ErrRefused, request.URL.Scheme)
+	}
+
+	// A transport by itself follows no redirect, keeps no cookie and adds no credentials of a URL.
+	resp, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+
+	// One byte more than the limit shows that there is more.
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
+	}
+	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
