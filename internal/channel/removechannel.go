@@ -29,7 +29,11 @@ func (s *Service) remove(tx store.Tx, v *Visit) error {
 	if err := store.Remove(tx, s.channelRows(v)...); err != nil {
 		return err
 	}
-	for _, table := range store.UnderChannel {
+	tables := store.UnderChannel[:]
+	if v.Channel.Elastic != nil { // to look for nothing costs a read of each level of the disk
+		tables = slices.Concat(tables, store.UnderElasticChannel[:])
+	}
+	for _, table := range tables {
 		if err := tx.DeleteRange(table, store.Prefix(v.Prefix())); err != nil {
 			return err
 		}

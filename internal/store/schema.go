@@ -113,8 +113,12 @@ func TagsKey(res chime.Resource) Key { return K(res.App).Num(uint64(res.Kind)).S
 // UnderChannel are the tables whose keys begin with the app instance and the UID of a channel, but for
 // those whose records are on lists of their holders also.
 var UnderChannel = [...]TableID{
-	Activities.ID, MembersInOrder.ID, ModeratorsInOrder.ID, BansInOrder.ID, Messages.ID,
-	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID, Counts.ID,
+	Activities.ID, MembersInOrder.ID, ModeratorsInOrder.ID, BansInOrder.ID, Messages.ID, Counts.ID,
+}
+
+// UnderElasticChannel are such tables that have records of elastic channels alone.
+var UnderElasticChannel = [...]TableID{
+	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID,
 }
 
 // UnderAppInstance are the tables whose keys begin with the app instance, but for the tasks,
