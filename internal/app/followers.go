@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +17,13 @@ const statusTimeout = 5 * time.Second
 // buildFollowers makes what works off the log.
 func (a *App) buildFollowers() (err error) {
 	s := a.services
-	followers := append([]follow.Follower{
-		// One line for each that a service has.
-	}, a.deps.Followers...)
+	followers := slices.Concat(
+		[]follow.Follower{
+			// One line for each that a service has.
+		},
+		s.exports.Followers(),
+		a.deps.Followers,
+	)
 	s.follow, err = follow.New(follow.Options{
 		Store: a.store, Node: embeddedNode, Log: a.deps.Log, Random: a.deps.Random, Now: a.deps.Now, Body: s.messages.Body,
 	}, followers...)

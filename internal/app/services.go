@@ -125,7 +125,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.flows = flow.New(flow.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), Tokens: tokens,
 	})
-	s.exports = stream.New(a.store, site, now)
+	if err := s.buildStreams(ctx, a); err != nil {
+		return err
+	}
 	s.identity = identity.New(identity.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens,
 		Limits: identityLimits(cfg.Limits), Users: s.channels, Jobs: s.jobs,

@@ -33,6 +33,7 @@ var kindReaders = map[string]string{
 	"internal/chime/event.go":              "it finds the row",
 	"internal/chime/codec_event.go":        "it writes the name in the log",
 	"internal/realtime/frame.go":           "it writes the name on the wire",
+	"internal/stream/record.go":            "it writes the name in the record of a stream",
 	"internal/follow/deadletter.go":        "it notes the name for the operator",
 	"internal/store/pebble/dropcontent.go": "a migration knows the names of its time",
 }

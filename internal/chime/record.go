@@ -304,6 +304,15 @@ type Processor struct {
 type Stream struct {
 	DataType messaging.MessagingDataType `cbor:"1,keyasint"`
 	ARN      string                      `cbor:"2,keyasint"`
+	// Since and Until are positions of the log between which events belong to the stream; Until is zero
+	// while the app instance has it.
+	Since uint64 `cbor:"3,keyasint,omitempty"`
+	Until uint64 `cbor:"4,keyasint,omitempty"`
+}
+
+// Carries reports whether an event of the log belongs to the stream.
+func (s *Stream) Carries(e *Event) bool {
+	return e.Kind().Stream == s.DataType && e.Position > s.Since && (s.Until == 0 || e.Position < s.Until)
 }
 
 // Push is the notification that goes with a message.

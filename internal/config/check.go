@@ -63,6 +63,8 @@ func (c *Config) check(fault func(key string, err error)) {
 	_, _, err = c.OutboundAllowed()
 	fault("outbound-allow", err)
 	fault("outbound-timeout", within(c.OutboundTimeout, 100*time.Millisecond, 5*time.Minute))
+	_, err = c.StreamRoutes()
+	fault("streams", err)
 	fault("cognito-guests-per-second", within(c.CognitoGuestsPerSecond, 0, 100_000))
 
 	// Bounds on memory, disk and time.

@@ -41,6 +41,8 @@ type Config struct {
 	OutboundAllow   []string      `key:"outbound-allow" dev:"127.0.0.0/8,::1/128" doc:"Networks and host names that calls to other services (processors, sinks of streams, webhooks) may reach although they are not public, also by plain HTTP: a list such as 10.1.0.0/16,flows.internal. A name stands for whatever it resolves to. Others are never connected to unless they are public and speak TLS."`
 	OutboundTimeout time.Duration `key:"outbound-timeout" default:"10s" doc:"How long a call to another service may take, from the look-up of its name to the last byte of its answer. 100ms to 5m."`
 
+	Streams []string `key:"streams" doc:"Sinks of the streams that app instances have (PutMessagingStreamingConfigurations): a list of entries of a name, a pattern of ARNs in which * is any text, a target, and options as key=value, with spaces between them. Every sink whose pattern stands for a stream's ARN gets its events. Targets: file:FOLDER (option size, default 64MiB) writes lines of JSON, rotated and compressed."`
+
 	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 

@@ -3,7 +3,9 @@ package stream
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api"
@@ -12,16 +14,29 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Service answers the operations on streaming configurations. It is safe for concurrent use.
+// Options of a Service. Store, Site, Now and Log are required.
+type Options struct {
+	Store store.Store
+	Site  chime.Site
+	Now   func() time.Time
+	Log   *slog.Logger
+	// Routes say which sinks streams go to.
+	Routes []Route
+}
+
+// Service answers the operations on streaming configurations and exports what they ask for. It is safe
+// for concurrent use.
 type Service struct {
-	store store.Store
-	site  chime.Site
-	clock func() time.Time
+	store  store.Store
+	site   chime.Site
+	clock  func() time.Time
+	log    *slog.Logger
+	routes []Route
 }
 
 // New makes a Service.
-func New(s store.Store, site chime.Site, now func() time.Time) *Service {
-	return &Service{store: s, site: site, clock: now}
+func New(o Options) *Service {
+	return &Service{store: o.Store, site: o.Site, clock: o.Now, log: o.Log, routes: o.Routes}
 }
 
 // PutMessagingStreamingConfigurations replaces all settings of the app instance. A missing app
@@ -35,19 +50,20 @@ func (s *Service) PutMessagingStreamingConfigurations(ctx context.Context, req *
 	if err != nil {
 		return nil, err
 	}
+	shown := show(streams)
 	err = s.store.Update(ctx, at.App, func(tx store.Tx) error {
 		if err := require(tx, at, api.NotFoundException); err != nil {
 			return err
 		}
-		if err := store.Streams.Put(tx, store.K(at.App), streams); err != nil {
-			return err
-		}
-		return s.note(tx, at)
+		return s.replace(tx, at, slices.Clone(streams))
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &messaging.PutMessagingStreamingConfigurationsResponse{StreamingConfigurations: show(streams)}, nil
+	for _, stream := range streams {
+		s.warnUnrouted(at.App, stream.ARN)
+	}
+	return &messaging.PutMessagingStreamingConfigurationsResponse{StreamingConfigurations: shown}, nil
 }
 
 // GetMessagingStreamingConfigurations answers the settings, or NotFoundException when there are
@@ -62,8 +78,7 @@ func (s *Service) GetMessagingStreamingConfigurations(ctx context.Context, req *
 		if err := require(r, at, api.NotFoundException); err != nil {
 			return err
 		}
-		found := false
-		if streams, found, err = store.Streams.Get(r, store.K(at.App)); err == nil && !found {
+		if streams, err = current(r, at.App); err == nil && len(streams) == 0 {
 			err = api.NotFound("the app instance has no streaming configurations")
 		}
 		return err
@@ -85,14 +100,11 @@ func (s *Service) DeleteMessagingStreamingConfigurations(ctx context.Context, re
 		if err := require(tx, at, api.ForbiddenException); err != nil {
 			return err
 		}
-		found, err := store.Streams.Has(tx, store.K(at.App))
-		if err != nil || !found {
+		streams, err := current(tx, at.App)
+		if err != nil || len(streams) == 0 {
 			return err
 		}
-		if err := store.Streams.Delete(tx, store.K(at.App)); err != nil {
-			return err
-		}
-		return s.note(tx, at)
+		return s.replace(tx, at, nil)
 	})
 }
 
@@ -110,10 +122,54 @@ func require(r store.Reader, at chime.Resource, with api.Exception) error {
 	return err
 }
 
-// note appends that the settings changed.
-func (s *Service) note(tx store.Tx, at chime.Resource) error {
-	_, err := tx.Append(chime.Event{Time: chime.At(s.clock()), Type: chime.EventPutStreams, Topic: chime.Topic{App: at.App}, Object: at.App})
-	return err
+// current are the streams that an app instance has now.
+func current(r store.Reader, app string) ([]chime.Stream, error) {
+	streams, _, err := store.Streams.Get(r, store.K(app))
+	return slices.DeleteFunc(streams, func(s chime.Stream) bool { return s.Until != 0 }), err
+}
+
+// maxEnded bounds how many streams are remembered after an app instance gave them up.
+const maxEnded = 64
+
+// replace notes that the streams are those of the app instance from now on. One that stays goes on; one
+// that ends is kept while the log has events of its time, so that a sink that lags gets them.
+func (s *Service) replace(tx store.Tx, at chime.Resource, streams []chime.Stream) error {
+	before, _, err := store.Streams.Get(tx, store.K(at.App))
+	if err != nil {
+		return err
+	}
+	trimmed, err := store.LogStart(tx, at.App)
+	if err != nil {
+		return err
+	}
+	now, err := tx.Append(chime.Event{Time: chime.At(s.clock()), Type: chime.EventPutStreams, Topic: chime.Topic{App: at.App}, Object: at.App})
+	if err != nil {
+		return err
+	}
+
+	// What is new begins here, and what is left out ends here.
+	for i := range streams {
+		streams[i].Since = now
+	}
+	var ended []chime.Stream
+	for _, b := range before {
+		i := slices.IndexFunc(streams, func(s chime.Stream) bool { return s.DataType == b.DataType && s.ARN == b.ARN })
+		switch {
+		case b.Until == 0 && i >= 0:
+			streams[i].Since = b.Since
+			continue
+		case b.Until == 0:
+			b.Until = now
+		}
+		if b.Until > trimmed {
+			ended = append(ended, b)
+		}
+	}
+	streams = append(streams, ended[max(0, len(ended)-maxEnded):]...)
+	if len(streams) == 0 {
+		return store.Streams.Delete(tx, store.K(at.App))
+	}
+	return store.Streams.Put(tx, store.K(at.App), streams)
 }
 
 // stream is what Kinesis calls the streams that messaging may write to.

@@ -12,7 +12,7 @@ import (
 
 var ctx = context.Background()
 
-const stream = "arn:aws:kinesis:us-east-1:000000000000:stream/chime-messaging-all"
+const stream1 = "arn:aws:kinesis:us-east-1:000000000000:stream/chime-messaging-all"
 
 func put(w *servicetest.World, app string, streams ...messaging.StreamingConfiguration) string {
 	_, err := w.Exports.PutMessagingStreamingConfigurations(ctx, &messaging.PutMessagingStreamingConfigurationsRequest{
@@ -42,7 +42,7 @@ func remove(w *servicetest.World, app string) string {
 
 func TestSettingsAreReplacedAsAWhole(t *testing.T) {
 	w := servicetest.New(t)
-	both := []messaging.StreamingConfiguration{{DataType: "ChannelMessage", ResourceARN: stream}, {DataType: "Channel", ResourceARN: stream}}
+	both := []messaging.StreamingConfiguration{{DataType: "ChannelMessage", ResourceARN: stream1}, {DataType: "Channel", ResourceARN: stream1}}
 	for _, step := range []struct{ what, got, want string }{
 		{"get none", get(w, w.App), "NotFound"},
 		{"delete none", remove(w, w.App), "ok"},
@@ -68,7 +68,7 @@ func TestStreamsAreChecked(t *testing.T) {
 		"other name":       {"arn:aws:kinesis:us-east-1:000000000000:stream/messages", "BadRequest"},
 		"prefix alone":     {"arn:aws:kinesis:us-east-1:000000000000:stream/chime-messaging-", "BadRequest"},
 		"delivery stream":  {"arn:aws:firehose:us-east-1:000000000000:deliverystream/chime-messaging-a", "BadRequest"},
-		"consumer":         {stream + "/consumer/c:1", "BadRequest"},
+		"consumer":         {stream1 + "/consumer/c:1", "BadRequest"},
 		"other region":     {"arn:aws:kinesis:eu-central-1:000000000000:stream/chime-messaging-a", "Forbidden"},
 		"other account":    {"arn:aws:kinesis:us-east-1:111122223333:stream/chime-messaging-a", "Forbidden"},
 		"no ARN of theirs": {w.App, "BadRequest"},
@@ -77,7 +77,7 @@ func TestStreamsAreChecked(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
-	twice := messaging.StreamingConfiguration{DataType: "Channel", ResourceARN: stream}
+	twice := messaging.StreamingConfiguration{DataType: "Channel", ResourceARN: stream1}
 	if got := put(w, w.App, twice, twice); got != "BadRequest" {
 		t.Errorf("one type twice: %s", got)
 	}
@@ -85,7 +85,7 @@ func TestStreamsAreChecked(t *testing.T) {
 
 func TestAppInstancesThatAreNotThere(t *testing.T) {
 	w := servicetest.New(t)
-	one := messaging.StreamingConfiguration{DataType: "Channel", ResourceARN: stream}
+	one := messaging.StreamingConfiguration{DataType: "Channel", ResourceARN: stream1}
 	if got := put(w, w.App, one); got != "ok" {
 		t.Fatal(got)
 	}

@@ -1,0 +1,47 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/stream"
+	"github.com/carillon-chat/carillon/internal/stream/file"
+)
+
+// buildStreams opens the sinks of the settings, and what streams to them.
+func (s *services) buildStreams(ctx context.Context, a *App) error {
+	routes, err := a.cfg.StreamRoutes()
+	if err != nil {
+		return err
+	}
+	o := stream.Options{Store: a.store, Site: s.site, Now: a.deps.Now, Log: a.deps.Log}
+	for _, route := range routes {
+		sink, err := s.openSink(route)
+		if err != nil {
+			return fmt.Errorf("the sink %s of the setting streams: %w", route.Name, err)
+		}
+		a.opened(sink.Close)
+		o.Routes = append(o.Routes, stream.Route{Name: route.Name, Pattern: route.Pattern, Sink: sink})
+	}
+	s.exports = stream.New(o)
+	a.registry.MustRegister(sampler(a.sampleStreams))
+	return s.exports.WarnUnrouted(ctx)
+}
+
+func (s *services) openSink(route config.StreamRoute) (stream.Sink, error) {
+	switch route.Target.Scheme {
+	case "file":
+		return file.Open(file.Options{Folder: cmp.Or(route.Target.Path, route.Target.Opaque), Size: route.Size()})
+	}
+	return nil, fmt.Errorf("no kind of sink is called %q", route.Target.Scheme)
+}
+
+func (a *App) sampleStreams(gauge, _ sample) {
+	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
+	defer cancel()
+	if n, err := a.services.exports.Unrouted(ctx); err == nil {
+		gauge("carillon_streams_without_sink", "Streams of app instances that no sink of the setting streams is for. They export nothing.", float64(n))
+	}
+}

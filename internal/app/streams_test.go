@@ -1,0 +1,89 @@
+package app_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go/aws"
+	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
+
+	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/lab"
+)
+
+// TestStreamsGoToFiles streams the messages of dev mode's app instance to a folder, over a restart.
+func TestStreamsGoToFiles(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "streams")
+	cfg := lab.Settings(t, config.Dev, map[string]string{"streams": "audit *:stream/chime-messaging-audit file:" + folder + " size=1MiB"})
+	for _, text := range []string{"first", "second"} {
+		running, err := lab.Run(t.Context(), cfg, app.Deps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := node{running}
+		if text == "first" {
+			n.stream(t, map[string]string{"ChannelMessage": "audit", "Channel": "elsewhere"})
+		}
+		n.say(t, text)
+
+		// The line is on the disk a moment after the answer.
+		for {
+			lines, err := os.ReadFile(filepath.Join(folder, "events.jsonl"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.HasSuffix(lines, []byte("\n")) && bytes.Contains(lines, []byte(text)) {
+				break
+			}
+		}
+		_, metrics := n.opsCall(t, http.MethodGet, "/metrics")
+		for _, line := range []string{"carillon_streams_without_sink 1", `carillon_follower_lag_events{follower="stream-audit"}`} {
+			if !strings.Contains(metrics, line) {
+				t.Errorf("no metric %s", line)
+			}
+		}
+		if err := n.Stop(); err != nil {
+			t.Error(err)
+		}
+		if log := n.Log.String(); !strings.Contains(log, "chime-messaging-elsewhere") || strings.Contains(log, "chime-messaging-audit") {
+			t.Errorf("the log of streams without a sink: %s", log)
+		}
+	}
+
+	lines, err := os.ReadFile(filepath.Join(folder, "events.jsonl"))
+	if err != nil || bytes.Count(lines, []byte("\n")) != 2 || bytes.Count(lines, []byte(`{"EventType":"CREATE_CHANNEL_MESSAGE","Payload":{`)) != 2 {
+		t.Errorf("the file has %s, %v", lines, err)
+	}
+}
+
+// stream gives dev mode's app instance streams: the types of data, and the names of their streams behind
+// chime-messaging-.
+func (n node) stream(t *testing.T, streams map[string]string) {
+	t.Helper()
+	in := &chimesdkmessaging.PutMessagingStreamingConfigurationsInput{AppInstanceArn: &n.Seeded().AppInstanceARN}
+	for dataType, name := range streams {
+		in.StreamingConfigurations = append(in.StreamingConfigurations, &chimesdkmessaging.StreamingConfiguration{
+			DataType: aws.String(dataType), ResourceArn: aws.String("arn:aws:kinesis:us-east-1:000000000000:stream/chime-messaging-" + name),
+		})
+	}
+	if _, err := chimesdkmessaging.New(n.session(t, "https", n.RootKeys())).PutMessagingStreamingConfigurations(in); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// say sends a message to the channel of dev mode.
+func (n node) say(t *testing.T, text string) {
+	t.Helper()
+	_, err := chimesdkmessaging.New(n.session(t, "https", n.RootKeys())).SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
+		ChannelArn: &n.Seeded().ChannelARN, ChimeBearer: &n.Seeded().UserARNs[0], Content: &text,
+		Type: aws.String("STANDARD"), Persistence: aws.String("PERSISTENT"), ClientRequestToken: aws.String("say-" + text),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/carillon-chat/carillon/internal/chime"
+)
+
+// StreamRoute is one entry of the setting streams.
+type StreamRoute struct {
+	Name    string
+	Pattern chime.Pattern // over ARNs of streams
+	// Target is where the sink writes to; its scheme says what kind of sink it is.
+	Target *url.URL
+	// Options are those of the kind of sink, as texts that were not checked.
+	Options map[string]string
+}
+
+// streamOptions are the options of each kind of sink.
+var streamOptions = map[string][]string{
+	"file": {"size"},
+}
+
+var streamName = regexp.MustCompile(`^[a-z0-9-]{1,24}$`)
+
+// StreamRoutes reads the setting streams.
+func (c *Config) StreamRoutes() ([]StreamRoute, error) {
+	var list []StreamRoute
+	for _, text := range c.Streams {
+		route, err := parseStreamRoute(text)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(list, func(r StreamRoute) bool { return r.Name == route.Name }) {
+			return nil, fmt.Errorf("must not have two sinks %q", route.Name)
+		}
+		list = append(list, route)
+	}
+	return list, nil
+}
+
+func parseStreamRoute(text string) (r StreamRoute, err error) {
+	fields := strings.Fields(text)
+	if len(fields) < 3 {
+		return r, errors.New("must hold entries such as \"audit arn:aws:kinesis:*:stream/chime-messaging-* file:/var/lib/carillon/audit\": a name, a pattern of ARNs, a target")
+	}
+	r = StreamRoute{Name: fields[0], Pattern: chime.Pattern(fields[1]), Options: map[string]string{}}
+	if !streamName.MatchString(r.Name) {
+		return r, fmt.Errorf("must name sinks by 1 to 24 lower-case letters, digits and hyphens, not %q", r.Name)
+	}
+	if r.Target, err = url.Parse(fields[2]); err != nil {
+		return r, fmt.Errorf("sink %s: the target cannot be read", r.Name) // it may hold a secret
+	}
+
+	// The kind of sink says which options there are.
+	known, found := streamOptions[r.Target.Scheme]
+	if !found {
+		return r, fmt.Errorf("sink %s: the target must begin with one of %s", r.Name, strings.Join(slices.Sorted(maps.Keys(streamOptions)), ":, ")+":")
+	}
+	for _, field := range fields[3:] {
+		key, value, ok := strings.Cut(field, "=")
+		if !ok || !slices.Contains(known, key) {
+			return r, fmt.Errorf("sink %s: the options of %s: are %s, not %q", r.Name, r.Target.Scheme, strings.Join(known, ", "), key)
+		}
+		r.Options[key] = value
+	}
+	return r, r.check()
+}
+
+// check checks what the kind of sink needs.
+func (r StreamRoute) check() error {
+	if r.Target.Scheme == "file" && r.Target.Path+r.Target.Opaque == "" {
+		return fmt.Errorf("sink %s: the target must name a folder, such as file:/var/lib/carillon/streams", r.Name)
+	}
+	if size, given := r.Options["size"]; given {
+		if _, err := r.size(size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Size is the option size in bytes, zero without one.
+func (r StreamRoute) Size() int64 {
+	size, err := r.size(r.Options["size"])
+	if err != nil { // it is not given, or the check has refused it
+		return 0
+	}
+	return int64(size)
+}
+
+func (r StreamRoute) size(text string) (Size, error) {
+	size, err := parseSize(text)
+	if err == nil {
+		err = within(size, 1<<20, 1<<40)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("sink %s: size %w", r.Name, err)
+	}
+	return size, nil
+}
