@@ -4,10 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/config"
+	signing "github.com/carillon-chat/carillon/internal/outbound/webhook"
 	"github.com/carillon-chat/carillon/internal/stream"
 	"github.com/carillon-chat/carillon/internal/stream/file"
+	"github.com/carillon-chat/carillon/internal/stream/webhook"
 )
 
 // buildStreams opens the sinks of the settings, and what streams to them.
@@ -18,7 +23,7 @@ func (s *services) buildStreams(ctx context.Context, a *App) error {
 	}
 	o := stream.Options{Store: a.store, Site: s.site, Now: a.deps.Now, Log: a.deps.Log}
 	for _, route := range routes {
-		sink, err := s.openSink(route)
+		sink, err := s.openSink(route, a.deps.Now)
 		if err != nil {
 			return fmt.Errorf("the sink %s of the setting streams: %w", route.Name, err)
 		}
@@ -30,12 +35,31 @@ func (s *services) buildStreams(ctx context.Context, a *App) error {
 	return s.exports.WarnUnrouted(ctx)
 }
 
-func (s *services) openSink(route config.StreamRoute) (stream.Sink, error) {
+func (s *services) openSink(route config.StreamRoute, now func() time.Time) (stream.Sink, error) {
 	switch route.Target.Scheme {
 	case "file":
 		return file.Open(file.Options{Folder: cmp.Or(route.Target.Path, route.Target.Opaque), Size: route.Size()})
+	case "http", "https":
+		signer := func() (*signing.Signer, error) { return readSigner(route.Options["secret-file"]) }
+		if _, err := signer(); err != nil {
+			return nil, err
+		}
+		return webhook.New(webhook.Options{URL: route.Target.String(), Client: s.outbound, Signer: signer, Now: now}), nil
 	}
 	return nil, fmt.Errorf("no kind of sink is called %q", route.Target.Scheme)
+}
+
+// readSigner reads the secrets of webhooks from a file that has one in each line.
+func readSigner(name string) (*signing.Signer, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := signing.NewSigner(strings.Fields(string(text))...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return signer, nil
 }
 
 func (a *App) sampleStreams(gauge, _ sample) {

@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"bytes"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
@@ -58,6 +61,41 @@ func TestStreamsGoToFiles(t *testing.T) {
 	lines, err := os.ReadFile(filepath.Join(folder, "events.jsonl"))
 	if err != nil || bytes.Count(lines, []byte("\n")) != 2 || bytes.Count(lines, []byte(`{"EventType":"CREATE_CHANNEL_MESSAGE","Payload":{`)) != 2 {
 		t.Errorf("the file has %s, %v", lines, err)
+	}
+}
+
+// TestStreamsGoToWebhooks posts a message to a receiver that verifies it with the published library.
+func TestStreamsGoToWebhooks(t *testing.T) {
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	bodies := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		verifier, err := standardwebhooks.NewWebhook(secret)
+		if err == nil {
+			err = verifier.Verify(body, r.Header)
+		}
+		if err != nil {
+			body = []byte(err.Error())
+		}
+		select {
+		case bodies <- string(body):
+		case <-r.Context().Done():
+		}
+	}))
+	defer receiver.Close()
+	secrets := filepath.Join(t.TempDir(), "secrets")
+	if err := os.WriteFile(secrets, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"streams": "desk * " + receiver.URL + "/hook secret-file=" + secrets}))
+	n.stream(t, map[string]string{"ChannelMessage": "all"})
+	n.say(t, "over-the-wire")
+	if body := <-bodies; !strings.Contains(body, `"Content":"over-the-wire"`) || !strings.Contains(body, `/stream-desk"`) {
+		t.Errorf("the receiver has %s", body)
 	}
 }
 

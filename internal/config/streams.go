@@ -24,7 +24,9 @@ type StreamRoute struct {
 
 // streamOptions are the options of each kind of sink.
 var streamOptions = map[string][]string{
-	"file": {"size"},
+	"file":  {"size"},
+	"http":  {"secret-file"},
+	"https": {"secret-file"},
 }
 
 var streamName = regexp.MustCompile(`^[a-z0-9-]{1,24}$`)
@@ -75,8 +77,15 @@ func parseStreamRoute(text string) (r StreamRoute, err error) {
 
 // check checks what the kind of sink needs.
 func (r StreamRoute) check() error {
-	if r.Target.Scheme == "file" && r.Target.Path+r.Target.Opaque == "" {
-		return fmt.Errorf("sink %s: the target must name a folder, such as file:/var/lib/carillon/streams", r.Name)
+	switch r.Target.Scheme {
+	case "file":
+		if r.Target.Path+r.Target.Opaque == "" {
+			return fmt.Errorf("sink %s: the target must name a folder, such as file:/var/lib/carillon/streams", r.Name)
+		}
+	case "http", "https":
+		if r.Target.Host == "" || r.Target.User != nil || r.Options["secret-file"] == "" {
+			return fmt.Errorf("sink %s: a webhook needs a URL with a host and without a password, and the option secret-file", r.Name)
+		}
 	}
 	if size, given := r.Options["size"]; given {
 		if _, err := r.size(size); err != nil {

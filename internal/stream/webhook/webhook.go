@@ -1,0 +1,113 @@
+// Package webhook is a sink of streams that posts each record to a URL, signed as Standard Webhooks says. The
+// id of a call is the record's key, the body its JSON. A status of 2xx takes the record; after anything else
+// it is posted again later.
+//
+// Records of one channel are posted one after another, those of several channels at once.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/outbound"
+	"github.com/carillon-chat/carillon/internal/outbound/webhook"
+	"github.com/carillon-chat/carillon/internal/stream"
+)
+
+const (
+	atOnce    = 8       // channels whose records are posted at once, by one call of Write
+	maxAnswer = 1 << 20 // bytes; what is in an answer is ignored
+)
+
+// Options of a Sink. All are required.
+type Options struct {
+	URL    string
+	Client *outbound.Client
+	// Signer returns what signs now. It is called for each call of Write, so that secrets can be replaced.
+	Signer func() (*webhook.Signer, error)
+	Now    func() time.Time
+}
+
+// Sink posts records.
+type Sink struct{ o Options }
+
+var _ stream.Sink = Sink{}
+
+// New makes a Sink.
+func New(o Options) Sink { return Sink{o} }
+
+// Close does nothing: the client is shared.
+func (Sink) Close() error { return nil }
+
+// Write posts records until the first of each channel that is not taken.
+func (s Sink) Write(ctx context.Context, records []stream.Record) (written []string, err error) {
+	signer, err := s.o.Signer()
+	if err != nil {
+		return nil, err
+	}
+
+	// Each channel is a line in which records wait for the one before them.
+	var lines [][]stream.Record
+	line := map[string]int{} // of a channel
+	for _, r := range records {
+		i, found := line[r.Channel]
+		if !found {
+			i, lines = len(lines), append(lines, nil)
+			line[r.Channel] = i
+		}
+		lines[i] = append(lines[i], r)
+	}
+
+	// A few workers take one line after another.
+	var (
+		mu      sync.Mutex
+		workers sync.WaitGroup
+	)
+	waiting := make(chan []stream.Record, len(lines))
+	for _, l := range lines {
+		waiting <- l
+	}
+	close(waiting)
+	for range min(atOnce, len(lines)) {
+		workers.Go(func() {
+			for l := range waiting {
+				taken, failed := s.post(ctx, signer, l)
+				mu.Lock()
+				written = append(written, taken...)
+				if err == nil {
+					err = failed
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	return written, err
+}
+
+// post posts records one after another, and returns the keys of those that were taken.
+func (s Sink) post(ctx context.Context, signer *webhook.Signer, records []stream.Record) (taken []string, err error) {
+	for _, r := range records {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.o.URL, bytes.NewReader(r.Data))
+		if err != nil {
+			return taken, errors.New("the URL cannot be read") // it may hold a secret
+		}
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("User-Agent", "carillon")
+		signer.Sign(request.Header, r.Key, s.o.Now(), r.Data)
+		answer, err := s.o.Client.Do(ctx, request, maxAnswer)
+		if err != nil {
+			return taken, err
+		}
+		if answer.Status < 200 || answer.Status > 299 {
+			return taken, fmt.Errorf("%s answered %d %s", request.URL.Host, answer.Status, http.StatusText(answer.Status))
+		}
+		taken = append(taken, r.Key)
+	}
+	return taken, nil
+}
