@@ -158,6 +158,9 @@ func (a *App) Seeded() *Seeded { return a.seeded }
 // EraseRemoved erases from the data folder what was removed, instead of waiting for erase-within.
 func (a *App) EraseRemoved(ctx context.Context) error { return a.services.cleaner.EraseRemoved(ctx) }
 
+// RemoveExpired removes what has expired, instead of waiting for the next pass.
+func (a *App) RemoveExpired(ctx context.Context) error { return a.services.expiry.Pass(ctx) }
+
 // opened notes what is to be closed, after all that is opened later.
 func (a *App) opened(closer func() error) { a.closers = append(a.closers, closer) }
 

@@ -64,6 +64,7 @@ type services struct {
 	sockets  *wsconn.Server // of the public port, which the hub hands events to; nil until that is built
 	log      *dispatch.Dispatcher
 	cleaner  *retention.Cleaner
+	expiry   *retention.Expiry
 	details  *prefetch.Service
 	jobs     *jobs.Queue
 	presence *presence.Service
@@ -159,6 +160,10 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 
 	// What removes by time, and what a former version left to do.
+	s.expiry = retention.NewExpiry(retention.ExpiryOptions{
+		Store: a.store, Clock: clock, Now: now, Window: cfg.ClockTrust,
+		Channels: s.channels, Users: s.identity, Messages: s.messages, Log: a.deps.Log,
+	})
 	cleaning := retention.Options{
 		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
 		Eraser: a.engine, EraseWithin: cfg.EraseWithin,
@@ -244,7 +249,8 @@ func (a *App) addBackground(cleaning retention.Options) {
 		actor{name: "jobs", run: s.jobs.Run, patience: stopPatience},
 		actor{name: "presence", run: s.presence.Run, patience: stopPatience},
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},
-		actor{name: "retention", run: s.cleaner.Run, patience: stopPatience})
+		actor{name: "retention", run: s.cleaner.Run, patience: stopPatience},
+		actor{name: "expiry", run: s.expiry.Run, patience: stopPatience})
 }
 
 // linger is how long an app instance without users is followed, and what is kept of it for prefetch.

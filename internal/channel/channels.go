@@ -6,6 +6,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel/elastic"
+	"github.com/carillon-chat/carillon/internal/channel/expiration"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -176,7 +177,7 @@ func (v *Visit) show(r store.Reader) (*messaging.Channel, error) {
 		LastMessageTimestamp: last.Optional(),
 	}
 	c.ElasticChannelConfiguration = elastic.Show(v.Channel.Elastic)
-	c.ExpirationSettings = showExpiration(v.Channel.Expiration)
+	c.ExpirationSettings = expiration.Show(v.Channel.Expiration)
 
 	if v.Channel.Flow != "" {
 		c.ChannelFlowARN = v.site.ChannelFlowARN(v.Actor.App, v.Channel.Flow)

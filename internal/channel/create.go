@@ -7,6 +7,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel/elastic"
+	"github.com/carillon-chat/carillon/internal/channel/expiration"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/idempotency"
 	"github.com/carillon-chat/carillon/internal/identity"
@@ -105,7 +106,9 @@ func newChannel(req *messaging.CreateChannelRequest, id, uid string, creator chi
 	if req.Metadata != nil {
 		c.Metadata = *req.Metadata
 	}
-	c.Expiration = newExpiration(req.ExpirationSettings)
+	if c.Expiration = expiration.New(req.ExpirationSettings); c.Expiration != nil {
+		c.Expiration.Due = c.Expiration.After(c.Created)
+	}
 	return c
 }
 

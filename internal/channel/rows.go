@@ -1,12 +1,16 @@
 package channel
 
 import (
+	"slices"
+
+	"github.com/carillon-chat/carillon/internal/channel/expiration"
 	"github.com/carillon-chat/carillon/internal/channel/managers"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// channelRows are the rows of the channel itself, with its entry in the list of its flow.
+// channelRows are the rows of the channel itself, with its entries in the lists of its flow and of what
+// expires.
 func (s *Service) channelRows(v *Visit) []store.Row {
 	app := v.Actor.App
 	rows := []store.Row{
@@ -21,7 +25,7 @@ func (s *Service) channelRows(v *Visit) []store.Row {
 	rows = append(rows, store.Counter{
 		Key: store.K(app, "channels"), Limit: s.limits.ChannelsPerApp, What: "channels per app instance",
 	})
-	return append(rows, v.flowRows()...)
+	return slices.Concat(rows, v.flowRows(), expiration.Rows(app, &v.Channel))
 }
 
 // flowRows are the channel's entry in the list of its flow, if it has one, in order of the channels'

@@ -171,6 +171,7 @@ func (e *Expiration) AppendRecord(b []byte) []byte {
 	w := record.NewWriter(b)
 	w.Int(1, int64(e.Days))
 	w.Text(2, e.Criterion)
+	w.OptionalInt(3, int64(e.Due))
 	return w.Bytes()
 }
 
@@ -185,6 +186,8 @@ func readExpiration(r *record.Reader) *Expiration {
 			e.Days = int(r.Int())
 		case 2:
 			e.Criterion = r.Text()
+		case 3:
+			e.Due = Millis(r.Int())
 		default:
 			r.Skip()
 		}

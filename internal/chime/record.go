@@ -33,9 +33,19 @@ type Retention struct {
 
 // Before is the time before which messages are hidden, by a clock that says now.
 func (r *Retention) Before(now Millis) Millis {
-	const day = Millis(24 * time.Hour / time.Millisecond)
 	return max(r.Hidden, now-Millis(r.Days)*day)
 }
+
+// Gone is the time before which messages are removed permanently, on a date that can be relied upon; zero
+// while none are. A nil Retention keeps all.
+func (r *Retention) Gone(date Millis) Millis {
+	if r == nil || date < r.Deletion {
+		return 0
+	}
+	return max(0, date-Millis(r.Days)*day)
+}
+
+const day = Millis(24 * time.Hour / time.Millisecond)
 
 // User is an app instance user.
 type User struct {
@@ -119,7 +129,13 @@ type Admin struct {
 type Expiration struct {
 	Days      int    `cbor:"1,keyasint"`
 	Criterion string `cbor:"2,keyasint"`
+	// Due is the time under which the channel or user is on the list of what expires: it does not
+	// expire earlier, and may later. Zero in records from before there was the list.
+	Due Millis `cbor:"3,keyasint,omitempty"`
 }
+
+// After is when it expires, counted from a time that the criterion names.
+func (e *Expiration) After(from Millis) Millis { return from + Millis(e.Days)*day }
 
 // Channel is a standard or an elastic channel. UID distinguishes it from an earlier channel of the
 // same id: what belongs to a channel is kept under the UID, so a channel made again inherits

@@ -74,6 +74,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("store-cache", within(c.StoreCache, 4<<20, 256<<30))
 	fault("presign-grace", within(c.PresignGrace, 0, 15*time.Minute))
 	fault("token-window", within(c.TokenWindow, time.Minute, 24*time.Hour))
+	fault("clock-trust", within(c.ClockTrust, 0, 10*365*24*time.Hour))
 	fault("erase-within", within(c.EraseWithin, time.Minute, 10*365*24*time.Hour))
 	fault("event-retention", within(c.EventRetention, time.Minute, 10*365*24*time.Hour))
 	fault("follower-retention", within(c.FollowerRetention, time.Minute, 10*365*24*time.Hour))

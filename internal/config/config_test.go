@@ -45,7 +45,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		Region: "us-east-1", Account: "000000000000",
 		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
 		CognitoGuestsPerSecond: 50,
-		AllowedOrigins:         []string{"loopback"}, ProxyHeader: "x-forwarded-for", PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour, FollowerRetention: 72 * time.Hour, EraseWithin: 24 * time.Hour,
+		AllowedOrigins:         []string{"loopback"}, ProxyHeader: "x-forwarded-for", PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour, FollowerRetention: 72 * time.Hour, ClockTrust: 24 * time.Hour, EraseWithin: 24 * time.Hour,
 		RequestBytes: 64 << 20, HTTPFastPath: true, StoreCache: 128 << 20,
 		OutboundAllow: []string{"127.0.0.0/8", "::1/128"}, OutboundTimeout: 10 * time.Second,
 		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,

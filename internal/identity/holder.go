@@ -15,11 +15,13 @@ type holders[V any] struct {
 	noun    string
 	records store.Table[V]
 	inOrder store.Table[string]
+	// expiring are the rows that follow from expiration settings; nil when there are no such settings.
+	expiring func(app string, record *V) []store.Row
 }
 
 var (
-	users = holders[chime.User]{chime.KindUser, "AppInstanceUserArn", "user", store.Users, store.UsersInOrder}
-	bots  = holders[chime.Bot]{chime.KindBot, "AppInstanceBotArn", "bot", store.Bots, store.BotsInOrder}
+	users = holders[chime.User]{chime.KindUser, "AppInstanceUserArn", "user", store.Users, store.UsersInOrder, expiringUser}
+	bots  = holders[chime.Bot]{chime.KindBot, "AppInstanceBotArn", "bot", store.Bots, store.BotsInOrder, nil}
 )
 
 // parse reads the member of a request that names one.
@@ -65,13 +67,31 @@ func (h holders[V]) change(ctx context.Context, s *Service, res chime.Resource, 
 		if err != nil {
 			return err
 		}
-		change(&record, now)
-		if err := h.records.Put(tx, store.K(res.App, res.ID), record); err != nil {
+		if err := h.replace(tx, res, record, func(record *V) { change(record, now) }); err != nil {
 			return err
 		}
 		_, err = tx.Append(eventOf(event, res.App, res.Ref(), now))
 		return err
 	})
+}
+
+// replace writes a changed record, and the rows that follow from it.
+func (h holders[V]) replace(tx store.Tx, res chime.Resource, record V, change func(*V)) error {
+	if err := store.Remove(tx, h.expiringRows(res.App, &record)...); err != nil {
+		return err
+	}
+	change(&record)
+	if err := store.Insert(tx, h.expiringRows(res.App, &record)...); err != nil {
+		return err
+	}
+	return h.records.Put(tx, store.K(res.App, res.ID), record)
+}
+
+func (h holders[V]) expiringRows(app string, record *V) []store.Row {
+	if h.expiring == nil {
+		return nil
+	}
+	return h.expiring(app, record)
 }
 
 // rows are the rows of one that was created at the position.
@@ -83,7 +103,7 @@ func (h holders[V]) rows(s *Service, app, id string, order uint64, record V) []s
 	if h.kind == chime.KindUser {
 		rows = append(rows, counter(app, countUsers, s.limits.Users))
 	}
-	return rows
+	return append(rows, h.expiringRows(app, &record)...)
 }
 
 // delete takes one away at once, and does the task that is left.
@@ -120,8 +140,11 @@ func (h holders[V]) remove(tx store.Tx, s *Service, res chime.Resource, event st
 		return unfinished(tx, app, ref, h.missing(api.ForbiddenException))
 	}
 
-	// The rows are found without the record.
-	if err := store.Remove(tx, h.rows(s, app, res.ID, holder.Since, *new(V))...); err != nil {
+	record, _, err := h.records.Get(tx, store.K(app, res.ID))
+	if err != nil {
+		return task, err
+	}
+	if err := store.Remove(tx, h.rows(s, app, res.ID, holder.Since, record)...); err != nil {
 		return task, err
 	}
 	if err := removeEndpoints(tx, app, ref); err != nil {

@@ -31,7 +31,7 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 
 	user := chime.User{
 		ID: req.AppInstanceUserID, Name: req.Name, Metadata: text(req.Metadata),
-		Created: now, Updated: now, Expiration: expirationOf(req.ExpirationSettings),
+		Created: now, Updated: now, Expiration: expirationOf(req.ExpirationSettings, now),
 	}
 	user.Asked = asked(&user)
 
@@ -160,7 +160,7 @@ func (s *Service) PutAppInstanceUserExpirationSettings(ctx context.Context, req 
 		return nil, err
 	}
 	err = users.change(ctx, s, res, chime.EventPutUserExpiration, func(user *chime.User, _ chime.Millis) {
-		user.Expiration = expirationOf(req.ExpirationSettings)
+		user.Expiration = expirationOf(req.ExpirationSettings, user.Created)
 	})
 	if err != nil {
 		return nil, err
@@ -202,18 +202,4 @@ func (s *Service) ListAppInstanceUsers(ctx context.Context, req *wire.ListAppIns
 // it wrote stays, under its last name (spec 1.4).
 func (s *Service) DeleteAppInstanceUser(ctx context.Context, req *wire.DeleteAppInstanceUserRequest) (*wire.DeleteAppInstanceUserResponse, error) {
 	return nil, users.delete(ctx, s, req.AppInstanceUserARN, chime.EventDeleteUser)
-}
-
-func expirationOf(e *wire.ExpirationSettings) *chime.Expiration {
-	if e == nil {
-		return nil
-	}
-	return &chime.Expiration{Days: e.ExpirationDays, Criterion: string(e.ExpirationCriterion)}
-}
-
-func expirationSettings(e *chime.Expiration) *wire.ExpirationSettings {
-	if e == nil {
-		return nil
-	}
-	return &wire.ExpirationSettings{ExpirationDays: e.Days, ExpirationCriterion: wire.ExpirationCriterion(e.Criterion)}
 }

@@ -18,12 +18,15 @@ import (
 )
 
 // left lists the keys of every table but the log with its traces, the client request tokens, which go by
-// themselves, the names of the deleted, which stay, and the marks of what is to be erased.
-func left(t *testing.T, st store.Store) (keys []string) {
+// themselves, the names of the deleted, which stay, and the marks of what is to be erased; or of some tables.
+func left(t *testing.T, st store.Store, tables ...store.TableID) (keys []string) {
 	t.Helper()
 	err := st.View(t.Context(), "", func(r store.Reader) error {
-		for table := store.AppInstances.ID; table < 64; table++ {
+		for table := store.AppInstances.ID; table <= store.Expirations.ID; table++ {
 			if table == store.Replies.ID || table == store.FormerNames.ID || table == store.Removals.ID || table == store.TableTraces {
+				continue
+			}
+			if len(tables) > 0 && !slices.Contains(tables, table) {
 				continue
 			}
 			err := r.Scan(table, store.Range{}, func(key store.Key, _ []byte) (bool, error) {

@@ -34,6 +34,7 @@ func TestNoTransactionIsLong(t *testing.T) {
 	t.Run("a former elastic channel", w.formerElasticChannel)
 	t.Run("users", w.users)
 	t.Run("retention", w.retention)
+	t.Run("expiry", w.expiry)
 	t.Run("app instances", w.appInstances)
 }
 
@@ -356,6 +357,40 @@ func (w *heavy) retention(t *testing.T) {
 
 	cleaner := retention.New(retention.Options{Store: w.Store, Clock: clock, Eraser: eraser{}, Log: slog.New(slog.DiscardHandler)})
 	w.do(t, "a pass of retention", cleaner.Clean)
+}
+
+// expiry removes what is old, all at once: messages, a channel and users.
+func (w *heavy) expiry(t *testing.T) {
+	w.AddChannel("owner", "old", expires(1, created))
+	w.fill("old", 100, 700)
+	w.AddChannel("owner", "talk")
+	uid := w.channelUID(t, "talk")
+	for first := 0; first < 6000; first += 1000 {
+		err := w.Store.Update(t.Context(), w.AppID(), func(tx store.Tx) error {
+			for i := first; i < first+1000; i++ {
+				id := chime.MessageIDFrom(chime.At(w.Now), uint64(i))
+				if err := store.Messages.Put(tx, store.K(w.AppID(), uid, id), chime.Message{ID: id, Created: chime.At(w.Now)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 300 {
+		createUser(t, w.World, fmt.Sprint("temp", i), 1)
+		w.AddMember("owner", "talk", fmt.Sprint("temp", i), messaging.ChannelMembershipTypeDefault)
+	}
+
+	w.Retain(1)
+	w.Now = w.Now.Add(40 * aDay)
+	w.do(t, "a pass of expiry", expiry(t, w.World).Pass)
+	if exists(t, w.World, "old") || len(left(t, w.Store, store.Messages.ID)) > 0 || userExists(t, w.World, "temp299") {
+		t.Error("something old is left")
+	}
+	w.Retain(0)
 }
 
 func (w *heavy) appInstances(t *testing.T) {

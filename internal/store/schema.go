@@ -63,6 +63,8 @@ var (
 	FlowChannels = Table[chime.ChannelEntry]{ID: 36, Name: "channels with a flow"} // app, flow id, order, uid
 	Streams      = Table[[]chime.Stream]{ID: 37, Name: "streaming settings"}       // app
 
+	Expirations = Table[string]{ID: 64, Name: "expirations"} // app, ms of the time, ref or "channel/"+uid -> user or channel id: see Expiring
+
 	Followings  = Table[chime.Following]{ID: 39, Name: "positions of followers"} // app, follower
 	DeadLetters = Table[chime.DeadLetter]{ID: 40, Name: "dead letters"}          // app, follower, position
 
@@ -134,5 +136,5 @@ var UnderAppInstance = [...]TableID{
 	Bans.ID, BansInOrder.ID, BansOf.ID,
 	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID,
 	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID,
-	Followings.ID, DeadLetters.ID,
+	Followings.ID, DeadLetters.ID, Expirations.ID,
 }
