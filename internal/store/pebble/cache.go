@@ -35,7 +35,7 @@ var cachedTables = func() (is [256]bool) {
 	for _, table := range [...]store.TableID{
 		store.AppInstances.ID, store.Users.ID, store.Bots.ID, store.Admins.ID, store.Channels.ID, store.Memberships.ID,
 		store.Moderators.ID, store.Bans.ID, store.Activities.ID, store.MemberSubChannels.ID,
-		store.SubChannels.ID, store.Flows.ID, store.Counts.ID, store.TableLogs,
+		store.SubChannels.ID, store.Flows.ID, store.Counts.ID, store.Tags.ID, store.TableLogs,
 	} {
 		is[table] = true
 	}

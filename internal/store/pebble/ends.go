@@ -29,11 +29,18 @@ func (e *ends) find(app string) (found end, ok bool) {
 	return found, ok
 }
 
-// found notes a log that was not written to since the store was opened, all of which is on disk.
+// found notes a log that was not written to since the store was opened, all of which is on disk. A log that
+// was written to meanwhile is known already. One that never had an event is not noted, so that names of app
+// instances that do not exist take no memory.
 func (e *ends) found(app string, position, commit uint64) {
+	if position == 0 {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.by[app] = end{position, commit, position}
+	if _, known := e.by[app]; !known {
+		e.by[app] = end{position, commit, position}
+	}
 }
 
 // grew notes that a commit will have put events at the end of a log.
@@ -56,8 +63,14 @@ func (e *ends) published(app string, position uint64) {
 func (e *ends) of(r *reader) (uint64, error) {
 	known, ok := e.find(r.app)
 	if !ok {
-		return store.LogEnd(r, r.app)
+		// Every later View of the log would look for it again.
+		position, err := store.LogEnd(r, r.app)
+		if err == nil && r.cache != nil {
+			e.found(r.app, position, r.commits)
+		}
+		return position, err
 	}
+
 	commits := r.commits
 	if r.cache == nil {
 		last, err := readLast(r.from)

@@ -239,9 +239,8 @@ func (t *tx) Position() (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if known.position = position; position > 0 {
-			t.ends.found(t.app, position, t.group.store.commits)
-		}
+		known.position = position
+		t.ends.found(t.app, position, t.group.store.commits)
 	}
 	return known.position, nil
 }
