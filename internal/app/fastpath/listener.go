@@ -26,8 +26,9 @@ type Listener struct {
 	server *http.Server
 	state  func(net.Conn, http.ConnState) // the server's hook, never nil
 
-	start  sync.Once
-	handed chan accepted // to Accept
+	start   sync.Once
+	workers workers
+	handed  chan accepted // to Accept
 
 	closing  sync.Once
 	closed   chan struct{} // nothing is accepted any more
@@ -51,7 +52,7 @@ type accepted struct {
 // fast path; its ConnContext is called again for a connection that is handed over.
 func NewListener(inner net.Listener, server *http.Server) *Listener {
 	l := &Listener{
-		Listener: inner, server: server, handed: make(chan accepted),
+		Listener: inner, server: server, workers: newWorkers(), handed: make(chan accepted),
 		closed: make(chan struct{}), conns: map[*conn]struct{}{}, left: make(chan struct{}),
 	}
 
@@ -155,7 +156,7 @@ func (l *Listener) serve() {
 		}
 		l.state(nc, http.StateNew)
 		if plain, ok := nc.(Conn); ok {
-			go newConn(l, plain).serve(ctx)
+			l.workers.serve(job{newConn(l, plain), ctx}, l.closed)
 		} else if !l.hand(nc, nil) {
 			_ = nc.Close()
 			l.state(nc, http.StateClosed)
