@@ -113,6 +113,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		return err
 	}
 	s.outbound = outbound.New(outbound.Options{Networks: networks, Hosts: hosts, Timeout: cfg.OutboundTimeout})
+	a.opened(func() error { s.outbound.Close(); return nil })
 
 	// The services of the product.
 	s.jobs = jobs.New(jobs.Options{Store: a.store, Node: embeddedNode, Log: a.deps.Log, Random: random, Now: now})

@@ -10,8 +10,11 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/config"
 	signing "github.com/carillon-chat/carillon/internal/outbound/webhook"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 	"github.com/carillon-chat/carillon/internal/stream"
 	"github.com/carillon-chat/carillon/internal/stream/file"
+	"github.com/carillon-chat/carillon/internal/stream/jetstream"
+	"github.com/carillon-chat/carillon/internal/stream/kinesis"
 	"github.com/carillon-chat/carillon/internal/stream/webhook"
 )
 
@@ -45,6 +48,19 @@ func (s *services) openSink(route config.StreamRoute, now func() time.Time) (str
 			return nil, err
 		}
 		return webhook.New(webhook.Options{URL: route.Target.String(), Client: s.outbound, Signer: signer, Now: now}), nil
+	case "kinesis":
+		credentials := func() (sigv4.Credentials, error) { return kinesis.ReadCredentials(route.Options["credentials-file"]) }
+		if _, err := credentials(); err != nil {
+			return nil, err
+		}
+		return kinesis.New(kinesis.Options{
+			Endpoint: route.Target.Opaque, Region: cmp.Or(route.Options["region"], s.site.Region), Client: s.outbound, Credentials: credentials, Now: now,
+		}), nil
+	case "nats", "tls":
+		return jetstream.Open(jetstream.Options{
+			URL: route.Target.Scheme + "://" + route.Target.Host, Subject: strings.TrimPrefix(route.Target.Path, "/"),
+			Credentials: route.Options["credentials-file"], Client: s.outbound,
+		})
 	}
 	return nil, fmt.Errorf("no kind of sink is called %q", route.Target.Scheme)
 }

@@ -24,10 +24,16 @@ type StreamRoute struct {
 
 // streamOptions are the options of each kind of sink.
 var streamOptions = map[string][]string{
-	"file":  {"size"},
-	"http":  {"secret-file"},
-	"https": {"secret-file"},
+	"file":    {"size"},
+	"http":    {"secret-file"},
+	"https":   {"secret-file"},
+	"kinesis": {"credentials-file", "region"},
+	"nats":    {"credentials-file"},
+	"tls":     {"credentials-file"},
 }
+
+// natsSubject is the path of a target that names a prefix of subjects.
+var natsSubject = regexp.MustCompile(`^/[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
 var streamName = regexp.MustCompile(`^[a-z0-9-]{1,24}$`)
 
@@ -85,6 +91,15 @@ func (r StreamRoute) check() error {
 	case "http", "https":
 		if r.Target.Host == "" || r.Target.User != nil || r.Options["secret-file"] == "" {
 			return fmt.Errorf("sink %s: a webhook needs a URL with a host and without a password, and the option secret-file", r.Name)
+		}
+	case "kinesis":
+		endpoint, err := url.Parse(r.Target.Opaque)
+		if err != nil || !slices.Contains([]string{"http", "https"}, endpoint.Scheme) || endpoint.Host == "" || endpoint.User != nil || r.Options["credentials-file"] == "" {
+			return fmt.Errorf("sink %s: Kinesis needs an endpoint, such as kinesis:https://kinesis.us-east-1.amazonaws.com, and the option credentials-file", r.Name)
+		}
+	case "nats", "tls":
+		if r.Target.Host == "" || r.Target.User != nil || !natsSubject.MatchString(r.Target.Path) {
+			return fmt.Errorf("sink %s: NATS needs a server without a password and a subject, such as nats://nats.internal:4222/chime", r.Name)
 		}
 	}
 	if size, given := r.Options["size"]; given {

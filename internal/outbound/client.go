@@ -51,8 +51,9 @@ type Options struct {
 
 // Client makes guarded calls and keeps connections for later ones. It is safe for concurrent use.
 type Client struct {
-	timeout       time.Duration
-	secure, plain *http.Transport
+	timeout                 time.Duration
+	secure, plain           *http.Transport
+	dialSecure, dialAllowed dialer
 }
 
 // New makes a Client.
@@ -65,10 +66,10 @@ func New(o Options) *Client {
 	}
 
 	// Each scheme has a transport, because they differ in which addresses they may connect to.
-	transport := func(secure bool) *http.Transport {
-		d := dialer{
-			allowed: newAllowed(o.Networks, o.Hosts), secure: secure, resolver: o.Resolver, timeout: o.Timeout,
-		}
+	secure := dialer{allowed: newAllowed(o.Networks, o.Hosts), secure: true, resolver: o.Resolver, timeout: o.Timeout}
+	plain := secure
+	plain.secure = false
+	transport := func(d dialer) *http.Transport {
 		return &http.Transport{
 			DialContext: d.dial, ForceAttemptHTTP2: true,
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots}, TLSHandshakeTimeout: o.Timeout,
@@ -76,7 +77,16 @@ func New(o Options) *Client {
 			MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout,
 		}
 	}
-	return &Client{timeout: o.Timeout, secure: transport(true), plain: transport(false)}
+	return &Client{timeout: o.Timeout, secure: transport(secure), plain: transport(plain), dialSecure: secure, dialAllowed: plain}
+}
+
+// Dial connects to an address for another protocol than HTTP, under the same rules. With secure the caller
+// promises to speak TLS of its own over the connection before anything else that matters.
+func (c *Client) Dial(ctx context.Context, secure bool, network, address string) (net.Conn, error) {
+	if secure {
+		return c.dialSecure.dial(ctx, network, address)
+	}
+	return c.dialAllowed.dial(ctx, network, address)
 }
 
 // Close closes the connections that no call uses.

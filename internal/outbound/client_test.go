@@ -297,6 +297,25 @@ func TestNoProxy(t *testing.T) {
 	}
 }
 
+func TestDialing(t *testing.T) {
+	url := serve(t, func(http.ResponseWriter, *http.Request) {})
+	address := strings.TrimPrefix(url, "http://")
+	for _, secure := range []bool{true, false} {
+		if _, err := outbound.New(outbound.Options{}).Dial(t.Context(), secure, "tcp", address); !errors.Is(err, outbound.ErrRefused) {
+			t.Errorf("a private address: %v", err)
+		}
+		conn, err := outbound.New(outbound.Options{Networks: loopback}).Dial(t.Context(), secure, "tcp", address)
+		if err != nil {
+			t.Errorf("an allowed address: %v", err)
+			continue
+		}
+		_ = conn.Close()
+	}
+	if _, err := outbound.New(outbound.Options{}).Dial(t.Context(), false, "tcp", "8.8.8.8:80"); !errors.Is(err, outbound.ErrRefused) {
+		t.Errorf("a public address without TLS: %v", err)
+	}
+}
+
 func TestErrorsKeepSecrets(t *testing.T) {
 	resolver := &names{answers: map[string][][]string{"inner.example": {{"10.0.0.1"}}}}
 	_, err := get(t, outbound.New(outbound.Options{Resolver: resolver}), "https://user:password@inner.example/secret-path?token=secret-token", 1)

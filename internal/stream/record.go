@@ -35,6 +35,22 @@ type Sink interface {
 	Close() error
 }
 
+// ByChannel divides records into those of each channel, in their order: sinks write the channels at once, and
+// the records of one channel one after another.
+func ByChannel(records []Record) [][]Record {
+	var lines [][]Record
+	line := map[string]int{} // of a channel
+	for _, r := range records {
+		i, found := line[r.Channel]
+		if !found {
+			i, lines = len(lines), append(lines, nil)
+			line[r.Channel] = i
+		}
+		lines[i] = append(lines[i], r)
+	}
+	return lines
+}
+
 // records are those of an event for a stream: several of a batch of members, one of any other.
 func records(site chime.Site, stream string, e *chime.Event, key string) ([]Record, error) {
 	channel := site.ChannelARN(e.App, e.ChannelID)

@@ -51,19 +51,8 @@ func (s Sink) Write(ctx context.Context, records []stream.Record) (written []str
 		return nil, err
 	}
 
-	// Each channel is a line in which records wait for the one before them.
-	var lines [][]stream.Record
-	line := map[string]int{} // of a channel
-	for _, r := range records {
-		i, found := line[r.Channel]
-		if !found {
-			i, lines = len(lines), append(lines, nil)
-			line[r.Channel] = i
-		}
-		lines[i] = append(lines[i], r)
-	}
-
-	// A few workers take one line after another.
+	// A few workers take one channel after another.
+	lines := stream.ByChannel(records)
 	var (
 		mu      sync.Mutex
 		workers sync.WaitGroup
