@@ -81,6 +81,7 @@ type Operation struct {
 	Status      int               // HTTP status of success; 204 has no body
 	Unsigned    bool              // carries no signature
 	Bearer      bool              // has the member ChimeBearer, required or not
+	ReadOnly    bool              // changes nothing
 	Idempotency string            // member that makes a repeated call safe; may be empty
 	Errors      []string          // exceptions that it declares
 	// Namespace and Wrapper are the XML namespace and the element around the

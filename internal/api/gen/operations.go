@@ -18,6 +18,7 @@ type operation struct {
 	Labels               []string
 	Status               int
 	Unsigned, Bearer     bool
+	ReadOnly             bool
 	Idempotency          string
 	Wrapper              string
 	Errors               []string
@@ -30,7 +31,7 @@ func (p *planner) planOperations() error {
 		m := p.Operations[name]
 		op := operation{
 			Name: name, Input: name + "Request", Output: name + "Response",
-			Method: m.Method, Path: m.Path, Query: m.Query, Status: m.Status, Unsigned: m.Unsigned,
+			Method: m.Method, Path: m.Path, Query: m.Query, Status: m.Status, Unsigned: m.Unsigned, ReadOnly: p.readOnly(name),
 			Idempotency: m.IdempotencyToken, Wrapper: m.ResultWrapper, Errors: m.Errors,
 		}
 
@@ -99,6 +100,9 @@ func (op operation) Fields() string {
 	b.WriteString("Status: " + strconv.Itoa(op.Status) + ", ")
 	if op.Unsigned {
 		b.WriteString("Unsigned: true, ")
+	}
+	if op.ReadOnly {
+		b.WriteString("ReadOnly: true, ")
 	}
 	if op.Bearer {
 		b.WriteString("Bearer: true, ")

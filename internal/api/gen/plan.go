@@ -62,7 +62,7 @@ func plan(m *model.Model) (*pkg, error) {
 	default:
 		return nil, fmt.Errorf("unknown protocol %q", m.Metadata.Protocol)
 	}
-	for _, step := range []func() error{p.reach, p.planOperations, p.planTypes, p.planChecks, p.planExceptions} {
+	for _, step := range []func() error{p.reach, p.planOperations, p.planTypes, p.planChecks, p.planExceptions, p.planIDs} {
 		if err := step(); err != nil {
 			return nil, err
 		}

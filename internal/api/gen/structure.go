@@ -18,6 +18,8 @@ type structure struct {
 	Response  bool // output of an operation
 	Encoded   bool // part of an output
 	Checked   bool // has constraints
+
+	Identified bool // has members that name things
 }
 
 // field is a member. The code of each method is given as statements.
@@ -30,6 +32,7 @@ type field struct {
 	omitEmpty   bool // answers leave an empty string out
 	always      bool // a list that is encoded even when nil
 	scalarMap   bool // a map whose values are strings
+	identifies  bool // names a thing, or has a member that does
 }
 
 func (p *planner) planStruct(name string) error {

@@ -48,10 +48,10 @@ func (Unbuilt) GetSessionToken(context.Context, *GetSessionTokenRequest) (*GetSe
 // Operations is the table of the API, sorted by name.
 func Operations(h Handler) []api.Operation {
 	table := []api.Operation{
-		api.Bind(api.Operation{Name: "AssumeRole", Method: "POST", Path: "/", Status: 200, Wrapper: "AssumeRoleResult", Errors: []string{"MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "RegionDisabledException", "ExpiredTokenException"}}, h.AssumeRole),
-		api.Bind(api.Operation{Name: "AssumeRoleWithWebIdentity", Method: "POST", Path: "/", Status: 200, Unsigned: true, Wrapper: "AssumeRoleWithWebIdentityResult", Errors: []string{"MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "IDPRejectedClaimException", "IDPCommunicationErrorException", "InvalidIdentityTokenException", "ExpiredTokenException", "RegionDisabledException"}}, h.AssumeRoleWithWebIdentity),
-		api.Bind(api.Operation{Name: "GetCallerIdentity", Method: "POST", Path: "/", Status: 200, Wrapper: "GetCallerIdentityResult"}, h.GetCallerIdentity),
-		api.Bind(api.Operation{Name: "GetSessionToken", Method: "POST", Path: "/", Status: 200, Wrapper: "GetSessionTokenResult", Errors: []string{"RegionDisabledException"}}, h.GetSessionToken),
+		api.Bind(api.Operation{Name: "AssumeRole", Method: "POST", Path: "/", Status: 200, ReadOnly: true, Wrapper: "AssumeRoleResult", Errors: []string{"MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "RegionDisabledException", "ExpiredTokenException"}}, h.AssumeRole),
+		api.Bind(api.Operation{Name: "AssumeRoleWithWebIdentity", Method: "POST", Path: "/", Status: 200, Unsigned: true, ReadOnly: true, Wrapper: "AssumeRoleWithWebIdentityResult", Errors: []string{"MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "IDPRejectedClaimException", "IDPCommunicationErrorException", "InvalidIdentityTokenException", "ExpiredTokenException", "RegionDisabledException"}}, h.AssumeRoleWithWebIdentity),
+		api.Bind(api.Operation{Name: "GetCallerIdentity", Method: "POST", Path: "/", Status: 200, ReadOnly: true, Wrapper: "GetCallerIdentityResult"}, h.GetCallerIdentity),
+		api.Bind(api.Operation{Name: "GetSessionToken", Method: "POST", Path: "/", Status: 200, ReadOnly: true, Wrapper: "GetSessionTokenResult", Errors: []string{"RegionDisabledException"}}, h.GetSessionToken),
 	}
 	for i := range table {
 		table[i].Service = "sts"
