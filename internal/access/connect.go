@@ -33,8 +33,9 @@ type Connection struct {
 }
 
 // Connect decides about a connect request by its presigned URL (spec 2.4). Its error is a
-// *sigv4.Error, a *DeniedError or another *api.Error, or a failure of the server. It does not
-// check that the user exists.
+// *sigv4.Error, a *DeniedError or another *api.Error, or a failure of the server; the connection then
+// says no more than what had been verified, its Principal for example. It does not check that the user
+// exists.
 func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Source) (Connection, error) {
 	revision := s.Revision() // before anything is looked up
 	p, service, err := s.Verify(ctx, signed)
@@ -42,7 +43,7 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 		return Connection{}, err
 	}
 	if service != "chime" {
-		return Connection{}, &sigv4.Error{Code: sigv4.CodeInvalid, Status: 403, Step: sigv4.StepScope,
+		return Connection{Principal: p}, &sigv4.Error{Code: sigv4.CodeInvalid, Status: 403, Step: sigv4.StepScope,
 			Message: "a WebSocket is signed for the service chime"}
 	}
 
@@ -50,33 +51,33 @@ func (s *Service) Connect(ctx context.Context, signed *sigv4.Request, from Sourc
 	_, rawQuery, _ := strings.Cut(signed.Target, "?")
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return Connection{}, api.BadRequest("", "the query cannot be read")
+		return Connection{Principal: p}, api.BadRequest("", "the query cannot be read")
 	}
 	for name, values := range query {
 		if len(values) > 1 {
-			return Connection{}, api.BadRequest(name, "is given twice")
+			return Connection{Principal: p}, api.BadRequest(name, "is given twice")
 		}
 	}
 
 	c := Connection{Principal: p, UserARN: query.Get("userArn"), SessionID: query.Get("sessionId"), Expires: p.Expires, Query: query}
 	switch {
 	case c.UserARN == "":
-		return Connection{}, api.BadRequest("userArn", "is missing")
+		return Connection{Principal: p}, api.BadRequest("userArn", "is missing")
 	case c.SessionID == "":
-		return Connection{}, api.BadRequest("sessionId", "is missing")
+		return Connection{Principal: p}, api.BadRequest("sessionId", "is missing")
 	case len(c.SessionID) > maxSessionID:
-		return Connection{}, api.BadRequest("sessionId", "is longer than %d bytes", maxSessionID)
+		return Connection{Principal: p}, api.BadRequest("sessionId", "is longer than %d bytes", maxSessionID)
 	}
 
 	user, err := s.site.ParseKind("userArn", c.UserARN, chime.KindUser)
 	if err != nil {
-		return Connection{}, err
+		return Connection{Principal: p}, err
 	}
 	c.App, c.User = user.App, user.Ref()
 
 	// The policies of the principal decide whether it may be this user.
 	if c.Steady, err = s.mayConnect(ctx, p, c.UserARN, from); err != nil {
-		return Connection{}, err
+		return Connection{Principal: p, UserARN: c.UserARN, SessionID: c.SessionID}, err
 	}
 	c.Standing, c.Revision = NewStanding(p.AccessKeyID, p.token, from), revision
 	return c, nil

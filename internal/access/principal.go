@@ -79,6 +79,10 @@ type caller struct {
 
 type callerKey struct{}
 
+// Provider is the federated provider that a role session came from, empty for others:
+// aws:FederatedProvider.
+func (p *Principal) Provider() string { return p.provider }
+
 // WithCaller adds to the context the caller, nil for an operation without signature, and its
 // source.
 func WithCaller(ctx context.Context, p *Principal, from Source) context.Context {

@@ -37,6 +37,8 @@ type Deps struct {
 	Version string    // of the program, for metrics
 	// Wait waits for a time, or until ctx ends; nil uses a timer.
 	Wait func(ctx context.Context, d time.Duration)
+	// Stdout is where the logs go whose setting is stdout; nil discards.
+	Stdout io.Writer
 	// Followers follow the log, in addition to those that the settings ask for.
 	Followers []follow.Follower
 	// Decorate returns what stands between the services and the engine, and the bus; nil changes
@@ -63,6 +65,8 @@ type App struct {
 	registry       *prometheus.Registry
 	readiness      ops.Readiness
 	services       *services
+	logs           logs
+	stdout         standardOutput
 	pages          *browser.Guard
 	ownCertificate *certfile.Pair // nil with the local CA
 	getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -92,11 +96,12 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 	}
 
 	a := &App{cfg: cfg, loaded: cfg, deps: deps, registry: ops.NewRegistry(deps.Version), ready: make(chan struct{})}
+	a.stdout.w = deps.Stdout
 	a.files = descriptors.Divide(descriptors.Limit())
 
 	// What an earlier step has opened is closed when a later one fails.
 	for _, step := range []func(context.Context) error{
-		a.openPorts, a.openStore, a.openCertificate, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
+		a.openPorts, a.openStore, a.openLogs, a.openCertificate, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())

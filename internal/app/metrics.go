@@ -30,23 +30,16 @@ func (a *App) countRequests() func(operation string, status int, took time.Durat
 	a.registry.MustRegister(total, seconds)
 
 	// Operations and statuses are few, and finding their metrics by labels costs more than counting.
-	type answer struct {
-		operation string
-		status    int
-	}
-	type meters struct {
-		total   prometheus.Counter
-		seconds prometheus.Observer
-	}
-	var known atomic.Pointer[map[answer]meters] // replaced when an answer comes for the first time
-	known.Store(&map[answer]meters{})
+	var known atomic.Pointer[map[answered]meters] // replaced when an answer comes for the first time
+	known.Store(&map[answered]meters{})
+	a.registry.MustRegister(sampleUsage(func() map[answered]meters { return *known.Load() }))
 	return func(operation string, status int, took time.Duration) {
 		before := known.Load()
-		m, found := (*before)[answer{operation, status}]
+		m, found := (*before)[answered{operation, status}]
 		if !found {
 			m = meters{total.WithLabelValues(operation, strconv.Itoa(status)), seconds.WithLabelValues(operation)}
 			after := maps.Clone(*before)
-			after[answer{operation, status}] = m
+			after[answered{operation, status}] = m
 			known.CompareAndSwap(before, &after) // else the next answer adds it
 		}
 

@@ -39,7 +39,7 @@ const (
 func (a *App) buildPublic(ctx context.Context) error {
 	// The transport of sockets counts its own connections.
 	refused := a.countRefusals()
-	guard := &wsconn.Guard{Gate: a.services.access, Secure: isSecure, Now: a.deps.Now, Refused: refused("websocket")}
+	guard := &wsconn.Guard{Gate: a.services.access, Secure: isSecure, Now: a.deps.Now, Refused: refused("websocket"), Audit: a.logs.connectAuditor()}
 	sockets := wsconn.New(wsconn.Options{
 		Hub: wsconn.OnHub(a.services.hub), Authenticate: guard.Authenticate, Screen: guard.Screen, Secure: isSecure,
 		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval, Limiter: a.services.limiter,
@@ -148,7 +148,7 @@ func (a *App) router(sockets http.Handler, refused func(step, code string)) (htt
 		Gate: a.services.access, Operations: a.services.operations(), Log: a.deps.Log, Limiter: a.services.limiter,
 		AllowOrigin: a.pages.Allows, Explain: a.cfg.Mode == config.Dev, Secure: isSecure,
 		Now: a.deps.Now, Random: a.deps.Random, Observe: a.countRequests(), Bodies: bodies, Presigned: a.cfg.PresignedREST,
-		PageKey: &pageKey, Refused: refused, AccessLog: a.cfg.AccessLog,
+		PageKey: &pageKey, Refused: refused, AccessLog: a.cfg.AccessLog, Audit: a.logs.callAuditor(),
 	})
 	if err != nil {
 		return nil, err

@@ -62,14 +62,14 @@ const unknownName = "unknown"
 
 func newFallbackOps(operations []api.Operation) *fallbackOps {
 	s := &fallbackOps{
-		rest:      &api.Operation{Name: unknownName, Protocol: api.RESTJSON},
-		json:      &api.Operation{Name: unknownName, Protocol: api.JSON},
+		rest:      &api.Operation{Name: unknownName, SigningName: "chime", Protocol: api.RESTJSON},
+		json:      &api.Operation{Name: unknownName, SigningName: "cognito-identity", Protocol: api.JSON},
 		query:     map[string]*api.Operation{},
 		noVersion: &api.Operation{Name: unknownName, Protocol: api.Query, Namespace: "https://sts.amazonaws.com/doc/2011-06-15/"},
 	}
 	for i := range operations {
 		if op := &operations[i]; op.Protocol == api.Query {
-			s.query[version(op)] = &api.Operation{Name: unknownName, Protocol: api.Query, Namespace: op.Namespace}
+			s.query[version(op)] = &api.Operation{Name: unknownName, SigningName: op.SigningName, Protocol: api.Query, Namespace: op.Namespace}
 		}
 	}
 	return s

@@ -39,7 +39,7 @@ func (t *transport) answer(x *exchange, err error) int {
 	// SDKs dispatch on the error's type, and wait as long as the answer says.
 	if err != nil {
 		e := t.fault(x, err)
-		status, x.errorType = e.Status, e.Type
+		status, x.errorType, x.message = e.Status, e.Type, e.Message
 		if op.Protocol != api.Query {
 			h[headerErrorType] = []string{e.Type}
 		}

@@ -21,6 +21,7 @@
 //     arriving holds what has arrived until the server's ReadTimeout.
 //   - An operation is answered whole or not at all: nothing is written before
 //     the service has returned, so a panic becomes a clean 500.
+//   - An Auditor is handed every answered call, refused ones included, once.
 //   - Logs hold the method, the operation, status, duration, request id and
 //     access key id, of refused callers the Host and the address, and with an
 //     access log the bearer, the principal and the user agent; never the path,

@@ -41,7 +41,11 @@ type exchange struct {
 	fallback  *api.Operation // stands for op until that is known
 	op        *api.Operation
 	principal *access.Principal // nil when the operation is open
+	request   api.Request       // nil until it is read
+	response  api.Response      // nil unless the operation succeeded
+	allowed   bool              // IAM lets the principal make the call
 	errorType string            // of the answer, if that is an error
+	message   string            // of the same
 	step      string            // that refused the caller: of the verification, or IAM
 	failure   error             // what a 5xx answer does not reveal to the client
 	bytes     int               // of the answer's body that were sent
@@ -134,6 +138,7 @@ func (t *transport) run(x *exchange) (err error) {
 	if err != nil {
 		return err
 	}
+	x.request = req
 
 	// What the caller may do, and how fast.
 	ctx, from := x.r.Context(), t.source(x.r)
@@ -142,6 +147,7 @@ func (t *transport) run(x *exchange) (err error) {
 			return err
 		}
 	}
+	x.allowed = true
 	if err := t.options.Limiter.Admit(ctx, x.op, req); err != nil {
 		return err
 	}
@@ -163,6 +169,7 @@ func (t *transport) run(x *exchange) (err error) {
 		return err
 	}
 
+	x.response = resp
 	x.buf = x.buf[:0]
 	if x.op.Status != http.StatusNoContent {
 		x.buf = x.op.AppendResponse(x.buf, resp, x.id)

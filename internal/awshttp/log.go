@@ -35,6 +35,9 @@ func (t *transport) observe(x *exchange, status int) {
 	if x.step != "" && t.options.Refused != nil {
 		t.options.Refused(x.step, x.errorType)
 	}
+	if t.options.Audit != nil {
+		t.audit(x, status)
+	}
 
 	level, omitted := t.level(x)
 	ctx := x.r.Context()

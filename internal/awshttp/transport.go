@@ -71,6 +71,8 @@ type Options struct {
 	// Refused, if set, is called for every caller that was refused: the step, one of sigv4's or
 	// "policy", and the error type. Both are of small closed sets.
 	Refused func(step, errorType string)
+	// Audit, if set, is handed every answered call.
+	Audit Auditor
 	// AccessLog writes a line for every answer at the level info, with the principal and its
 	// address.
 	AccessLog bool

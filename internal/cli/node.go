@@ -44,7 +44,7 @@ func (p Program) run(ctx context.Context, settings func() (config.Config, error)
 		return err
 	}
 
-	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version, Decorate: p.Decorate})
+	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version, Stdout: p.Stdout, Decorate: p.Decorate})
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // stopped while it was starting
 	}
@@ -82,9 +82,12 @@ func (p Program) hangups() (hangups <-chan os.Signal, stop func()) {
 	return p.Hangups()
 }
 
-// reload puts settings in force that may change while the node runs. When one of them is invalid
-// all stay as they are.
+// reload begins the files of kept logs again, and puts settings in force that may change while the node
+// runs. When one of them is invalid all settings stay as they are.
 func reload(node *app.App, settings func() (config.Config, error), level *slog.LevelVar, log *slog.Logger) {
+	if err := node.ReopenLogs(); err != nil {
+		log.Error("cannot reopen a log, will retry", "error", err)
+	}
 	cfg, err := settings()
 	var restart []string
 	if err == nil {

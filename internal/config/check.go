@@ -99,6 +99,28 @@ func (c *Config) check(fault func(key string, err error)) {
 	c.checkLimits(fault)
 	fault("log-level", oneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	fault("log-format", oneOf(c.LogFormat, "text", "json"))
+	c.checkLogFiles(fault)
+}
+
+// checkLogFiles checks the audit log and the notices.
+func (c *Config) checkLogFiles(fault func(key string, err error)) {
+	fault("audit-queue-bytes", within(c.AuditQueueBytes, 64<<10, 1<<30))
+	fault("audit-wait", within(c.AuditWait, 0, time.Minute))
+	fault("notice-log", when(c.NoticeLog != "" && c.NoticeLog != Stdout && c.NoticeLog == c.AuditLog, "must differ from audit-log"))
+	if c.NoticeURL != "" {
+		u, err := url.Parse(c.NoticeURL)
+		fault("notice-url", when(err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "", "must be a URL with https or http"))
+		fault("notice-url", when(err == nil && u.User != nil, "must not have a password: calls are signed with notice-secret"))
+	}
+	fault("notice-secret", when((c.NoticeURL == "") != c.NoticeSecret.IsZero(), "must be set when notice-url is, and only then"))
+
+	if c.LogFileSize != 0 {
+		fault("log-file-size", within(c.LogFileSize, 64<<10, 1<<40))
+	}
+	if c.LogFileAge != 0 {
+		fault("log-file-age", within(c.LogFileAge, time.Minute, 365*24*time.Hour))
+	}
+	fault("log-file-keep", within(c.LogFileKeep, 0, 100_000))
 }
 
 // checkKeys refuses published keys wherever others than the machine's own user could use them.

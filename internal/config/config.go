@@ -90,6 +90,18 @@ type Config struct {
 	LogLevel      string        `key:"log-level" default:"info" doc:"Least level that is logged: debug, info, warn or error."`
 	AccessLog     bool          `key:"access-log" default:"false" doc:"Log a line for every REST request at the level info: method, operation, status, bytes, took_seconds, bearer, key, principal, remote, user agent and request id. Without it refusals and failures alone are logged, one a second of each kind."`
 	LogFormat     string        `key:"log-format" default:"text" doc:"Form of the log on standard error: text or json."`
+
+	AuditLog        string        `key:"audit-log" doc:"File of the audit log, or stdout: a JSON line in the form of CloudTrail for every call and connect request, allowed or refused, and for every expiry. It has ARNs and ids, no content and no secrets. Empty keeps none."`
+	AuditQueueBytes Size          `key:"audit-queue-bytes" default:"8MiB" doc:"Bytes of lines of the audit log that may wait in memory for a slow disk. 64KiB to 1GiB."`
+	AuditWait       time.Duration `key:"audit-wait" default:"1s" doc:"How long a call waits when that queue is full, before its line is lost. When one waited in vain, later ones do not wait until lines are written again. Lost lines are counted, and a line says how many. 0 never waits; at most 1m."`
+
+	NoticeLog    string `key:"notice-log" doc:"File of notices, or stdout: a JSON line in the form of EventBridge for every failure of a channel flow's processor, a bot or a push notification. Empty keeps none."`
+	NoticeURL    string `key:"notice-url" doc:"URL that each notice is posted to as well, signed with notice-secret. It is tried again until it is answered with 2xx, for about four minutes each; outbound-allow says where it may be."`
+	NoticeSecret Secret `key:"notice-secret" flag:"-" doc:"Secret that signs what is posted to notice-url as Standard Webhooks says: whsec_ and 24 to 64 bytes of base64."`
+
+	LogFileSize Size          `key:"log-file-size" default:"100MiB" doc:"Size at which a part of audit-log and of notice-log is finished: it is renamed and compressed with gzip. 0 is no bound; otherwise 64KiB to 1TiB."`
+	LogFileAge  time.Duration `key:"log-file-age" default:"24h" doc:"Time that a part of these files covers at most, in UTC: 24h is a day. 0 is no bound; otherwise 1m to 8760h."`
+	LogFileKeep int           `key:"log-file-keep" default:"0" doc:"Finished parts of each of these files that are kept; the oldest beyond are removed. 0 keeps all; at most 100000."`
 }
 
 // Mode is what the program is started as.
@@ -112,6 +124,9 @@ const (
 
 // LoopbackOrigins stands for all origins of this machine in the setting allowed-origins.
 const LoopbackOrigins = "loopback"
+
+// Stdout stands for standard output in the settings audit-log and notice-log.
+const Stdout = "stdout"
 
 // HasDevKeys reports whether a published default key is in use.
 func (c *Config) HasDevKeys() bool {

@@ -55,6 +55,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 			Memberships: 200_000, Moderators: 10_000, Elastic: 10, SubChannels: 1000, SubMembers: 10_000, Flows: 1000, Processors: 10,
 		},
 		DrainTimeout: 10 * time.Second, LogLevel: "info", LogFormat: "text",
+		AuditQueueBytes: 8 << 20, AuditWait: time.Second, LogFileSize: 100 << 20, LogFileAge: 24 * time.Hour,
 	}
 	if diff := cmp.Diff(want, cfg, cmp.AllowUnexported(config.Secret{})); diff != "" {
 		t.Error(diff)
@@ -181,6 +182,16 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "outbound network with a host", sources: flag("outbound-allow", "10.1.2.3/8"), want: []string{"outbound-allow"}},
 		{name: "outbound URL", sources: flag("outbound-allow", "http://flows.internal"), want: []string{"outbound-allow"}},
 		{name: "outbound host with a port", sources: flag("outbound-allow", "flows.internal:80"), want: []string{"outbound-allow"}},
+		{name: "a small queue of the audit log", sources: flag("audit-queue-bytes", "1KiB"), want: []string{"audit-queue-bytes", "64KiB"}},
+		{name: "a long wait for the audit log", sources: flag("audit-wait", "2m"), want: []string{"audit-wait", "1m"}},
+		{name: "two logs in one file", sources: config.Sources{Environ: ownKeys, Flags: map[string]string{"audit-log": "a.log", "notice-log": "a.log"}}, want: []string{"notice-log", "audit-log"}},
+		{name: "notices without a secret", sources: flag("notice-url", "https://ops.example"), want: []string{"notice-secret", "notice-url"}},
+		{name: "a secret without a URL", sources: env("CARILLON_NOTICE_SECRET=whsec_x"), want: []string{"notice-secret", "notice-url"}},
+		{name: "notices to no URL", sources: config.Sources{Environ: append(slices.Clone(ownKeys), "CARILLON_NOTICE_SECRET=whsec_x"), Flags: map[string]string{"notice-url": "ops.example"}}, want: []string{"notice-url", "https"}},
+		{name: "notices with a password", sources: config.Sources{Environ: append(slices.Clone(ownKeys), "CARILLON_NOTICE_SECRET=whsec_x"), Flags: map[string]string{"notice-url": "https://a:b@ops.example"}}, want: []string{"notice-url", "password"}},
+		{name: "small log files", sources: flag("log-file-size", "1KiB"), want: []string{"log-file-size", "64KiB"}},
+		{name: "short log files", sources: flag("log-file-age", "1s"), want: []string{"log-file-age", "1m"}},
+		{name: "log files", sources: flag("log-file-keep", "-1"), want: []string{"log-file-keep"}},
 		{name: "outbound time-out", sources: flag("outbound-timeout", "10ms"), want: []string{"outbound-timeout", "100ms"}},
 		{name: "sink without a pattern", sources: flag("streams", "audit file:/tmp/x"), want: []string{"streams", "a name, a pattern of ARNs, a target"}},
 		{name: "sink with a wrong name", sources: flag("streams", "Audit * file:/tmp/x"), want: []string{"streams", `"Audit"`}},

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ var site = chime.Site{Region: "us-east-1", Account: "123456789012"}
 
 // sink keeps what it is sent. It fails while away is set.
 type sink struct {
-	away  bool
+	away  atomic.Bool
 	tried []string // ids
 	got   []notice.Notice
 }
@@ -36,7 +37,7 @@ func (s *sink) Send(_ context.Context, notices []notice.Notice) error {
 	for _, n := range notices {
 		s.tried = append(s.tried, n.ID)
 	}
-	if s.away {
+	if s.away.Load() {
 		return errors.New("away")
 	}
 	s.got = append(s.got, notices...)
@@ -105,7 +106,8 @@ func TestANoticeIsToldWhenItsTransactionCommits(t *testing.T) {
 			_, err := tx.Append(chime.Event{Type: chime.EventCreateAppInstance, Topic: chime.Topic{App: "app"}})
 			return errors.Join(err, store.AppInstances.Put(tx, store.K("app"), chime.AppInstance{ID: "app"}))
 		}))
-		s := &sink{away: true}
+		s := new(sink)
+		s.away.Store(true)
 		runner, err := follow.New(follow.Options{Store: st, Node: "one", Log: slog.New(slog.DiscardHandler), Random: rand.Reader},
 			notice.Follower("notices", site, s))
 		must(t, err)
@@ -130,9 +132,10 @@ func TestANoticeIsToldWhenItsTransactionCommits(t *testing.T) {
 			return err
 		}))
 		synctest.Wait()
-		s.away = false
+		s.away.Store(false)
 		time.Sleep(time.Minute) // of the virtual clock
-		synctest.Wait()
+		stop()
+		must(t, <-ended)
 
 		if len(s.got) != 1 || !strings.Contains(string(s.got[0].Detail), "kept") {
 			t.Errorf("told %v", s.got)
@@ -140,8 +143,6 @@ func TestANoticeIsToldWhenItsTransactionCommits(t *testing.T) {
 		if ids := slices.Compact(s.tried); len(s.tried) < 2 || len(ids) != 1 {
 			t.Errorf("ids of the attempts: %v", s.tried)
 		}
-		stop()
-		must(t, <-ended)
 	})
 }
 

@@ -70,6 +70,9 @@ type Grant struct {
 	Steady   bool
 	// Authorize asks IAM, by the account as it is then, whether the client may call an operation; nil when it may not call any.
 	Authorize func(ctx context.Context, operation string, req api.Request) error
+	// Settled, if set, is called by the transport once, with what became of the connection: nil when it
+	// is a session.
+	Settled func(refused *CloseError)
 	// Compressed frames are what the transport takes.
 	Compressed bool
 }

@@ -220,3 +220,19 @@ func validAccessKey(id string) bool {
 	}
 	return len(id) <= maxAccessKey
 }
+
+// AccessKeyID is the access key that a request says it is signed with, for records of refused requests.
+// It is empty when the request is not signed in one of the forms. Before the key was found to exist it
+// may be anything, such as a secret in the wrong place.
+func (r *Request) AccessKeyID() string {
+	_, rawQuery, _ := strings.Cut(r.Target, "?")
+	var q query
+	if q.parse(rawQuery) != nil {
+		return ""
+	}
+	c, err := readClaim(r, &q)
+	if err != nil {
+		return ""
+	}
+	return c.accessKeyID
+}

@@ -46,6 +46,8 @@ type Guard struct {
 	// Refused is called for each refusal: the step that failed, one of sigv4's, request or policy,
 	// and AWS's name of the error. It may be nil.
 	Refused func(step, code string)
+	// Audit, if set, is handed every connect request that was decided.
+	Audit Auditor
 }
 
 // Screen is a ScreenFunc. It refuses queries that are no presigned URL for this service. All that
@@ -58,6 +60,9 @@ func (g *Guard) Screen(r *http.Request) (refusal string) {
 		return ""
 	}
 	g.refused(e.Step, e.Code)
+	if g.Audit != nil {
+		g.Audit.AuditConnect(&Connect{Start: g.Now(), Source: g.source(r), Refusal: e.Step, ErrorType: e.Code, ErrorMessage: e.Message})
+	}
 	return e.Code + " (" + e.Step + "): " + e.Message
 }
 
@@ -77,13 +82,16 @@ func (g *Guard) refused(step, code string) {
 // with the same credentials; its reason says what to mend and holds no secret.
 func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Grant, *realtime.CloseError) {
 	signed := sigv4.FromHTTP(r, sha256.Sum256(nil))
-	from := access.Source{Remote: r.RemoteAddr, Secure: g.Secure(r), UserAgent: r.UserAgent()}
+	from := g.source(r)
 	signed.Secure = from.Secure
 	c, err := g.Gate.Connect(ctx, &signed, from)
 	if err != nil {
 		refused, step, code := refusal(err)
 		if step != "" {
 			g.refused(step, code)
+		}
+		if g.Audit != nil {
+			g.Audit.AuditConnect(refusedConnect(&signed, &c, from, g.Now(), err))
 		}
 		return realtime.Grant{}, refused
 	}
@@ -94,6 +102,11 @@ func (g *Guard) Authenticate(ctx context.Context, r *http.Request) (realtime.Gra
 		Resume: c.Query.Has("resume-from"), ResumeFrom: c.Query.Get("resume-from"),
 		Extras:   chime.ParseExtras(strings.Split(c.Query.Get("extras"), ",")),
 		Standing: c.Standing, Revision: c.Revision, Steady: c.Steady,
+	}
+
+	// What becomes of it is known once it is a session.
+	if g.Audit != nil {
+		grant.Settled = g.settled(&c, from)
 	}
 
 	// Clients with extras send texts, each of which is authorised for its operation.

@@ -18,9 +18,13 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 	var grant realtime.Grant
 	var session Session
 	var wait time.Duration // for the rate of the user's connections
+	settled := func(*realtime.CloseError) {}
 	refused := s.inTurn(c, func(ctx context.Context) (refused *realtime.CloseError) {
 		if grant, refused = s.opts.Authenticate(ctx, r); refused != nil {
 			return refused
+		}
+		if grant.Settled != nil {
+			settled, grant.Settled = grant.Settled, nil // the session does not keep it
 		}
 		unshare(&grant)
 		grant.Compressed = c.deflated
@@ -41,6 +45,7 @@ func (s *Server) authenticate(c *conn, r *http.Request) {
 		}
 	}
 
+	settled(refused)
 	if refused != nil {
 		s.refuse(c, refused)
 		s.logRefusal("websocket refused", "code", refused.Code, "reason", refused.Reason, "user", grant.UserARN, "remote", r.RemoteAddr)

@@ -13,7 +13,7 @@ import (
 
 // identifies fits the members that name a thing, and named those of IAM and STS, whose names are ids.
 var (
-	identifies = regexp.MustCompile(`(Arn|ARN|Id)s?$|^ChimeBearer$`)
+	identifies = regexp.MustCompile(`(Arn|ARN|Id|ID)s?$|^ChimeBearer$`)
 	named      = []string{"GroupName", "PolicyName", "RoleName", "RoleSessionName", "UserName"}
 )
 

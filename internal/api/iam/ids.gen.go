@@ -24,6 +24,9 @@ func (v *AddClientIDToOpenIDConnectProviderRequest) AppendIDs(b []byte) []byte {
 	if v.OpenIDConnectProviderARN != "" {
 		b = api.AppendString(append(b, `,"openIDConnectProviderArn":`...), v.OpenIDConnectProviderARN)
 	}
+	if v.ClientID != "" {
+		b = api.AppendString(append(b, `,"clientID":`...), v.ClientID)
+	}
 	return api.CloseObject(b, open)
 }
 
@@ -512,6 +515,9 @@ func (v *RemoveClientIDFromOpenIDConnectProviderRequest) AppendIDs(b []byte) []b
 	open := len(b)
 	if v.OpenIDConnectProviderARN != "" {
 		b = api.AppendString(append(b, `,"openIDConnectProviderArn":`...), v.OpenIDConnectProviderARN)
+	}
+	if v.ClientID != "" {
+		b = api.AppendString(append(b, `,"clientID":`...), v.ClientID)
 	}
 	return api.CloseObject(b, open)
 }

@@ -1,0 +1,83 @@
+package notice
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/outbound"
+	"github.com/carillon-chat/carillon/internal/outbound/webhook"
+)
+
+// Out is where lines go: logfile.File is one.
+type Out interface {
+	// Write writes whole lines, or none and returns an error.
+	io.Writer
+	// Sync waits until they are on the disk.
+	Sync() error
+}
+
+// Lines is a sink that writes a JSON line for each notice.
+type Lines struct{ Out Out }
+
+// Send writes the notices. They are on the disk when it returns nil.
+func (l Lines) Send(_ context.Context, notices []Notice) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	for _, n := range notices {
+		if err := e.Encode(n); err != nil {
+			return err
+		}
+	}
+	if _, err := l.Out.Write(b.Bytes()); err != nil {
+		return err
+	}
+	return l.Out.Sync()
+}
+
+// Caller makes calls. *outbound.Client is one.
+type Caller interface {
+	Do(ctx context.Context, request *http.Request, limit int64) (*outbound.Answer, error)
+}
+
+// Webhook is a sink that posts each notice to a URL by itself, signed as Standard Webhooks says. The id
+// that it signs is the one of the notice.
+type Webhook struct {
+	Client Caller
+	URL    string
+	Signer *webhook.Signer
+	Now    func() time.Time
+}
+
+// maxAnswer bounds the answer to a notice, of which only the status counts, in bytes.
+const maxAnswer = 64 << 10
+
+// Send posts the notices one after another until one is not answered with a status of 2xx.
+func (w Webhook) Send(ctx context.Context, notices []Notice) error {
+	for _, n := range notices {
+		body, err := json.Marshal(n)
+		if err != nil {
+			return err
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Content-Type", "application/json")
+		w.Signer.Sign(request.Header, n.ID, w.Now(), body)
+
+		answer, err := w.Client.Do(ctx, request, maxAnswer)
+		if err != nil {
+			return err
+		}
+		if answer.Status < 200 || answer.Status > 299 {
+			return fmt.Errorf("the notice was answered with the status %d", answer.Status)
+		}
+	}
+	return nil
+}
