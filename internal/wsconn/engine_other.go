@@ -15,6 +15,8 @@ func newPoller() *poller { return nil }
 
 func (*poller) adopt(*Server, net.Conn, netip.AddrPort) *conn { return nil }
 
+func (*poller) catchUp() {}
+
 func (*poller) stop() {}
 
 // limitSilence has no equal here: pings find out.
