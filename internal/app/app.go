@@ -218,7 +218,7 @@ func (a *App) openPorts(ctx context.Context) (err error) {
 
 // listen takes the address of a setting.
 func (a *App) listen(ctx context.Context, setting, address string) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	listener, err := listenTCP(ctx, address)
 	if isInUse(err) {
 		return nil, fmt.Errorf("%s is in use by another program; choose another address with --%s or %s",
 			address, setting, config.EnvName(setting))
