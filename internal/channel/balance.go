@@ -284,7 +284,7 @@ func (s *Service) mergeOn(tx store.Tx, v *Visit, r *chime.Rebalancing, now chime
 	return true, v.endSubChannel(tx, r.From, now)
 }
 
-// endSubChannel deletes what is left of a sub-channel without members: its messages.
+// endSubChannel deletes what is left of a sub-channel without members: its messages, and those that wait for a channel flow.
 func (v *Visit) endSubChannel(tx store.Tx, id string, now chime.Millis) error {
 	if _, err := tx.Append(v.subChannelEvent(chime.EventDeleteSubChannel, now, id)); err != nil {
 		return err
@@ -294,6 +294,9 @@ func (v *Visit) endSubChannel(tx store.Tx, id string, now chime.Millis) error {
 		return err
 	}
 	if err := store.Messages.DeletePrefix(tx, history); err != nil {
+		return err
+	}
+	if err := store.Processings.DeletePrefix(tx, history); err != nil {
 		return err
 	}
 	return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)

@@ -33,6 +33,19 @@ func NewMessageID(random io.Reader, created Millis, position uint64) (string, er
 	return hex.EncodeToString(raw[:]), nil
 }
 
+// MessagePosition is the position in its channel of the message of an id that NewMessageID made, zero for
+// other texts.
+func MessagePosition(id string) uint64 {
+	var raw [8]byte
+	if len(id) != MessageIDLen {
+		return 0
+	}
+	if _, err := hex.Decode(raw[:], []byte(id[12:28])); err != nil {
+		return 0
+	}
+	return binary.BigEndian.Uint64(raw[:])
+}
+
 // MessageIDFrom sorts before the ids of the position and of all after it, when they have the time
 // created or a later one.
 func MessageIDFrom(created Millis, position uint64) string {

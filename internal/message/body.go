@@ -77,5 +77,14 @@ func (s *Service) present(r store.Reader, v *channel.Visit, e *chime.Event) (chi
 	if err != nil || !found || m.Created < oldest(&app, s.now()) {
 		return gone, err
 	}
-	return m, nil
+	if e.Kind().Status != messaging.ChannelMessageStatusPending || !sent(&m) {
+		return m, nil
+	}
+
+	// A version that waits for a flow is kept beside the one that others see.
+	p, waits, err := store.Processings.Get(r, key(v, e.Object))
+	if err == nil && waits {
+		m = p.Message
+	}
+	return m, err
 }

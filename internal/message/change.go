@@ -13,9 +13,10 @@ import (
 // UpdateChannelMessage edits the caller's own message. Metadata and ContentType stay when they
 // are absent.
 func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.UpdateChannelMessageRequest) (*messaging.UpdateChannelMessageResponse, error) {
-	var sub, flow string
+	var sub string
+	var entered *entry
 	err := s.update(ctx, "UpdateChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
-		sub = v.Sub
+		sub, entered = v.Sub, nil
 
 		m, found, err := s.find(tx, v, req.MessageID)
 		if err != nil {
@@ -35,24 +36,29 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 		if m.Redacted {
 			return api.Conflict("the message is redacted")
 		}
+		before := m.Edited
 		if err := edit(&m, req, s.now()); err != nil {
 			return err
 		}
 
-		if flow = flowFor(v, m.Type); flow != "" {
-			return s.updateThroughFlow(tx, v, &m)
+		if flowFor(v, m.Type) != "" {
+			entered, err = s.updateThroughFlow(tx, v, before, &m)
+			return err
 		}
 		return s.save(tx, chime.EventUpdateMessage, v, &m)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.warnOfFlow(ctx, req.ChannelARN, flow)
+	s.entered(ctx, req.ChannelARN, entered)
 	return &messaging.UpdateChannelMessageResponse{
 		ChannelARN: req.ChannelARN, MessageID: req.MessageID, SubChannelID: sub,
-		Status: firstStatus(flow != ""),
+		Status: firstStatus(entered != nil),
 	}, nil
 }
+
+// errEditWaits refuses an edit of a message whose previous edit has no outcome yet.
+var errEditWaits error = api.Conflict("an edit of the message waits for the channel flow")
 
 // changeable refuses to change a message that was not sent, which only its sender can try.
 func changeable(m *chime.Message) error {
@@ -128,6 +134,9 @@ func (s *Service) RedactChannelMessage(ctx context.Context, req *messaging.Redac
 		if err := s.save(tx, chime.EventRedactMessage, v, &m); err != nil {
 			return err
 		}
+		if err := store.Processings.Delete(tx, key(v, m.ID)); err != nil { // an edit in a flow
+			return err
+		}
 		return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID)
 	})
 	s.newest.forget(in)
@@ -157,6 +166,9 @@ func (s *Service) DeleteChannelMessage(ctx context.Context, req *messaging.Delet
 			return err
 		}
 		if err := store.Messages.Delete(tx, key(v, m.ID)); err != nil {
+			return err
+		}
+		if err := store.Processings.Delete(tx, key(v, m.ID)); err != nil { // itself or an edit, in a flow
 			return err
 		}
 

@@ -11,21 +11,89 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Processors of flows are not invoked yet. Until then every invocation counts as failed, so
-// the FallbackAction of each processor decides what becomes of a message, within the commit
-// that would have sent it to the first (spec 7.5).
+// A message of a channel with a flow enters it with the commit of its send or edit, which keeps a
+// chime.Processing. Processors are invoked after that commit and again after a crash, and each answer
+// is a commit of its own: the message goes to the next processor, or it has its outcome and the
+// Processing is gone (spec 7.5). So a message has one outcome, whatever fails meanwhile.
+
+// Processors is what the service needs of those that invoke the processors of channel flows.
+type Processors interface {
+	// Reaches reports whether the processor with the Lambda ARN can be invoked. One that cannot has
+	// failed as soon as it is its turn.
+	Reaches(lambda string) bool
+	// Invoke is called after the commit from which on a message waits for its processor, and does not
+	// block.
+	Invoke(w Waiting)
+}
+
+// noProcessors reaches none.
+type noProcessors struct{}
+
+func (noProcessors) Reaches(string) bool { return false }
+func (noProcessors) Invoke(Waiting)      {}
+
+// Waiting names a message that waits for its processor to be invoked.
+type Waiting struct {
+	App      string
+	Channel  chime.ChannelEntry
+	Message  string // its id
+	Callback string // CallbackId of the invocation
+	Lambda   string // ARN of the processor
+	Live     bool   // the message is not persistent
+}
+
+func waiting(app string, p *chime.Processing) Waiting {
+	return Waiting{
+		App: app, Channel: p.Channel, Message: p.Message.ID, Callback: p.Callback, Lambda: p.Processor().Lambda, Live: isLive(&p.Message),
+	}
+}
+
+func (w *Waiting) key() store.Key { return processingKey(w.App, w.Channel, w.Message) }
+
+// processingKey is the key of a Processing: that of its message.
+func processingKey(app string, at chime.ChannelEntry, id string) store.Key {
+	if at.Sub == "" {
+		return store.K(app, at.UID, id)
+	}
+	return store.K(app, at.UID, at.Sub, id)
+}
 
 // flowEvents are the types of the events that report how far a message got: it waits for the flow,
-// it is sent, or the flow failed.
-type flowEvents struct{ pending, sent, failed string }
+// or has one of the outcomes.
+type flowEvents struct{ pending, sent, failed, denied string }
 
 var (
-	creation = flowEvents{chime.EventPendingCreateMessage, chime.EventCreateMessage, chime.EventFailedCreateMessage}
-	revision = flowEvents{chime.EventPendingUpdateMessage, chime.EventUpdateMessage, chime.EventFailedUpdateMessage}
+	creation = flowEvents{chime.EventPendingCreateMessage, chime.EventCreateMessage, chime.EventFailedCreateMessage, chime.EventDeniedCreateMessage}
+	revision = flowEvents{chime.EventPendingUpdateMessage, chime.EventUpdateMessage, chime.EventFailedUpdateMessage, chime.EventDeniedUpdateMessage}
 )
 
-// detailFailed is the Status.Detail of a message whose processor could not be reached.
-const detailFailed = "a processor of the channel flow could not be invoked, and its fallback action is ABORT"
+func eventsOf(p *chime.Processing) *flowEvents {
+	if p.Edit {
+		return &revision
+	}
+	return &creation
+}
+
+// of is the type of the event that reports the status.
+func (f *flowEvents) of(status messaging.ChannelMessageStatus) string {
+	switch status {
+	case messaging.ChannelMessageStatusSent:
+		return f.sent
+	case messaging.ChannelMessageStatusDenied:
+		return f.denied
+	case messaging.ChannelMessageStatusFailed:
+		return f.failed
+	}
+	return f.pending
+}
+
+// Values of Status.Detail.
+const (
+	detailFailed    = "a processor of the channel flow could not be invoked, and its fallback action is ABORT"
+	detailDenied    = "a processor of the channel flow denied the message"
+	detailExpired   = "a processor of the channel flow did not call back within 48 hours"
+	detailOvertaken = "the message was edited again before its channel flow came to an end"
+)
 
 // flowFor is the id of the flow that a message of the type passes in the channel. CONTROL
 // messages pass none.
@@ -36,60 +104,132 @@ func flowFor(v *channel.Visit, kind messaging.ChannelMessageType) string {
 	return v.Channel.Flow
 }
 
-// applyFallback takes a message through the flow of the channel by its fallback actions. It returns
-// the event that reports to the sender that the message waits, and the type of the event of the
-// outcome, which is now the status of the message.
-func (s *Service) applyFallback(r store.Reader, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to flowEvents) (pending chime.Event, outcome string, err error) {
-	m.Status = messaging.ChannelMessageStatusPending
-	if pending, err = s.event(r, to.pending, v, m, sender); err != nil {
-		return pending, "", err
-	}
+// entry is how a message entered a channel flow.
+type entry struct {
+	chime.Processing
+	pending chime.Event // reports to the sender that the message waits
+	skipped bool        // a processor could not be invoked, and its fallback action was taken
+}
 
+// enter takes a message into the flow of its channel; before is nil for a new message, and for an edit when
+// the version that it is to replace was edited. The status of the message is PENDING afterwards, or
+// its outcome when none of the processors can be invoked.
+func (s *Service) enter(r store.Reader, v *channel.Visit, m *chime.Message, sender *messaging.Identity, before *chime.Millis) (e *entry, err error) {
 	flow, _, err := store.Flows.Get(r, store.K(v.Actor.App, v.Channel.Flow))
 	if err != nil {
-		return pending, "", err
+		return nil, err
+	}
+	m.Status = messaging.ChannelMessageStatusPending
+	e = &entry{Processing: chime.Processing{
+		Channel: chime.ChannelEntry{ChannelID: v.Channel.ID, UID: v.Channel.UID, Sub: v.Sub},
+		Message: *m, Flow: v.Channel.Flow, Processors: flow.Processors,
+	}}
+	if before != nil {
+		e.Edit, e.Before = true, *before
+	}
+	if e.pending, err = s.event(r, eventsOf(&e.Processing).pending, v, m, sender); err != nil {
+		return nil, err
 	}
 
-	for _, p := range flow.Processors {
-		if p.FallbackAction == messaging.FallbackActionAbort {
-			m.Status, m.Detail = messaging.ChannelMessageStatusFailed, detailFailed
-			return pending, to.failed, nil
+	m.Status, e.skipped = s.reach(&e.Processing)
+	switch m.Status {
+	case messaging.ChannelMessageStatusPending:
+		e.Callback, err = chime.NewCallbackID(s.random, s.storeTime.Now())
+	case messaging.ChannelMessageStatusFailed:
+		m.Detail = detailFailed
+	}
+	return e, err
+}
+
+// reach moves on to the first processor that can be invoked, past others by their fallback actions. The
+// status is PENDING, or the outcome when no processor is left.
+func (s *Service) reach(p *chime.Processing) (status messaging.ChannelMessageStatus, skipped bool) {
+	for ; p.Step < len(p.Processors); p.Step++ {
+		if s.processors.Reaches(p.Processor().Lambda) {
+			return messaging.ChannelMessageStatusPending, skipped
+		}
+		skipped = true
+		if p.Processor().FallbackAction == messaging.FallbackActionAbort {
+			return messaging.ChannelMessageStatusFailed, skipped
 		}
 	}
-
-	m.Status = messaging.ChannelMessageStatusSent
-	return pending, to.sent, nil
+	return messaging.ChannelMessageStatusSent, skipped
 }
 
-// runFlow is applyFallback within a transaction, which appends the event for the sender.
-func (s *Service) runFlow(tx store.Tx, v *channel.Visit, m *chime.Message, sender *messaging.Identity, to flowEvents) (outcome string, err error) {
-	pending, outcome, err := s.applyFallback(tx, v, m, sender, to)
-	if err == nil {
-		_, err = tx.Append(pending)
+// enterStored is enter within a transaction, which appends the event for the sender and keeps what waits.
+func (s *Service) enterStored(tx store.Tx, v *channel.Visit, m *chime.Message, sender *messaging.Identity, before *chime.Millis) (*entry, error) {
+	e, err := s.enter(tx, v, m, sender, before)
+	if err != nil {
+		return nil, err
 	}
-	return outcome, err
+	if _, err := tx.Append(e.pending); err != nil {
+		return nil, err
+	}
+	if m.Status != messaging.ChannelMessageStatusPending {
+		return e, nil
+	}
+	return e, s.await(tx, v.Actor.App, &e.Processing)
 }
 
-// updateThroughFlow takes an edited message through the flow. Until it is sent, and for ever when it
-// fails, the old version is what there is.
-func (s *Service) updateThroughFlow(tx store.Tx, v *channel.Visit, edited *chime.Message) error {
+// await keeps a message that waits for its processor, and its CallbackId.
+func (s *Service) await(tx store.Tx, app string, p *chime.Processing) error {
+	if err := store.Processings.Put(tx, processingKey(app, p.Channel, p.Message.ID), *p); err != nil {
+		return err
+	}
+	return store.Callbacks.Put(tx, store.K(app, p.Callback), chime.Callback{Channel: p.Channel, Message: p.Message.ID})
+}
+
+// entered does what follows the commit with which a message entered a flow, or nothing without an entry.
+func (s *Service) entered(ctx context.Context, channelARN string, e *entry) {
+	if e == nil {
+		return
+	}
+	if e.skipped {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "the processors of the channel flow were not invoked; a message followed their fallback actions",
+			slog.String("channel", channelARN), slog.String("flow", e.Flow))
+	}
+	if e.Callback != "" {
+		s.processors.Invoke(waiting(s.site.AppOf(channelARN), &e.Processing))
+	}
+}
+
+// updateThroughFlow takes an edited message into the flow. The version that is there was edited at before. Until it is sent, and for ever when it is not,
+// the old version is what there is.
+func (s *Service) updateThroughFlow(tx store.Tx, v *channel.Visit, before chime.Millis, edited *chime.Message) (*entry, error) {
+	pending, err := store.Processings.Has(tx, key(v, edited.ID))
+	if err != nil {
+		return nil, err
+	}
+	if pending {
+		return nil, errEditWaits
+	}
+
 	sender, err := v.Sender(tx, edited)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	outcome, err := s.runFlow(tx, v, edited, sender, revision)
+	e, err := s.enterStored(tx, v, edited, sender, &before)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if sent(edited) {
-		return s.save(tx, outcome, v, edited)
+	outcome := revision.of(edited.Status)
+	switch edited.Status {
+	case messaging.ChannelMessageStatusPending:
+		return e, nil
+	case messaging.ChannelMessageStatusSent:
+		return e, s.save(tx, outcome, v, edited)
 	}
-	return s.appendEvent(tx, outcome, v, edited, sender)
+	return e, s.appendEvent(tx, outcome, v, edited, sender)
 }
 
 // sent reports whether all callers that may read the channel may know of the message. One that
 // waits for a flow or that a flow failed exists for its sender alone.
 func sent(m *chime.Message) bool { return m.Status == messaging.ChannelMessageStatusSent }
+
+// isLive reports whether the message is written nowhere.
+func isLive(m *chime.Message) bool {
+	return m.Persistence == messaging.ChannelMessagePersistenceTypeNonPersistent
+}
 
 // receipt is what a send is answered with, also when it is repeated.
 type receipt struct {
@@ -119,13 +259,4 @@ func firstStatus(pending bool) *messaging.ChannelMessageStatusStructure {
 		value = messaging.ChannelMessageStatusPending
 	}
 	return &messaging.ChannelMessageStatusStructure{Value: value}
-}
-
-// warnOfFlow logs, after the commit, that a message followed the fallback actions of a flow.
-func (s *Service) warnOfFlow(ctx context.Context, channelARN, flow string) {
-	if flow == "" {
-		return
-	}
-	s.log.LogAttrs(ctx, slog.LevelWarn, "the processors of the channel flow were not invoked; a message followed their fallback actions",
-		slog.String("channel", channelARN), slog.String("flow", flow))
 }

@@ -47,11 +47,22 @@ func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.Ge
 		if err != nil {
 			return err
 		}
+		if !found { // it is not persistent, and has a status while it waits
+			p, waits := s.passing.find(v.Actor.App, req.MessageID)
+			m, found = p.Message, waits && p.Channel.UID == v.Channel.UID && p.Channel.Sub == v.Sub
+		}
 		if !found || !v.Actor.Sent(&m) {
 			return errNoMessage
 		}
 		resp.Status = status(&m)
-		return nil
+
+		// Of an edit that waits, the sender is told that it does.
+		if flowFor(v, m.Type) == "" || !sent(&m) {
+			return nil
+		}
+		waits, err := store.Processings.Has(r, key(v, m.ID))
+		resp.Status = firstStatus(waits)
+		return err
 	})
 	return resp, err
 }

@@ -66,23 +66,36 @@ func newMessage(v *channel.Visit, req *messaging.SendChannelMessageRequest) chim
 	if req.ContentType != nil {
 		m.ContentType = *req.ContentType
 	}
-	if len(req.MessageAttributes) > 0 {
-		m.Attributes = make(map[string][]string, len(req.MessageAttributes))
-		for name, value := range req.MessageAttributes {
-			m.Attributes[name] = value.StringValues
-		}
-	}
-
-	if p := req.PushNotification; p != nil {
-		m.Push = &chime.Push{Type: p.Type}
-		if p.Title != nil {
-			m.Push.Title = *p.Title
-		}
-		if p.Body != nil {
-			m.Push.Body = *p.Body
-		}
-	}
+	m.Attributes = keptAttributes(req.MessageAttributes)
+	m.Push = keptPush(req.PushNotification)
 	return m
+}
+
+// keptAttributes are the attributes of a request as a record has them.
+func keptAttributes(given map[string]messaging.MessageAttributeValue) map[string][]string {
+	if len(given) == 0 {
+		return nil
+	}
+	kept := make(map[string][]string, len(given))
+	for name, value := range given {
+		kept[name] = value.StringValues
+	}
+	return kept
+}
+
+// keptPush is the notification of a request as a record has it.
+func keptPush(given *messaging.PushNotificationConfiguration) *chime.Push {
+	if given == nil {
+		return nil
+	}
+	kept := &chime.Push{Type: given.Type}
+	if given.Title != nil {
+		kept.Title = *given.Title
+	}
+	if given.Body != nil {
+		kept.Body = *given.Body
+	}
+	return kept
 }
 
 // setTarget sets the target of a targeted message, which must be a member that is not hidden.
@@ -124,9 +137,9 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 		// The token belongs to this channel and to this holder of the sender's id.
 		call.Within(v.Channel.UID, v.Actor.Since)
 		done.answer, err = call.Do(tx, nil, func() (string, error) {
-			done.flow = flowFor(v, req.Type)
-			id, err := s.write(tx, v, req)
-			return receipt{id, done.flow != ""}.String(), err
+			id, entered, err := s.write(tx, v, req)
+			done.entry = entered
+			return receipt{id, entered != nil}.String(), err
 		})
 		return err
 	})
@@ -134,14 +147,14 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 		return receipt{}, err
 	}
 
-	s.warnOfFlow(ctx, req.ChannelARN, done.flow)
+	s.entered(ctx, req.ChannelARN, done.entry)
 	return parseReceipt(done.answer), nil
 }
 
 // sending is what is known of a message when it is on its way.
 type sending struct {
 	answer string        // the receipt as text
-	flow   string        // that the message entered now, not when the call is repeated
+	entry  *entry        // into a flow now, not when the call is repeated
 	events []chime.Event // of a message that is not persistent
 	after  uint64        // position of the log that those follow
 }
@@ -164,45 +177,49 @@ func scope(req *messaging.SendChannelMessageRequest) idempotency.Scope {
 }
 
 // write keeps one message, the activity of its channel, and its event.
-func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChannelMessageRequest) (id string, err error) {
+func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChannelMessageRequest) (id string, entered *entry, err error) {
 	m := newMessage(v, req)
 	target, err := s.setTarget(tx, v, req, &m)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 
 	// Id, time and position follow the channel's order, whatever the clock does.
 	activity, _, err := store.Activities.Get(tx, v.History())
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if m.After, err = tx.Position(); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	m.Created = activity.Send(s.now())
 	m.Updated = m.Created
 	if m.ID, err = chime.NewMessageID(s.random, activity.Clock, activity.Position); err != nil {
-		return "", err
+		return "", nil, err
 	}
 
 	// A flow decides the kind of the event, and its audience.
 	kind := chime.EventCreateMessage
 	if flowFor(v, m.Type) != "" {
-		if kind, err = s.runFlow(tx, v, &m, v.Self(), creation); err != nil {
-			return "", err
+		if entered, err = s.enterStored(tx, v, &m, v.Self(), nil); err != nil {
+			return "", nil, err
 		}
+		kind = creation.of(m.Status)
 	}
 
 	if err := markLatest(tx, v, target, &m, &activity); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := store.Activities.Put(tx, v.History(), activity); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := store.Messages.Put(tx, key(v, m.ID), m); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return m.ID, s.appendEvent(tx, kind, v, &m, v.Self())
+	if m.Status == messaging.ChannelMessageStatusPending { // which its sender was told
+		return m.ID, entered, nil
+	}
+	return m.ID, entered, s.appendEvent(tx, kind, v, &m, v.Self())
 }
 
 // markLatest moves the last message time of the members that see the message.
@@ -226,78 +243,4 @@ func markTargeted(tx store.Tx, v *channel.Visit, target chime.Membership, at chi
 	sender := *v.Membership
 	sender.LastTargeted, sender.TargetedPosition = at, position
 	return v.SaveMembership(tx, sender)
-}
-
-// sendLive publishes a message that is not persistent. It reaches connected members and is written
-// nowhere.
-func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessageRequest) (receipt, error) {
-	call, err := s.tokens.Call(scope(req), req)
-	if err != nil {
-		return receipt{}, err
-	}
-
-	var done sending
-	err = s.viewBy(ctx, sender, "SendChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(r store.Reader, v *channel.Visit) error {
-		if err := requireSender(v, req); err != nil {
-			return err
-		}
-
-		// A message like a persistent one, but with a time of its own.
-		call.Within(v.Channel.UID, v.Actor.Since)
-		m := newMessage(v, req)
-		if _, err := s.setTarget(r, v, req, &m); err != nil {
-			return err
-		}
-		if m.Target != "" || v.Channel.Flow != "" { // its audience depends on it
-			if m.After, err = r.Position(); err != nil {
-				return err
-			}
-		}
-		m.Created = s.now()
-		m.Updated = m.Created
-		if m.ID, err = chime.NewMessageID(s.random, m.Created, 0); err != nil {
-			return err
-		}
-
-		done.flow = flowFor(v, m.Type)
-		done.answer = receipt{m.ID, done.flow != ""}.String()
-		if done.after, err = r.Position(); err != nil {
-			return err
-		}
-		done.events, err = s.liveEvents(r, v, &m)
-		return err
-	})
-	if err != nil {
-		return receipt{}, err
-	}
-
-	answer, repeated, err := s.live.Do(&call, done.answer)
-	if err == nil && !repeated {
-		s.bus.Publish(s.site.AppOf(req.ChannelARN), done.after, done.events...)
-		s.warnOfFlow(ctx, req.ChannelARN, done.flow)
-	}
-	return parseReceipt(answer), err
-}
-
-// liveEvents are the events of a message that is not persistent.
-func (s *Service) liveEvents(r store.Reader, v *channel.Visit, m *chime.Message) ([]chime.Event, error) {
-	kind := chime.EventCreateMessage
-	var events []chime.Event
-	if flowFor(v, m.Type) != "" {
-		pending, outcome, err := s.applyFallback(r, v, m, v.Self(), creation)
-		if err != nil {
-			return nil, err
-		}
-		events, kind = append(events, pending), outcome
-	}
-	e, err := s.event(r, kind, v, m, v.Self())
-	if err != nil {
-		return nil, err
-	}
-
-	events = append(events, e)
-	for i := range events {
-		events[i].Ephemeral = true
-	}
-	return events, nil
 }

@@ -24,6 +24,10 @@ type Options struct {
 	Tokens idempotency.Tokens // remembers client request tokens
 	Bus    bus.Publisher      // carries messages that are not persistent
 	Log    *slog.Logger       // nil: nothing is logged
+	// Processors invoke those of channel flows; nil: none can be invoked.
+	Processors Processors
+	// Clock says how long messages have waited for their channel flows; nil: it stands still.
+	Clock *store.Clock
 	// EmptyContent gives redacted and deleted messages an empty Content instead of none, for
 	// clients that cannot decode a message without one (spec 12.5 #57).
 	EmptyContent bool
@@ -41,6 +45,10 @@ type Service struct {
 	log    *slog.Logger
 	newest newest
 
+	processors Processors
+	storeTime  *store.Clock
+	passing    liveFlows
+
 	emptyContent bool
 }
 
@@ -49,7 +57,11 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Processors == nil {
+		o.Processors = noProcessors{}
+	}
 	return &Service{
+		processors: o.Processors, storeTime: o.Clock, passing: newLiveFlows(),
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, log: o.Log, emptyContent: o.EmptyContent,
 		tokens: o.Tokens, bus: o.Bus, newest: newNewest(newestBytes),
 	}

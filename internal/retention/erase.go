@@ -33,8 +33,10 @@ func (c *Cleaner) EraseRemoved(ctx context.Context) error {
 		}
 	}
 
-	if err := c.o.Eraser.Erase(ctx, store.Messages.ID, ranges...); err != nil {
-		return err
+	for _, table := range [...]store.TableID{store.Messages.ID, store.Processings.ID} {
+		if err := c.o.Eraser.Erase(ctx, table, ranges...); err != nil {
+			return err
+		}
 	}
 
 	// A transaction is about one app instance, and removes so many marks at most.

@@ -65,6 +65,9 @@ var (
 
 	Expirations = Table[string]{ID: 64, Name: "expirations"} // app, ms of the time, ref or "channel/"+uid -> user or channel id: see Expiring
 
+	Processings = Table[chime.Processing]{ID: 70, Name: "messages in channel flows"} // app, uid, [sub-channel,] message id
+	Callbacks   = Table[chime.Callback]{ID: 71, Name: "callbacks of channel flows"}  // app, CallbackId
+
 	Followings  = Table[chime.Following]{ID: 39, Name: "positions of followers"} // app, follower
 	DeadLetters = Table[chime.DeadLetter]{ID: 40, Name: "dead letters"}          // app, follower, position
 
@@ -115,7 +118,7 @@ func TagsKey(res chime.Resource) Key { return K(res.App).Num(uint64(res.Kind)).S
 // UnderChannel are the tables whose keys begin with the app instance and the UID of a channel, but for
 // those whose records are on lists of their holders also.
 var UnderChannel = [...]TableID{
-	Activities.ID, MembersInOrder.ID, ModeratorsInOrder.ID, BansInOrder.ID, Messages.ID, Counts.ID,
+	Activities.ID, MembersInOrder.ID, ModeratorsInOrder.ID, BansInOrder.ID, Messages.ID, Processings.ID, Counts.ID,
 }
 
 // UnderElasticChannel are such tables that have records of elastic channels alone.
@@ -135,6 +138,6 @@ var UnderAppInstance = [...]TableID{
 	Bots.ID, BotsInOrder.ID, Endpoints.ID, EndpointsInOrder.ID, EndpointOf.ID,
 	Bans.ID, BansInOrder.ID, BansOf.ID,
 	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID,
-	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID,
+	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID, Processings.ID, Callbacks.ID,
 	Followings.ID, DeadLetters.ID, Expirations.ID,
 }

@@ -57,6 +57,8 @@ func (t *tallies) created(m membership, e *chime.Event) {
 	case tally.stale:
 	case tally.reading: // before the message or after it
 		tally.stale = true
+	case chime.MessageTime(e.Object) <= tally.Marker: // a channel flow let it pass later than it was sent
+		tally.stale = true
 	case e.Position > tally.Position:
 		tally.Position = e.Position
 		if e.Subject == m.user {
