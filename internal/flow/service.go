@@ -7,6 +7,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/idempotency"
+	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -24,6 +25,8 @@ type Options struct {
 	Random io.Reader
 	Limits Limits
 	Tokens idempotency.Tokens // remembers client request tokens
+	// Messages are those that pass flows. Nil for a service that is asked for flows alone.
+	Messages *message.Service
 }
 
 // Service answers the operations on channel flows. It is safe for concurrent use.
@@ -34,13 +37,15 @@ type Service struct {
 	random io.Reader
 	limits Limits
 	tokens idempotency.Tokens
+
+	messages *message.Service
 }
 
 // New makes a Service.
 func New(o Options) *Service {
 	return &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, limits: o.Limits,
-		tokens: o.Tokens,
+		tokens: o.Tokens, messages: o.Messages,
 	}
 }
 

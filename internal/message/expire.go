@@ -66,4 +66,4 @@ func (s *Service) expireIn(ctx context.Context, app string) (more bool, err erro
 }
 
 // expired is the outcome of a message whose processor did not call back in time.
-var expired = result{messaging.ChannelMessageStatusFailed, detailExpired}
+var expired = result{status: messaging.ChannelMessageStatusFailed, detail: detailExpired}

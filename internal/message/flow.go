@@ -8,6 +8,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/notice"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -107,8 +108,8 @@ func flowFor(v *channel.Visit, kind messaging.ChannelMessageType) string {
 // entry is how a message entered a channel flow.
 type entry struct {
 	chime.Processing
-	pending chime.Event // reports to the sender that the message waits
-	skipped bool        // a processor could not be invoked, and its fallback action was taken
+	pending  chime.Event // reports to the sender that the message waits
+	failures []failure   // of processors that cannot be invoked
 }
 
 // enter takes a message into the flow of its channel; before is nil for a new message, and for an edit when
@@ -131,7 +132,7 @@ func (s *Service) enter(r store.Reader, v *channel.Visit, m *chime.Message, send
 		return nil, err
 	}
 
-	m.Status, e.skipped = s.reach(&e.Processing)
+	m.Status, e.failures = s.reach(&e.Processing)
 	switch m.Status {
 	case messaging.ChannelMessageStatusPending:
 		e.Callback, err = chime.NewCallbackID(s.random, s.storeTime.Now())
@@ -141,19 +142,38 @@ func (s *Service) enter(r store.Reader, v *channel.Visit, m *chime.Message, send
 	return e, err
 }
 
+// failure is an invocation that failed.
+type failure struct{ lambda, reason string }
+
 // reach moves on to the first processor that can be invoked, past others by their fallback actions. The
 // status is PENDING, or the outcome when no processor is left.
-func (s *Service) reach(p *chime.Processing) (status messaging.ChannelMessageStatus, skipped bool) {
+func (s *Service) reach(p *chime.Processing) (status messaging.ChannelMessageStatus, failures []failure) {
 	for ; p.Step < len(p.Processors); p.Step++ {
-		if s.processors.Reaches(p.Processor().Lambda) {
-			return messaging.ChannelMessageStatusPending, skipped
+		lambda := p.Processor().Lambda
+		if s.processors.Reaches(lambda) {
+			return messaging.ChannelMessageStatusPending, failures
 		}
-		skipped = true
+		failures = append(failures, failure{lambda, "the setting functions names no endpoint for the processor"})
 		if p.Processor().FallbackAction == messaging.FallbackActionAbort {
-			return messaging.ChannelMessageStatusFailed, skipped
+			return messaging.ChannelMessageStatusFailed, failures
 		}
 	}
-	return messaging.ChannelMessageStatusSent, skipped
+	return messaging.ChannelMessageStatusSent, failures
+}
+
+// report tells the operator of invocations that failed.
+func (s *Service) report(tx store.Tx, app string, p *chime.Processing, failures []failure) error {
+	for _, f := range failures {
+		e := notice.Event(s.now(), chime.Topic{App: app, Channel: p.Channel.UID, Sub: p.Channel.Sub}, notice.ProcessorInvocationFailure{
+			AppInstanceARN: s.site.AppInstanceARN(app), ChannelARN: s.site.ChannelARN(app, p.Channel.ChannelID),
+			MessageID: p.Message.ID, ProcessorResourceARN: f.lambda, FailureReason: f.reason,
+		})
+		e.Object, e.ChannelID = p.Message.ID, p.Channel.ChannelID
+		if _, err := tx.Append(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // enterStored is enter within a transaction, which appends the event for the sender and keeps what waits.
@@ -163,6 +183,9 @@ func (s *Service) enterStored(tx store.Tx, v *channel.Visit, m *chime.Message, s
 		return nil, err
 	}
 	if _, err := tx.Append(e.pending); err != nil {
+		return nil, err
+	}
+	if err := s.report(tx, v.Actor.App, &e.Processing, e.failures); err != nil {
 		return nil, err
 	}
 	if m.Status != messaging.ChannelMessageStatusPending {
@@ -184,7 +207,7 @@ func (s *Service) entered(ctx context.Context, channelARN string, e *entry) {
 	if e == nil {
 		return
 	}
-	if e.skipped {
+	if len(e.failures) > 0 {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "the processors of the channel flow were not invoked; a message followed their fallback actions",
 			slog.String("channel", channelARN), slog.String("flow", e.Flow))
 	}

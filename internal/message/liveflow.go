@@ -121,13 +121,13 @@ func (s *Service) settleLive(ctx context.Context, at chime.Resource, req *messag
 }
 
 // giveUpLive is GiveUp for a message that is not persistent.
-func (s *Service) giveUpLive(ctx context.Context, w Waiting) error {
+func (s *Service) giveUpLive(ctx context.Context, w Waiting, reason string) error {
 	p, found := s.passing.claim(w.App, w.Message, w.Callback, nil, 0)
 	if !found {
 		return nil
 	}
 	before := p
-	err := s.proceedLive(ctx, w.App, &p, s.fallBack(&p))
+	err := s.proceedLive(ctx, w.App, &p, s.fallBack(&p, reason))
 	if err == nil || errors.Is(err, errNoChannel) {
 		return nil
 	}
@@ -166,6 +166,12 @@ func (s *Service) proceedLive(ctx context.Context, app string, p *chime.Processi
 	}
 	if !found {
 		return errNoChannel
+	}
+	if len(r.failures) > 0 { // of which the message itself tells nothing later
+		err := s.store.Update(ctx, app, func(tx store.Tx) error { return s.report(tx, app, p, r.failures) })
+		if err != nil {
+			return err
+		}
 	}
 	e.Ephemeral = true
 	s.bus.Publish(app, after, e)

@@ -55,7 +55,7 @@ func (s *Service) concludeNew(tx store.Tx, v *channel.Visit, p *chime.Processing
 // concludeEdit is the outcome of an edit: the new version takes the place of the old one, or is not kept.
 func (s *Service) concludeEdit(tx store.Tx, v *channel.Visit, p *chime.Processing, current *chime.Message, r result) error {
 	if current.Edited != p.Before {
-		r = result{messaging.ChannelMessageStatusFailed, detailOvertaken}
+		r = result{status: messaging.ChannelMessageStatusFailed, detail: detailOvertaken}
 	}
 	m := p.Message
 	m.Status, m.Detail = r.status, r.detail

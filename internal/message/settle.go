@@ -127,14 +127,15 @@ func findProcessing(r store.Reader, app string, at chime.ChannelEntry, id, callb
 
 // result is how far a message got with one step.
 type result struct {
-	status messaging.ChannelMessageStatus // PENDING: it is the turn of the next processor
-	detail string
+	status   messaging.ChannelMessageStatus // PENDING: it is the turn of the next processor
+	detail   string
+	failures []failure
 }
 
 // answer applies the answer of the processor whose turn it is.
 func (s *Service) answer(p *chime.Processing, req *messaging.ChannelFlowCallbackRequest) result {
 	if req.DeleteResource {
-		return result{messaging.ChannelMessageStatusDenied, detailDenied}
+		return result{status: messaging.ChannelMessageStatusDenied, detail: detailDenied}
 	}
 	replace(&p.Message, req.ChannelMessage)
 	return s.pass(p)
@@ -159,18 +160,22 @@ func replace(m *chime.Message, by *messaging.ChannelMessageCallback) {
 	}
 }
 
-// fallBack takes the fallback action of the processor whose turn it is.
-func (s *Service) fallBack(p *chime.Processing) result {
+// fallBack takes the fallback action of the processor whose turn it is, which could not be invoked.
+func (s *Service) fallBack(p *chime.Processing, reason string) (r result) {
+	lambda := p.Processor().Lambda
 	if p.Processor().FallbackAction == messaging.FallbackActionAbort {
-		return result{messaging.ChannelMessageStatusFailed, detailFailed}
+		r = result{status: messaging.ChannelMessageStatusFailed, detail: detailFailed}
+	} else {
+		r = s.pass(p)
 	}
-	return s.pass(p)
+	r.failures = append([]failure{{lambda, reason}}, r.failures...)
+	return r
 }
 
 // pass goes on to the next processor.
 func (s *Service) pass(p *chime.Processing) (r result) {
 	p.Step++
-	if r.status, _ = s.reach(p); r.status == messaging.ChannelMessageStatusFailed {
+	if r.status, r.failures = s.reach(p); r.status == messaging.ChannelMessageStatusFailed {
 		r.detail = detailFailed
 	}
 	return r
@@ -178,6 +183,9 @@ func (s *Service) pass(p *chime.Processing) (r result) {
 
 // proceed keeps what a step resulted in. next is the invocation that follows, if there is one.
 func (s *Service) proceed(tx store.Tx, app string, p *chime.Processing, r result) (next Waiting, err error) {
+	if err := s.report(tx, app, p, r.failures); err != nil {
+		return next, err
+	}
 	if r.status != messaging.ChannelMessageStatusPending {
 		return next, s.conclude(tx, app, p, r)
 	}
@@ -222,11 +230,11 @@ func (s *Service) Invoked(ctx context.Context, w Waiting) error {
 	})
 }
 
-// GiveUp takes the fallback action of a processor that could not be invoked, unless it has called back. Its
-// CallbackId is an unknown one from now on.
-func (s *Service) GiveUp(ctx context.Context, w Waiting) error {
+// GiveUp takes the fallback action of a processor that could not be invoked, for a reason that the operator
+// is told, unless it has called back. Its CallbackId is an unknown one from now on.
+func (s *Service) GiveUp(ctx context.Context, w Waiting, reason string) error {
 	if w.Live {
-		return s.giveUpLive(ctx, w)
+		return s.giveUpLive(ctx, w, reason)
 	}
 	var next Waiting
 	err := s.store.Update(ctx, w.App, func(tx store.Tx) error {
@@ -238,7 +246,7 @@ func (s *Service) GiveUp(ctx context.Context, w Waiting) error {
 		if err := store.Callbacks.Delete(tx, store.K(w.App, w.Callback)); err != nil {
 			return err
 		}
-		next, err = s.proceed(tx, w.App, &p, s.fallBack(&p))
+		next, err = s.proceed(tx, w.App, &p, s.fallBack(&p, reason))
 		return err
 	})
 	if err == nil && next.Callback != "" {

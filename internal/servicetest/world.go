@@ -113,7 +113,7 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	w.Jobs = jobs.New(jobs.Options{Store: st, Node: "test", Log: slog.New(slog.DiscardHandler), Random: random, Now: w.Clock})
 	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Jobs: w.Jobs})
 	w.Messages = message.New(message.Options{Store: st, Bus: w.Bus, Site: w.Site, Now: w.Clock, Random: random})
-	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random})
+	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Messages: w.Messages})
 	w.Exports = stream.New(stream.Options{Store: st, Site: w.Site, Now: w.Clock, Log: slog.New(slog.DiscardHandler)})
 	w.API = messagingAPI{channels: w.Channels, messages: w.Messages, flows: w.Flows, exports: w.Exports}
 	w.Identity = identity.New(identity.Options{

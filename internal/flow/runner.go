@@ -1,0 +1,256 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/follow"
+	"github.com/carillon-chat/carillon/internal/message"
+)
+
+// How processors are invoked.
+const (
+	// tryTimeout bounds one attempt, and attempts begin at these times after the first (spec 7.3).
+	tryTimeout = 8 * time.Second
+
+	// patience is how long the next invocation of a channel waits for the one before: a processor that is
+	// slow does not hold up the channel.
+	patience = time.Second
+
+	atOnce     = 64              // attempts at one end
+	sweepEvery = time.Minute     // between two looks for callbacks that are too old
+	loadWait   = 5 * time.Second // after a failed look into the store
+)
+
+var attempts = [...]time.Duration{0, 8 * time.Second, 20 * time.Second}
+
+// RunnerOptions are those of a Runner. All are required.
+type RunnerOptions struct {
+	Queue   *Queue
+	Service *Service
+	Log     *slog.Logger
+	Random  io.Reader // spreads waits; safe for concurrent use
+}
+
+// Runner makes the invocations of a Queue.
+type Runner struct {
+	o       RunnerOptions
+	backoff follow.Backoff // of the store
+	working sync.WaitGroup
+
+	mu    sync.Mutex
+	slots map[Invoker]chan struct{}
+
+	invoked, answered, failed, gaveUp atomic.Uint64
+}
+
+// NewRunner makes a Runner. Of one Queue there is one.
+func NewRunner(o RunnerOptions) *Runner {
+	return &Runner{
+		o: o, slots: map[Invoker]chan struct{}{},
+		backoff: follow.Backoff{First: time.Second, Most: time.Minute, Random: o.Random},
+	}
+}
+
+// Counts are what happened since the node started.
+type Counts struct {
+	Queued   int    // invocations that are to be made, or are being tried
+	Invoked  uint64 // processors that were invoked and will call back
+	Answered uint64 // that answered their invocation
+	Failed   uint64 // attempts
+	GaveUp   uint64 // invocations of which every attempt failed
+}
+
+// Counts returns the counts of this node.
+func (r *Runner) Counts() Counts {
+	return Counts{r.o.Queue.length(), r.invoked.Load(), r.answered.Load(), r.failed.Load(), r.gaveUp.Load()}
+}
+
+// Run invokes processors until ctx ends; those that are due by then are invoked after the next start. It
+// returns nil.
+func (r *Runner) Run(ctx context.Context) error {
+	defer r.working.Wait()
+	r.working.Go(func() { r.sweep(ctx) })
+
+	for ctx.Err() == nil {
+		if r.o.Queue.catchUp() {
+			r.load(ctx)
+		}
+		for _, l := range r.o.Queue.takeReady() {
+			r.working.Go(func() { r.work(ctx, l) })
+		}
+		select {
+		case <-ctx.Done():
+		case <-r.o.Queue.wake:
+		}
+	}
+	return nil
+}
+
+// load queues what the store says is to be invoked.
+func (r *Runner) load(ctx context.Context) {
+	err := r.o.Service.messages.EachWaiting(ctx, r.o.Queue.offer)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	r.o.Log.Error("flow: cannot read which messages wait for processors, will retry", "error", err, "after", loadWait)
+	r.o.Queue.fellBehind()
+	r.working.Go(func() {
+		follow.Sleep(ctx, loadWait)
+		r.o.Queue.wakeUp()
+	})
+}
+
+// sweep fails messages whose processors do not call back.
+func (r *Runner) sweep(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := r.o.Service.messages.Expire(ctx); err != nil && ctx.Err() == nil {
+			r.o.Log.Error("flow: cannot fail messages whose processors did not call back, will retry", "error", err, "after", sweepEvery)
+		}
+		follow.Sleep(ctx, sweepEvery)
+	}
+}
+
+// work makes the invocations of a lane in their order. One that fails at first, or that is slow, is left to
+// itself.
+func (r *Runner) work(ctx context.Context, l lane) {
+	for ctx.Err() == nil {
+		w, found := r.o.Queue.next(l)
+		if !found {
+			return
+		}
+		first := make(chan struct{})
+		r.working.Go(func() {
+			defer r.o.Queue.done(w)
+			r.invoke(ctx, w, first)
+		})
+
+		timer := time.NewTimer(patience)
+		select {
+		case <-ctx.Done():
+		case <-first:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// invoke makes one invocation, in as many attempts as it takes. It closes first after the first one.
+func (r *Runner) invoke(ctx context.Context, w message.Waiting, first chan struct{}) {
+	began := time.Now()
+	for attempt := 0; ; attempt++ {
+		reason := r.try(ctx, w)
+		if attempt == 0 {
+			close(first)
+		}
+		if reason == nil || ctx.Err() != nil {
+			return
+		}
+
+		r.failed.Add(1)
+		if attempt+1 == len(attempts) || errors.Is(reason, errNoEnd) {
+			r.giveUp(ctx, w, reason)
+			return
+		}
+		follow.Sleep(ctx, time.Until(began.Add(attempts[attempt+1])))
+	}
+}
+
+// errNoEnd is why a processor cannot be invoked that could be when the message was sent.
+var errNoEnd = errors.New("the setting functions names no endpoint for the processor")
+
+// try makes one attempt. It returns why that failed, nil when there is nothing left to do.
+func (r *Runner) try(ctx context.Context, w message.Waiting) (reason error) {
+	messages := r.o.Service.messages
+	var call *Invocation
+	r.insist(ctx, func() error {
+		p, sender, waits, err := messages.Find(ctx, w)
+		if err != nil || !waits {
+			call = nil
+			return err
+		}
+		event, err := encodeEvent(r.o.Service.site, w.App, &p, sender)
+		call = &Invocation{Lambda: w.Lambda, Callback: w.Callback, Event: event}
+		return err
+	})
+	if call == nil || ctx.Err() != nil {
+		return nil
+	}
+
+	invoker := r.o.Queue.ends(w.Lambda)
+	if invoker == nil {
+		return errNoEnd
+	}
+	answer, err := r.call(ctx, invoker, *call)
+	if err != nil {
+		return err
+	}
+	if answer == nil {
+		r.invoked.Add(1)
+		r.insist(ctx, func() error { return messages.Invoked(ctx, w) })
+		return nil
+	}
+
+	// An answer is refused when it is wrong, and also when it was given before.
+	r.insist(ctx, func() error {
+		reason = r.o.Service.answer(ctx, w, answer)
+		if refusal := new(api.Error); reason == nil || errors.As(reason, &refusal) {
+			return nil
+		}
+		return reason
+	})
+	if reason == nil {
+		r.answered.Add(1)
+	}
+	return reason
+}
+
+// call calls an end, of which it lets a number of calls run at once.
+func (r *Runner) call(ctx context.Context, invoker Invoker, call Invocation) ([]byte, error) {
+	slots := r.slotsOf(invoker)
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-slots }()
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	return invoker.Invoke(ctx, call)
+}
+
+func (r *Runner) slotsOf(invoker Invoker) chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.slots[invoker] == nil {
+		r.slots[invoker] = make(chan struct{}, atOnce)
+	}
+	return r.slots[invoker]
+}
+
+// giveUp has the fallback action taken.
+func (r *Runner) giveUp(ctx context.Context, w message.Waiting, reason error) {
+	r.gaveUp.Add(1)
+	r.o.Log.Warn("flow: a processor could not be invoked; its message follows the fallback action",
+		"processor", w.Lambda, "channel", r.o.Service.site.ChannelARN(w.App, w.Channel.ChannelID), "message", w.Message, "error", reason)
+	r.insist(ctx, func() error { return r.o.Service.messages.GiveUp(ctx, w, reason.Error()) })
+}
+
+// insist calls f, which changes or reads the store, until it succeeds or ctx ends.
+func (r *Runner) insist(ctx context.Context, f func() error) {
+	for failures := 1; ctx.Err() == nil; failures++ {
+		err := f()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		wait := r.backoff.Wait(failures)
+		r.o.Log.Error("flow: the store failed, will retry", "error", err, "after", wait)
+		follow.Sleep(ctx, wait)
+	}
+}
