@@ -57,6 +57,7 @@ type services struct {
 	channels *channels
 	messages *messages
 	flows    *flows
+	invoker  *flow.Runner // of the processors of flows
 	exports  *exports
 	endpoint *endpoints
 	tags     tags
@@ -120,16 +121,22 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.channels = channel.New(channel.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), Tokens: tokens, Jobs: s.jobs,
 	})
+	functions, err := a.functionEnds(s.outbound)
+	if err != nil {
+		return err
+	}
+	invocations := flow.NewQueue(functions.Find)
 	s.messages = message.New(message.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens, Bus: a.bus, Log: a.deps.Log,
-		EmptyContent: cfg.EmptyContent,
+		EmptyContent: cfg.EmptyContent, Processors: invocations, Clock: clock,
 	})
 	s.flows = flow.New(flow.Options{
-		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), Tokens: tokens,
+		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), Tokens: tokens, Messages: s.messages,
 	})
 	if err := s.buildStreams(ctx, a); err != nil {
 		return err
 	}
+	s.invoker = flow.NewRunner(flow.RunnerOptions{Queue: invocations, Service: s.flows, Log: a.deps.Log, Random: random})
 	s.identity = identity.New(identity.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens,
 		Limits: identityLimits(cfg.Limits), Users: s.channels, Jobs: s.jobs,
@@ -155,7 +162,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	}
 
 	a.services = s
-	a.registry.MustRegister(sampler(a.sampleHub))
+	a.registry.MustRegister(sampler(a.sampleHub), sampler(a.sampleFlows))
 	if err := a.buildFollowers(); err != nil {
 		return err
 	}
@@ -247,6 +254,7 @@ func (a *App) addBackground(cleaning retention.Options) {
 		actor{name: "open sessions", run: s.hub.Run, patience: stopPatience},
 		actor{name: "dispatch", run: s.log.Run, patience: stopPatience},
 		actor{name: "followers", run: s.follow.Run, patience: stopPatience},
+		actor{name: "channel flows", run: s.invoker.Run, patience: stopPatience},
 		actor{name: "jobs", run: s.jobs.Run, patience: stopPatience},
 		actor{name: "presence", run: s.presence.Run, patience: stopPatience},
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},

@@ -65,6 +65,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("outbound-timeout", within(c.OutboundTimeout, 100*time.Millisecond, 5*time.Minute))
 	_, err = c.StreamRoutes()
 	fault("streams", err)
+	c.checkFunctions(fault)
 	fault("cognito-guests-per-second", within(c.CognitoGuestsPerSecond, 0, 100_000))
 
 	// Bounds on memory, disk and time.

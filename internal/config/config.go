@@ -43,6 +43,11 @@ type Config struct {
 
 	Streams []string `key:"streams" doc:"Sinks of the streams that app instances have (PutMessagingStreamingConfigurations): a list of entries of a name, a pattern of ARNs in which * is any text, a target, and options as key=value, with spaces between them. Every sink whose pattern stands for a stream's ARN gets its events. Targets: file:FOLDER (option size, default 64MiB) writes lines of JSON, rotated and compressed; https://... (option secret-file: a file of secrets, each whsec_ and base64 in a line of its own) posts each event, signed as Standard Webhooks says; nats://HOST:4222/SUBJECT or tls://... (option credentials-file) publishes to JetStream; kinesis:https://ENDPOINT (options credentials-file, an access key in AWS's form, and region) puts records into the streams of the same names."`
 
+	Functions                []string `key:"functions" dev:"arn:aws:lambda:*:function:carillon-demo demo" doc:"Processors of channel flows: a list of entries of a pattern of Lambda ARNs, in which * is any text, and an endpoint, with a space between them; the first that matches counts. Endpoints: https://... is posted the event and may answer it at once; lambda is AWS Lambda in the region, lambda+https://... another server that speaks its Invoke; demo is built in: it denies messages with the word spam and masks the word darn. A processor without an endpoint counts as one that cannot be invoked."`
+	FunctionsSecret          Secret   `key:"functions-secret" flag:"-" dev:"whsec_Y2FyaWxsb24tZGV2LXdlYmhvb2stc2VjcmV0" doc:"Secrets, separated by commas, that sign what is posted to HTTP endpoints of functions, as Standard Webhooks says: whsec_ and 24 to 64 bytes of base64. With two, receivers may know either."`
+	FunctionsAccessKeyID     string   `key:"functions-access-key-id" doc:"Access key that signs calls to Lambda endpoints of functions."`
+	FunctionsSecretAccessKey Secret   `key:"functions-secret-access-key" flag:"-" doc:"Secret of functions-access-key-id."`
+
 	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 

@@ -10,7 +10,7 @@ import (
 )
 
 // ChannelFlowCallback takes a processor's answer: the message as it is to be, or that it is denied (spec
-// 7.4). The call has no bearer: IAM alone decides who may be a processor.
+// 7.4). The call has no bearer: IAM alone decides whether the caller may make it.
 func (s *Service) ChannelFlowCallback(ctx context.Context, req *messaging.ChannelFlowCallbackRequest) (*messaging.ChannelFlowCallbackResponse, error) {
 	at, err := s.site.ParseKind("ChannelArn", req.ChannelARN, chime.KindChannel)
 	if err != nil {

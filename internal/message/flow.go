@@ -161,7 +161,7 @@ func (s *Service) reach(p *chime.Processing) (status messaging.ChannelMessageSta
 	return messaging.ChannelMessageStatusSent, failures
 }
 
-// report tells the operator of invocations that failed.
+// report notifies the operator of invocations that failed.
 func (s *Service) report(tx store.Tx, app string, p *chime.Processing, failures []failure) error {
 	for _, f := range failures {
 		e := notice.Event(s.now(), chime.Topic{App: app, Channel: p.Channel.UID, Sub: p.Channel.Sub}, notice.ProcessorInvocationFailure{

@@ -167,7 +167,7 @@ func (s *Service) proceedLive(ctx context.Context, app string, p *chime.Processi
 	if !found {
 		return errNoChannel
 	}
-	if len(r.failures) > 0 { // of which the message itself tells nothing later
+	if len(r.failures) > 0 {
 		err := s.store.Update(ctx, app, func(tx store.Tx) error { return s.report(tx, app, p, r.failures) })
 		if err != nil {
 			return err

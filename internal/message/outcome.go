@@ -7,7 +7,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// conclude gives a message its outcome, with the event for those who may know of it, and ends its way
+// conclude gives a message its outcome, with the event for the members that may know of it, and ends its way
 // through the flow. It does nothing more where the message is gone, or was redacted meanwhile.
 func (s *Service) conclude(tx store.Tx, app string, p *chime.Processing, r result) error {
 	if err := store.Processings.Delete(tx, processingKey(app, p.Channel, p.Message.ID)); err != nil {

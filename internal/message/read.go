@@ -56,7 +56,7 @@ func (s *Service) GetChannelMessageStatus(ctx context.Context, req *messaging.Ge
 		}
 		resp.Status = status(&m)
 
-		// Of an edit that waits, the sender is told that it does.
+		// While an edit waits, that is what the sender asks about.
 		if flowFor(v, m.Type) == "" || !sent(&m) {
 			return nil
 		}

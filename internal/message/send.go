@@ -216,7 +216,7 @@ func (s *Service) write(tx store.Tx, v *channel.Visit, req *messaging.SendChanne
 	if err := store.Messages.Put(tx, key(v, m.ID), m); err != nil {
 		return "", nil, err
 	}
-	if m.Status == messaging.ChannelMessageStatusPending { // which its sender was told
+	if m.Status == messaging.ChannelMessageStatusPending { // the event of that is there
 		return m.ID, entered, nil
 	}
 	return m.ID, entered, s.appendEvent(tx, kind, v, &m, v.Self())

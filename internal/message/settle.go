@@ -230,8 +230,8 @@ func (s *Service) Invoked(ctx context.Context, w Waiting) error {
 	})
 }
 
-// GiveUp takes the fallback action of a processor that could not be invoked, for a reason that the operator
-// is told, unless it has called back. Its CallbackId is an unknown one from now on.
+// GiveUp takes the fallback action of a processor that could not be invoked, unless it has called back, and
+// notifies the operator of the reason. Its CallbackId is an unknown one from now on.
 func (s *Service) GiveUp(ctx context.Context, w Waiting, reason string) error {
 	if w.Live {
 		return s.giveUpLive(ctx, w, reason)
