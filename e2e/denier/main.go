@@ -1,8 +1,7 @@
-// Command denier is carillon with channel flows that deny. No processor is invoked yet, so no call
-// of the API has a message denied; here, what a flow with the fallback action ABORT fails counts as
-// denied by its processor, and its sender is notified of that (spec 4.4, 4.6). All else is the
-// program, its commands and settings included. It shows how those events travel, and is for tests
-// alone: what is kept of a new message is that of a failed one.
+// Command denier is carillon with channel flows that deny without a processor. What a flow with the
+// fallback action ABORT fails counts as denied by its processor, and its sender is notified of that
+// (spec 4.4, 4.6). All else is the program, its commands and settings included. It shows how those
+// events travel, and is for tests alone: what is kept of a new message is that of a failed one.
 package main
 
 import (

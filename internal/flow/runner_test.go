@@ -14,13 +14,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/flow"
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
+	"github.com/carillon-chat/carillon/internal/unread"
 )
 
 // invoked is what a processor is invoked with.
@@ -216,6 +219,40 @@ func (b *bed) sees(by string) string {
 	return strings.Join(all, ", ")
 }
 
+// opens is what a client gets that opens the channel, from the page that is kept for the next.
+func (b *bed) opens(by string) (contents string) {
+	b.t.Helper()
+	page, err := b.Messages.EncodeChannelMessages(ctx, &messaging.ListChannelMessagesRequest{ChannelARN: b.Channel("c"), ChimeBearer: b.User(by)})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var answer struct{ ChannelMessages []struct{ Content string } }
+	if err := json.Unmarshal(page.AppendJSON(nil, api.Epoch), &answer); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, m := range answer.ChannelMessages {
+		contents += m.Content
+	}
+	return contents
+}
+
+// unread is the count of a member.
+func (b *bed) unread(user string) (count uint64) {
+	b.t.Helper()
+	counter := unread.NewCounter(b.Channels, b.Messages)
+	err := b.Store.View(ctx, b.AppID(), func(r store.Reader) error {
+		return store.MembershipsOf.Each(r, store.Prefix(store.K(b.AppID(), string(chime.UserRef(user)))), func(_ store.Key, at chime.ChannelEntry) (bool, error) {
+			now, err := counter.Read(r, b.AppID(), chime.UserRef(user), at)
+			count = now.Count
+			return false, err
+		})
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return count
+}
+
 func (b *bed) status(id string) string {
 	resp, err := b.Messages.GetChannelMessageStatus(ctx, &messaging.GetChannelMessageStatusRequest{ChannelARN: b.Channel("c"), MessageID: id, ChimeBearer: b.User("bob")})
 	if err != nil {
@@ -283,6 +320,8 @@ func TestOutcomes(t *testing.T) {
 				for by, want := range map[string]string{"bob": "hello PENDING", "cy": "", "ann": "", "adm": ""} {
 					b.expect(by+" lists", b.sees(by), want)
 				}
+				b.expect("bob and then cy open the channel", b.opens("bob")+b.opens("cy"), "hello")
+				b.expect("cy has unread", b.unread("cy"), 0)
 				b.expect("status", b.status(id), "PENDING")
 				b.expect("an edit meanwhile", b.edit(id, "again"), "Conflict")
 
@@ -293,6 +332,8 @@ func TestOutcomes(t *testing.T) {
 				b.expect("bob lists", b.sees("bob"), tc.bob)
 				b.expect("cy lists", b.sees("cy"), tc.cy)
 				b.expect("status", b.status(id), tc.status)
+				b.expect("cy opens the channel", b.opens("cy"), tc.cy)
+				b.expect("cy has unread", b.unread("cy"), map[bool]int{true: 1}[tc.cy != ""])
 				b.expect("the same callback again", b.call(in, tc.answer), "ok")
 				b.expect("another", b.call(in, says("other")), "Conflict")
 				b.expect("events", b.events(), "")

@@ -139,8 +139,10 @@ func (s *Service) removeAged(ctx context.Context, app string, date chime.Millis,
 		if bytes.Compare(old.From, old.To) >= 0 {
 			return nil
 		}
-		if err := tx.DeleteRange(store.Messages.ID, old); err != nil {
-			return err
+		for _, table := range [...]store.TableID{store.Messages.ID, store.Processings.ID} {
+			if err := tx.DeleteRange(table, old); err != nil {
+				return err
+			}
 		}
 		return store.MarkRemoved(tx, app, part.in.channel)
 	})

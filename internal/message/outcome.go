@@ -64,7 +64,10 @@ func (s *Service) concludeEdit(tx store.Tx, v *channel.Visit, p *chime.Processin
 			return err
 		}
 	}
-	return s.appendOutcome(tx, v, revision.of(r.status), &m)
+	if err := s.appendOutcome(tx, v, revision.of(r.status), &m); err != nil || sent(&m) {
+		return err
+	}
+	return store.MarkRemoved(tx, v.Actor.App, v.Channel.UID) // of the version that is not kept
 }
 
 // appendOutcome puts the event of an outcome at the end of the log.

@@ -1,6 +1,6 @@
 // A message that the processor of a channel flow denies, as the published SDK receives it: its sender
-// alone is told (spec 4.4 to 4.6). No processor is invoked yet: the server is e2e/denier, the program
-// with flows that deny.
+// alone is told (spec 4.4 to 4.6). The server is e2e/denier, the program with flows that deny without a
+// processor.
 import { test } from "node:test";
 import { Audience } from "./lib/audience.mjs";
 import { processors, Rooms, usual } from "./lib/rooms.mjs";
