@@ -127,16 +127,6 @@ func EventVisit(site chime.Site, e *chime.Event) *Visit {
 	}
 }
 
-// Unattended is a visit without a caller, for what the service does by itself in the channel of an entry;
-// found is false when that channel is gone.
-func Unattended(r store.Reader, site chime.Site, app string, at chime.ChannelEntry) (v *Visit, found bool, err error) {
-	if found, err = store.AppInstances.Has(r, store.K(app)); err != nil || !found {
-		return nil, false, err
-	}
-	c, found, err := channelAt(r, app, at)
-	return &Visit{Actor: identity.Actor{App: app}, Channel: c, Sub: at.Sub, site: site}, found, err
-}
-
 // key is the key of the record of a user or bot in this channel.
 func (v *Visit) key(ref chime.Ref) store.Key {
 	return store.K(v.Actor.App, v.Channel.UID, string(ref))

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
-	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/lockorder"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -150,7 +149,7 @@ func (s *Service) proceedLive(ctx context.Context, app string, p *chime.Processi
 	var after uint64
 	found := false
 	err = s.store.View(ctx, app, func(rd store.Reader) (err error) {
-		v, there, err := channel.Unattended(rd, s.site, app, p.Channel)
+		v, there, err := s.unattended(rd, app, p.Channel)
 		if found = there; err != nil || !found {
 			return err
 		}

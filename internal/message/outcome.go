@@ -13,7 +13,7 @@ func (s *Service) conclude(tx store.Tx, app string, p *chime.Processing, r resul
 	if err := store.Processings.Delete(tx, processingKey(app, p.Channel, p.Message.ID)); err != nil {
 		return err
 	}
-	v, found, err := channel.Unattended(tx, s.site, app, p.Channel)
+	v, found, err := s.unattended(tx, app, p.Channel)
 	if err != nil || !found {
 		return err
 	}
@@ -25,6 +25,13 @@ func (s *Service) conclude(tx store.Tx, app string, p *chime.Processing, r resul
 		return s.concludeEdit(tx, v, p, &current, r)
 	}
 	return s.concludeNew(tx, v, p, r)
+}
+
+// unattended is a visit without a caller to the channel of an entry; found is false when that is gone.
+func (s *Service) unattended(r store.Reader, app string, at chime.ChannelEntry) (v *channel.Visit, found bool, err error) {
+	e := chime.Event{Topic: chime.Topic{App: app, Channel: at.UID, Sub: at.Sub}, ChannelID: at.ChannelID}
+	found, err = isThere(r, &e)
+	return channel.EventVisit(s.site, &e), found, err
 }
 
 // concludeNew is the outcome of a new message: it is there for all, for its sender alone, or not at all.
@@ -92,7 +99,7 @@ func (s *Service) outcome(r store.Reader, v *channel.Visit, kind string, m *chim
 
 // senderOf shows the sender of a message that waits; found is false when its channel is gone.
 func (s *Service) senderOf(r store.Reader, app string, p *chime.Processing) (sender *messaging.Identity, found bool, err error) {
-	v, found, err := channel.Unattended(r, s.site, app, p.Channel)
+	v, found, err := s.unattended(r, app, p.Channel)
 	if err != nil || !found {
 		return nil, false, err
 	}
