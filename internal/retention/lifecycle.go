@@ -1,5 +1,7 @@
 // Package retention removes what has had its time: answers remembered for client request tokens,
-// events of the log and keys; it has the engine erase what is left on disk of removed messages. It promises:
+// events of the log and keys; it has the engine erase what is left on disk of removed messages. That is the
+// Cleaner. The Expiry has services remove channels, users and messages when their dates have come. They
+// promise:
 //
 //   - Nothing younger than its window or retention is removed, and the latest event of an app instance
 //     or the account never is. Ages are in store time (store.Clock), which setting the machine's clock
@@ -7,6 +9,9 @@
 //   - An event that a follower has not handled stays for longer, until FollowerRetention.
 //   - A pass is short transactions, however much there is to remove: one for what all have in common,
 //     one for each log that has grown or has old events, and a few for what the engine has erased.
+//   - What has expired is deleted as by a call, once and within minutes, by the settings of that moment;
+//     messages past the retention go within an hour after the grace period. No clock that is wrong for
+//     less than a window makes that early. A pass reads what is due, and not what is not.
 //   - What was removed is erased from the disk within a time, as long as passes succeed.
 //   - A pass that fails is logged and the next one does its work too.
 package retention

@@ -257,9 +257,17 @@ func TestTheSettingOfTheMomentCounts(t *testing.T) {
 			t.Errorf("with %d days the store has %q, %v", days, kept(t, w), err)
 		}
 		w.Now = w.Now.Add(-40 * aDay)
+		w.Retain(0) // or what was hidden stays hidden
 		w.Retain(1) // whose grace period is over by the date
 		w.Now = w.Now.Add(40 * aDay)
 	}
+
+	// So does the clock of the moment, when it shows messages again.
+	during = func() { w.Now = w.Now.Add(-40 * aDay) }
+	if err := w.Messages.RemoveAged(t.Context(), w.AppID(), date); err != nil || during != nil || kept(t, w) != "old" {
+		t.Errorf("with a clock that was set back the store has %q, %v", kept(t, w), err)
+	}
+	w.Now = w.Now.Add(40 * aDay)
 
 	var due []store.Expiring
 	err := st.View(t.Context(), "", func(r store.Reader) (err error) {
