@@ -24,9 +24,13 @@ import (
 	"github.com/carillon-chat/carillon/internal/api/apitest"
 	"github.com/carillon-chat/carillon/internal/api/model"
 	"github.com/carillon-chat/carillon/internal/app"
+	"github.com/carillon-chat/carillon/internal/bus"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/notice"
 	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 var updateAudit = flag.Bool("update-audit", false, "write testdata/audit.golden again")
@@ -314,6 +318,52 @@ func TestAuditLogOnStdout(t *testing.T) {
 	metrics := metricsOf(t, n)
 	if !strings.Contains(metrics, "\ncarillon_audit_lost_total 0\n") {
 		t.Errorf("%s", metrics)
+	}
+}
+
+// TestWhatHappensWithoutACall: what an expiry or a failed bot left in the log of an app instance comes to
+// the audit log and to the notices.
+func TestWhatHappensWithoutACall(t *testing.T) {
+	var out lab.Log
+	var log store.Store
+	cfg := lab.Settings(t, config.Dev, map[string]string{"audit-log": "stdout", "notice-log": "stdout"})
+	n := node{lab.Start(t, cfg, app.Deps{Stdout: &out, Decorate: func(st store.Store, b bus.Bus) (store.Store, bus.Bus) {
+		log = st
+		return st, b
+	}})}
+	var made struct{ AppInstanceArn string }
+	err := n.Peer().Call(t.Context(), http.MethodPost, "/app-instances", "", map[string]string{"Name": "one", "ClientRequestToken": "token"}, &made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, id, _ := strings.Cut(made.AppInstanceArn, ":app-instance/")
+	topic := chime.Topic{App: id, Channel: "uid"}
+	err = log.Update(t.Context(), id, func(tx store.Tx) error {
+		_, err := tx.Append(chime.Event{Type: chime.EventExpireChannel, Topic: topic, ChannelID: "old", Time: chime.At(time.Now())})
+		if err == nil {
+			_, err = tx.Append(notice.Event(chime.At(time.Now()), topic, notice.BotFailure{ResourceARN: made.AppInstanceArn + "/bot/b", FailureReason: "it said nothing"}))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, piece := range []string{`"eventName":"ExpireChannel"`, made.AppInstanceArn + `/channel/old"`, `"detail-type":"Chime Messaging AppInstanceBot Lex Failure"`, "it said nothing"} {
+		if err := out.Await(ctx, piece); err != nil {
+			t.Errorf("%v: no %s in %s", err, piece, out.String())
+		}
+	}
+}
+
+func TestCheckOfLogs(t *testing.T) {
+	cfg := lab.Settings(t, config.Dev, map[string]string{"audit-log": t.TempDir()})
+	cfg.NoticeURL, cfg.NoticeSecret = "https://ops.example", config.NewSecret("whsec_SHORT")
+	faults, _ := app.Check(t.Context(), cfg, time.Now())
+	text := fmt.Sprint(faults)
+	if !strings.Contains(text, "audit-log") || !strings.Contains(text, "notice-secret") || strings.Contains(text, "SHORT") {
+		t.Errorf("faults %v", faults)
 	}
 }
 

@@ -6,11 +6,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/app/certfile"
 	"github.com/carillon-chat/carillon/internal/app/datadir"
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/outbound/webhook"
 )
 
 // Check reports what would keep New from building a node with the settings: ports that are taken, a
@@ -38,6 +40,7 @@ func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []erro
 		faults = append(faults, err)
 	}
 
+	faults = append(faults, checkLogs(cfg)...)
 	if cfg.TLSCert == "" {
 		return faults, warnings
 	}
@@ -55,6 +58,21 @@ func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []erro
 		warnings = append(warnings, fmt.Sprintf("clients may refuse the certificate %s: %s", cfg.TLSCert, warning))
 	}
 	return faults, warnings
+}
+
+// checkLogs reports what would keep the audit log and the notices from being written.
+func checkLogs(cfg config.Config) (faults []error) {
+	for setting, path := range map[string]string{"audit-log": cfg.AuditLog, "notice-log": cfg.NoticeLog} {
+		if info, err := os.Stat(path); path != config.Stdout && err == nil && info.IsDir() {
+			faults = append(faults, fmt.Errorf("%s: %s is a folder; name a file in it", setting, path))
+		}
+	}
+	if cfg.NoticeURL != "" {
+		if _, err := webhook.NewSigner(cfg.NoticeSecret.Reveal()); err != nil {
+			faults = append(faults, fmt.Errorf("notice-secret: %w", err))
+		}
+	}
+	return faults
 }
 
 // keepSite refuses data of another region or account. Data that has none recorded adopts the
