@@ -14,6 +14,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/stream"
 	"github.com/carillon-chat/carillon/internal/stream/file"
 	"github.com/carillon-chat/carillon/internal/stream/jetstream"
+	"github.com/carillon-chat/carillon/internal/stream/kafka"
 	"github.com/carillon-chat/carillon/internal/stream/kinesis"
 	"github.com/carillon-chat/carillon/internal/stream/webhook"
 )
@@ -56,6 +57,11 @@ func (s *services) openSink(route config.StreamRoute, now func() time.Time) (str
 		return kinesis.New(kinesis.Options{
 			Endpoint: route.Target.Opaque, Region: cmp.Or(route.Options["region"], s.site.Region), Client: s.outbound, Credentials: credentials, Now: now,
 		}), nil
+	case "kafka", "kafka+tls":
+		return kafka.Open(kafka.Options{
+			Broker: route.Target.Host, Topic: strings.TrimPrefix(route.Target.Path, "/"), TLS: route.Target.Scheme == "kafka+tls",
+			Credentials: route.Options["credentials-file"], Mechanism: route.Options["sasl"], Client: s.outbound,
+		})
 	case "nats", "tls":
 		return jetstream.Open(jetstream.Options{
 			URL: route.Target.Scheme + "://" + route.Target.Host, Subject: strings.TrimPrefix(route.Target.Path, "/"),

@@ -3,10 +3,12 @@ package app_test
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,9 +60,17 @@ func TestStreamsGoToFiles(t *testing.T) {
 		}
 	}
 
+	// A stop between a write and the position behind it writes the line again, which is the same.
 	lines, err := os.ReadFile(filepath.Join(folder, "events.jsonl"))
-	if err != nil || bytes.Count(lines, []byte("\n")) != 2 || bytes.Count(lines, []byte(`{"EventType":"CREATE_CHANNEL_MESSAGE","Payload":{`)) != 2 {
-		t.Errorf("the file has %s, %v", lines, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	distinct := map[string]bool{}
+	for line := range strings.Lines(string(lines)) {
+		distinct[line] = strings.HasPrefix(line, `{"EventType":"CREATE_CHANNEL_MESSAGE","Payload":{`)
+	}
+	if len(distinct) != 2 || slices.Contains(slices.Collect(maps.Values(distinct)), false) {
+		t.Errorf("the file has %s", lines)
 	}
 }
 

@@ -204,6 +204,8 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "webhook without a host", sources: flag("streams", "a * https:/hook secret-file=/tmp/s"), want: []string{"streams", "sink a"}},
 		{name: "kinesis without credentials", sources: flag("streams", "a * kinesis:https://kinesis.example.com"), want: []string{"streams", "sink a", "credentials-file"}},
 		{name: "kinesis without an endpoint", sources: flag("streams", "a * kinesis:stream credentials-file=/tmp/s"), want: []string{"streams", "sink a", "endpoint"}},
+		{name: "kafka without a topic", sources: flag("streams", "a * kafka://localhost:9092"), want: []string{"streams", "sink a", "topic"}},
+		{name: "kafka with an unknown mechanism", sources: flag("streams", "a * kafka://localhost:9092/chime sasl=md5"), want: []string{"streams", "sink a", "sasl", `"md5"`}},
 		{name: "nats without a subject", sources: flag("streams", "a * nats://localhost:4222"), want: []string{"streams", "sink a", "subject"}},
 		{name: "nats with a wildcard", sources: flag("streams", "a * nats://localhost:4222/chime.*"), want: []string{"streams", "sink a", "subject"}},
 		{name: "sink with an unknown option", sources: flag("streams", "a * file:/tmp/x colour=red"), want: []string{"streams", "sink a", "size", `"colour"`}},

@@ -24,13 +24,18 @@ type StreamRoute struct {
 
 // streamOptions are the options of each kind of sink.
 var streamOptions = map[string][]string{
-	"file":    {"size"},
-	"http":    {"secret-file"},
-	"https":   {"secret-file"},
-	"kinesis": {"credentials-file", "region"},
-	"nats":    {"credentials-file"},
-	"tls":     {"credentials-file"},
+	"file":      {"size"},
+	"http":      {"secret-file"},
+	"https":     {"secret-file"},
+	"kafka":     {"credentials-file", "sasl"},
+	"kafka+tls": {"credentials-file", "sasl"},
+	"kinesis":   {"credentials-file", "region"},
+	"nats":      {"credentials-file"},
+	"tls":       {"credentials-file"},
 }
+
+// kafkaTopic is the path of a target that names a topic.
+var kafkaTopic = regexp.MustCompile(`^/[A-Za-z0-9._-]{1,249}$`)
 
 // natsSubject is the path of a target that names a prefix of subjects.
 var natsSubject = regexp.MustCompile(`^/[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
@@ -97,11 +102,20 @@ func (r StreamRoute) check() error {
 		if err != nil || !slices.Contains([]string{"http", "https"}, endpoint.Scheme) || endpoint.Host == "" || endpoint.User != nil || r.Options["credentials-file"] == "" {
 			return fmt.Errorf("sink %s: Kinesis needs an endpoint, such as kinesis:https://kinesis.us-east-1.amazonaws.com, and the option credentials-file", r.Name)
 		}
+	case "kafka", "kafka+tls":
+		if r.Target.Port() == "" || r.Target.User != nil || !kafkaTopic.MatchString(r.Target.Path) {
+			return fmt.Errorf("sink %s: Kafka needs a broker with a port and a topic, such as kafka://kafka.internal:9092/chime", r.Name)
+		}
+		if sasl := r.Options["sasl"]; sasl != "" && !slices.Contains([]string{"plain", "scram-sha-256", "scram-sha-512"}, sasl) {
+			return fmt.Errorf("sink %s: sasl must be plain, scram-sha-256 or scram-sha-512, not %q", r.Name, sasl)
+		}
 	case "nats", "tls":
 		if r.Target.Host == "" || r.Target.User != nil || !natsSubject.MatchString(r.Target.Path) {
 			return fmt.Errorf("sink %s: NATS needs a server without a password and a subject, such as nats://nats.internal:4222/chime", r.Name)
 		}
 	}
+
+	// The values of options.
 	if size, given := r.Options["size"]; given {
 		if _, err := r.size(size); err != nil {
 			return err
