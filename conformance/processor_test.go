@@ -232,7 +232,7 @@ func TestKilledServerFinishesFlows(t *testing.T) {
 	mu.Lock()
 	away, asked = false, map[string]chatEvent{}
 	mu.Unlock()
-	m = launch()
+	launch()
 	for taken := 0; taken < messages; {
 		<-invoked
 		mu.Lock()
