@@ -15,6 +15,7 @@ var version = "development"
 
 func main() {
 	useTwoProcessors()
+	useRoomForGarbage(memory(os.DirFS("/")))
 	program := cli.FromOS(version)
 	program.Hangups = hangups
 	os.Exit(run(program))
