@@ -17,13 +17,14 @@ import (
 
 // illustrations are the blocks that are not run, by document and beginning, with the reason.
 var illustrations = map[string]string{
-	"README.md: go test ./...":              "it runs this test",
-	"docs/ARCHITECTURE.md: cmd/carillon/":   "a picture of the folders; internal/archtest compares it with them",
-	"docs/ARCHITECTURE.md: socket -> ":      "a picture of the way of a message",
-	"docs/OPERATIONS.md: map $http_upgrade": "proxy_test.go runs nginx with it",
-	"docs/OPERATIONS.md: frontend chat":     "proxy_test.go runs HAProxy with it",
-	"docs/BENCHMARKS.md: GOBIN=":            "needs the programs of other servers, and measures for minutes",
-	"docs/CLIENTS.md: docker run":           "needs a container engine; the command in the container is run by the block after it",
+	"README.md: go test ./...":                         "it runs this test",
+	"docs/ARCHITECTURE.md: cmd/carillon/":              "a picture of the folders; internal/archtest compares it with them",
+	"docs/ARCHITECTURE.md: socket -> ":                 "a picture of the way of a message",
+	"docs/OPERATIONS.md: map $http_upgrade":            "proxy_test.go runs nginx with it",
+	"docs/OPERATIONS.md: frontend chat":                "proxy_test.go runs HAProxy with it",
+	"docs/BENCHMARKS.md: go run ./bench -parts growth": "fills a store for half an hour",
+	"docs/BENCHMARKS.md: GOBIN=":                       "needs the programs of other servers, and measures for minutes",
+	"docs/CLIENTS.md: docker run":                      "needs a container engine; the command in the container is run by the block after it",
 }
 
 // TestDocumentation runs the code blocks of the documentation as a reader does: in order, in one
