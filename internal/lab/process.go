@@ -8,16 +8,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// Build builds the program into the folder and returns its path. The arguments are more of go build, such as -race.
+// Build builds the program into the folder, without cgo as a release is built, and returns its path. The arguments are
+// more of go build, such as -race, which needs cgo.
 func Build(ctx context.Context, dir string, args ...string) (program string, err error) {
 	program = filepath.Join(dir, "carillon")
 	args = append(append([]string{"build", "-o", program}, args...), "github.com/carillon-chat/carillon/cmd/carillon")
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", args...)
+	if !slices.Contains(args, "-race") {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
 	return program, nil
