@@ -47,7 +47,7 @@ type running struct {
 func newReader(t *testing.T, root, bin string, blocks []block) *reader {
 	t.Helper()
 	dir := t.TempDir()
-	ports := []string{freePort(t), freePort(t), freePort(t)}
+	ports := freePorts(t, 3)
 	tools := filepath.Join(dir, ".tools")
 	if err := os.Mkdir(tools, 0o700); err != nil {
 		t.Fatal(err)
@@ -122,17 +122,22 @@ func wrapOldAWS(tools, endpoint string) error {
 	return os.WriteFile(filepath.Join(tools, "aws"), []byte(script), 0o755)
 }
 
-func freePort(t *testing.T) string {
+// freePorts are different ports that no program listens at.
+func freePorts(t *testing.T, n int) (ports []string) {
 	t.Helper()
-	address, err := freeAddress()
-	if err != nil {
-		t.Fatal(err)
+	for range n {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close() // when all are found: the kernel may give a port again at once
+		_, port, err := net.SplitHostPort(listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, port)
 	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	return ports
 }
 
 // lacks reports, as loudly as a test can, that a block is not run because something is missing. CI
