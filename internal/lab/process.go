@@ -21,7 +21,7 @@ func Build(ctx context.Context, dir string, args ...string) (program string, err
 	args = append(append([]string{"build", "-o", program}, args...), "github.com/carillon-chat/carillon/cmd/carillon")
 	build := exec.CommandContext(ctx, "go", args...)
 	if !slices.Contains(args, "-race") {
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Env = append(build.Environ(), "CGO_ENABLED=0")
 	}
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)
