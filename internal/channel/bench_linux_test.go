@@ -3,12 +3,12 @@ package channel_test
 import (
 	"fmt"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lab/cputime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
@@ -33,8 +33,8 @@ func BenchmarkElastic(b *testing.B) {
 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	all := cpuTime(b, syscall.RUSAGE_SELF)
-	times := []time.Duration{cpuTime(b, syscall.RUSAGE_THREAD)} // at the beginning and after each batch
+	all := cputime.Process(b)
+	times := []time.Duration{cputime.Thread(b)} // at the beginning and after each batch
 	b.ResetTimer()
 	for i := range b.N {
 		arns := make([]string, batch)
@@ -46,9 +46,9 @@ func BenchmarkElastic(b *testing.B) {
 		if err != nil || len(resp.Errors) > 0 {
 			b.Fatalf("batch %d: %v, refused: %v", i, err, resp.Errors)
 		}
-		times = append(times, cpuTime(b, syscall.RUSAGE_THREAD))
+		times = append(times, cputime.Thread(b))
 	}
-	all = cpuTime(b, syscall.RUSAGE_SELF) - all
+	all = cputime.Process(b) - all
 
 	b.ReportMetric(float64(all.Microseconds())/float64(b.N), "all-cpu-µs/op")
 	if tenth := b.N / 10; tenth > 0 {
@@ -74,13 +74,4 @@ func addUsers(t testing.TB, w *servicetest.World, first, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// cpuTime is what the process, or the thread, has used so far.
-func cpuTime(t testing.TB, who int) time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(who, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/lab/cputime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
 )
@@ -38,7 +37,7 @@ func BenchmarkSend(b *testing.B) {
 	var group sync.WaitGroup
 	b.ReportAllocs()
 	b.ResetTimer()
-	before := cpuTime(b)
+	before := cputime.Process(b)
 	for range callers {
 		group.Go(func() {
 			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
@@ -55,15 +54,5 @@ func BenchmarkSend(b *testing.B) {
 	}
 	group.Wait()
 	b.StopTimer()
-	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/send")
-}
-
-// cpuTime is that of the process.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	b.ReportMetric(float64((cputime.Process(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/send")
 }

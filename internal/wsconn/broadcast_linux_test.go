@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/carillon-chat/carillon/internal/lab/cputime"
 	"github.com/carillon-chat/carillon/internal/realtime"
 )
 
@@ -77,14 +76,14 @@ func BenchmarkBroadcast(b *testing.B) {
 	frame := TextFrame([]byte(stars(600)), false)
 	var raw, engine cost
 	for b.Loop() {
-		raw.add(func() {
+		raw.add(b, func() {
 			for _, fd := range fds {
 				if n, err := writeFD(fd, frame); n < len(frame) || err != nil {
 					b.Fatalf("wrote %d bytes, %v", n, err)
 				}
 			}
 		})
-		engine.add(func() { h.send(frame) })
+		engine.add(b, func() { h.send(frame) })
 	}
 	frames := float64(b.N * count)
 	b.ReportMetric(0, "ns/op")
@@ -97,19 +96,11 @@ func BenchmarkBroadcast(b *testing.B) {
 // cost is the time that passed and the CPU time of this process, which other load disturbs less.
 type cost struct{ wall, cpu time.Duration }
 
-func (c *cost) add(f func()) {
-	wall, cpu := time.Now(), cpuTime()
+func (c *cost) add(b *testing.B, f func()) {
+	wall, cpu := time.Now(), cputime.Process(b)
 	f()
 	c.wall += time.Since(wall)
-	c.cpu += cpuTime() - cpu
-}
-
-func cpuTime() time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	c.cpu += cputime.Process(b) - cpu
 }
 
 // In the steady state nothing is allocated for what is delivered.

@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/carillon-chat/carillon/internal/app/bothtls"
 	"github.com/carillon-chat/carillon/internal/app/fastpath"
+	"github.com/carillon-chat/carillon/internal/lab/cputime"
 )
 
 // BenchmarkRequest is one small POST at a time on a TCP connection, with and without the fast path,
@@ -28,7 +27,7 @@ func BenchmarkRequest(b *testing.B) {
 				"\r\nX-Amz-Date: 20261130T000000Z\r\nX-Amz-Chime-Bearer: arn:aws:user\r\nContent-Type: application/json\r\nContent-Length: 700\r\n\r\n" +
 				strings.Repeat("x", 700))
 			r := bufio.NewReader(conn)
-			start := cpu(b)
+			start := cputime.Process(b)
 			for b.Loop() {
 				if _, err := conn.Write(request); err != nil {
 					b.Fatal(err)
@@ -47,7 +46,7 @@ func BenchmarkRequest(b *testing.B) {
 					}
 				}
 			}
-			b.ReportMetric(float64((cpu(b)-start).Nanoseconds())/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64((cputime.Process(b)-start).Nanoseconds())/float64(b.N), "cpu-ns/op")
 		})
 	}
 }
@@ -87,14 +86,4 @@ func listen(b *testing.B, fast bool) net.Conn {
 		}
 	})
 	return conn
-}
-
-// cpu is the CPU time of the process until now.
-func cpu(b *testing.B) time.Duration {
-	b.Helper()
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lab/cputime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -60,7 +59,7 @@ func BenchmarkSend(b *testing.B) {
 			var wg sync.WaitGroup
 			b.ReportAllocs()
 			b.ResetTimer()
-			before := cpuTime(b)
+			before := cputime.Process(b)
 			for range callers {
 				wg.Go(func() {
 					for i := n.Add(1); i <= uint64(b.N); i = n.Add(1) {
@@ -73,7 +72,7 @@ func BenchmarkSend(b *testing.B) {
 			}
 			wg.Wait()
 			b.StopTimer()
-			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/send")
+			b.ReportMetric(float64((cputime.Process(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/send")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "sends/s")
 			b.ReportMetric(float64(b.N)/float64(s.Stats().LogSyncs), "sends/sync")
 			b.ReportMetric(float64(s.Stats().BatchBytes)/float64(b.N), "logged-B/send")
@@ -133,14 +132,4 @@ func BenchmarkRead(b *testing.B) {
 			return err
 		})
 	}
-}
-
-// cpuTime is that of the process.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
