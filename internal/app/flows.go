@@ -24,7 +24,7 @@ func (a *App) functionEnds(client *outbound.Client) (ends.Table, error) {
 		}
 	}
 
-	caller := ends.Caller{Client: client, Now: a.deps.Now, Agent: "carillon"}
+	caller := ends.Caller{Client: client, Now: a.deps.Now}
 	var table ends.Table
 	for _, route := range routes {
 		table = append(table, ends.End{Pattern: route.Pattern, Invoker: a.invoker(route, caller, signer)})

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/outbound"
@@ -40,15 +39,10 @@ func (l Lines) Send(_ context.Context, notices []Notice) error {
 	return l.Out.Sync()
 }
 
-// Caller makes calls. *outbound.Client is one.
-type Caller interface {
-	Do(ctx context.Context, request *http.Request, limit int64) (*outbound.Answer, error)
-}
-
 // Webhook is a sink that posts each notice to a URL by itself, signed as Standard Webhooks says. The id
 // that it signs is the one of the notice.
 type Webhook struct {
-	Client Caller
+	Client *outbound.Client
 	URL    string
 	Signer *webhook.Signer
 	Now    func() time.Time
@@ -64,18 +58,11 @@ func (w Webhook) Send(ctx context.Context, notices []Notice) error {
 		if err != nil {
 			return err
 		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
+		answer, err := w.Signer.Post(ctx, w.Client, webhook.Call{URL: w.URL, ID: n.ID, At: w.Now(), Body: body, Limit: maxAnswer})
 		if err != nil {
 			return err
 		}
-		request.Header.Set("Content-Type", "application/json")
-		w.Signer.Sign(request.Header, n.ID, w.Now(), body)
-
-		answer, err := w.Client.Do(ctx, request, maxAnswer)
-		if err != nil {
-			return err
-		}
-		if answer.Status < 200 || answer.Status > 299 {
+		if !answer.Succeeded() {
 			return fmt.Errorf("the notice was answered with the status %d", answer.Status)
 		}
 	}

@@ -21,6 +21,9 @@ var (
 	ErrTooLarge = errors.New("the answer is too large")
 )
 
+// Agent is the User-Agent of what calls other services for the operator.
+const Agent = "carillon"
+
 const (
 	// DefaultTimeout bounds a call unless Options says otherwise.
 	DefaultTimeout = 10 * time.Second
@@ -97,10 +100,14 @@ func (c *Client) Close() {
 
 // Answer is what the other end said, whatever its status. A redirect is an answer as any other.
 type Answer struct {
+	Host   string // that was called
 	Status int
 	Header http.Header
 	Body   []byte // as it was sent: content encodings are not undone
 }
+
+// Succeeded reports whether the status is 2xx.
+func (a *Answer) Succeeded() bool { return a.Status/100 == 2 }
 
 // Do makes one call within ctx and the client's time-out, and reads the answer, whose body may have limit
 // bytes. A call that fails may have reached the other end, except with ErrRefused.
@@ -140,5 +147,5 @@ func (c *Client) call(request *http.Request, limit int64) (*Answer, error) {
 	if int64(len(body)) > limit {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
 	}
-	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+	return &Answer{Host: request.URL.Host, Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 }

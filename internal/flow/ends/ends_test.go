@@ -40,7 +40,7 @@ func serve(t *testing.T, handle http.HandlerFunc) (*url.URL, ends.Caller) {
 	}
 	client := outbound.New(outbound.Options{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	t.Cleanup(client.Close)
-	return address, ends.Caller{Client: client, Now: time.Now, Agent: "carillon"}
+	return address, ends.Caller{Client: client, Now: time.Now}
 }
 
 // TestAnswersOfHTTPProcessors: 200 may hold a decision, every other 2xx leaves it to a callback, and all

@@ -1,7 +1,6 @@
 package ends
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -21,22 +20,16 @@ type HTTP struct {
 // Invoke implements flow.Invoker. The processor has taken the event when it answers 2xx: with a decision
 // in the body of a 200, or to call back later.
 func (h *HTTP) Invoke(ctx context.Context, call flow.Invocation) (answer []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL.String(), bytes.NewReader(call.Event))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", h.Agent)
-	h.Signer.Sign(req.Header, call.Callback, h.Now(), call.Event)
-
-	got, err := h.Client.Do(ctx, req, maxAnswer)
+	got, err := h.Signer.Post(ctx, h.Client, webhook.Call{
+		URL: h.URL.String(), ID: call.Callback, At: h.Now(), Body: call.Event, Limit: maxAnswer,
+	})
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case got.Status == http.StatusOK:
 		return verdict(got.Body), nil
-	case got.Status/100 == 2:
+	case got.Succeeded():
 		return nil, nil
 	}
 	return nil, fmt.Errorf("the processor answered %d", got.Status)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/flow"
+	"github.com/carillon-chat/carillon/internal/outbound"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
@@ -35,7 +36,7 @@ func (l *Lambda) Invoke(ctx context.Context, call flow.Invocation) (answer []byt
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", l.Agent)
+	req.Header.Set("User-Agent", outbound.Agent)
 	req.Header.Set("X-Amz-Invocation-Type", "Event")
 	if err := l.Signer.Sign(req, sha256.Sum256(call.Event), l.Now()); err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func (l *Lambda) Invoke(ctx context.Context, call flow.Invocation) (answer []byt
 	if err != nil {
 		return nil, err
 	}
-	if got.Status/100 != 2 {
+	if !got.Succeeded() {
 		return nil, fmt.Errorf("lambda answered %d %s", got.Status, got.Header.Get("X-Amzn-Errortype"))
 	}
 	if failed := got.Header.Get("X-Amz-Function-Error"); failed != "" {

@@ -37,7 +37,6 @@ func (t Table) Find(lambda string) flow.Invoker {
 type Caller struct {
 	Client *outbound.Client
 	Now    func() time.Time // of signatures
-	Agent  string           // the header User-Agent
 }
 
 // maxAnswer bounds the body of an answer, in bytes: a message with all that belongs to it is much smaller.

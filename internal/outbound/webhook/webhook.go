@@ -1,4 +1,4 @@
-// Package webhook signs calls as Standard Webhooks says (https://www.standardwebhooks.com), so that a
+// Package webhook posts calls, and signs them as Standard Webhooks says (https://www.standardwebhooks.com), so that a
 // receiver can verify with a published library of its language that a call comes from this server, is
 // recent, and was not changed.
 package webhook

@@ -6,9 +6,7 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -82,19 +80,12 @@ func (s Sink) Write(ctx context.Context, records []stream.Record) (written []str
 // post posts records one after another, and returns the keys of those that were taken.
 func (s Sink) post(ctx context.Context, signer *webhook.Signer, records []stream.Record) (taken []string, err error) {
 	for _, r := range records {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.o.URL, bytes.NewReader(r.Data))
-		if err != nil {
-			return taken, errors.New("the URL cannot be read") // it may hold a secret
-		}
-		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("User-Agent", "carillon")
-		signer.Sign(request.Header, r.Key, s.o.Now(), r.Data)
-		answer, err := s.o.Client.Do(ctx, request, maxAnswer)
+		answer, err := signer.Post(ctx, s.o.Client, webhook.Call{URL: s.o.URL, ID: r.Key, At: s.o.Now(), Body: r.Data, Limit: maxAnswer})
 		if err != nil {
 			return taken, err
 		}
-		if answer.Status < 200 || answer.Status > 299 {
-			return taken, fmt.Errorf("%s answered %d %s", request.URL.Host, answer.Status, http.StatusText(answer.Status))
+		if !answer.Succeeded() {
+			return taken, fmt.Errorf("%s answered %d %s", answer.Host, answer.Status, http.StatusText(answer.Status))
 		}
 		taken = append(taken, r.Key)
 	}
