@@ -10,5 +10,6 @@
 //   - A crash between renaming, compressing and removing leaves a part whole: the next Open goes on.
 //   - Compressing delays no write.
 //
-// Programs such as logrotate may rename the file themselves; Reopen then begins a new one.
+// Programs such as logrotate may rename the file themselves; Reopen then begins a new one. Compress and
+// SyncFolder are also for other files that are kept by parts.
 package logfile

@@ -1,11 +1,8 @@
 package logfile
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,11 +12,7 @@ import (
 
 // A finished part of audit.log is audit-20261130T094512.123Z.log, and compressed the same with .gz. Names
 // sort as the parts follow one another.
-const (
-	stamp   = "20060102T150405.000Z"
-	packed  = ".gz"
-	partial = ".gz.tmp"
-)
+const stamp = "20060102T150405.000Z"
 
 // around are the beginning and the end of the names of parts.
 func (f *File) around() (prefix, suffix string) {
@@ -47,7 +40,7 @@ func (f *File) nextPart() (string, error) {
 // stampOf is the time in the name of a part.
 func (f *File) stampOf(part string) string {
 	prefix, suffix := f.around()
-	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(part, prefix), packed), suffix)
+	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(part, prefix), Packed), suffix)
 }
 
 // parts are the paths of the finished parts, the oldest first.
@@ -60,7 +53,7 @@ func (f *File) parts() ([]string, error) {
 	var parts []string
 	for _, entry := range entries {
 		path := filepath.Join(filepath.Dir(f.o.Path), entry.Name())
-		if !strings.HasPrefix(path, prefix) || !strings.HasSuffix(strings.TrimSuffix(path, packed), suffix) {
+		if !strings.HasPrefix(path, prefix) || !strings.HasSuffix(strings.TrimSuffix(path, Packed), suffix) {
 			continue
 		}
 		if _, err := time.Parse(stamp, f.stampOf(path)); err == nil {
@@ -108,59 +101,9 @@ func (f *File) pack(ctx context.Context) error {
 		parts = parts[extra:]
 	}
 	for _, part := range parts {
-		if !strings.HasSuffix(part, packed) {
-			err = errors.Join(err, compress(ctx, part))
+		if !strings.HasSuffix(part, Packed) {
+			err = errors.Join(err, Compress(ctx, part))
 		}
 	}
 	return err
-}
-
-// compress replaces a part by its compressed form, which gets its name when it is whole and on the disk.
-func compress(ctx context.Context, part string) (err error) {
-	temporary := part + partial
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("compress %s: %w", part, err), removeIfThere(temporary))
-		}
-	}()
-	from, err := os.Open(part)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	to, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-
-	// It ends early when the file is closed.
-	zip := gzip.NewWriter(to)
-	_, err = io.Copy(zip, reader{ctx, from})
-	if err = errors.Join(err, zip.Close(), to.Sync(), to.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, part+packed); err != nil {
-		return err
-	}
-	return os.Remove(part)
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// reader ends with ctx.
-type reader struct {
-	ctx  context.Context
-	from io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.from.Read(p)
 }

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/carillon-chat/carillon/internal/ops/logfile"
 	"github.com/carillon-chat/carillon/internal/stream"
 )
 
@@ -25,7 +26,6 @@ const DefaultSize = 64 << 20
 const (
 	current = "events.jsonl"
 	rotated = "events-%06d.jsonl"
-	packed  = ".gz"
 )
 
 // Options of a Sink.
@@ -122,7 +122,7 @@ func (s *Sink) open() error {
 		err = file.Truncate(size)
 	}
 	if err == nil {
-		err = syncFolder(s.o.Folder)
+		err = logfile.SyncFolder(s.o.Folder)
 	}
 	if err != nil {
 		return errors.Join(err, file.Close())
@@ -167,7 +167,7 @@ func (s *Sink) rotate() error {
 	if err := os.Rename(filepath.Join(s.o.Folder, current), name); err != nil {
 		return err
 	}
-	if err := pack(name); err != nil {
+	if err := logfile.Compress(context.Background(), name); err != nil {
 		return err
 	}
 	return s.open()

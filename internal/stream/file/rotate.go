@@ -1,13 +1,14 @@
 package file
 
 import (
-	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/carillon-chat/carillon/internal/ops/logfile"
 )
 
 // number is the one after those of all rotated files that were seen.
@@ -31,7 +32,7 @@ func numberOf(name string) (n int, ok bool) {
 		return 0, false
 	}
 	plain := fmt.Sprintf(rotated, n)
-	return n, name == plain || name == plain+packed
+	return n, name == plain || name == plain+logfile.Packed
 }
 
 // packLeft packs rotated files that a crash left unpacked.
@@ -41,40 +42,9 @@ func (s *Sink) packLeft() error {
 		return err
 	}
 	for _, entry := range entries {
-		if _, ok := numberOf(entry.Name()); ok && !strings.HasSuffix(entry.Name(), packed) {
-			err = errors.Join(err, pack(filepath.Join(s.o.Folder, entry.Name())))
+		if _, ok := numberOf(entry.Name()); ok && !strings.HasSuffix(entry.Name(), logfile.Packed) {
+			err = errors.Join(err, logfile.Compress(context.Background(), filepath.Join(s.o.Folder, entry.Name())))
 		}
 	}
 	return err
-}
-
-// pack replaces a file by its compressed form: at each moment one of both is there as a whole.
-func pack(name string) error {
-	from, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = from.Close() }()
-	half := name + packed + ".tmp"
-	to, err := os.OpenFile(half, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-
-	writer := gzip.NewWriter(to)
-	_, err = io.Copy(writer, from)
-	if err = errors.Join(err, writer.Close()); err == nil {
-		err = to.Sync()
-	}
-	if err = errors.Join(err, to.Close()); err != nil {
-		return err
-	}
-
-	if err := os.Rename(half, name+packed); err != nil {
-		return err
-	}
-	if err := syncFolder(filepath.Dir(name)); err != nil {
-		return err
-	}
-	return os.Remove(name)
 }

@@ -1,14 +1,14 @@
 //go:build !windows
 
-package file
+package logfile
 
 import (
 	"errors"
 	"os"
 )
 
-// syncFolder puts the names in a folder on the disk.
-func syncFolder(name string) error {
+// SyncFolder puts the names in a folder on the disk.
+func SyncFolder(name string) error {
 	folder, err := os.Open(name)
 	if err != nil {
 		return err

@@ -1,4 +1,0 @@
-package file
-
-// syncFolder does nothing: Windows writes names with the files.
-func syncFolder(string) error { return nil }
