@@ -69,18 +69,7 @@ const (
 
 // Run makes a pass at each interval until ctx ends, and then returns nil.
 func (e *Expiry) Run(ctx context.Context) error {
-	ticker := time.NewTicker(e.o.Interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		if err := e.Pass(ctx); err != nil && ctx.Err() == nil {
-			e.o.Log.Error("cannot remove all that has expired, will retry", "error", err, "after", e.o.Interval)
-		}
-	}
+	return repeat(ctx, e.o.Interval, e.o.Log, "cannot remove all that has expired, will retry", e.Pass)
 }
 
 // Pass removes what is due. What fails does not keep the rest from being removed, and is tried again by the

@@ -70,7 +70,12 @@ func New(o Options) *Cleaner {
 
 // Run makes a pass at each interval until ctx ends, and then returns nil.
 func (c *Cleaner) Run(ctx context.Context) error {
-	ticker := time.NewTicker(c.o.Interval)
+	return repeat(ctx, c.o.Interval, c.o.Log, "cleanup failed, will retry", c.Clean)
+}
+
+// repeat makes a pass at each interval until ctx ends, and then returns nil. It logs which passes failed.
+func repeat(ctx context.Context, interval time.Duration, log *slog.Logger, failed string, pass func(context.Context) error) error {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -78,8 +83,8 @@ func (c *Cleaner) Run(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := c.Clean(ctx); err != nil && ctx.Err() == nil {
-			c.o.Log.Error("cleanup failed, will retry", "error", err, "after", c.o.Interval)
+		if err := pass(ctx); err != nil && ctx.Err() == nil {
+			log.Error(failed, "error", err, "after", interval)
 		}
 	}
 }
