@@ -83,7 +83,7 @@ func TestBatchInPieces(t *testing.T) {
 	}
 }
 
-// TestBatchWithAMalformedMember: it changes nothing, wherever that one is.
+// TestBatchWithAMalformedMember: the batch changes nothing, wherever the malformed ARN is.
 func TestBatchWithAMalformedMember(t *testing.T) {
 	w := crowdOf(t, 30, func() bool { return false })
 	arns, _ := usersFrom(w, 0, 30)

@@ -59,7 +59,7 @@ func TestLines(t *testing.T) {
 }
 
 // TestWebhook posts notices to a receiver that verifies them with the published library and refuses the
-// second one at first: that one comes again, with its id.
+// second one at first. The second notice comes again, with its id.
 func TestWebhook(t *testing.T) {
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	verifier, err := standardwebhooks.NewWebhook(secret)

@@ -162,7 +162,7 @@ func (w *heavy) manyModerators(t *testing.T) {
 		_, err := w.Identity.DeleteAppInstanceUser(ctx, &identityapi.DeleteAppInstanceUserRequest{AppInstanceUserARN: w.User("u503")})
 		return err
 	})
-	w.addUsers(1100) // that one again
+	w.addUsers(1100) // also u503, which was deleted
 	w.do(t, "DeleteChannel", w.deleteChannel("m"))
 }
 
