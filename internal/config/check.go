@@ -110,7 +110,7 @@ func (c *Config) checkLogFiles(fault func(key string, err error)) {
 	fault("notice-log", when(c.NoticeLog != "" && c.NoticeLog != Stdout && c.NoticeLog == c.AuditLog, "must differ from audit-log"))
 	if c.NoticeURL != "" {
 		u, err := url.Parse(c.NoticeURL)
-		fault("notice-url", when(err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "", "must be a URL with https or http"))
+		fault("notice-url", when(err != nil || !isWeb(u), "must be a URL with https or http"))
 		fault("notice-url", when(err == nil && u.User != nil, "must not have a password: calls are signed with notice-secret"))
 	}
 	fault("notice-secret", when((c.NoticeURL == "") != c.NoticeSecret.IsZero(), "must be set when notice-url is, and only then"))

@@ -62,11 +62,14 @@ func parseFunction(text string) (f Function, err error) {
 		f.Kind, text = LambdaFunction, rest
 	}
 	f.URL, err = url.Parse(text)
-	if err != nil || f.URL.Scheme != "https" && f.URL.Scheme != "http" || f.URL.Host == "" || f.URL.User != nil {
+	if err != nil || !isWeb(f.URL) || f.URL.User != nil {
 		return f, errors.New("the endpoint must be a URL of https or http without user, lambda, lambda+ and such a URL, or demo")
 	}
 	return f, nil
 }
+
+// isWeb reports whether a URL is one of https or http with a host.
+func isWeb(u *url.URL) bool { return (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" }
 
 // checkFunctions checks functions with the keys that its entries need.
 func (c *Config) checkFunctions(fault func(key string, err error)) {

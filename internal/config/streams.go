@@ -94,12 +94,12 @@ func (r StreamRoute) check() error {
 			return fmt.Errorf("sink %s: the target must name a folder, such as file:/var/lib/carillon/streams", r.Name)
 		}
 	case "http", "https":
-		if r.Target.Host == "" || r.Target.User != nil || r.Options["secret-file"] == "" {
+		if !isWeb(r.Target) || r.Target.User != nil || r.Options["secret-file"] == "" {
 			return fmt.Errorf("sink %s: a webhook needs a URL with a host and without a password, and the option secret-file", r.Name)
 		}
 	case "kinesis":
 		endpoint, err := url.Parse(r.Target.Opaque)
-		if err != nil || !slices.Contains([]string{"http", "https"}, endpoint.Scheme) || endpoint.Host == "" || endpoint.User != nil || r.Options["credentials-file"] == "" {
+		if err != nil || !isWeb(endpoint) || endpoint.User != nil || r.Options["credentials-file"] == "" {
 			return fmt.Errorf("sink %s: Kinesis needs an endpoint, such as kinesis:https://kinesis.us-east-1.amazonaws.com, and the option credentials-file", r.Name)
 		}
 	case "kafka", "kafka+tls":
