@@ -85,7 +85,9 @@ func New(o Options) *Log {
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = DefaultQueueBytes
 	}
-	return &Log{o: o, failures: ops.NewSampler(logInterval, o.Now), ready: make(chan struct{}, 1), room: make(chan struct{})}
+	l := &Log{o: o, failures: ops.NewSampler(logInterval, o.Now), ready: make(chan struct{}, 1), room: make(chan struct{})}
+	l.put(l.serviceLine("StartLogging", nil)) // while there is room: Run is what makes it
+	return l
 }
 
 // Stats returns the counts.
@@ -124,12 +126,12 @@ func (l *Log) put(line []byte) {
 			l.mu.Unlock()
 			return
 		}
-		room := l.room
+		room, wait := l.room, l.o.Wait
 		l.mu.Unlock()
 
 		// The wait is one, however often the room is taken by others.
 		if late == nil {
-			late = time.After(l.o.Wait)
+			late = time.After(wait)
 		}
 		select {
 		case <-room:
@@ -164,7 +166,6 @@ func (l *Log) wake() {
 
 // Run writes lines until ctx ends, and then those that are left. It fails when those cannot be written.
 func (l *Log) Run(ctx context.Context) error {
-	l.put(l.serviceLine("StartLogging", nil))
 	var batch []byte // that the queue gets when it is taken
 	var due <-chan time.Time
 	for {

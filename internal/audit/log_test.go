@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -222,6 +223,31 @@ func TestAStopWithAFullDisk(t *testing.T) {
 }
 
 // TestServiceEvents: what the service did by itself has a line with the same id each time.
+// TestAStopWhileCallsWait: a stop releases calls that wait for room, also when they filled the queue before the
+// log ran.
+func TestAStopWhileCallsWait(t *testing.T) {
+	d := new(disk)
+	slow := make(chan struct{})
+	l := audit.New(audit.Options{Site: site, Out: d, QueueBytes: 1500, Wait: time.Hour, Random: rand.Reader})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	d.set(false, slow)
+	go func() { ended <- l.Run(ctx) }()
+	var calls sync.WaitGroup
+	for i := range 20 {
+		calls.Go(func() { l.Record(call(fmt.Sprint(i))) })
+	}
+	for l.Stats().QueuedBytes < 1000 { // most wait
+		runtime.Gosched()
+	}
+	cancel()
+	close(slow)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	calls.Wait()
+}
+
 func TestServiceEvents(t *testing.T) {
 	d := new(disk)
 	l := audit.New(audit.Options{Site: site, Out: d, Random: rand.Reader})
