@@ -22,8 +22,8 @@ import (
 
 // logs are what the node writes for its operator to keep: the audit log and notices.
 type logs struct {
-	audit      *audit.Log // nil when there is none
-	noticeOut  notice.Out // the same
+	audit      *audit.Log     // nil when there is none
+	noticeOut  logfile.Writer // the same
 	noticeSign *webhook.Signer
 	files      []*logfile.File
 }
@@ -66,7 +66,7 @@ func (a *App) openLogs(context.Context) (err error) {
 }
 
 // openLog opens the file of a setting, or standard output.
-func (a *App) openLog(setting, path string) (notice.Out, error) {
+func (a *App) openLog(setting, path string) (logfile.Writer, error) {
 	if path == config.Stdout {
 		return &a.stdout, nil
 	}

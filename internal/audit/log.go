@@ -11,20 +11,13 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/ops"
+	"github.com/carillon-chat/carillon/internal/ops/logfile"
 )
-
-// Out is where lines go: logfile.File is one.
-type Out interface {
-	// Write writes whole lines, or none and returns an error.
-	io.Writer
-	// Sync waits until they are on the disk.
-	Sync() error
-}
 
 // Options of a Log. Site, Out and Random are required.
 type Options struct {
 	Site chime.Site
-	Out  Out
+	Out  logfile.Writer
 	// QueueBytes is how many bytes of lines may wait for the writer; zero means DefaultQueueBytes.
 	QueueBytes int
 	// Wait is how long a call waits for room in the queue; zero is not at all.

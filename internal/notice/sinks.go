@@ -5,23 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"time"
 
+	"github.com/carillon-chat/carillon/internal/ops/logfile"
 	"github.com/carillon-chat/carillon/internal/outbound"
 	"github.com/carillon-chat/carillon/internal/outbound/webhook"
 )
 
-// Out is where lines go: logfile.File is one.
-type Out interface {
-	// Write writes whole lines, or none and returns an error.
-	io.Writer
-	// Sync waits until they are on the disk.
-	Sync() error
-}
-
 // Lines is a sink that writes a JSON line for each notice.
-type Lines struct{ Out Out }
+type Lines struct{ Out logfile.Writer }
 
 // Send writes the notices. They are on the disk when it returns nil.
 func (l Lines) Send(_ context.Context, notices []Notice) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +15,16 @@ import (
 
 // mode of every file: what logs hold is the operator's.
 const mode = 0o600
+
+// Writer is where lines go. File is one.
+type Writer interface {
+	// Write writes whole lines, or none and returns an error.
+	io.Writer
+	// Sync waits until they are on the disk.
+	Sync() error
+}
+
+var _ Writer = (*File)(nil)
 
 // Options of a File. Path is required.
 type Options struct {
