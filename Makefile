@@ -26,6 +26,7 @@ lint:
 	go vet ./... $(CLIENT)
 	go run $(STATICCHECK) ./... $(CLIENT)
 	cd bench/pgchat && go vet ./... && go run $(STATICCHECK) ./...
+	cd e2e/lambda && go vet ./... && go run $(STATICCHECK) ./...
 	.ci/deadcode
 
 generate:

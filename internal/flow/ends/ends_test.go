@@ -119,6 +119,12 @@ func TestLambdaIsInvoked(t *testing.T) {
 			h.Set("X-Amz-Function-Error", "Unhandled")
 			return 200, `{"errorMessage":"x"}`
 		}, false, true},
+		{"an emulator without a result", "", "", func(http.Header) (int, string) { return 200, "" }, false, false},
+		{"an emulator with another result", "", "", func(http.Header) (int, string) { return 200, "null" }, false, false},
+		{"a function that fails in an emulator", "", "", func(http.Header) (int, string) {
+			return 200, `{"errorMessage":"x","errorType":"errorString"}`
+		}, false, true},
+		{"a function that takes too long in an emulator", "", "", func(http.Header) (int, string) { return 200, "Task timed out after 3.00 seconds" }, false, true},
 		{"no function", "", "", func(http.Header) (int, string) { return 404, "" }, false, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

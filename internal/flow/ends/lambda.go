@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -28,8 +30,8 @@ func LambdaURL(region string) *url.URL {
 	return &url.URL{Scheme: "https", Host: "lambda." + region + ".amazonaws.com"}
 }
 
-// Invoke implements flow.Invoker: the function runs later and calls back. A server that runs it at once may
-// answer with its result, which counts when it is a decision.
+// Invoke implements flow.Invoker: the function runs later and calls back. The answer of a server that runs it at
+// once, as the runtime interface emulator does, has its result, which counts when it is a decision, or says that it failed.
 func (l *Lambda) Invoke(ctx context.Context, call flow.Invocation) (answer []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.address(call.Lambda), bytes.NewReader(call.Event))
 	if err != nil {
@@ -52,7 +54,28 @@ func (l *Lambda) Invoke(ctx context.Context, call flow.Invocation) (answer []byt
 	if failed := got.Header.Get("X-Amz-Function-Error"); failed != "" {
 		return nil, fmt.Errorf("the function failed: %s", failed)
 	}
-	return verdict(got.Body), nil
+	if got.Status == http.StatusOK {
+		return result(got.Body)
+	}
+	return nil, nil
+}
+
+// result is the decision of a function that was run at once, nil when it calls back. The emulator reports a function that
+// failed by the body alone: an object with errorType, or a sentence when its time was over.
+func result(body []byte) (decision []byte, err error) {
+	if len(body) == 0 {
+		return nil, nil
+	}
+	if !json.Valid(body) {
+		return nil, errors.New("the function ended without a result")
+	}
+	var failed struct {
+		ErrorType *string `json:"errorType"`
+	}
+	if json.Unmarshal(body, &failed) == nil && failed.ErrorType != nil {
+		return nil, fmt.Errorf("the function failed: %.100s", *failed.ErrorType)
+	}
+	return verdict(body), nil
 }
 
 // address is the URL of a function's invocations.
