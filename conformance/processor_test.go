@@ -113,27 +113,48 @@ func TestProcessorsDecide(t *testing.T) {
 	alice, bob := n.connect(t, app+"/user/alice"), n.connect(t, app+"/user/bob")
 	by := app + "/user/alice"
 	flowOf(t, m, app, channel, by, "filter")
-	send := func(content, persistence string) {
+	send := func(content, persistence string) (id *string) {
 		sent := must[*msg.SendChannelMessageOutput](t)(m.SendChannelMessage(&msg.SendChannelMessageInput{
 			ChannelArn: &channel, ChimeBearer: &by, Content: &content, Type: aws.String("STANDARD"), Persistence: &persistence,
 		}))
 		if *sent.Status.Value != "PENDING" {
 			t.Errorf("the reply to %s is %v", content, sent.Status)
 		}
+		return sent.MessageId
+	}
+	hear := func(verb, content, outcome string) {
+		alice.expect("PENDING_" + verb + "_CHANNEL_MESSAGE STANDARD " + content)
+		if outcome == "" {
+			alice.expect("DENIED_" + verb + "_CHANNEL_MESSAGE STANDARD " + content)
+			return
+		}
+		alice.expect(verb + "_CHANNEL_MESSAGE STANDARD " + outcome)
+		bob.expect(verb + "_CHANNEL_MESSAGE STANDARD " + outcome) // and nothing in between
 	}
 	for _, persistence := range []string{"PERSISTENT", "NON_PERSISTENT"} {
 		for _, how := range []string{"later", "at once"} {
-			for what, outcome := range map[string]string{"pass": "CREATE_CHANNEL_MESSAGE STANDARD pass " + how, "mask": "CREATE_CHANNEL_MESSAGE STANDARD ****", "deny": ""} {
+			for what, outcome := range map[string]string{"pass": "pass " + how, "mask": "****", "deny": ""} {
 				send(what+" "+how, persistence)
-				alice.expect("PENDING_CREATE_CHANNEL_MESSAGE STANDARD " + what + " " + how)
-				if outcome == "" {
-					alice.expect("DENIED_CREATE_CHANNEL_MESSAGE STANDARD deny " + how)
-					continue
-				}
-				alice.expect(outcome)
-				bob.expect(outcome) // and nothing in between
+				hear("CREATE", what+" "+how, outcome)
 			}
 		}
+	}
+
+	// Edits of a message that passed.
+	first := send("pass at first, at once", "PERSISTENT")
+	hear("CREATE", "pass at first, at once", "pass at first, at once")
+	for _, content := range []string{"deny later", "mask later", "pass later", "mask at once", "deny at once"} {
+		edited := must[*msg.UpdateChannelMessageOutput](t)(m.UpdateChannelMessage(&msg.UpdateChannelMessageInput{
+			ChannelArn: &channel, ChimeBearer: &by, Content: &content, MessageId: first,
+		}))
+		if *edited.Status.Value != "PENDING" {
+			t.Errorf("the reply to the edit %s is %v", content, edited.Status)
+		}
+		hear("UPDATE", content, map[string]string{"pass": content, "mask": "****"}[content[:4]])
+	}
+	got := must[*msg.GetChannelMessageOutput](t)(m.GetChannelMessage(&msg.GetChannelMessageInput{ChannelArn: &channel, ChimeBearer: aws.String(app + "/user/bob"), MessageId: first}))
+	if *got.ChannelMessage.Content != "****" {
+		t.Errorf("after a denied edit the message is %v", got.ChannelMessage)
 	}
 }
 

@@ -13,9 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/carillon-chat/carillon/internal/bus"
 	"github.com/carillon-chat/carillon/internal/config"
-	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // Exit codes of the program.
@@ -36,9 +34,6 @@ type Program struct {
 	// Hangups begins to catch the operator's signal to read the settings again (SIGHUP), until
 	// stop; nil catches none. Only a node calls it: other commands end by the signal.
 	Hangups func() (hangups <-chan os.Signal, stop func())
-	// Decorate returns what stands between the services of a node and its engine; nil changes
-	// nothing.
-	Decorate func(store.Store, bus.Bus) (store.Store, bus.Bus)
 }
 
 // usageError is a fault in how the program was called.

@@ -44,7 +44,7 @@ func (p Program) run(ctx context.Context, settings func() (config.Config, error)
 		return err
 	}
 
-	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version, Stdout: p.Stdout, Decorate: p.Decorate})
+	node, err := app.New(ctx, cfg, app.Deps{Log: log, Version: p.Version, Stdout: p.Stdout})
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // stopped while it was starting
 	}

@@ -19,7 +19,7 @@ function run(command, args, cwd) {
 
 let code = 1;
 try {
-  code = run("go", ["build", "-o", `${work}/`, "./cmd/carillon", "./e2e/denier"], join(here, "../.."));
+  code = run("go", ["build", "-o", `${work}/`, "./cmd/carillon"], join(here, "../.."));
   if (code === 0) {
     await build({
       configFile: false,
