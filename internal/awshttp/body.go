@@ -45,7 +45,7 @@ func (t *transport) screen(x *exchange) error {
 		x.limit = MaxFormBody
 	}
 
-	if x.r.ContentLength == 0 {
+	if x.r.ContentLength == 0 || x.fallback.Protocol != api.Query && hasArrived(x.r.Body) {
 		return nil // the gate decides at once
 	}
 	t.sign(x)
@@ -56,6 +56,12 @@ func (t *transport) screen(x *exchange) error {
 		return nil
 	}
 	return err
+}
+
+// hasArrived reports whether a body is known to have arrived whole, so that it is read without a wait.
+func hasArrived(body io.ReadCloser) bool {
+	b, known := body.(interface{ HasArrived() bool })
+	return known && b.HasArrived()
 }
 
 // read takes in what the gate needs to see: body, query and form.

@@ -16,6 +16,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/awshttp"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 )
 
 // echo answers SendChannelMessage with the number of bytes in its content.
@@ -53,6 +54,41 @@ func TestABodyOverTheLimitIs413AndTheNextRequestWorks(t *testing.T) {
 	}
 	if n := len(f.gate.verified); n != 4 {
 		t.Errorf("verified %d requests, want only the small ones", n)
+	}
+}
+
+// arrived is a body that says whether it has arrived.
+type arrived struct {
+	io.ReadCloser
+	whole bool
+}
+
+func (b arrived) HasArrived() bool { return b.whole }
+
+// A body that has arrived is read before the signature is looked at, and answered as any other.
+func TestTheSignatureOfABodyThatHasArrivedIsReadOnce(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		f := newFixture(t, echo)
+		screened := 0
+		f.gate.screen = func(r *sigv4.Request) error {
+			screened++
+			if r.Header.Get("Authorization") == "" {
+				return errUnsigned
+			}
+			return nil
+		}
+
+		signed, unsigned := send("abc"), send("abc")
+		unsigned.Header.Del("Authorization")
+		for _, r := range []*http.Request{signed, unsigned} {
+			r.Body = arrived{r.Body, whole}
+		}
+		f.do(signed).expect(t, 201, "", `"MessageId":"3"`)
+		f.do(unsigned).expect(t, 403, "MissingAuthenticationTokenException", `{"Message":"`)
+
+		if want := map[bool]int{true: 0, false: 2}[whole]; screened != want {
+			t.Errorf("arrived whole: %v: screened %d times, want %d", whole, screened, want)
+		}
 	}
 }
 

@@ -10,10 +10,11 @@
 //     that table.
 //   - The order is: form of the signature, clock and key; size of the body;
 //     signature, route, syntax, IAM, service (spec 2.5). The first that refuses
-//     answers. Nothing of a body is read, and no 100 Continue sent, before the
+//     answers. No body is waited for, and no 100 Continue sent, before the
 //     first of them, and the connection ends when a body is left unread. A form
 //     alone is read without, up to MaxOpenBody, since only it names the
-//     operation that may need no signature.
+//     operation that may need no signature. A body that came with its head is
+//     read first, so that its signature is looked at once.
 //   - Every answer has the shape that the SDKs of its protocol read, errors
 //     included, and a request id. There are no redirects and no text pages.
 //   - A body is never longer in memory than the limit of its protocol, and all

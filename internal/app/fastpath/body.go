@@ -57,6 +57,9 @@ func (b *body) read(p []byte) (n int, err error) {
 	return 0, err
 }
 
+// HasArrived reports whether what is left of the body is in the connection's buffer, so that no Read waits.
+func (b *body) HasArrived() bool { return b.left <= int64(b.conn.w-b.conn.r) }
+
 // Close drops what is left of the body, if it is not too much.
 func (b *body) Close() error {
 	if b.closed {

@@ -334,3 +334,22 @@ type failing struct{}
 func (failing) Accept() (net.Conn, error) { return nil, errFull }
 func (failing) Close() error              { return nil }
 func (failing) Addr() net.Addr            { return address("server") }
+
+func TestABodyKnowsWhetherItHasArrived(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n"
+	var seen []bool
+	serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		seen = append(seen, r.Body.(interface{ HasArrived() bool }).HasArrived())
+		_, _ = io.Copy(io.Discard, r.Body)
+	}, func(t *testing.T, s *served) {
+		for _, parts := range [][]string{{head + "abcdef"}, {head + "abc", "def"}, {head, "abcdef"}} {
+			for _, part := range parts {
+				s.send([]byte(part))
+				synctest.Wait()
+			}
+		}
+	})
+	if want := []bool{true, false, false}; !slices.Equal(seen, want) {
+		t.Errorf("arrived %v, want %v", seen, want)
+	}
+}
