@@ -234,6 +234,25 @@ const (
 	TargetedMessagesNone TargetedMessages = "NONE"
 )
 
+// WebhookDeliveryStatus is an enumeration; "" is no value of it.
+type WebhookDeliveryStatus string
+
+// The values of WebhookDeliveryStatus.
+const (
+	WebhookDeliveryStatusPending   WebhookDeliveryStatus = "PENDING"
+	WebhookDeliveryStatusDelivered WebhookDeliveryStatus = "DELIVERED"
+	WebhookDeliveryStatusFailed    WebhookDeliveryStatus = "FAILED"
+)
+
+// WebhookStatus is an enumeration; "" is no value of it.
+type WebhookStatus string
+
+// The values of WebhookStatus.
+const (
+	WebhookStatusEnabled  WebhookStatus = "ENABLED"
+	WebhookStatusDisabled WebhookStatus = "DISABLED"
+)
+
 // AppInstance is part of answers.
 type AppInstance struct {
 	AppInstanceARN       string `json:"AppInstanceArn,omitzero"` // 5 to 1600 characters
@@ -695,6 +714,22 @@ type CreateChannelResponse struct {
 	ChannelARN string `json:"ChannelArn,omitzero"` // 5 to 1600 characters
 }
 
+// CreateWebhookRequest is the input of CreateWebhook.
+type CreateWebhookRequest struct {
+	AppInstanceARN string            `json:"-"`    // required, 5 to 1600 characters
+	Name           string            `json:"Name"` // required, 1 to 256 characters
+	URL            string            `json:"Url"`  // required, 8 to 2048 characters
+	DataType       MessagingDataType `json:"DataType,omitzero"`
+	EventTypes     []string          `json:"EventTypes,omitzero"` // 1 to 32 elements
+	Channels       []string          `json:"Channels,omitzero"`   // 1 to 20 elements
+}
+
+// CreateWebhookResponse is the output of CreateWebhook.
+type CreateWebhookResponse struct {
+	WebhookARN string `json:"WebhookArn,omitzero"` // 5 to 1600 characters
+	Secret     string `json:"Secret,omitzero"`
+}
+
 // DeleteAppInstanceAdminRequest is the input of DeleteAppInstanceAdmin.
 type DeleteAppInstanceAdminRequest struct {
 	AppInstanceAdminARN string `json:"-"` // required, 5 to 1600 characters
@@ -804,6 +839,15 @@ type DeleteMessagingStreamingConfigurationsRequest struct {
 
 // DeleteMessagingStreamingConfigurationsResponse is the output of DeleteMessagingStreamingConfigurations, which has no members.
 type DeleteMessagingStreamingConfigurationsResponse struct {
+}
+
+// DeleteWebhookRequest is the input of DeleteWebhook.
+type DeleteWebhookRequest struct {
+	WebhookARN string `json:"-"` // required, 5 to 1600 characters
+}
+
+// DeleteWebhookResponse is the output of DeleteWebhook, which has no members.
+type DeleteWebhookResponse struct {
 }
 
 // DeregisterAppInstanceUserEndpointRequest is the input of DeregisterAppInstanceUserEndpoint.
@@ -948,6 +992,16 @@ type DescribeChannelRequest struct {
 // DescribeChannelResponse is the output of DescribeChannel.
 type DescribeChannelResponse struct {
 	Channel *Channel `json:"Channel,omitzero"`
+}
+
+// DescribeWebhookRequest is the input of DescribeWebhook.
+type DescribeWebhookRequest struct {
+	WebhookARN string `json:"-"` // required, 5 to 1600 characters
+}
+
+// DescribeWebhookResponse is the output of DescribeWebhook.
+type DescribeWebhookResponse struct {
+	Webhook *Webhook `json:"Webhook,omitzero"`
 }
 
 // DisassociateChannelFlowRequest is the input of DisassociateChannelFlow.
@@ -1312,6 +1366,30 @@ type ListTagsForResourceResponse struct {
 	Tags []Tag `json:"Tags,omitzero"` // 1 to 50 elements
 }
 
+// ListWebhookDeliveriesRequest is the input of ListWebhookDeliveries.
+type ListWebhookDeliveriesRequest struct {
+	WebhookARN string                `json:"-"` // required, 5 to 1600 characters
+	Status     WebhookDeliveryStatus `json:"-"`
+	MaxResults int                   `json:"-"` // 1 to 100
+	NextToken  string                `json:"-"` // 0 to 2048 characters
+}
+
+// ListWebhookDeliveriesResponse is the output of ListWebhookDeliveries.
+type ListWebhookDeliveriesResponse struct {
+	Deliveries []WebhookDelivery `json:"Deliveries,omitzero"`
+	NextToken  string            `json:"NextToken,omitzero"` // 0 to 2048 characters
+}
+
+// ListWebhooksRequest is the input of ListWebhooks.
+type ListWebhooksRequest struct {
+	AppInstanceARN string `json:"-"` // required, 5 to 1600 characters
+}
+
+// ListWebhooksResponse is the output of ListWebhooks.
+type ListWebhooksResponse struct {
+	Webhooks []WebhookSummary `json:"Webhooks,omitzero"`
+}
+
 // MessageAttributeValue is part of requests and answers.
 type MessageAttributeValue struct {
 	StringValues []string `json:"StringValues,omitzero"`
@@ -1441,6 +1519,56 @@ type RegisterAppInstanceUserEndpointRequest struct {
 type RegisterAppInstanceUserEndpointResponse struct {
 	AppInstanceUserARN string `json:"AppInstanceUserArn,omitzero"` // 5 to 1600 characters
 	EndpointID         string `json:"EndpointId,omitzero"`         // 0 to 64 characters
+}
+
+// ReplayWebhookRequest is the input of ReplayWebhook.
+type ReplayWebhookRequest struct {
+	WebhookARN    string `json:"-"`                     // required, 5 to 1600 characters
+	FromPosition  int    `json:"FromPosition,omitzero"` // at least 1
+	FromTimestamp Time   `json:"FromTimestamp,omitzero"`
+}
+
+// ReplayWebhookResponse is the output of ReplayWebhook.
+type ReplayWebhookResponse struct {
+	WebhookARN   string `json:"WebhookArn,omitzero"`   // 5 to 1600 characters
+	FromPosition int    `json:"FromPosition,omitzero"` // at least 1
+}
+
+// ResendWebhookDeliveriesRequest is the input of ResendWebhookDeliveries.
+type ResendWebhookDeliveriesRequest struct {
+	WebhookARN string `json:"-"` // required, 5 to 1600 characters
+	Since      Time   `json:"Since,omitzero"`
+}
+
+// ResendWebhookDeliveriesResponse is the output of ResendWebhookDeliveries.
+type ResendWebhookDeliveriesResponse struct {
+	WebhookARN string `json:"WebhookArn,omitzero"` // 5 to 1600 characters
+	Resent     int    `json:"Resent,omitzero"`     // at least 0
+}
+
+// ResendWebhookDeliveryRequest is the input of ResendWebhookDelivery.
+type ResendWebhookDeliveryRequest struct {
+	WebhookARN string `json:"-"` // required, 5 to 1600 characters
+	DeliveryID string `json:"-"` // required, 1 to 40 characters
+}
+
+// ResendWebhookDeliveryResponse is the output of ResendWebhookDelivery.
+type ResendWebhookDeliveryResponse struct {
+	WebhookARN string `json:"WebhookArn,omitzero"` // 5 to 1600 characters
+	DeliveryID string `json:"DeliveryId,omitzero"` // 1 to 40 characters
+}
+
+// RotateWebhookSecretRequest is the input of RotateWebhookSecret.
+type RotateWebhookSecretRequest struct {
+	WebhookARN   string `json:"-"`                     // required, 5 to 1600 characters
+	OverlapHours *int   `json:"OverlapHours,omitzero"` // 0 to 168
+}
+
+// RotateWebhookSecretResponse is the output of RotateWebhookSecret.
+type RotateWebhookSecretResponse struct {
+	WebhookARN        string `json:"WebhookArn,omitzero"` // 5 to 1600 characters
+	Secret            string `json:"Secret,omitzero"`
+	FormerSecretUntil Time   `json:"FormerSecretUntil,omitzero"`
 }
 
 // SearchChannelsRequest is the input of SearchChannels.
@@ -1636,4 +1764,61 @@ type UpdateChannelRequest struct {
 // UpdateChannelResponse is the output of UpdateChannel.
 type UpdateChannelResponse struct {
 	ChannelARN string `json:"ChannelArn,omitzero"` // 5 to 1600 characters
+}
+
+// UpdateWebhookRequest is the input of UpdateWebhook.
+type UpdateWebhookRequest struct {
+	WebhookARN string            `json:"-"`    // required, 5 to 1600 characters
+	Name       string            `json:"Name"` // required, 1 to 256 characters
+	URL        string            `json:"Url"`  // required, 8 to 2048 characters
+	DataType   MessagingDataType `json:"DataType,omitzero"`
+	EventTypes []string          `json:"EventTypes,omitzero"` // 1 to 32 elements
+	Channels   []string          `json:"Channels,omitzero"`   // 1 to 20 elements
+	Status     WebhookStatus     `json:"Status,omitzero"`
+}
+
+// UpdateWebhookResponse is the output of UpdateWebhook.
+type UpdateWebhookResponse struct {
+	WebhookARN string `json:"WebhookArn,omitzero"` // 5 to 1600 characters
+}
+
+// Webhook is part of answers.
+type Webhook struct {
+	WebhookARN           string            `json:"WebhookArn,omitzero"` // 5 to 1600 characters
+	Name                 string            `json:"Name,omitzero"`       // 1 to 256 characters
+	URL                  string            `json:"Url,omitzero"`        // 8 to 2048 characters
+	DataType             MessagingDataType `json:"DataType,omitzero"`
+	EventTypes           []string          `json:"EventTypes,omitzero"` // 1 to 32 elements
+	Channels             []string          `json:"Channels,omitzero"`   // 1 to 20 elements
+	Status               WebhookStatus     `json:"Status,omitzero"`
+	StatusReason         string            `json:"StatusReason,omitzero"`
+	Pending              int               `json:"Pending,omitzero"` // at least 0
+	FailingSince         Time              `json:"FailingSince,omitzero"`
+	FormerSecretUntil    Time              `json:"FormerSecretUntil,omitzero"`
+	CreatedTimestamp     Time              `json:"CreatedTimestamp,omitzero"`
+	LastUpdatedTimestamp Time              `json:"LastUpdatedTimestamp,omitzero"`
+}
+
+// WebhookDelivery is part of answers.
+type WebhookDelivery struct {
+	DeliveryID           string                `json:"DeliveryId,omitzero"` // 1 to 40 characters
+	Key                  string                `json:"Key,omitzero"`
+	EventType            string                `json:"EventType,omitzero"`  // 1 to 64 characters
+	ChannelARN           string                `json:"ChannelArn,omitzero"` // 5 to 1600 characters
+	EventTimestamp       Time                  `json:"EventTimestamp,omitzero"`
+	Status               WebhookDeliveryStatus `json:"Status,omitzero"`
+	Attempts             int                   `json:"Attempts,omitzero"`       // at least 0
+	LastStatusCode       int                   `json:"LastStatusCode,omitzero"` // at least 0
+	LastError            string                `json:"LastError,omitzero"`
+	LastAttemptTimestamp Time                  `json:"LastAttemptTimestamp,omitzero"`
+	NextAttemptTimestamp Time                  `json:"NextAttemptTimestamp,omitzero"`
+}
+
+// WebhookSummary is part of answers.
+type WebhookSummary struct {
+	WebhookARN   string        `json:"WebhookArn,omitzero"` // 5 to 1600 characters
+	Name         string        `json:"Name,omitzero"`       // 1 to 256 characters
+	Status       WebhookStatus `json:"Status,omitzero"`
+	Pending      int           `json:"Pending,omitzero"` // at least 0
+	FailingSince Time          `json:"FailingSince,omitzero"`
 }

@@ -140,6 +140,15 @@ func (c *Client) CreateChannelModerator(ctx context.Context, r *CreateChannelMod
 	return call[CreateChannelModeratorResponse](ctx, c, q)
 }
 
+// CreateWebhook calls the operation: POST /carillon/app-instances/{appInstanceArn}/webhooks. A nil request is an empty one.
+func (c *Client) CreateWebhook(ctx context.Context, r *CreateWebhookRequest) (*CreateWebhookResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "CreateWebhook", method: "POST"}
+	q.path = "/carillon/app-instances/" + q.label("AppInstanceARN", in.AppInstanceARN) + "/webhooks"
+	q.body = &in
+	return call[CreateWebhookResponse](ctx, c, q)
+}
+
 // DeleteAppInstance calls the operation: DELETE /app-instances/{appInstanceArn}. A nil request is an empty one.
 func (c *Client) DeleteAppInstance(ctx context.Context, r *DeleteAppInstanceRequest) (*DeleteAppInstanceResponse, error) {
 	in := copyOf(r)
@@ -233,6 +242,14 @@ func (c *Client) DeleteMessagingStreamingConfigurations(ctx context.Context, r *
 	q := request{operation: "DeleteMessagingStreamingConfigurations", method: "DELETE"}
 	q.path = "/app-instances/" + q.label("AppInstanceARN", in.AppInstanceARN) + "/streaming-configurations"
 	return call[DeleteMessagingStreamingConfigurationsResponse](ctx, c, q)
+}
+
+// DeleteWebhook calls the operation: DELETE /carillon/webhooks/{webhookArn}. A nil request is an empty one.
+func (c *Client) DeleteWebhook(ctx context.Context, r *DeleteWebhookRequest) (*DeleteWebhookResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "DeleteWebhook", method: "DELETE"}
+	q.path = "/carillon/webhooks/" + q.label("WebhookARN", in.WebhookARN)
+	return call[DeleteWebhookResponse](ctx, c, q)
 }
 
 // DeregisterAppInstanceUserEndpoint calls the operation: DELETE /app-instance-users/{appInstanceUserArn}/endpoints/{endpointId}. A nil request is an empty one.
@@ -348,6 +365,14 @@ func (c *Client) DescribeChannelModerator(ctx context.Context, r *DescribeChanne
 	q.bearer = c.bearer(in.ChimeBearer)
 	q.path = "/channels/" + q.label("ChannelARN", in.ChannelARN) + "/moderators/" + q.label("ChannelModeratorARN", in.ChannelModeratorARN)
 	return call[DescribeChannelModeratorResponse](ctx, c, q)
+}
+
+// DescribeWebhook calls the operation: GET /carillon/webhooks/{webhookArn}. A nil request is an empty one.
+func (c *Client) DescribeWebhook(ctx context.Context, r *DescribeWebhookRequest) (*DescribeWebhookResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "DescribeWebhook", method: "GET", once: true}
+	q.path = "/carillon/webhooks/" + q.label("WebhookARN", in.WebhookARN)
+	return call[DescribeWebhookResponse](ctx, c, q)
 }
 
 // DisassociateChannelFlow calls the operation: DELETE /channels/{channelArn}/channel-flow/{channelFlowArn}. A nil request is an empty one.
@@ -598,6 +623,25 @@ func (c *Client) ListTagsForResource(ctx context.Context, r *ListTagsForResource
 	return call[ListTagsForResourceResponse](ctx, c, q)
 }
 
+// ListWebhookDeliveries calls the operation: GET /carillon/webhooks/{webhookArn}/deliveries. A nil request is an empty one.
+func (c *Client) ListWebhookDeliveries(ctx context.Context, r *ListWebhookDeliveriesRequest) (*ListWebhookDeliveriesResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "ListWebhookDeliveries", method: "GET", once: true}
+	q.path = "/carillon/webhooks/" + q.label("WebhookARN", in.WebhookARN) + "/deliveries"
+	q.set("status", string(in.Status))
+	q.set("max-results", number(in.MaxResults))
+	q.set("next-token", in.NextToken)
+	return call[ListWebhookDeliveriesResponse](ctx, c, q)
+}
+
+// ListWebhooks calls the operation: GET /carillon/app-instances/{appInstanceArn}/webhooks. A nil request is an empty one.
+func (c *Client) ListWebhooks(ctx context.Context, r *ListWebhooksRequest) (*ListWebhooksResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "ListWebhooks", method: "GET", once: true}
+	q.path = "/carillon/app-instances/" + q.label("AppInstanceARN", in.AppInstanceARN) + "/webhooks"
+	return call[ListWebhooksResponse](ctx, c, q)
+}
+
 // PutAppInstanceRetentionSettings calls the operation: PUT /app-instances/{appInstanceArn}/retention-settings. A nil request is an empty one.
 func (c *Client) PutAppInstanceRetentionSettings(ctx context.Context, r *PutAppInstanceRetentionSettingsRequest) (*PutAppInstanceRetentionSettingsResponse, error) {
 	in := copyOf(r)
@@ -666,6 +710,41 @@ func (c *Client) RegisterAppInstanceUserEndpoint(ctx context.Context, r *Registe
 	q.path = "/app-instance-users/" + q.label("AppInstanceUserARN", in.AppInstanceUserARN) + "/endpoints"
 	q.body = &in
 	return call[RegisterAppInstanceUserEndpointResponse](ctx, c, q)
+}
+
+// ReplayWebhook calls the operation: POST /carillon/webhooks/{webhookArn}/replays. A nil request is an empty one.
+func (c *Client) ReplayWebhook(ctx context.Context, r *ReplayWebhookRequest) (*ReplayWebhookResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "ReplayWebhook", method: "POST"}
+	q.path = "/carillon/webhooks/" + q.label("WebhookARN", in.WebhookARN) + "/replays"
+	q.body = &in
+	return call[ReplayWebhookResponse](ctx, c, q)
+}
+
+// ResendWebhookDeliveries calls the operation: POST /carillon/webhooks/{webhookArn}/deliveries. A nil request is an empty one.
+func (c *Client) ResendWebhookDeliveries(ctx context.Context, r *ResendWebhookDeliveriesRequest) (*ResendWebhookDeliveriesResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "ResendWebhookDeliveries", method: "POST"}
+	q.path = "/carillon/webhooks/" + q.label("WebhookARN", in.WebhookARN) + "/deliveries"
+	q.body = &in
+	return call[ResendWebhookDeliveriesResponse](ctx, c, q)
+}
+
+// ResendWebhookDelivery calls the operation: POST /carillon/webhooks/{webhookArn}/deliveries/{deliveryId}. A nil request is an empty one.
+func (c *Client) ResendWebhookDelivery(ctx context.Context, r *ResendWebhookDeliveryRequest) (*ResendWebhookDeliveryResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "ResendWebhookDelivery", method: "POST"}
+	q.path = "/carillon/webhooks/" + q.label("WebhookARN", in.WebhookARN) + "/deliveries/" + q.label("DeliveryID", in.DeliveryID)
+	return call[ResendWebhookDeliveryResponse](ctx, c, q)
+}
+
+// RotateWebhookSecret calls the operation: POST /carillon/webhooks/{webhookArn}/secrets. A nil request is an empty one.
+func (c *Client) RotateWebhookSecret(ctx context.Context, r *RotateWebhookSecretRequest) (*RotateWebhookSecretResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "RotateWebhookSecret", method: "POST"}
+	q.path = "/carillon/webhooks/" + q.label("WebhookARN", in.WebhookARN) + "/secrets"
+	q.body = &in
+	return call[RotateWebhookSecretResponse](ctx, c, q)
 }
 
 // SearchChannels calls the operation: POST /channels. A nil request is an empty one.
@@ -786,4 +865,13 @@ func (c *Client) UpdateChannelReadMarker(ctx context.Context, r *UpdateChannelRe
 	q.bearer = c.bearer(in.ChimeBearer)
 	q.path = "/channels/" + q.label("ChannelARN", in.ChannelARN) + "/readMarker"
 	return call[UpdateChannelReadMarkerResponse](ctx, c, q)
+}
+
+// UpdateWebhook calls the operation: PUT /carillon/webhooks/{webhookArn}. A nil request is an empty one.
+func (c *Client) UpdateWebhook(ctx context.Context, r *UpdateWebhookRequest) (*UpdateWebhookResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "UpdateWebhook", method: "PUT", once: true}
+	q.path = "/carillon/webhooks/" + q.label("WebhookARN", in.WebhookARN)
+	q.body = &in
+	return call[UpdateWebhookResponse](ctx, c, q)
 }

@@ -53,7 +53,7 @@ func answer(status int, header, body string) *http.Response {
 // The requests to compare with are made from the models without the generator.
 func TestOperationsTravelAsTheModelsSay(t *testing.T) {
 	called := 0
-	for _, name := range []string{"chime-sdk-messaging", "chime-sdk-identity"} {
+	for _, name := range []string{"chime-sdk-messaging", "chime-sdk-identity", "carillon"} {
 		service, err := apitest.Load(name)
 		if err != nil {
 			t.Fatal(err)

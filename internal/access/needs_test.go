@@ -14,6 +14,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/apitest"
+	"github.com/carillon-chat/carillon/internal/api/carillon"
 	"github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/api/identity"
@@ -44,7 +45,7 @@ const needsHead = `# What each operation needs permission for (spec 2.5).
 var names = map[string]string{
 	"ChimeBearer": app + "/user/me", "ChannelARN": app + "/channel/c", "ChannelFlowARN": app + "/channel-flow/f",
 	"AppInstanceARN": app, "AppInstanceAdminARN": app + "/user/admin", "AppInstanceUserARN": app + "/user/u",
-	"AppInstanceBotARN": app + "/bot/b", "AppInstanceUserID": "new", "ChannelID": "named", "ResourceARN": app + "/channel/tagged",
+	"AppInstanceBotARN": app + "/bot/b", "WebhookARN": app + "/webhook/w", "AppInstanceUserID": "new", "ChannelID": "named", "ResourceARN": app + "/channel/tagged",
 	"MemberARN": app + "/user/member", "ChannelModeratorARN": app + "/user/moderator",
 	"RoleName": "chat", "UserName": "ann", "PolicyName": "P", "URL": "https://id.example.com/t", "Path": "/new/",
 	"PolicyARN": account + "policy/team/P", "OpenIDConnectProviderARN": account + "oidc-provider/id.example.com/t",
@@ -62,7 +63,7 @@ func TestWhatEachOperationNeeds(t *testing.T) {
 	b.WriteString(needsHead)
 	for _, table := range [][]api.Operation{
 		messaging.Operations(messaging.Unbuilt{}), identity.Operations(identity.Unbuilt{}),
-		sts.Operations(sts.Unbuilt{}), iam.Operations(iam.Unbuilt{}), cognito.Operations(cognito.Unbuilt{}),
+		sts.Operations(sts.Unbuilt{}), iam.Operations(iam.Unbuilt{}), cognito.Operations(cognito.Unbuilt{}), carillon.Operations(carillon.Unbuilt{}),
 	} {
 		service, err := apitest.Load(table[0].Service)
 		if err != nil {

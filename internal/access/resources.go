@@ -32,6 +32,7 @@ const (
 	user             // AppInstanceUserArn
 	bot              // AppInstanceBotArn
 	tagged           // ResourceARN
+	webhook          // WebhookArn
 	everyApp         // app instances that the request does not name
 	everyUser        // users of the app instance, or the app instance
 	everyBot         // bots of the app instance, or the app instance
@@ -40,20 +41,21 @@ const (
 	channelToBe      // the channel that is made
 )
 
-// rule is what one operation of the messaging and identity APIs needs permission for.
+// rule is what one operation of the messaging and identity APIs, or of the server's own, needs permission for.
 type rule struct {
 	action string
 	on     [3]part // all of them
 }
 
-// rules follow the table of spec 2.5, by operation. What calls need beyond that is in more.
+// rules follow the table of spec 2.5, by operation, as far as AWS has them. What calls need beyond that is in more.
 var rules = makeRules()
 
 func makeRules() map[string]rule {
 	all := map[string]rule{}
+	prefix := "chime:"
 	on := func(parts [3]part, operations ...string) {
 		for _, name := range operations {
-			all[name] = rule{action: "chime:" + name, on: parts}
+			all[name] = rule{action: prefix + name, on: parts}
 		}
 	}
 	on([3]part{anything}, "GetMessagingSessionEndpoint")
@@ -92,6 +94,13 @@ func makeRules() map[string]rule {
 		"RegisterAppInstanceUserEndpoint", "UpdateAppInstanceUser", "UpdateAppInstanceUserEndpoint")
 	on([3]part{everyBot}, "CreateAppInstanceBot", "ListAppInstanceBots")
 	on([3]part{bot}, "DeleteAppInstanceBot", "DescribeAppInstanceBot", "UpdateAppInstanceBot")
+
+	// The server's own operations are signed as the others are, and policies that allow chime:* do not
+	// allow them.
+	prefix = "carillon:"
+	on([3]part{app}, "CreateWebhook", "ListWebhooks")
+	on([3]part{webhook}, "DeleteWebhook", "DescribeWebhook", "ListWebhookDeliveries", "ReplayWebhook", "ResendWebhookDeliveries",
+		"ResendWebhookDelivery", "RotateWebhookSecret", "UpdateWebhook")
 
 	return all
 }
@@ -158,7 +167,7 @@ func (s *Service) chimeNeeds(list []need, op *api.Operation, req api.Request) ([
 // named are the members of requests that hold the ARN of a part.
 var named = [...]string{
 	bearer: "ChimeBearer", channel: "ChannelArn", flow: "ChannelFlowArn", app: "AppInstanceArn", admin: "AppInstanceAdminArn",
-	user: "AppInstanceUserArn", bot: "AppInstanceBotArn", tagged: "ResourceARN",
+	user: "AppInstanceUserArn", bot: "AppInstanceBotArn", tagged: "ResourceARN", webhook: "WebhookArn",
 }
 
 // name returns the ARN of a part, and one that may be allowed instead (spec 2.5).

@@ -1,7 +1,7 @@
 // Package api is the wire layer: what a request may hold, how it is read, how
 // an answer is written, and which operation a request belongs to.
 //
-// The types, decoders, validators and encoders of the five APIs live in the
+// The types, decoders, validators and encoders of the six APIs live in the
 // packages below this one and are generated from the models in model/. This
 // package is the small runtime they share. It promises:
 //

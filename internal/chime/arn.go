@@ -15,20 +15,21 @@ type Site struct {
 // Kind is the kind of thing that an ARN names. Its numbers are part of stored keys.
 type Kind uint8
 
-// The kinds of resource that have an ARN (spec 1.1).
+// The kinds of resource that have an ARN (spec 1.1), and those that AWS does not have.
 const (
 	KindAppInstance Kind = iota + 1
 	KindUser
 	KindBot
 	KindChannel
 	KindChannelFlow
+	KindWebhook
 )
 
-var kindSegments = [...]string{KindUser: "user", KindBot: "bot", KindChannel: "channel", KindChannelFlow: "channel-flow"}
+var kindSegments = [...]string{KindUser: "user", KindBot: "bot", KindChannel: "channel", KindChannelFlow: "channel-flow", KindWebhook: "webhook"}
 
 var kindNames = [...]string{
 	KindAppInstance: "app instance", KindUser: "app instance user", KindBot: "app instance bot",
-	KindChannel: "channel", KindChannelFlow: "channel flow",
+	KindChannel: "channel", KindChannelFlow: "channel flow", KindWebhook: "webhook",
 }
 
 // String names the kind as error messages do.
@@ -80,6 +81,11 @@ func (s Site) ChannelARN(app, channel string) string {
 // ChannelFlowARN is the ARN of a channel flow.
 func (s Site) ChannelFlowARN(app, flow string) string {
 	return s.prefix() + app + "/channel-flow/" + flow
+}
+
+// WebhookARN is the ARN of a webhook subscription.
+func (s Site) WebhookARN(app, webhook string) string {
+	return s.prefix() + app + "/webhook/" + webhook
 }
 
 // RefARN is the ARN of a user or bot.
@@ -164,7 +170,7 @@ func parsePath(path string) (Resource, bool) {
 	if !ok || id == "" || strings.ContainsRune(id, '/') {
 		return Resource{}, false
 	}
-	for kind := KindUser; kind <= KindChannelFlow; kind++ {
+	for kind := KindUser; kind <= KindWebhook; kind++ {
 		if segment == kindSegments[kind] {
 			return Resource{App: app, Kind: kind, ID: id}, true
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/carillon"
 	"github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/api/identity"
@@ -25,6 +26,7 @@ func knownActions() []string {
 		"chime:":            {messaging.Operations(messaging.Unbuilt{}), identity.Operations(identity.Unbuilt{})},
 		"iam:":              {iam.Operations(iam.Unbuilt{})},
 		"sts:":              {sts.Operations(sts.Unbuilt{})},
+		"carillon:":         {carillon.Operations(carillon.Unbuilt{})},
 		"cognito-identity:": {cognito.Operations(cognito.Unbuilt{})},
 	} {
 		for _, table := range tables {

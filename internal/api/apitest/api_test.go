@@ -10,6 +10,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/apitest"
+	"github.com/carillon-chat/carillon/internal/api/carillon"
 	"github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/api/identity"
@@ -37,6 +38,7 @@ func services(t *testing.T) []*service {
 		{name: "sts", operations: sts.Operations(sts.Unbuilt{}), handler: reflect.TypeFor[sts.Handler](), refusal: "ValidationError"},
 		{name: "iam", operations: iam.Operations(iam.Unbuilt{}), handler: reflect.TypeFor[iam.Handler](), refusal: "ValidationError"},
 		{name: "cognito-identity", operations: cognito.Operations(cognito.Unbuilt{}), handler: reflect.TypeFor[cognito.Handler](), refusal: "InvalidParameterException"},
+		{name: "carillon", operations: carillon.Operations(carillon.Unbuilt{}), handler: reflect.TypeFor[carillon.Handler](), refusal: "BadRequestException"},
 	}
 	for _, s := range list {
 		var err error

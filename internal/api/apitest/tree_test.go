@@ -27,8 +27,13 @@ func (s *service) tree(shape string, v reflect.Value, d direction) any {
 	case "structure":
 		members := map[string]any{}
 		for i, member := range sh.Members {
-			if f := v.Field(i); !s.absent(shape, member, f, d) {
-				members[member.Name] = s.tree(member.Shape, f, d)
+			f := v.Field(i)
+			if s.absent(shape, member, f, d) {
+				continue
+			}
+			members[member.Name] = s.tree(member.Shape, f, d)
+			if t, isTime := f.Interface().(*time.Time); isTime && d == forInput && member.Location == "" { // a number in the body
+				members[member.Name] = int(t.Unix())
 			}
 		}
 		return members

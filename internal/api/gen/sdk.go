@@ -16,7 +16,7 @@ import (
 
 // sdkServices are the APIs whose operations the Go SDK calls. They become one package, for they
 // have the tag operations and some structures in common.
-var sdkServices = []string{"chime-sdk-messaging", "chime-sdk-identity"}
+var sdkServices = []string{"chime-sdk-messaging", "chime-sdk-identity", "carillon"}
 
 // sdk is what the templates of the Go SDK see.
 type sdk struct {

@@ -13,7 +13,7 @@ import (
 var files embed.FS
 
 // Services are the models in the order in which they are generated.
-var Services = []string{"chime-sdk-messaging", "chime-sdk-identity", "sts", "iam", "cognito-identity"}
+var Services = []string{"chime-sdk-messaging", "chime-sdk-identity", "sts", "iam", "cognito-identity", "carillon"}
 
 // additions are files with more operations of a service, beside the copy of its own model that is
 // not edited.
