@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -50,6 +51,8 @@ type Options struct {
 	Resolver Resolver
 	// Roots are the certificate authorities that are trusted; nil means those of the machine.
 	Roots *x509.CertPool
+	// Certificates prove the client to servers that ask for one.
+	Certificates []tls.Certificate
 }
 
 // Client makes guarded calls and keeps connections for later ones. It is safe for concurrent use.
@@ -75,7 +78,7 @@ func New(o Options) *Client {
 	transport := func(d dialer) *http.Transport {
 		return &http.Transport{
 			DialContext: d.dial, ForceAttemptHTTP2: true,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots}, TLSHandshakeTimeout: o.Timeout,
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots, Certificates: o.Certificates}, TLSHandshakeTimeout: o.Timeout,
 			MaxResponseHeaderBytes: maxHead, DisableCompression: true,
 			MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout,
 		}
@@ -108,6 +111,25 @@ type Answer struct {
 
 // Succeeded reports whether the status is 2xx.
 func (a *Answer) Succeeded() bool { return a.Status/100 == 2 }
+
+// RetryAfter is how long the other end asks to wait (RFC 9110, section 10.2.3), zero when it does not.
+func (a *Answer) RetryAfter() time.Duration {
+	text := a.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+
+	// A date counts from the date of the answer, since the clocks of the two ends may differ.
+	until, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(a.Header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return max(0, until.Sub(now))
+}
 
 // Do makes one call within ctx and the client's time-out, and reads the answer, whose body may have limit
 // bytes. A call that fails may have reached the other end, except with ErrRefused.

@@ -3,10 +3,15 @@ package outbound_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -321,5 +326,52 @@ func TestErrorsKeepSecrets(t *testing.T) {
 	_, err := get(t, outbound.New(outbound.Options{Resolver: resolver}), "https://user:password@inner.example/secret-path?token=secret-token", 1)
 	if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "password") || !strings.Contains(err.Error(), "GET inner.example") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	const date = "Mon, 23 Nov 2026 09:00:00 GMT"
+	for text, want := range map[string]time.Duration{
+		"": 0, "0": 0, "120": 2 * time.Minute, "-1": 0, "1.5": 0, "soon": 0, "99999999999999999999": 0,
+		"Mon, 23 Nov 2026 09:00:30 GMT": 30 * time.Second, "Mon, 23 Nov 2026 08:00:00 GMT": 0,
+	} {
+		answer := outbound.Answer{Header: http.Header{"Retry-After": {text}, "Date": {date}}}
+		if got := answer.RetryAfter(); got != want {
+			t.Errorf("%q is %v, want %v", text, got, want)
+		}
+	}
+	if got := (&outbound.Answer{Header: http.Header{"Retry-After": {date}}}).RetryAfter(); got != 0 {
+		t.Errorf("a date of an answer without one is %v", got)
+	}
+}
+
+// TestCertificates calls a server that asks for a certificate.
+func TestCertificates(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, r.TLS.PeerCertificates[0].Subject.CommonName)
+	}))
+	server.EnableHTTP2 = true
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "com.example.chat"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	answer, err := get(t, outbound.New(outbound.Options{Networks: loopback, Roots: roots, Certificates: []tls.Certificate{own}}), server.URL, 100)
+	if err != nil || string(answer.Body) != "com.example.chat" {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	if _, err := get(t, outbound.New(outbound.Options{Networks: loopback, Roots: roots}), server.URL, 100); err == nil {
+		t.Error("the server answers a client without certificate")
 	}
 }
