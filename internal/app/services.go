@@ -109,11 +109,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.federate(a); err != nil {
 		return err
 	}
-	networks, hosts, err := cfg.OutboundAllowed()
-	if err != nil {
+	if s.outbound, err = openOutbound(cfg); err != nil {
 		return err
 	}
-	s.outbound = outbound.New(outbound.Options{Networks: networks, Hosts: hosts, Timeout: cfg.OutboundTimeout})
 	a.opened(func() error { s.outbound.Close(); return nil })
 
 	// The services of the product.

@@ -60,9 +60,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("proxy-protocol", when(c.ProxyProtocol && len(c.TrustedProxies) == 0, "needs trusted-proxies: the header of others is never believed"))
 	_, err = c.OIDCNetworks()
 	fault("oidc-allowed-networks", err)
-	_, _, err = c.OutboundAllowed()
-	fault("outbound-allow", err)
-	fault("outbound-timeout", within(c.OutboundTimeout, 100*time.Millisecond, 5*time.Minute))
+	c.checkOutbound(fault)
 	_, err = c.StreamRoutes()
 	fault("streams", err)
 	c.checkFunctions(fault)
@@ -245,25 +243,6 @@ func (c *Config) OIDCNetworks() ([]netip.Prefix, error) { return networks(c.OIDC
 
 // ProxyNetworks reads the setting trusted-proxies.
 func (c *Config) ProxyNetworks() ([]netip.Prefix, error) { return networks(c.TrustedProxies) }
-
-// namePattern is a host's name without port.
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*\.)*[A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*\.?$`)
-
-// OutboundAllowed reads the setting outbound-allow.
-func (c *Config) OutboundAllowed() (allowed []netip.Prefix, hosts []string, err error) {
-	for _, text := range c.OutboundAllow {
-		network, err := netip.ParsePrefix(text)
-		switch {
-		case err == nil && network == network.Masked():
-			allowed = append(allowed, network)
-		case namePattern.MatchString(text):
-			hosts = append(hosts, text)
-		default:
-			return nil, nil, fmt.Errorf("must hold networks such as 10.1.0.0/16 and host names such as flows.internal, not %q", text)
-		}
-	}
-	return allowed, hosts, nil
-}
 
 func networks(texts []string) ([]netip.Prefix, error) {
 	var list []netip.Prefix

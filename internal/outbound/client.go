@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -53,6 +54,9 @@ type Options struct {
 	Roots *x509.CertPool
 	// Certificates prove the client to servers that ask for one.
 	Certificates []tls.Certificate
+	// Proxy is an HTTP proxy, by http or https, through which public addresses are reached; nil is none. User and
+	// password of the URL are shown to it. What is not public and allowed is reached directly.
+	Proxy *url.URL
 }
 
 // Client makes guarded calls and keeps connections for later ones. It is safe for concurrent use.
@@ -72,7 +76,7 @@ func New(o Options) *Client {
 	}
 
 	// Each scheme has a transport, because they differ in which addresses they may connect to.
-	secure := dialer{allowed: newAllowed(o.Networks, o.Hosts), secure: true, resolver: o.Resolver, timeout: o.Timeout}
+	secure := dialer{allowed: newAllowed(o.Networks, o.Hosts), secure: true, resolver: o.Resolver, timeout: o.Timeout, proxy: newProxy(o.Proxy, o.Roots)}
 	plain := secure
 	plain.secure = false
 	transport := func(d dialer) *http.Transport {

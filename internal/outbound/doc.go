@@ -9,7 +9,8 @@
 //   - It resolves names itself and dials the very address that it checked, so a name that resolves to
 //     another address the second time gains nothing.
 //   - Plain HTTP goes only where Options allows; everything else speaks TLS 1.2 or newer.
-//   - It follows no redirect and uses no proxy, whatever the environment says.
+//   - It follows no redirect, and uses no proxy but that of Options, whatever the environment says. The proxy is
+//     asked for the address that was checked.
 //   - The whole call is bounded in time, from the look-up of the name to the last byte of the answer, and
 //     so are the bytes of the answer's head and body.
 //
