@@ -61,6 +61,8 @@ type Event struct {
 	// Actor is the user or bot whose call caused the event; empty for calls without a bearer and for
 	// what the service does by itself.
 	Actor Ref `cbor:"17,keyasint,omitempty"`
+	// Unsent is set when the message of a removal was never sent: its sender alone knew of it.
+	Unsent bool `cbor:"19,keyasint,omitempty"`
 }
 
 // Compact leaves of the event what its record in the log keeps: no content, which is kept once, in the

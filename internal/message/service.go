@@ -163,6 +163,7 @@ func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.
 
 	switch {
 	case !sent(m):
+		e.Unsent = e.Kind().Status == messaging.ChannelMessageStatusSent // of its outcomes the kind says so
 		e.Only, err = v.Among(r, m, m.Sender)
 	case m.Target != "":
 		e.Only, err = v.Among(r, m, m.Sender, m.Target)

@@ -262,3 +262,37 @@ func TestStreamsWithoutASinkAreReported(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamsBeginWithWhatIsSent deletes a message that its flow failed: its sender alone knew of it.
+func TestStreamsBeginWithWhatIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := servicetest.New(t, "ann", "bob")
+		w.MakeAdmin("bob")
+		w.AddChannel("ann", "c")
+		if got := put(w, w.App, both[0]); got != "ok" {
+			t.Fatal(got)
+		}
+		w.Delete("bob", "c", w.Send(w.Text("ann", "c", "sent")))
+		flow, err := w.API.CreateChannelFlow(ctx, &messaging.CreateChannelFlowRequest{
+			AppInstanceARN: w.App, Name: "f", ClientRequestToken: w.Token(), Processors: []messaging.Processor{{
+				Name: "nowhere", ExecutionOrder: 1, FallbackAction: messaging.FallbackActionAbort,
+				Configuration: &messaging.ProcessorConfiguration{Lambda: &messaging.LambdaConfiguration{
+					ResourceARN: "arn:aws:lambda:us-east-1:000000000000:function:nowhere", InvocationType: messaging.InvocationTypeAsync,
+				}},
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.API.AssociateChannelFlow(ctx, &messaging.AssociateChannelFlowRequest{
+			ChannelARN: w.Channel("c"), ChannelFlowARN: flow.ChannelFlowARN, ChimeBearer: w.User("ann"),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.Delete("bob", "c", w.Send(w.Text("ann", "c", "failed")))
+
+		var all sink
+		defer run(t, w, service(w, stream.Route{Name: "all", Pattern: "*", Sink: &all}))()
+		all.expect(t, "CREATE_CHANNEL_MESSAGE", "DELETE_CHANNEL_MESSAGE")
+	})
+}
