@@ -1,4 +1,4 @@
-.PHONY: test race stress lockcheck lint generate web e2e bench soak isolation cuts cuts-race ci build
+.PHONY: test race stress lockcheck lint generate web e2e bench soak isolation cuts cuts-race processing ci build
 
 # The Go SDK, a module of its own.
 CLIENT = github.com/carillon-chat/carillon/client/...
@@ -52,6 +52,9 @@ cuts:
 
 cuts-race:
 	go run ./endurance cuts -for 10m -race
+
+processing:
+	go run ./endurance processing -for 10m
 
 ci:
 	.ci/run

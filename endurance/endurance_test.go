@@ -51,6 +51,24 @@ func TestCuts(t *testing.T) {
 	}
 }
 
+func TestProcessing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the program and kills it, and what it calls, for 10 s")
+	}
+	var out strings.Builder
+	err := run(t.Context(), []string{"processing", "-for", "10s", "-users", "5", "-copies", "1", "-rate", "25", "-seed", "7",
+		"-pause", "3s", "-away", "2s", "-liveness", "1500ms"}, &out)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	for _, what := range []string{"PENDING_CREATE_CHANNEL_MESSAGE:", "FAILED_CREATE_CHANNEL_MESSAGE:", "PENDING_UPDATE_CHANNEL_MESSAGE:"} {
+		if !strings.Contains(out.String(), what) {
+			t.Errorf("no session was sent %s", what)
+		}
+	}
+	t.Log(&out)
+}
+
 // TestProcess: the commands that kill the node can start it again where it was.
 func TestProcess(t *testing.T) {
 	if testing.Short() {

@@ -21,6 +21,8 @@ type command struct {
 var commands = []command{
 	{"isolation", runIsolation},
 	{"cuts", runCuts},
+	{"processing", runProcessing},
+	{"part", runPart},
 }
 
 func main() {

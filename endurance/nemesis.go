@@ -18,7 +18,8 @@ import (
 
 // victim is a node that is killed, stopped and frozen, and comes back where it was.
 type victim struct {
-	program, data, listen, host string // host is where clients reach it
+	program, data, listen, host string   // host is where clients reach it
+	args                        []string // more of the node
 	out                         io.Writer
 
 	mu   sync.Mutex // held while the node is not as it should be
@@ -28,7 +29,8 @@ type victim struct {
 
 // start starts the node. It outlives ctx: the checks need it, and end ends it.
 func (v *victim) start(ctx context.Context) (err error) {
-	v.node, err = lab.Launch(context.WithoutCancel(ctx), v.program, v.data, "--listen", v.listen, "--ops-listen", "", "--public-host", v.host)
+	args := append([]string{"--listen", v.listen, "--ops-listen", "", "--public-host", v.host}, v.args...)
+	v.node, err = lab.Launch(context.WithoutCancel(ctx), v.program, v.data, args...)
 	return err
 }
 
