@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/channel/members"
 	"github.com/carillon-chat/carillon/internal/channel/occupancy"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -124,5 +125,5 @@ func (v *Visit) count(tx store.Tx, seats *occupancy.Occupancy, id string, delta 
 
 // subMembers is the range of the members of a sub-channel, in order.
 func (v *Visit) subMembers(sub string) store.Key {
-	return store.K(v.Actor.App, v.Channel.UID, "sub "+sub)
+	return members.Of(chime.Topic{App: v.Actor.App, Channel: v.Channel.UID, Sub: sub})
 }
