@@ -3,6 +3,7 @@ package unread
 import (
 	"bytes"
 	"errors"
+	"math"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel"
@@ -52,6 +53,11 @@ func (c *Counter) Read(r store.Reader, app string, user chime.Ref, at chime.Chan
 
 // Count counts the unread messages of the member that v describes.
 func (c *Counter) Count(r store.Reader, v *channel.Visit) (count uint64, err error) {
+	return c.count(r, v, math.MaxUint64)
+}
+
+// count is Count up to a number.
+func (c *Counter) count(r store.Reader, v *channel.Visit, most uint64) (count uint64, err error) {
 	oldest, err := c.messages.Oldest(r, v)
 	if err != nil {
 		return 0, err
@@ -61,7 +67,7 @@ func (c *Counter) Count(r store.Reader, v *channel.Visit) (count uint64, err err
 		if is {
 			count++
 		}
-		return true, err
+		return count < most, err
 	})
 	return count, err
 }
