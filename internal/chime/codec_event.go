@@ -26,6 +26,7 @@ func (e *Event) AppendRecord(b []byte) []byte {
 	w.OptionalText(15, e.ChannelID)
 	w.OptionalText(16, string(e.Target))
 	w.OptionalText(17, string(e.Actor))
+	w.OptionalBool(18, e.Push)
 	w.OptionalBool(19, e.Unsent)
 	return w.Bytes()
 }
@@ -71,6 +72,8 @@ func (e *Event) ReadRecord(text string) error {
 			e.Target = Ref(r.Text())
 		case 17:
 			e.Actor = Ref(r.Text())
+		case 18:
+			e.Push = r.Bool()
 		case 19:
 			e.Unsent = r.Bool()
 		default:

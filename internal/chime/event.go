@@ -61,6 +61,8 @@ type Event struct {
 	// Actor is the user or bot whose call caused the event; empty for calls without a bearer and for
 	// what the service does by itself.
 	Actor Ref `cbor:"17,keyasint,omitempty"`
+	// Push is set when a notification goes with the message, and the event is when members get it.
+	Push bool `cbor:"18,keyasint,omitempty"`
 	// Unsent is set when the message of a removal was never sent: its sender alone knew of it.
 	Unsent bool `cbor:"19,keyasint,omitempty"`
 }

@@ -26,6 +26,9 @@ type EventKind struct {
 	Content bool
 	// Edits is set when the message is an edited one from now on.
 	Edits bool
+	// Pushes is set when the notification that goes with a message is pushed: when members get it, and not
+	// when it is edited (spec 9.2).
+	Pushes bool
 
 	// BySubject is set when the subject of an event is always its actor, so that the log need not keep
 	// the actor.
@@ -225,7 +228,7 @@ var kinds = [...]EventKind{
 	{Name: EventResumeToken, To: OneSocket, Extension: true},
 	{Name: EventChannelDetails, To: OneSocket, Content: true},
 
-	{Name: EventCreateMessage, Code: "cm", To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Unread: true},
+	{Name: EventCreateMessage, Code: "cm", To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Unread: true, Pushes: true},
 	{Name: EventUpdateMessage, Code: "um", To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Edits: true},
 	{Name: EventRedactMessage, Code: "rm", To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
 	{Name: EventDeleteMessage, Code: "dm", To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},

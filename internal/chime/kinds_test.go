@@ -48,6 +48,7 @@ func TestRowsMakeSense(t *testing.T) {
 			"what tells content removes none":                             !k.Content || k.Removes == Nowhere,
 			"only messages are edited":                                    !k.Edits || k.IsMessage() && k.Content,
 			"only messages that are sent are unread":                      !k.Unread || k.Status == statusSent && k.Content,
+			"only messages that are sent are pushed":                      !k.Pushes || k.Status == statusSent && !k.Edits && k.Content,
 			"only messages remove messages":                               k.Removes != OfMessage || k.IsMessage(),
 			"stored content is what is removed":                           !k.Stored || k.Removes != Nowhere,
 			"messages are in the stream of messages":                      k.Stream == "" || k.IsMessage() == (k.Stream == streamOfMessages),

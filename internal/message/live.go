@@ -44,6 +44,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 		if done.after, err = r.Position(); err != nil {
 			return err
 		}
+		done.message = &m
 		done.events, done.entry, err = s.liveEvents(r, v, &m)
 		done.answer = receipt{m.ID, done.entry != nil}.String()
 		return err
@@ -63,6 +64,7 @@ func (s *Service) sendLive(ctx context.Context, req *messaging.SendChannelMessag
 			s.passing.add(app, &done.entry.Processing)
 		}
 		s.bus.Publish(app, done.after, done.events...)
+		s.notifyOf(done.events, done.message)
 		s.entered(ctx, req.ChannelARN, done.entry)
 	}
 	return parseReceipt(answer), err

@@ -174,6 +174,7 @@ func (s *Service) proceedLive(ctx context.Context, app string, p *chime.Processi
 	}
 	e.Ephemeral = true
 	s.bus.Publish(app, after, e)
+	s.notifyOf([]chime.Event{e}, &p.Message)
 	return nil
 }
 

@@ -153,10 +153,13 @@ func (s *Service) sendPersistent(ctx context.Context, req *messaging.SendChannel
 
 // sending is what is known of a message when it is on its way.
 type sending struct {
-	answer string        // the receipt as text
-	entry  *entry        // into a flow now, not when the call is repeated
-	events []chime.Event // of a message that is not persistent
-	after  uint64        // position of the log that those follow
+	answer string // the receipt as text
+	entry  *entry // into a flow now, not when the call is repeated
+
+	// Of a message that is not persistent.
+	message *chime.Message
+	events  []chime.Event
+	after   uint64 // position of the log that those follow
 }
 
 // requireSender refuses callers without a DEFAULT membership, and on an elastic channel without the

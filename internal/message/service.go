@@ -26,6 +26,9 @@ type Options struct {
 	Log    *slog.Logger       // nil: nothing is logged
 	// Processors invoke those of channel flows; nil: none can be invoked.
 	Processors Processors
+	// Notify is given what was published, of the messages that are not persistent, with a notification; nil:
+	// none are pushed. It does not block.
+	Notify func(app string, at chime.ChannelEntry, m *chime.Message)
 	// Clock says how long messages have waited for their channel flows; nil: it stands still.
 	Clock *store.Clock
 	// EmptyContent gives redacted and deleted messages an empty Content instead of none, for
@@ -46,6 +49,7 @@ type Service struct {
 	newest newest
 
 	processors Processors
+	notify     func(app string, at chime.ChannelEntry, m *chime.Message)
 	storeTime  *store.Clock
 	passing    liveFlows
 
@@ -60,8 +64,11 @@ func New(o Options) *Service {
 	if o.Processors == nil {
 		o.Processors = noProcessors{}
 	}
+	if o.Notify == nil {
+		o.Notify = func(string, chime.ChannelEntry, *chime.Message) {}
+	}
 	return &Service{
-		processors: o.Processors, storeTime: o.Clock, passing: newLiveFlows(),
+		processors: o.Processors, notify: o.Notify, storeTime: o.Clock, passing: newLiveFlows(),
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, log: o.Log, emptyContent: o.EmptyContent,
 		tokens: o.Tokens, bus: o.Bus, newest: newNewest(newestBytes),
 	}
@@ -159,6 +166,7 @@ func (s *Service) event(r store.Reader, kind string, v *channel.Visit, m *chime.
 		Type: kind, Time: m.Updated, Topic: chime.Topic{App: v.Actor.App, Channel: v.Channel.UID, Sub: m.Sub},
 		Subject: m.Sender, MessageType: string(m.Type), Payload: s.show(v, m, sender).AppendJSON(make([]byte, 0, len(m.Content)+len(m.Metadata)+shownRoom), api.ISO),
 		Object: m.ID, ChannelID: v.Channel.ID, Target: m.Target, Actor: v.Actor.Ref,
+		Push: m.Push != nil && chime.EventKindOf(kind).Pushes,
 	}
 
 	switch {
