@@ -54,6 +54,18 @@ func (h *Hub) Listeners(e *chime.Event, extra chime.Extras) (users []chime.Ref) 
 	return users
 }
 
+// IsOnline reports whether a user has a session.
+func (h *Hub) IsOnline(app string, user chime.Ref) bool {
+	r := h.roster(app)
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.users[user]
+	return u != nil && len(u.sessions) > 0
+}
+
 // Listens reports whether a user has a session with the extra.
 func (h *Hub) Listens(app string, user chime.Ref, extra chime.Extras) bool {
 	r := h.roster(app)
