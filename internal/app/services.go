@@ -30,6 +30,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/outbound"
 	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/presence"
+	"github.com/carillon-chat/carillon/internal/push"
 	"github.com/carillon-chat/carillon/internal/realtime"
 	"github.com/carillon-chat/carillon/internal/retention"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -47,32 +48,34 @@ const embeddedNode = "embedded"
 
 // services are the parts that answer operations and announce events.
 type services struct {
-	site     chime.Site
-	keyring  *keyring.Keyring
-	access   *access.Service
-	account  *iam.Service
-	sts      *sts.Service
-	cognito  *cognito.Service
-	identity *identity.Service
-	channels *channels
-	messages *messages
-	flows    *flows
-	invoker  *flow.Runner // of the processors of flows
-	exports  *exports
-	endpoint *endpoints
-	tags     tags
-	hub      *realtime.Hub
-	sockets  *wsconn.Server // of the public port, which the hub hands events to; nil until that is built
-	log      *dispatch.Dispatcher
-	cleaner  *retention.Cleaner
-	expiry   *retention.Expiry
-	details  *prefetch.Service
-	jobs     *jobs.Queue
-	presence *presence.Service
-	unread   *unread.Service
-	follow   *follow.Runner
-	limiter  *throttle.Limiter // nil without rates
-	outbound *outbound.Client
+	site      chime.Site
+	keyring   *keyring.Keyring
+	access    *access.Service
+	account   *iam.Service
+	sts       *sts.Service
+	cognito   *cognito.Service
+	identity  *identity.Service
+	channels  *channels
+	messages  *messages
+	flows     *flows
+	invoker   *flow.Runner // of the processors of flows
+	exports   *exports
+	push      *push.Service
+	pushQueue *push.Queue
+	endpoint  *endpoints
+	tags      tags
+	hub       *realtime.Hub
+	sockets   *wsconn.Server // of the public port, which the hub hands events to; nil until that is built
+	log       *dispatch.Dispatcher
+	cleaner   *retention.Cleaner
+	expiry    *retention.Expiry
+	details   *prefetch.Service
+	jobs      *jobs.Queue
+	presence  *presence.Service
+	unread    *unread.Service
+	follow    *follow.Runner
+	limiter   *throttle.Limiter // nil without rates
+	outbound  *outbound.Client
 }
 
 func (a *App) buildServices(ctx context.Context) (err error) {
@@ -124,10 +127,15 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		return err
 	}
 	invocations := flow.NewQueue(functions.Find)
-	s.messages = message.New(message.Options{
+	s.pushQueue = push.NewQueue()
+	sending := message.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens, Bus: a.bus, Log: a.deps.Log,
 		EmptyContent: cfg.EmptyContent, Processors: invocations, Clock: clock,
-	})
+	}
+	if len(cfg.Push) > 0 {
+		sending.Notify = s.pushQueue.Notify
+	}
+	s.messages = message.New(sending)
 	s.flows = flow.New(flow.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), Tokens: tokens, Messages: s.messages,
 	})
@@ -144,6 +152,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	// What goes to sockets: the hub delivers, and reads what the services above have.
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
 	counter := unread.NewCounter(s.channels, s.messages)
+	if err := s.buildPush(a, counter); err != nil {
+		return err
+	}
 	s.details = prefetch.New(a.store, s.channels, s.messages, counter)
 	typists := typing.New(typing.Options{Store: a.store, Bus: a.bus, Site: site, Now: now, Log: a.deps.Log})
 	s.log = dispatch.New(a.store, a.bus, s.messages.Body, announcers{s})
@@ -253,6 +264,7 @@ func (a *App) addBackground(cleaning retention.Options) {
 		actor{name: "dispatch", run: s.log.Run, patience: stopPatience},
 		actor{name: "followers", run: s.follow.Run, patience: stopPatience},
 		actor{name: "channel flows", run: s.invoker.Run, patience: stopPatience},
+		actor{name: "push notifications", run: s.push.Run, patience: stopPatience},
 		actor{name: "jobs", run: s.jobs.Run, patience: stopPatience},
 		actor{name: "presence", run: s.presence.Run, patience: stopPatience},
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},

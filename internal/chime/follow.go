@@ -29,3 +29,21 @@ type DeadLetter struct {
 	LastError string `cbor:"6,keyasint"`
 	Time      Millis `cbor:"7,keyasint"` // of the latest attempt
 }
+
+// Pushing is how far the notifications are pushed that a follower was handed.
+type Pushing struct {
+	// Position is that of the event whose members are looked through: of earlier events all were. Next is where
+	// to go on, nil when all of its members were looked through as well.
+	Position uint64 `cbor:"1,keyasint"`
+	Next     []byte `cbor:"2,keyasint,omitempty"`
+	// Left are the devices before there that are to be tried again.
+	Left []PushLeft `cbor:"3,keyasint,omitempty"`
+}
+
+// PushLeft is a device that is to be tried again.
+type PushLeft struct {
+	Position uint64 `cbor:"1,keyasint"` // of the event
+	Ref      Ref    `cbor:"2,keyasint"`
+	Endpoint string `cbor:"3,keyasint"` // its id
+	Attempts int    `cbor:"4,keyasint"` // that the device failed
+}

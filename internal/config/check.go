@@ -64,6 +64,9 @@ func (c *Config) check(fault func(key string, err error)) {
 	_, err = c.StreamRoutes()
 	fault("streams", err)
 	c.checkFunctions(fault)
+	_, err = c.PushApplications()
+	fault("push", err)
+	fault("push-ttl", within(c.PushTTL, time.Minute, 28*24*time.Hour))
 	fault("cognito-guests-per-second", within(c.CognitoGuestsPerSecond, 0, 100_000))
 
 	// Bounds on memory, disk and time.

@@ -50,6 +50,10 @@ type Config struct {
 	FunctionsAccessKeyID     string   `key:"functions-access-key-id" doc:"Access key that signs calls to Lambda endpoints of functions."`
 	FunctionsSecretAccessKey Secret   `key:"functions-secret-access-key" flag:"-" doc:"Secret of functions-access-key-id."`
 
+	Push      []string      `key:"push" doc:"What the Pinpoint applications stand for that devices are registered with (RegisterAppInstanceUserEndpoint): a list of entries of a name, a pattern of ARNs in which * is any text, a push service, and options as key=value, with spaces between them; of those that fit a device's ARN and type the first counts. Push services: apns:BUNDLE-ID (options key-file, key-id and team-id, or certificate-file: a certificate and its key in PEM). All have the options endpoint, another address of the push service, and badge=off, which counts no unread messages. Without any, no notification is pushed."`
+	PushTTL   time.Duration `key:"push-ttl" default:"24h" doc:"How long a push notification is of use: so long it is tried again while a push service is away, and so long push services keep it for devices that are. A call is of use for a minute. 1m to 672h."`
+	PushQuiet bool          `key:"push-quiet" default:"false" doc:"Push no notifications to users that have a WebSocket open, who see the message there. AWS pushes to all."`
+
 	TLSCert string `key:"tls-cert" doc:"PEM file with the certificate chain of the public port. Default: a certificate of the local CA under the data folder."`
 	TLSKey  string `key:"tls-key" doc:"PEM file with the private key of tls-cert."`
 

@@ -68,6 +68,8 @@ var (
 	Processings = Table[chime.Processing]{ID: 70, Name: "messages in channel flows"} // app, uid, [sub-channel,] message id
 	Callbacks   = Table[chime.Callback]{ID: 71, Name: "callbacks of channel flows"}  // app, CallbackId
 
+	Pushings = Table[chime.Pushing]{ID: 80, Name: "progress of push notifications"} // app, follower
+
 	Followings  = Table[chime.Following]{ID: 39, Name: "positions of followers"} // app, follower
 	DeadLetters = Table[chime.DeadLetter]{ID: 40, Name: "dead letters"}          // app, follower, position
 
@@ -139,5 +141,5 @@ var UnderAppInstance = [...]TableID{
 	Bans.ID, BansInOrder.ID, BansOf.ID,
 	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID,
 	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID, Processings.ID, Callbacks.ID,
-	Followings.ID, DeadLetters.ID, Expirations.ID,
+	Followings.ID, DeadLetters.ID, Expirations.ID, Pushings.ID,
 }
