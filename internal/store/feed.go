@@ -102,6 +102,21 @@ func (f *Feed) withdraw(by *chime.Event) {
 	}
 }
 
+// Rewrite puts events in the place of those with their positions, which the log no longer has. The former
+// ones are shared with their readers and stay as they were.
+func (f *Feed) Rewrite(events []*chime.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range events {
+		if len(f.ring) == 0 || e.Position < f.ring[0].Position || e.Position > f.last {
+			continue
+		}
+		at := &f.ring[e.Position-f.ring[0].Position]
+		f.bytes += len(e.Payload) - len((*at).Payload)
+		*at = e
+	}
+}
+
 // Trim forgets the events up to and including the position, which the log no longer holds.
 func (f *Feed) Trim(upTo uint64) {
 	f.mu.Lock()

@@ -97,6 +97,16 @@ func (f *Feeds) Publish(app string, events []chime.Event) {
 	}
 }
 
+// Rewrite puts events of a log in the place of those with their positions.
+func (f *Feeds) Rewrite(app string, events []*chime.Event) {
+	if len(events) == 0 {
+		return
+	}
+	if feed := f.feed(app); feed != nil {
+		feed.Rewrite(events)
+	}
+}
+
 // Trim forgets the events of a log up to and including the position.
 func (f *Feeds) Trim(app string, upTo uint64) {
 	if feed := f.feed(app); feed != nil {

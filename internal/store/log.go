@@ -209,6 +209,45 @@ func TrimEvents(tx Tx, app string, upTo, end uint64) error {
 	return trimTraces(tx, app, upTo)
 }
 
+// RewriteEvents has f change events of a log after one position, up to and including another, and returns
+// those that it changed, for the live end of the log.
+func RewriteEvents(tx Tx, app string, after, upTo uint64, f func(*chime.Event) (changed bool, err error)) (rewritten []*chime.Event, err error) {
+	if after >= upTo {
+		return nil, nil
+	}
+	rng := Range{From: K(app).Num(after + 1), To: K(app).successor()}
+	err = events.Each(tx, rng, func(key Key, l run) (more bool, err error) {
+		if err := l.place(app, key); err != nil {
+			return false, err
+		}
+		changed, err := l.rewrite(after, upTo, f)
+		if err == nil && len(changed) > 0 {
+			rewritten = append(rewritten, changed...)
+			err = events.Put(tx, key, l)
+		}
+		return l[len(l)-1].Position < upTo, err
+	})
+	return rewritten, err
+}
+
+// rewrite has f change those events of the record that lie between the positions.
+func (l run) rewrite(after, upTo uint64, f func(*chime.Event) (bool, error)) (rewritten []*chime.Event, err error) {
+	for i := range l {
+		if l[i].Position <= after || l[i].Position > upTo {
+			continue
+		}
+		changed, err := f(&l[i])
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			e := l[i]
+			rewritten = append(rewritten, &e)
+		}
+	}
+	return rewritten, nil
+}
+
 // EachLog calls f for each log that holds an event, the account's first, until f returns false or an
 // error.
 func EachLog(r Reader, f func(app string) (more bool, err error)) error {

@@ -100,6 +100,11 @@ type Tx interface {
 	Append(event chime.Event) (uint64, error)
 	// TrimEvents has the log forget the events up to and including the position.
 	TrimEvents(upTo uint64) error
+	// RewriteEvents replaces events that the log has after one position, up to and including another, and
+	// that were there when the transaction began: f changes its argument and reports whether it did. An event
+	// keeps its position and its traces. Whatever reads the log after the commit finds the new one; what a
+	// cursor has handed out stays as it was.
+	RewriteEvents(after, upTo uint64, f func(*chime.Event) (changed bool, err error)) error
 }
 
 // Range is a half-open range of keys, From <= key < To. An empty To has no upper end.

@@ -103,6 +103,20 @@ func recordBody(value []byte) ([]byte, error) {
 	return value[1:], nil
 }
 
+// RewriteRecord returns the stored form of a record of any table but that of the events, with each text and
+// byte string in it as f returns it.
+func RewriteRecord(value []byte, f func(text []byte) []byte) ([]byte, error) {
+	body, err := recordBody(value)
+	if err != nil {
+		return nil, err
+	}
+	rewritten, err := record.Rewrite([]byte{recordVersion}, body, f)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return rewritten, nil
+}
+
 // Get reads the record under the key; found reports whether there is one.
 func (t Table[V]) Get(r Reader, key Key) (record V, found bool, err error) {
 	value, err := r.Get(t.ID, key)

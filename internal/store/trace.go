@@ -116,6 +116,23 @@ func eachTrace(r Reader, app, uid, who string, after, upTo uint64, f func(Trace)
 	return nil
 }
 
+// ForgetTraces removes the traces of a user or bot up to and including a position: its name is in no key of
+// them any more, and no session of it finds these events.
+func ForgetTraces(tx Tx, app string, ref chime.Ref, upTo uint64) error {
+	start, err := LogStart(tx, app)
+	if err != nil {
+		return err
+	}
+	for first := start + 1; first <= upTo; first = (first>>tracePart + 1) << tracePart {
+		key := traceKey(first, app, "", string(ref))
+		part := Range{From: append(Key(nil), key...), To: key.Num(min(upTo, first|(1<<tracePart-1))).after()}
+		if err := tx.DeleteRange(TableTraces, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // trimTraces removes the traces of whole parts that the log has left behind.
 func trimTraces(tx Tx, app string, upTo uint64) error {
 	return tx.DeleteRange(TableTraces, Range{From: K(app), To: K(app).Num((upTo + 1) >> tracePart)})

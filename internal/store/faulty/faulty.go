@@ -24,6 +24,7 @@ const (
 	DeleteRange
 	Append
 	TrimEvents
+	RewriteEvents
 	Commit    // the transaction is given up after its function succeeded
 	Committed // the transaction is durable, but its caller gets an error
 	Follow
@@ -174,6 +175,13 @@ func (t tx) TrimEvents(upTo uint64) error {
 		return err
 	}
 	return t.inner.TrimEvents(upTo)
+}
+
+func (t tx) RewriteEvents(after, upTo uint64, f func(*chime.Event) (bool, error)) error {
+	if err := t.fail(Call{Op: RewriteEvents}); err != nil {
+		return err
+	}
+	return t.inner.RewriteEvents(after, upTo, f)
 }
 
 // Rerun wraps a store so that each function given to Update runs twice, first for nothing, as

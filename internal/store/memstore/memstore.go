@@ -97,6 +97,7 @@ func (s *Store) Update(ctx context.Context, app string, f func(store.Tx) error) 
 	s.mu.Lock()
 	s.now = m
 	s.mu.Unlock()
+	s.feeds.Rewrite(app, tx.rewritten)
 	s.feeds.Publish(app, tx.events)
 	if tx.trimmed > 0 {
 		s.feeds.Trim(app, tx.trimmed)
@@ -169,9 +170,10 @@ func (r reader) Scan(table store.TableID, rng store.Range, f func(store.Key, []b
 
 type tx struct {
 	reader
-	scope   store.Scope
-	events  []chime.Event
-	trimmed uint64
+	scope     store.Scope
+	events    []chime.Event
+	rewritten []*chime.Event
+	trimmed   uint64
 }
 
 func (t *tx) Put(table store.TableID, key store.Key, value []byte) error {
@@ -220,4 +222,10 @@ func (t *tx) TrimEvents(upTo uint64) error {
 	}
 	t.trimmed = max(t.trimmed, min(upTo, end))
 	return store.TrimEvents(t, t.app, upTo, end)
+}
+
+func (t *tx) RewriteEvents(after, upTo uint64, f func(*chime.Event) (bool, error)) error {
+	rewritten, err := store.RewriteEvents(t, string(t.scope), after, upTo, f)
+	t.rewritten = append(t.rewritten, rewritten...)
+	return err
 }

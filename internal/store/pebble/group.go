@@ -236,16 +236,16 @@ func (g *group) keep(t *tx) {
 
 // log notes what a transaction did to its log, together with what the one before did to the same.
 func (g *group) log(t *tx) {
-	if len(t.events) == 0 && t.trimmed == 0 {
+	if len(t.events) == 0 && len(t.rewritten) == 0 && t.trimmed == 0 {
 		return
 	}
-	if n := len(g.logs); n > 0 && g.logs[n-1].app == t.app && g.logs[n-1].trimmed == 0 {
+	if n := len(g.logs); n > 0 && len(t.rewritten) == 0 && g.logs[n-1].app == t.app && g.logs[n-1].trimmed == 0 {
 		before := &g.logs[n-1]
 		before.events, before.trimmed = append(before.events, t.events...), t.trimmed
 		return
 	}
 	events := append(make([]chime.Event, 0, len(t.events)+g.left), t.events...) // most append one
-	g.logs = append(g.logs, commit{app: t.app, events: events, trimmed: t.trimmed})
+	g.logs = append(g.logs, commit{app: t.app, events: events, rewritten: t.rewritten, trimmed: t.trimmed})
 }
 
 // end is the position of the latest event that the group has put at the end of a log.

@@ -12,10 +12,11 @@ import (
 
 // commit is what is to be published when it is on disk.
 type commit struct {
-	number  uint64
-	app     string
-	events  []chime.Event
-	trimmed uint64
+	number    uint64
+	app       string
+	events    []chime.Event
+	rewritten []*chime.Event // of those before
+	trimmed   uint64
 }
 
 // putEvents writes the events into a batch, but for those that were trimmed by the transaction that
@@ -74,6 +75,7 @@ func (s *Store) publish(number uint64) {
 		_ = s.health.fail(fmt.Errorf("%s: %w", ackMarkName, err)) // these commits are safe, no later ones
 	}
 	for _, c := range s.waiting.take(upTo) {
+		s.feeds.Rewrite(c.app, c.rewritten)
 		if n := len(c.events); n > 0 {
 			s.ends.published(c.app, c.events[n-1].Position)
 			s.feeds.Publish(c.app, c.events)

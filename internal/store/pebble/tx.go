@@ -158,8 +158,9 @@ type tx struct {
 	indexed *crdb.Batch // or nil
 	events  []chime.Event
 
-	appended int // size of the events, about
-	trimmed  uint64
+	appended  int // size of the events, about
+	rewritten []*chime.Event
+	trimmed   uint64
 }
 
 // eventSize is what an event takes without its payload, about.
@@ -359,4 +360,10 @@ func (t *tx) TrimEvents(upTo uint64) error {
 	}
 	t.trimmed = max(t.trimmed, min(upTo, end))
 	return store.TrimEvents(t, t.app, upTo, end)
+}
+
+func (t *tx) RewriteEvents(after, upTo uint64, f func(*chime.Event) (bool, error)) error {
+	rewritten, err := store.RewriteEvents(t, t.app, after, upTo, f)
+	t.rewritten = append(t.rewritten, rewritten...)
+	return err
 }

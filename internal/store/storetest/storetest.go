@@ -56,6 +56,7 @@ var suite = []struct {
 	{"FollowFromAnywhere", followFromAnywhere},
 	{"FollowBeyondTheEnd", followBeyondTheEnd},
 	{"Trim", trim},
+	{"Rewrite", rewrite},
 	{"Traces", traces},
 	{"CursorContext", cursorContext},
 	{"Close", closing},
