@@ -17,6 +17,9 @@ type Engine interface {
 	// Erase makes sure that what was overwritten or removed in the ranges before the call is in no file
 	// any more. Reading and writing go on meanwhile; after an error it may be called again.
 	Erase(ctx context.Context, table TableID, ranges ...Range) error
+	// EraseKeys is for after Erase: it makes sure that what the engine keeps to find its files names no key
+	// that is gone, as far as that takes a bounded effort. What it leaves goes when the engine is opened again.
+	EraseKeys(ctx context.Context) error
 }
 
 // Metric is a figure of an engine.

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"cmp"
 	"context"
 
 	crdb "github.com/cockroachdb/pebble/v2"
@@ -43,6 +44,32 @@ func (s *Store) Erase(ctx context.Context, table store.TableID, ranges ...store.
 	}
 	return nil
 }
+
+// EraseKeys has the engine begin a new list of its tables twice, because it keeps the former one. A list has the
+// first and the last key of each table that there was since it was begun, and the next one is begun when what
+// was done since is as much as what it began with: so that is done here, at most so many times that it takes a
+// few seconds.
+func (s *Store) EraseKeys(ctx context.Context) error {
+	s.closeMu.RLock()
+	defer s.closeMu.RUnlock()
+	if s.closed {
+		return store.ErrUnavailable
+	}
+	own := store.Prefix(store.K("erase keys"))
+	begun := s.manifests.Load()
+	for edits := 0; edits < mostEdits && s.manifests.Load() < begun+2; edits++ {
+		if err := cmp.Or(ctx.Err(), s.health.refusal()); err != nil {
+			return err
+		}
+		if err := s.markRanges(store.TableMeta, []store.Range{own}); err != nil {
+			return s.disk.explain(err)
+		}
+	}
+	return nil
+}
+
+// mostEdits bounds what EraseKeys does.
+const mostEdits = 256
 
 // markRanges flushes what is in memory, together with something that spans each range and has no
 // meaning. A compaction moves a file that overlaps no other as it is, and with it the former versions

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -32,6 +34,9 @@ func holding(t *testing.T, dir string, text string) (names []string) {
 			return err
 		}
 		content, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) { // the engine has removed it meanwhile
+			return nil
+		}
 		if bytes.Contains(content, []byte(text)) {
 			names = append(names, filepath.Base(path))
 		}
@@ -193,4 +198,45 @@ func filesOf(t *testing.T, dir string) string {
 		all.Write(content)
 	}
 	return all.String()
+}
+
+// TestErasedKeyIsInNoFile: an id that was in the keys of tables, first and last ones of them included, is in no
+// file after the erasure, though the store stays open.
+func TestErasedKeyIsInNoFile(t *testing.T) {
+	dir, id := t.TempDir(), secret(rand.New(rand.NewPCG(5, 6)))
+	s, err := Open(dir, Options{memTableSize: 128 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	update := func(f func(store.Tx) error) {
+		t.Helper()
+		if err := s.Update(t.Context(), "app", f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // files in which it is the only key of its table
+		update(func(tx store.Tx) error {
+			return store.Users.Put(tx, store.K("app", id), chime.User{ID: id, Name: "name of " + id})
+		})
+		if err := s.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(holding(t, dir, id)) == 0 {
+		t.Fatal("it was found in no file: the search proves nothing")
+	}
+	update(func(tx store.Tx) error { return store.Users.Delete(tx, store.K("app", id)) })
+	if err := s.Erase(t.Context(), store.Users.ID, store.Prefix(store.K("app"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EraseKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil { // waits for the deletion of files, and writes no list
+		t.Fatal(err)
+	}
+	if names := holding(t, dir, id); len(names) > 0 {
+		t.Errorf("it is in %v", names)
+	}
 }

@@ -103,6 +103,7 @@ type Store struct {
 
 	wakeMonitor      chan struct{}
 	maxMemTableBytes uint64
+	manifests        atomic.Uint64 // that were begun
 }
 
 // Open opens the store in the folder, which it makes when there is none.

@@ -31,6 +31,7 @@ func tuned(o Options, d *disk) *crdb.Options {
 		L0StopWritesThreshold:       engineNoBounds,
 		L0CompactionThreshold:       4, // half of it costs a sixth of a send, twice makes pages of history slower
 		BytesPerSync:                1 << 20,
+		MaxManifestFileSize:         1, // a list of the tables that were is as long as one of those that are, at most: see EraseKeys
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, max(1, runtime.NumCPU()-1) },
 	}
 	for i := range options.Levels {
@@ -61,6 +62,11 @@ func (s *Store) listen(options *crdb.Options) *crdb.Options {
 				s.health.backgroundWorked()
 			}
 			s.poke()
+		},
+		ManifestCreated: func(info crdb.ManifestCreateInfo) {
+			if info.Err == nil {
+				s.manifests.Add(1)
+			}
 		},
 		WALCreated: func(crdb.WALCreateInfo) { s.poke() },
 	}
