@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func (w *worker) deliver(ctx context.Context, b batch) error {
 	left, size := b.events, len(b.events)
 	failures, alone := 0, 0 // in a row: of parts that begin with left[0], and of left[0] by itself
 	for len(left) > 0 {
-		n, failed := w.attempt(ctx, left[:min(size, len(left))], failures > 0)
+		n, failed := w.attempt(ctx, left[:min(size, len(left))], failures > 0, w.seen)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -84,14 +85,16 @@ func (w *worker) deliver(ctx context.Context, b batch) error {
 }
 
 // attempt calls Handle once, for as many of the events as its bound of bytes has room for, and reports
-// for how many. again says that they were tried before.
-func (w *worker) attempt(ctx context.Context, events []*chime.Event, again bool) (n int, err error) {
+// for how many. again says that they were tried before, and seen how often Runner.Reread had been called when
+// they were read.
+func (w *worker) attempt(ctx context.Context, events []*chime.Event, again bool, seen uint64) (n int, err error) {
 	select {
 	case w.turn <- struct{}{}:
 		defer func() { <-w.turn }()
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
+	again = again || w.rereads.Load() != seen
 	if events, err = w.complete(ctx, events, again); err != nil {
 		return len(events), err
 	}
@@ -116,17 +119,35 @@ func (w *worker) handle(ctx context.Context, events []*chime.Event) (err error) 
 	return w.Handle(ctx, w.app, events)
 }
 
-// complete gives events their payloads that have none of their own, and makes those of messages anew
-// when time has passed since they were read: content may have been removed meanwhile.
+// complete gives events their payloads that have none of their own. When time has passed since they were read,
+// they are read again, and those of messages are made anew: content may have been removed meanwhile, and names
+// from the log.
 func (w *worker) complete(ctx context.Context, events []*chime.Event, again bool) ([]*chime.Event, error) {
-	again = again && slices.ContainsFunc(events, (*chime.Event).TellsContent)
-	if w.o.Body == nil || !again && !slices.ContainsFunc(events, (*chime.Event).LacksContent) {
+	if !again && (w.o.Body == nil || !slices.ContainsFunc(events, (*chime.Event).LacksContent)) {
 		return events, nil
 	}
 
-	// All payloads are of one moment.
+	// All is of one moment.
 	own := slices.Clone(events)
-	err := w.o.Store.View(ctx, w.app, func(r store.Reader) error { return w.o.Body.Complete(r, own, again) })
+	err := w.o.Store.View(ctx, w.app, func(r store.Reader) error {
+		for i, e := range events {
+			if !again {
+				break
+			}
+			now, err := store.ReadEvent(r, w.app, e.Position)
+			switch {
+			case errors.Is(err, store.ErrTrimmed): // what was read is all that there is
+			case err != nil:
+				return err
+			default:
+				own[i] = now
+			}
+		}
+		if w.o.Body == nil {
+			return nil
+		}
+		return w.o.Body.Complete(r, own, again)
+	})
 	return own, err
 }
 

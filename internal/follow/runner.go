@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -206,4 +207,26 @@ func (r *Runner) worker(app, follower string) (*worker, error) {
 		return a.workers[follower], nil
 	}
 	return nil, fmt.Errorf("app instance %q: %w", app, ErrNotFound)
+}
+
+// Reread has the followers of an app instance read again what they have read of the log and not handled, and
+// waits for the calls of Handle that are under way: after it nothing is handled that is no longer in the log.
+func (r *Runner) Reread(ctx context.Context, app string) error {
+	r.mu.Lock()
+	var workers []*worker
+	if a := r.apps[app]; a != nil {
+		workers = slices.Collect(maps.Values(a.workers))
+	}
+	r.mu.Unlock()
+
+	for _, w := range workers {
+		w.rereads.Add(1)
+		select {
+		case w.turn <- struct{}{}:
+			<-w.turn
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }

@@ -30,6 +30,8 @@ type worker struct {
 
 	reached atomic.Uint64 // position up to which nothing is left to do, while the lease is held
 	unsaved time.Time     // since when reached is ahead of what is written
+	rereads atomic.Uint64 // calls of Runner.Reread
+	seen    uint64        // of them, when the events at hand were read
 
 	mu      sync.Mutex
 	failure *Failure // of the latest attempt, nil when it succeeded
@@ -185,6 +187,7 @@ const maxAge = time.Second
 // read works with one cursor, until it is time for another or the lease is lost.
 func (w *worker) read(ctx context.Context, cursor store.Cursor) error {
 	for {
+		w.seen = w.rereads.Load()
 		events, err := w.next(ctx, cursor)
 		if err != nil {
 			return err
