@@ -1,6 +1,6 @@
 // Package file is a sink of streams that writes lines of JSON to files of one folder. What is written is on
 // the disk before Write returns. events.jsonl grows to a size and becomes events-NUMBER.jsonl.gz, with
-// numbers that rise; these files are the operator's, and the sink neither reads nor removes them.
+// numbers that rise; these files are the operator's, and the sink reads and changes them in Rewrite alone.
 //
 // One process writes to a folder at a time. A line that a crash cut off is removed at the next start: its
 // record is written again.

@@ -171,3 +171,42 @@ func TestNoFolder(t *testing.T) {
 		t.Error("a file is a folder")
 	}
 }
+
+// TestFilesAreRewritten: lines change and go in every file, packed ones and the current one included, and a file
+// in which nothing changes is left alone. What a crash left of an earlier attempt goes.
+func TestFilesAreRewritten(t *testing.T) {
+	folder := t.TempDir()
+	s := open(t, folder, 8)
+	for _, line := range []string{"one", "keep me", "two", "three"} {
+		write(t, s, line)
+	}
+	left := filepath.Join(folder, "events-000001.jsonl.gz.tmp")
+	if err := os.WriteFile(left, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(filepath.Join(folder, "events-000002.jsonl.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		err := s.Rewrite(t.Context(), func(line []byte) []byte {
+			switch string(line) {
+			case "one":
+				return []byte("longer than one")
+			case "three":
+				return nil
+			}
+			return line
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, folder, "events-000001.jsonl.gz events-000002.jsonl.gz events-000003.jsonl.gz events-000004.jsonl.gz events.jsonl", "longer than one keep me two")
+	}
+	after, err := os.Stat(filepath.Join(folder, "events-000002.jsonl.gz"))
+	if err != nil || !os.SameFile(before, after) {
+		t.Errorf("a file without a change was replaced: %v", err)
+	}
+	write(t, s, "four")
+	expect(t, folder, "events-000001.jsonl.gz events-000002.jsonl.gz events-000003.jsonl.gz events-000004.jsonl.gz events.jsonl", "longer than one keep me two four")
+}
