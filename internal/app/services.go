@@ -235,10 +235,14 @@ func (s *services) federate(a *App) error {
 	if err != nil {
 		return err
 	}
+	proxy, err := a.cfg.OutboundProxyURL()
+	if err != nil {
+		return err
+	}
 	own := &oidc.Own{URL: sts.CognitoURL, Key: s.keyring.IssuerKey}
 	verifier := oidc.New(oidc.Options{
 		Store: a.store, Now: a.deps.Now, AllowHTTP: a.cfg.OIDCAllowHTTP, Own: own, Log: a.deps.Log,
-		Client: oidc.NewClient(oidc.ClientOptions{AllowHTTP: a.cfg.OIDCAllowHTTP, AllowedNetworks: networks}),
+		Client: oidc.NewClient(oidc.ClientOptions{AllowHTTP: a.cfg.OIDCAllowHTTP, AllowedNetworks: networks, Proxy: proxy}),
 	})
 	s.sts = sts.New(sts.Options{Store: a.store, Site: s.site, Access: s.access, Verifier: verifier})
 	s.cognito = cognito.New(cognito.Options{

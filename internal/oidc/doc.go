@@ -7,10 +7,9 @@
 // accepted, each only with a key of its type; keys or addresses of keys in a token's header are
 // ignored.
 //
-// Keys are fetched as OpenID Connect Discovery says, over a guarded client: https, no redirects,
-// no proxies, bounded in time and size, and never from an address of a private network unless the
-// operator lists it; the address is checked when it is connected to, so a name that resolves to
-// another address the second time gains nothing. Fetched keys are kept for KeysLifetime. A token
+// Keys are fetched as OpenID Connect Discovery says, over the guarded client of package outbound: https, no
+// redirects, bounded in time and size, and never from an address of a private network unless the
+// operator lists it. Fetched keys are kept for KeysLifetime. A token
 // that names a key that is not among them makes the keys be fetched again, at most once in
 // FetchPause however many such tokens come, and at most one fetch of an issuer is under way.
 // The issuer's certificate must be one that the machine trusts; thumbprints of a provider are

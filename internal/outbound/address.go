@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// IsPublic reports whether an address is one of the public Internet. An address of IPv6 that carries one of
+// isPublic reports whether an address is one of the public Internet. An address of IPv6 that carries one of
 // IPv4 is judged by that.
-func IsPublic(ip netip.Addr) bool {
+func isPublic(ip netip.Addr) bool {
 	ip = carried(ip)
 	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(special, func(n netip.Prefix) bool { return n.Contains(ip) })
 }
@@ -81,7 +81,7 @@ func (a allowed) check(host string, addresses []netip.Addr, secure bool) error {
 	for _, ip := range addresses {
 		switch {
 		case a.network(ip):
-		case !IsPublic(ip):
+		case !isPublic(ip):
 			return fmt.Errorf("%w: %s is %s, which is not public", ErrRefused, host, ip)
 		case !secure:
 			return fmt.Errorf("%w: plain http to %s", ErrRefused, host)

@@ -22,11 +22,11 @@ func TestIsPublic(t *testing.T) {
 		"64:ff9b::7f00:1": false, "64:ff9b::a9fe:a9fe": false, "64:ff9b:1::808:808": false,
 		"2002:7f00:1::": false, "2002:a02:1::1": false, "2002:a9fe:a9fe::1": false,
 	} {
-		if got := IsPublic(netip.MustParseAddr(address)); got != public {
+		if got := isPublic(netip.MustParseAddr(address)); got != public {
 			t.Errorf("%s is public: %v", address, got)
 		}
 	}
-	if IsPublic(netip.Addr{}) {
+	if isPublic(netip.Addr{}) {
 		t.Error("no address is public")
 	}
 }

@@ -63,7 +63,7 @@ func (d dialer) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 }
 
 // isInner reports whether an address is reached without the proxy.
-func isInner(ip netip.Addr) bool { return !IsPublic(ip) }
+func isInner(ip netip.Addr) bool { return !isPublic(ip) }
 
 func (d dialer) connect(ctx context.Context, network string, ip netip.Addr, port string, share int) (net.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok {
