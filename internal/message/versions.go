@@ -21,3 +21,10 @@ func VersionsOf(r store.Reader, v *channel.Visit, table store.TableID) (now Vers
 	}
 	return now, now.entries != 0 && now.users != 0 && now.bots != 0 && now.former != 0 && now.settings != 0
 }
+
+// ShowAlike reports whether a record that is the same at both versions is shown in the same way: nothing but
+// entries has changed.
+func (v Versions) ShowAlike(other Versions) bool {
+	v.entries = other.entries
+	return v == other
+}

@@ -79,8 +79,9 @@ const tailRoom = 128
 // the user since it was made.
 func (s *Service) part(r store.Reader, v *channel.Visit, part part) (text []byte, err error) {
 	if v.Sub != "" || !v.CanSend() { // balancing moves members without an event for the others
-		text, _, err = s.render(r, v, part)
-		return text, err
+		made := excerpt{}
+		err = s.render(&made, r, v, part, message.Latest{})
+		return made.text, err
 	}
 
 	made := excerpt{app: v.Actor.App}
@@ -89,54 +90,63 @@ func (s *Service) part(r store.Reader, v *channel.Visit, part part) (text []byte
 	}
 	made.versions, made.versioned = message.VersionsOf(r, v, part.table())
 	at := place{v.Channel.UID, part}
-	if text, err = s.kept.find(r, v, at, made); text != nil || err != nil {
-		return text, err
+	kept, holds, err := s.kept.find(r, v, at, made)
+	if holds || err != nil {
+		return kept.text, err
 	}
 
-	made.text, made.common, err = s.render(r, v, part)
+	var earlier message.Latest
+	if made.versioned && kept.versioned && made.versions.ShowAlike(kept.versions) {
+		earlier = kept.latest
+	}
+	err = s.render(&made, r, v, part, earlier)
 	if err == nil && made.common {
 		s.kept.put(at, made)
 	}
 	return made.text, err
 }
 
-// render makes a part. common reports that other members would see the same.
-func (s *Service) render(r store.Reader, v *channel.Visit, part part) (text []byte, common bool, err error) {
+// render makes the text of an excerpt, of messages with those of an earlier one that are the same. It sets common
+// when other members would see the same.
+func (s *Service) render(made *excerpt, r store.Reader, v *channel.Visit, part part, earlier message.Latest) error {
 	room := scratch.Get().(*[]byte)
-	plain := (*room)[:0]
+	b := (*room)[:0]
+	var err error
 	if part == latestMessages {
-		plain, common, err = s.appendMessages(plain, r, v)
+		b, err = s.appendMessages(b, made, r, v, earlier)
 	} else {
-		plain, err = s.appendMembers(plain, r, v)
-		common = true
+		b, err = s.appendMembers(b, made, r, v)
 	}
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-
-	// Both forms lie in the scratch, the second behind the first.
-	both := api.AppendInString(plain, plain)
-	text = bytes.Clone(both[len(plain):])
-	if *room = both; cap(both) <= keptScratch {
+	if *room = b; cap(b) <= keptScratch {
 		scratch.Put(room)
 	}
-	return text, common, nil
+	return nil
 }
 
-// scratch is for parts before they are quoted.
+// scratch is where parts are made, before it is known how long they are.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 const keptScratch = 256 << 10
 
-func (s *Service) appendMessages(b []byte, r store.Reader, v *channel.Visit) (_ []byte, common bool, err error) {
-	latest, err := s.messages.AppendLatest(append(b, `,"ChannelMessages":[`...), r, v, maxMessages)
+const openMessages = `,\"ChannelMessages\":[`
+
+func (s *Service) appendMessages(b []byte, made *excerpt, r store.Reader, v *channel.Visit, earlier message.Latest) ([]byte, error) {
+	b, latest, err := s.messages.AppendLatest(append(b, openMessages...), r, v, maxMessages, earlier)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return api.AppendBool(append(latest.Text, `],"ChannelMessagesHasMore":`...), latest.More), latest.Common, nil
+	b = api.AppendBool(append(b, `],\"ChannelMessagesHasMore\":`...), latest.More)
+
+	made.text, made.common = bytes.Clone(b), latest.Common
+	latest.Text = made.text[len(openMessages):][:len(latest.Text)]
+	made.latest = latest
+	return b, nil
 }
 
-func (s *Service) appendMembers(b []byte, r store.Reader, v *channel.Visit) ([]byte, error) {
+func (s *Service) appendMembers(b []byte, made *excerpt, r store.Reader, v *channel.Visit) ([]byte, error) {
 	members, err := v.Members(r, maxMembers)
 	if err != nil {
 		return nil, err
@@ -146,5 +156,11 @@ func (s *Service) appendMembers(b []byte, r store.Reader, v *channel.Visit) ([]b
 	for i := range members {
 		b = members[i].AppendJSON(append(b, ','), api.ISO)
 	}
-	return api.CloseArray(b, start), nil
+	b = api.CloseArray(b, start)
+
+	// Both forms lie in b, the second behind the first.
+	plain := len(b)
+	b = api.AppendInString(b, b)
+	made.text, made.common = bytes.Clone(b[plain:]), true
+	return b, nil
 }

@@ -41,13 +41,14 @@ type excerpt struct {
 	versioned bool
 	common    bool // all members see it so
 	text      []byte
+	latest    message.Latest // of messages: they lie in text
 }
 
 // size is how many bytes an excerpt takes, about.
 func (e *excerpt) size() int { return len(e.text) + excerptOverhead }
 
-// excerptOverhead is what an excerpt takes beside its text.
-const excerptOverhead = 320
+// excerptOverhead is what an excerpt takes beside its text, with the pieces of twenty messages.
+const excerptOverhead = 768
 
 // excerpts keeps excerpts, because the members of a channel come back together after a restart. Whether one
 // still holds is asked of the store in the moment that it is for: of the versions, or else of the traces
@@ -67,25 +68,19 @@ func newExcerpts(limit int) excerpts {
 	return excerpts{limit: limit, by: make(map[place]excerpt), removed: make(map[string]uint64)}
 }
 
-// find is the text of an excerpt if it holds for the caller now, in the moment that r reads, else nil.
-func (e *excerpts) find(r store.Reader, v *channel.Visit, at place, now excerpt) ([]byte, error) {
+// find returns what is kept. holds reports whether it holds for the caller now, in the moment that r reads.
+func (e *excerpts) find(r store.Reader, v *channel.Visit, at place, now excerpt) (kept excerpt, holds bool, err error) {
 	e.mu.Lock()
 	kept, found := e.by[at]
 	e.mu.Unlock()
-	if !found {
-		return nil, nil
+	switch {
+	case !found:
+	case now.versioned && kept.versioned:
+		holds = now.versions == kept.versions
+	default:
+		holds, err = store.Unchanged(r, v.Topic().Whole(), v.Actor.Ref, kept.at, now.at)
 	}
-
-	same, err := false, error(nil)
-	if now.versioned && kept.versioned {
-		same = now.versions == kept.versions
-	} else {
-		same, err = store.Unchanged(r, v.Topic().Whole(), v.Actor.Ref, kept.at, now.at)
-	}
-	if err != nil || !same {
-		return nil, err
-	}
-	return kept.text, nil
+	return kept, holds, err
 }
 
 // put keeps an excerpt in place of an older one of its channel, and drops any others for which

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -22,7 +23,7 @@ func benchmarkDeliver(b *testing.B, together int) {
 	st := memstore.New()
 	defer st.Close()
 	hub := New(Options{
-		Store: st, Frame: func(text []byte, _ bool) []byte { return text },
+		Store: st, Frame: func(text []byte, _ bool) []byte { return bytes.Clone(text) },
 		Follow: func(context.Context, string) (uint64, func(), error) { return 0, func() {}, nil },
 	})
 	err := st.Update(b.Context(), "A", func(tx store.Tx) error {

@@ -49,7 +49,7 @@ func (env *environment) frame(e *chime.Event, how form) *outbox.Frame {
 		text = append(text, `,"Payload":`...)
 		text, _ = jsontext.AppendQuote(text, e.Payload) // invalid UTF-8 is replaced; ours is valid
 	}
-	return env.framed(text, e, how)
+	return env.framed(append(text, '}'), e, how)
 }
 
 // appendHeaders begins the text of an event.
@@ -69,9 +69,9 @@ func appendHeaders(text []byte, e *chime.Event, how form) []byte {
 	return append(text, `"}`...)
 }
 
-// framed ends the text of an event and makes its frame.
+// framed makes the frame of the text of an event.
 func (env *environment) framed(text []byte, e *chime.Event, how form) *outbox.Frame {
-	f := &outbox.Frame{Bytes: env.Frame(append(text, '}'), how&compressed != 0)}
+	f := &outbox.Frame{Bytes: env.Frame(text, how&compressed != 0)}
 	if e.TellsContent() {
 		f.Event = e
 	}

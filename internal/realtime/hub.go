@@ -23,7 +23,8 @@ type Options struct {
 	// Linger is how long Follow's events are still taken when the last user of an app instance has left:
 	// users that come and go do not have each of them begin anew. Zero: not at all.
 	Linger time.Duration
-	// Frame makes the transport's frame of a text, plain or compressed, once for all receivers.
+	// Frame makes the transport's frame of a text, plain or compressed, once for all receivers. It keeps nothing of
+	// the text.
 	Frame func(text []byte, compressed bool) []byte
 	// CatchUp waits until the transports have written what their peers take now. Deliver calls it when so much
 	// was put into queues that they would be full although their readers are not slow. Nil: not at all.

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -25,7 +26,7 @@ func TestAnIdleUserIsSmall(t *testing.T) {
 	st := memstore.New()
 	defer st.Close()
 	hub := New(Options{
-		Store: st, Frame: func(text []byte, _ bool) []byte { return text },
+		Store: st, Frame: func(text []byte, _ bool) []byte { return bytes.Clone(text) },
 		Follow: func(context.Context, string) (uint64, func(), error) { return 0, func() {}, nil },
 	})
 	err := st.Update(t.Context(), "A", func(tx store.Tx) error {

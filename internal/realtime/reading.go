@@ -3,6 +3,7 @@ package realtime
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/realtime/outbox"
@@ -162,13 +163,25 @@ func (s *Session) details(ctx context.Context, at chime.ChannelEntry) (*outbox.F
 		Type: chime.EventChannelDetails, MessageType: chime.MessageTypeSystem,
 		Topic: chime.Topic{App: app, Channel: at.UID, Sub: at.Sub}, ChannelID: at.ChannelID,
 	}
-	text := append(appendHeaders(nil, e, s.form), `,"Payload":"`...)
+	room := texts.Get().(*[]byte)
+	text := append(appendHeaders((*room)[:0], e, s.form), `,"Payload":"`...)
 	text, ok, err := env.Prefetch.AppendDetails(ctx, text, app, s.user.ref, at, s.extras&chime.ExtraUnread != 0)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return env.framed(append(text, '"'), e, s.form), nil
+
+	text = append(text, `"}`...)
+	f := env.framed(text, e, s.form)
+	if *room = text; cap(text) <= keptText {
+		texts.Put(room)
+	}
+	return f, nil
 }
+
+// texts are for CHANNEL_DETAILS before they are frames.
+var texts = sync.Pool{New: func() any { return new([]byte) }}
+
+const keptText = 256 << 10
 
 // remake makes frames of the same events, as the store has them now; nil for what is not to be sent
 // any more.

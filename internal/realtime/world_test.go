@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -94,7 +95,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 // openWorld leaves it to the caller to close the store.
 func openWorld(t *testing.T, change ...func(*Options)) *world {
 	st := memstore.New()
-	o := Options{Store: st, Frame: func(text []byte, _ bool) []byte { return text }}
+	o := Options{Store: st, Frame: func(text []byte, _ bool) []byte { return bytes.Clone(text) }}
 	w := &world{t: t, st: st, bus: inproc.New()}
 	o.Follow = func(context.Context, string) (uint64, func(), error) { return w.at.Load(), func() {}, nil }
 	for _, f := range change {

@@ -46,32 +46,55 @@ const scopeHashLen = 8
 // fetches an empty page. Paging is exact: entries added or removed meanwhile never make another
 // entry appear twice or not at all.
 func List[V, T any](r Reader, t Table[V], rng Range, p Page, keep func(V) (item T, ok bool, err error)) (items []T, next string, err error) {
+	var record V // one for all: keep gets a copy
+	next, err = ListStored(r, t, rng, p, func(value []byte) (bool, error) {
+		if err := t.Decode(value, &record); err != nil {
+			return false, err
+		}
+		item, ok, err := keep(record)
+		if err == nil && ok && len(items) < p.Limit {
+			items = append(items, item)
+		}
+		return ok, err
+	})
+	return items, next, err
+}
+
+// ListStored is List for callers that read the stored forms of the records themselves. keep reports whether an
+// entry is part of the page; the one after the last of the page is given to it, too. The value is only valid
+// during the call.
+func ListStored[V any](r Reader, t Table[V], rng Range, p Page, keep func(value []byte) (ok bool, err error)) (next string, err error) {
 	rng, err = p.resume(rng)
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	if bytes.Compare(rng.From, p.Floor) < 0 {
 		if rng.From = p.Floor; len(rng.To) > 0 && bytes.Compare(rng.From, rng.To) >= 0 {
-			return nil, "", nil
+			return "", nil
 		}
 	}
 
 	// One entry more than the page shows that something follows.
+	var own error
 	var last Key
-	err = t.Each(r, rng, func(key Key, record V) (bool, error) {
-		item, ok, err := keep(record)
-		if err != nil || !ok {
+	kept := 0
+	err = r.Scan(t.ID, rng, func(key Key, value []byte) (bool, error) {
+		ok, err := keep(value)
+		if own = err; err != nil || !ok {
 			return err == nil, err
 		}
-		if len(items) == p.Limit {
+		if kept == p.Limit {
 			next = p.token(last)
 			return false, nil
 		}
-		items = append(items, item)
+		kept++
 		last = append(last[:0], key...)
 		return true, nil
 	})
-	return items, next, err
+	if own != nil {
+		return "", own
+	}
+	return next, t.failed(err)
 }
 
 // resume narrows the range to what comes after the token. A token never widens it, whatever

@@ -143,6 +143,12 @@ func (t Table[V]) Found(l Lookup) (record V, found bool, err error) {
 	return record, true, nil
 }
 
+// Decode reads the stored form of a record of this table.
+func (t Table[V]) Decode(value []byte, record *V) error {
+	*record = *new(V)
+	return t.failed(DecodeRecord(value, record))
+}
+
 // Has reports whether there is a record under the key.
 func (t Table[V]) Has(r Reader, key Key) (bool, error) {
 	value, err := r.Get(t.ID, key)

@@ -2,11 +2,14 @@ package prefetch_test
 
 import (
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/lab/cputime"
 	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -31,29 +34,45 @@ func onDisk(b *testing.B) (*servicetest.World, *prefetch.Service, []string) {
 
 // BenchmarkPrefetch is all that one connect reads: 50 channels with 20 messages and 30 members. The
 // first of their members to come has it made, those after it find it: in the same moment of the
-// log, or in a later one.
+// log, or in a later one, with a new message in each channel or in none.
 func BenchmarkPrefetch(b *testing.B) {
 	w, s, people := onDisk(b)
-	for i := range 50 {
-		id := fmt.Sprint("channel-", i)
-		w.AddChannel("ann", id, func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users(people[1:]...) })
-		for j := range 22 {
-			w.Now = w.Now.Add(time.Second)
-			w.Send(w.Text(people[j%len(people)], id, "the quick brown fox jumps over the lazy dog"))
+	text := strings.Repeat("the quick brown fox jumps over the lazy dog ", 14)
+	channels := make([]string, 50)
+	send := func(n int) {
+		w.Now = w.Now.Add(time.Second)
+		for _, id := range channels {
+			w.Send(w.Text(people[n%len(people)], id, text))
 		}
+	}
+	for i := range channels {
+		channels[i] = fmt.Sprint("channel-", i)
+		w.AddChannel("ann", channels[i], func(r *messaging.CreateChannelRequest) { r.MemberARNs = w.Users(people[1:]...) })
+	}
+	for n := range 22 {
+		send(n)
 	}
 	w.AddChannel("person-1", "busy")
 	for name, before := range map[string]func(){
 		"first": func() { s = prefetch.New(w.Store, w.Channels, w.Messages, unread.NewCounter(w.Channels, w.Messages)) },
 		"again": func() {},
 		"later": func() { w.Send(w.Text("person-1", "busy", "unrelated")) },
+		"new":   func() { send(0) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			var cpu time.Duration
 			for b.Loop() {
+				b.StopTimer()
 				before()
+				b.StartTimer()
+				cpu -= cputime.Thread(b)
 				connect(b, s, app(w), "user/ann")
+				cpu += cputime.Thread(b)
 			}
+			b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "cpu-µs/op")
 		})
 	}
 }
