@@ -167,7 +167,7 @@ func (r *reader) settings(b block) {
 	if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	r.run(b, r.dir, []string{"carillon", "config", "check", "--config", file, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"},
+	r.run(b, r.dir, []string{"carillon", "config", "check", "--config", file, "--data", filepath.Join(r.dir, "checked"), "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"},
 		"CARILLON_ROOT_ACCESS_KEY_ID=AKIAOFTHEDOCUMENTS01", "CARILLON_ROOT_SECRET_ACCESS_KEY=a-secret-of-the-documents")
 }
 

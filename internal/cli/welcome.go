@@ -15,7 +15,7 @@ import (
 // reads it, and one line of the log has the same contents.
 func (p Program) welcome(cfg config.Config, node *app.App, log *slog.Logger) error {
 	if cfg.LogFormat == "json" {
-		logReady(node, log)
+		logReady(cfg, node, log)
 		return nil
 	}
 	base := "http://" + node.PublicHost()
@@ -37,11 +37,11 @@ func (p Program) welcome(cfg config.Config, node *app.App, log *slog.Logger) err
 	return err
 }
 
-func logReady(node *app.App, log *slog.Logger) {
+func logReady(cfg config.Config, node *app.App, log *slog.Logger) {
 	facts := []any{"public_host", node.PublicHost(), "operations", node.OpsAddr(), "ca_file", node.CAFile()}
 	if seeded := node.Seeded(); seeded != nil {
 		facts = append(facts, "chat_page", "http://"+node.PublicHost()+"/chat/",
-			"app_instance", seeded.AppInstanceARN, "users", seeded.UserARNs, "channel", seeded.ChannelARN)
+			"app_instance", seeded.AppInstanceARN, "users", seeded.UserARNs, "channel", seeded.ChannelARN, "processor", cfg.DemoProcessor())
 	}
 	log.Info("ready", facts...)
 }
@@ -63,6 +63,9 @@ func describeDev(b *strings.Builder, cfg config.Config, base string, node *app.A
 		fmt.Fprintf(b, "%-13s %s\n", label, arn)
 	}
 	fmt.Fprintf(b, "Channel:      %s\n", seeded.ChannelARN)
+	if arn := cfg.DemoProcessor(); arn != "" {
+		fmt.Fprintf(b, "Processor:    %s (for channel flows: denies spam, masks darn)\n", arn)
+	}
 
 	// The same lines as those of env, so that they can be copied instead.
 	b.WriteString(`

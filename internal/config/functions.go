@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/carillon-chat/carillon/internal/chime"
@@ -70,6 +71,17 @@ func parseFunction(text string) (f Function, err error) {
 
 // isWeb reports whether a URL is one of https or http with a host.
 func isWeb(u *url.URL) bool { return (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" }
+
+// DemoProcessor is the Lambda ARN under which dev mode has the demo processor; empty where functions has none or another there.
+func (c *Config) DemoProcessor() string {
+	arn := "arn:aws:lambda:" + c.Region + ":" + c.Account + ":function:carillon-demo"
+	list, _ := c.FunctionRoutes() // checked at the start
+	at := slices.IndexFunc(list, func(f Function) bool { return f.Pattern.Matches(arn) })
+	if at < 0 || list[at].Kind != DemoFunction {
+		return ""
+	}
+	return arn
+}
 
 // checkFunctions checks functions with the keys that its entries need.
 func (c *Config) checkFunctions(fault func(key string, err error)) {
