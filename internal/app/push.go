@@ -9,6 +9,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/push"
 	"github.com/carillon-chat/carillon/internal/push/apns"
+	"github.com/carillon-chat/carillon/internal/push/fcm"
 	"github.com/carillon-chat/carillon/internal/unread"
 )
 
@@ -39,6 +40,23 @@ func (s *services) buildPush(a *App, counter *unread.Counter) error {
 }
 
 func (s *services) pushSender(a *App, entry config.PushApplication) (push.Sender, error) {
+	if entry.Kind == "apns" {
+		return s.appleSender(a, entry)
+	}
+	text, err := os.ReadFile(entry.Options["credentials-file"])
+	if err != nil {
+		return nil, err
+	}
+	account, err := fcm.ReadAccount(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", entry.Options["credentials-file"], err)
+	}
+	return fcm.New(fcm.Options{
+		Client: s.outbound, Account: account, Now: a.deps.Now, Endpoint: entry.Options["endpoint"], Notification: entry.Options["notification"] == "on",
+	}), nil
+}
+
+func (s *services) appleSender(a *App, entry config.PushApplication) (push.Sender, error) {
 	o := apns.Options{Topic: entry.Target, Client: s.outbound, Now: a.deps.Now, Endpoint: entry.Options["endpoint"]}
 	if name := entry.Options["certificate-file"]; name != "" {
 		certificate, err := tls.LoadX509KeyPair(name, name)

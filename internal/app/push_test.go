@@ -161,13 +161,14 @@ func TestPushCredentialsAreChecked(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("secret-text"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, options := range []string{
-		"key-id=ABC123DEFG team-id=DEF123GHIJ key-file=/nowhere", "key-id=ABC123DEFG team-id=DEF123GHIJ key-file=" + broken,
-		"certificate-file=/nowhere", "certificate-file=" + broken,
+	for _, service := range []string{
+		"fcm credentials-file=/nowhere", "fcm credentials-file=" + broken,
+		"apns:com.example.chat key-id=ABC123DEFG team-id=DEF123GHIJ key-file=/nowhere", "apns:com.example.chat key-id=ABC123DEFG team-id=DEF123GHIJ key-file=" + broken,
+		"apns:com.example.chat certificate-file=/nowhere", "apns:com.example.chat certificate-file=" + broken,
 	} {
-		_, err := lab.Run(t.Context(), lab.Settings(t, config.Dev, map[string]string{"push": "ios * apns:com.example.chat " + options}), app.Deps{})
+		_, err := lab.Run(t.Context(), lab.Settings(t, config.Dev, map[string]string{"push": "ios * " + service}), app.Deps{})
 		if err == nil || !strings.Contains(err.Error(), "the application ios of the setting push") || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", options, err)
+			t.Errorf("%s: %v", service, err)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 type PushApplication struct {
 	Name    string
 	Pattern chime.Pattern // over ARNs of Pinpoint applications
-	Kind    string        // apns
+	Kind    string        // apns or fcm
 	// Target is what the kind names: of apns the bundle id.
 	Target string
 	// Options are those of the kind.
@@ -25,6 +25,7 @@ type PushApplication struct {
 // pushOptions are the options of each kind of application.
 var pushOptions = map[string][]string{
 	"apns": {"key-file", "key-id", "team-id", "certificate-file", "endpoint", "badge"},
+	"fcm":  {"credentials-file", "notification", "endpoint", "badge"},
 }
 
 var (
@@ -88,7 +89,10 @@ func (a PushApplication) check() error {
 			return errors.New("endpoint must be an address of https or http without user and path")
 		}
 	}
-	return a.checkAPNs()
+	if a.Kind == "apns" {
+		return a.checkAPNs()
+	}
+	return a.checkFCM()
 }
 
 func (a PushApplication) checkAPNs() error {
@@ -103,6 +107,16 @@ func (a PushApplication) checkAPNs() error {
 		if key != applePattern.MatchString(a.Options[id]) || !key && a.Options[id] != "" {
 			return fmt.Errorf("%s must be 10 capital letters and digits beside key-file", id)
 		}
+	}
+	return nil
+}
+
+func (a PushApplication) checkFCM() error {
+	if a.Target != "" || a.Options["credentials-file"] == "" {
+		return errors.New("fcm needs credentials-file, and names nothing behind itself")
+	}
+	if on := a.Options["notification"]; on != "" && on != "on" {
+		return fmt.Errorf("notification must be on or be left out, not %q", on)
 	}
 	return nil
 }
