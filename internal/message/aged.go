@@ -4,13 +4,22 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// agedAtOnce is how many messages one transaction removes, and one view reads.
-const agedAtOnce = 1000
+// How messages are removed by age: at leisure, so that those that wait for the store do not notice.
+const (
+	agedAtOnce   = 1000 // messages that one transaction removes, and one view reads
+	agedTogether = 50   // histories that one transaction removes from
+
+	// agedRest is how many times as long as a transaction took passes before the next begins, and agedMostRest the most.
+	agedRest     = 9
+	agedMostRest = 100 * time.Millisecond
+)
 
 // aged is a part of a history, all of which is past the retention.
 type aged struct {
@@ -24,20 +33,24 @@ type aged struct {
 
 // RemoveAged removes permanently what the retention of an app instance has hidden, when the grace period is
 // over by the date. It goes through all histories, for each of which it reads one message at least, and
-// writes in transactions of bounded size with the settings of that moment. Nothing is announced, and what
-// other records say of the messages stays (spec 12.7 #100).
+// writes in transactions of bounded size with the settings of that moment, for a tenth of the time at most.
+// Nothing is announced, and what other records say of the messages stays (spec 12.7 #100).
 func (s *Service) RemoveAged(ctx context.Context, app string, date chime.Millis) error {
 	for from := store.K(app); from != nil; {
 		found, next, err := s.findAged(ctx, app, date, from)
 		if err != nil {
 			return err
 		}
-		for _, part := range found {
-			if err := s.removeAged(ctx, app, date, part); err != nil {
+		for parts := range slices.Chunk(found, agedTogether) {
+			began := time.Now()
+			if err := s.removeAged(ctx, app, date, parts); err != nil {
 				return err
 			}
+			follow.Sleep(ctx, min(agedRest*time.Since(began), agedMostRest))
 		}
-		from = next
+		if from = next; ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 	return nil
 }
@@ -125,27 +138,39 @@ func (s *Service) gone(r store.Reader, app string, date chime.Millis) (chime.Mil
 	return min(record.Retention.Gone(date), oldest(&record, s.now())), nil
 }
 
-// removeAged removes a part as far as the settings of this moment say so.
-func (s *Service) removeAged(ctx context.Context, app string, date chime.Millis, part aged) error {
+// removeAged removes parts as far as the settings of this moment say so.
+func (s *Service) removeAged(ctx context.Context, app string, date chime.Millis, parts []aged) error {
 	err := s.store.Update(ctx, app, func(tx store.Tx) error {
 		floor, err := s.gone(tx, app, date)
 		if err != nil || floor == 0 {
 			return err
 		}
-		old := store.Range{From: part.from, To: slices.Clone(part.prefix).Str(chime.FirstMessageID(floor))}
-		if bytes.Compare(part.upTo, old.To) < 0 {
-			old.To = part.upTo
-		}
-		if bytes.Compare(old.From, old.To) >= 0 {
-			return nil
-		}
-		for _, table := range [...]store.TableID{store.Messages.ID, store.Processings.ID} {
-			if err := tx.DeleteRange(table, old); err != nil {
+		for i := range parts {
+			if err := parts[i].remove(tx, app, floor); err != nil {
 				return err
 			}
 		}
-		return store.MarkRemoved(tx, app, part.in.channel)
+		return nil
 	})
-	s.newest.forget(part.in)
+	for _, part := range parts {
+		s.newest.forget(part.in)
+	}
 	return err
+}
+
+// remove removes what is older than the floor.
+func (p *aged) remove(tx store.Tx, app string, floor chime.Millis) error {
+	old := store.Range{From: p.from, To: slices.Clone(p.prefix).Str(chime.FirstMessageID(floor))}
+	if bytes.Compare(p.upTo, old.To) < 0 {
+		old.To = p.upTo
+	}
+	if bytes.Compare(old.From, old.To) >= 0 {
+		return nil
+	}
+	for _, table := range [...]store.TableID{store.Messages.ID, store.Processings.ID} {
+		if err := tx.DeleteRange(table, old); err != nil {
+			return err
+		}
+	}
+	return store.MarkRemoved(tx, app, p.in.channel)
 }

@@ -23,7 +23,8 @@ type Expirer interface {
 // AgedRemover has the messages.
 type AgedRemover interface {
 	// RemoveAged removes permanently what the retention settings of an app instance have hidden by the
-	// date, when their grace period is over, in short transactions.
+	// date, when their grace period is over, in short transactions. What it has not removed when ctx ends, it
+	// removes when it is called again.
 	RemoveAged(ctx context.Context, app string, date chime.Millis) error
 }
 
@@ -125,7 +126,8 @@ func (e *Expiry) expireOne(ctx context.Context, at store.Expiring, date chime.Mi
 	return e.o.Users.Expire(ctx, at, date)
 }
 
-// sweep has messages removed that are past the retention of their app instance.
+// sweep has messages removed that are past the retention of their app instance, for an interval at most: channels and users do not
+// wait for more, which the next pass goes on with.
 func (e *Expiry) sweep(ctx context.Context, date chime.Millis) error {
 	if e.hasSwept && date >= e.swept && date < e.swept+sweepEach {
 		return nil
@@ -140,9 +142,17 @@ func (e *Expiry) sweep(ctx context.Context, date chime.Millis) error {
 			return true, nil
 		})
 	})
+
+	// The date of a sweep is noted when it came to its end.
+	bounded, cancel := context.WithTimeout(ctx, e.o.Interval)
+	defer cancel()
 	failed := []error{err}
 	for _, app := range apps {
-		failed = append(failed, e.o.Messages.RemoveAged(ctx, app, date))
+		err := e.o.Messages.RemoveAged(bounded, app, date)
+		if bounded.Err() != nil {
+			return errors.Join(append(failed, ctx.Err())...)
+		}
+		failed = append(failed, err)
 	}
 	if err = errors.Join(failed...); err == nil {
 		e.hasSwept, e.swept = true, date

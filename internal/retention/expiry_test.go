@@ -39,6 +39,47 @@ func (a *aged) RemoveAged(_ context.Context, app string, _ chime.Millis) error {
 	return nil
 }
 
+// plenty has messages to remove for a time.
+type plenty struct{ left time.Duration }
+
+func (p *plenty) RemoveAged(ctx context.Context, _ string, _ chime.Millis) error {
+	began := time.Now()
+	defer func() { p.left -= time.Since(began) }()
+	select {
+	case <-time.After(p.left):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestManyOldMessagesDelayNoExpiry has so many messages to remove that it takes half an hour.
+func TestManyOldMessagesDelayNoExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		defer s.Close()
+		updateIn(t, s, "a", func(tx store.Tx) error {
+			return store.AppInstances.Put(tx, store.K("a"), chime.AppInstance{ID: "a", Retention: &chime.Retention{Days: 1}})
+		})
+		c := newCalendar(t, s, 0)
+		many := &plenty{left: 30 * time.Minute}
+		c.expiry = retention.NewExpiry(retention.ExpiryOptions{
+			Store: s, Clock: open(t, s), Now: time.Now, Channels: c, Users: c, Messages: many, Log: slog.New(slog.DiscardHandler),
+		})
+		c.list("a", "it", time.Now().Add(10*time.Minute))
+		began := time.Now()
+		for len(c.expired) == 0 {
+			c.run(time.Minute)
+		}
+		if late := time.Since(began) - 10*time.Minute; late > 3*time.Minute || many.left <= 0 {
+			t.Errorf("expired %v late, with messages for %v left", late, many.left)
+		}
+		for many.left > 0 {
+			c.run(time.Minute)
+		}
+	})
+}
+
 // calendar is an Expiry over a fake, with a clock that can be set.
 type calendar struct {
 	t     *testing.T
