@@ -23,6 +23,9 @@
 //	before     sends, deliveries, pages of history, connects with prefetch, idle sessions and bytes of
 //	           the store, each in turns with another build of the program
 //	strangers  half bodies, junk upgrades and floods: what they do to the sends of a customer
+//	sink-down  a sink that is down, with an hour of events waiting: sends and deliveries against none,
+//	           its lag in the metrics, and that all comes in order afterwards
+//	expiry     sends while the messages of a channel go by retention, and are erased from the disk
 //	fill       only fills the data folder of -filled, for growth
 //	growth     calls on a store that has grown, and on a channel of many members, in turns with the same
 //	           on an empty store; disk for each message; a start after the death of the process

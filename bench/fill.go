@@ -91,7 +91,7 @@ type filler struct {
 // runFill is the role "fill". When ctx ends it leaves out the messages that are not sent yet.
 func runFill(ctx context.Context, job fillJob) (result filled, err error) {
 	began := time.Now()
-	f, err := openFiller(ctx, job)
+	f, err := openFiller(ctx, job, time.Now)
 	if err != nil {
 		return result, err
 	}
@@ -143,8 +143,8 @@ func readFilled(data string) (f filled, found bool, err error) {
 	return f, err == nil, err
 }
 
-// openFiller builds the services over a store, and an app instance.
-func openFiller(ctx context.Context, job fillJob) (f *filler, err error) {
+// openFiller builds the services over a store, and an app instance. now is the time of day of messages.
+func openFiller(ctx context.Context, job fillJob, now func() time.Time) (f *filler, err error) {
 	f = &filler{fillJob: job}
 	if f.data, err = datadir.Open(job.Data, false); err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func openFiller(ctx context.Context, job fillJob) (f *filler, err error) {
 	queue := jobs.New(jobs.Options{Store: f.store, Node: "fill", Random: rand.Reader, Now: time.Now})
 	f.channels = channel.New(channel.Options{Store: f.store, Site: site, Now: time.Now, Random: rand.Reader, Tokens: tokens, Jobs: queue})
 	f.users = identities.New(identities.Options{Store: f.store, Site: site, Tokens: tokens, Users: f.channels, Jobs: queue})
-	f.messages = message.New(message.Options{Store: f.store, Site: site, Now: time.Now, Random: rand.Reader, Tokens: tokens, Bus: inproc.New()})
+	f.messages = message.New(message.Options{Store: f.store, Site: site, Now: now, Random: rand.Reader, Tokens: tokens, Bus: inproc.New()})
 	f.cleaner = retention.New(retention.Options{
 		Store: f.store, Clock: clock, Tokens: tokens, EventRetention: 24 * hours, FollowerRetention: 72 * hours,
 		Eraser: f.store, EraseWithin: 24 * hours, Log: slog.New(slog.DiscardHandler),

@@ -195,6 +195,14 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 		return perform(jobs, out, runStore)
 	case "log":
 		return perform(jobs, out, runLog)
+	case "hook":
+		var address string
+		if err := jobs.Decode(&address); err != nil {
+			return err
+		}
+		return runHook(ctx, address, out)
+	case "expiry":
+		return perform(jobs, out, func(job expiryJob) ([]expiryRound, error) { return runExpiry(ctx, job) })
 	case "fill":
 		return perform(jobs, out, func(job fillJob) (filled, error) { return runFill(ctx, job) })
 	case "pusher":

@@ -53,6 +53,8 @@ var parts = []struct {
 	{"nodes", (*bench).nodes},
 	{"storm", (*bench).storm},
 	{"strangers", (*bench).strangers},
+	{"sink-down", (*bench).sinkDown},
+	{"expiry", (*bench).expiry},
 	{"fill", (*bench).fillOnly},
 	{"growth", (*bench).hasGrown},
 	{"soak", (*bench).soak},

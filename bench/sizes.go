@@ -21,13 +21,15 @@ type sizes struct {
 	strangers                 int // junk connections, and junk upgrades a second
 	messages, channels        int // in a store that has grown
 	crowded                   int // members of a channel that has grown
+	backlog                   int // events that wait for a sink
+	aged                      int // messages that go by retention
 }
 
 var (
 	full = sizes{channel: 100, large: 1000, broadcast: 10_000, slow: 200, idle: 17_000, secure: 5000, nodes: 5, each: 17_000, storm: 15_000, rate: 100, strangers: 1000,
-		messages: 1_000_000, channels: 10_000, crowded: 20_000}
+		messages: 1_000_000, channels: 10_000, crowded: 20_000, backlog: 360_000, aged: 100_000}
 	small = sizes{channel: 10, large: 30, broadcast: 50, slow: 20, idle: 80, secure: 40, nodes: 2, each: 40, storm: 60, rate: 50, strangers: 20,
-		messages: 500, channels: 20, crowded: 300}
+		messages: 500, channels: 20, crowded: 300, backlog: 300, aged: 300}
 )
 
 // set changes sizes as a list such as "storm=5000,rate=50" says.
@@ -40,7 +42,7 @@ func (s *sizes) set(list string) error {
 		"slow": {&s.slow, 2 * stoppedShare, 10_000}, "idle": {&s.idle, 4, 17_800}, "secure": {&s.secure, 4, 17_800},
 		"nodes": {&s.nodes, 1, 100}, "each": {&s.each, 4, 17_800}, "storm": {&s.storm, 20, 17_800}, "rate": {&s.rate, 1, 10_000},
 		"strangers": {&s.strangers, 1, 10_000}, "messages": {&s.messages, 1, 100_000_000}, "channels": {&s.channels, 1, 1_000_000},
-		"crowded": {&s.crowded, 2 * rig.BatchMembers, 1_000_000},
+		"crowded": {&s.crowded, 2 * rig.BatchMembers, 1_000_000}, "backlog": {&s.backlog, 1, 100_000_000}, "aged": {&s.aged, 1, 100_000_000},
 	}
 
 	// Each pair is a size by its name.

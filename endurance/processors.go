@@ -189,7 +189,7 @@ func (p *processors) callBack(ctx context.Context, in *invocation) {
 	for err == nil && ctx.Err() == nil {
 		got, failed := p.node.Send(ctx, http.MethodPost, target, "", body)
 		if failed == nil && got.Status < 500 {
-			err = p.journal.note(decision{p.verdict(processLater, in, answered), in.CallbackID, nil, got.Status})
+			_ = p.journal.note(decision{p.verdict(processLater, in, answered), in.CallbackID, nil, got.Status}) // else the next process calls again
 			return
 		}
 		rest(ctx, 200*time.Millisecond)
