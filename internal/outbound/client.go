@@ -148,18 +148,7 @@ func (c *Client) Do(ctx context.Context, request *http.Request, limit int64) (*A
 }
 
 func (c *Client) call(request *http.Request, limit int64) (*Answer, error) {
-	var transport *http.Transport
-	switch request.URL.Scheme {
-	case "https":
-		transport = c.secure
-	case "http":
-		transport = c.plain
-	default:
-		return nil, fmt.Errorf("%w: the scheme %q", ErrRefused, request.URL.Scheme)
-	}
-
-	// A transport by itself follows no redirect, keeps no cookie and adds no credentials of a URL.
-	resp, err := transport.RoundTrip(request)
+	resp, err := c.send(request)
 	if err != nil {
 		return nil, err
 	}
@@ -174,4 +163,20 @@ func (c *Client) call(request *http.Request, limit int64) (*Answer, error) {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
 	}
 	return &Answer{Host: request.URL.Host, Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// send makes a call and returns the answer without its body, which the caller closes.
+func (c *Client) send(request *http.Request) (*http.Response, error) {
+	var transport *http.Transport
+	switch request.URL.Scheme {
+	case "https":
+		transport = c.secure
+	case "http":
+		transport = c.plain
+	default:
+		return nil, fmt.Errorf("%w: the scheme %q", ErrRefused, request.URL.Scheme)
+	}
+
+	// A transport by itself follows no redirect, keeps no cookie and adds no credentials of a URL.
+	return transport.RoundTrip(request)
 }
