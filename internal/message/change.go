@@ -13,6 +13,11 @@ import (
 // UpdateChannelMessage edits the caller's own message. Metadata and ContentType stay when they
 // are absent.
 func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.UpdateChannelMessageRequest) (*messaging.UpdateChannelMessageResponse, error) {
+	return s.UpdateWith(ctx, req, func(store.Tx, string) error { return nil })
+}
+
+// UpdateWith is UpdateChannelMessage together with what the caller writes.
+func (s *Service) UpdateWith(ctx context.Context, req *messaging.UpdateChannelMessageRequest, with With) (*messaging.UpdateChannelMessageResponse, error) {
 	var sub string
 	var entered *entry
 	err := s.update(ctx, "UpdateChannelMessage", req.ChimeBearer, req.ChannelARN, req.SubChannelID, func(tx store.Tx, v *channel.Visit) error {
@@ -43,9 +48,13 @@ func (s *Service) UpdateChannelMessage(ctx context.Context, req *messaging.Updat
 
 		if flowFor(v, m.Type) != "" {
 			entered, err = s.updateThroughFlow(tx, v, before, &m)
+		} else {
+			err = s.save(tx, chime.EventUpdateMessage, v, &m)
+		}
+		if err != nil {
 			return err
 		}
-		return s.save(tx, chime.EventUpdateMessage, v, &m)
+		return with(tx, m.ID)
 	})
 	if err != nil {
 		return nil, err
