@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -112,7 +113,7 @@ func (l *printer) what(e client.Event) string {
 }
 
 func (l *printer) message(typ string, m *client.ChannelMessage) string {
-	text, mark := client.Printable(m.Content), ""
+	text, mark := client.Printable(spoken(m)), ""
 	switch typ {
 	case client.EventCreateChannelMessage:
 		if m.Type == client.ChannelMessageTypeControl {
@@ -129,6 +130,28 @@ func (l *printer) message(typ string, m *client.ChannelMessage) string {
 		mark = l.mark(magenta, strings.ToLower(state)+" ")
 	}
 	return mark + l.name(m.Sender) + ": " + text
+}
+
+// spoken is the text of a message; of one of a bot that of the messages in it.
+func spoken(m *client.ChannelMessage) string {
+	var said struct {
+		Messages []struct {
+			Content           string
+			ImageResponseCard struct{ Title, Subtitle string }
+		}
+	}
+	if m.ContentType != "application/amz-chime-lex-msgs" || json.Unmarshal([]byte(m.Content), &said) != nil {
+		return m.Content
+	}
+	var texts []string
+	for _, part := range said.Messages {
+		for _, text := range []string{part.Content, part.ImageResponseCard.Title, part.ImageResponseCard.Subtitle} {
+			if text != "" {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return strings.Join(texts, " ")
 }
 
 func (l *printer) membership(typ string, m *client.ChannelMembership) string {

@@ -21,6 +21,11 @@ func TestEventsAreToldToPeople(t *testing.T) {
 	}{
 		{client.EventCreateChannelMessage, said("hi\x1b[2J\n\u202eevil"), `Ann: hi\x1b[2J\n\u202eevil`},
 		{client.EventCreateChannelMessage, &client.ChannelMessage{Sender: ann, Content: "T", Type: client.ChannelMessageTypeControl}, "control Ann: T"},
+		{client.EventCreateChannelMessage, &client.ChannelMessage{
+			Sender: ann, Type: client.ChannelMessageTypeStandard, ContentType: "application/amz-chime-lex-msgs",
+			Content: `{"Messages":[{"Content":"Which?","ContentType":"PlainText"},{"ContentType":"ImageResponseCard","ImageResponseCard":{"Title":"Rooms","Subtitle":"two"}}]}`,
+		}, "Ann: Which? Rooms two"},
+		{client.EventCreateChannelMessage, &client.ChannelMessage{Sender: ann, Type: client.ChannelMessageTypeStandard, ContentType: "application/amz-chime-lex-msgs", Content: "x"}, "Ann: x"},
 		{client.EventUpdateChannelMessage, said("new"), "edited Ann: new"},
 		{client.EventRedactChannelMessage, said(""), "redacted Ann: m1"},
 		{client.EventDeleteChannelMessage, said(""), "deleted Ann: m1"},
