@@ -22,6 +22,7 @@ func (a *App) buildFollowers() (err error) {
 			// One line for each that a service has.
 		},
 		s.exports.Followers(),
+		s.followBots(),
 		s.push.Followers(),
 		a.logs.followers(a),
 		a.deps.Followers,

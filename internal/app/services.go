@@ -13,6 +13,7 @@ import (
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	stsapi "github.com/carillon-chat/carillon/internal/api/sts"
+	"github.com/carillon-chat/carillon/internal/bot"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/cognito"
@@ -59,6 +60,7 @@ type services struct {
 	messages  *messages
 	flows     *flows
 	invoker   *flow.Runner // of the processors of flows
+	bots      *bot.Service // nil without the setting bots
 	exports   *exports
 	push      *push.Service
 	pushQueue *push.Queue
@@ -127,9 +129,10 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		return err
 	}
 	invocations := flow.NewQueue(functions.Find)
+	questions, heard := a.hearing()
 	s.pushQueue = push.NewQueue()
 	sending := message.Options{
-		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens, Bus: a.bus, Log: a.deps.Log,
+		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens, Bus: heard, Log: a.deps.Log,
 		EmptyContent: cfg.EmptyContent, Processors: invocations, Clock: clock,
 	}
 	if len(cfg.Push) > 0 {
@@ -140,6 +143,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Store: a.store, Site: site, Now: now, Random: random, Limits: flowLimits(cfg.Limits), Tokens: tokens, Messages: s.messages,
 	})
 	if err := s.buildStreams(ctx, a); err != nil {
+		return err
+	}
+	if err := s.buildBots(a, questions); err != nil {
 		return err
 	}
 	s.invoker = flow.NewRunner(flow.RunnerOptions{Queue: invocations, Service: s.flows, Log: a.deps.Log, Random: random})
@@ -274,6 +280,9 @@ func (a *App) addBackground(cleaning retention.Options) {
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},
 		actor{name: "retention", run: s.cleaner.Run, patience: stopPatience},
 		actor{name: "expiry", run: s.expiry.Run, patience: stopPatience})
+	if s.bots != nil {
+		a.actors = append(a.actors, actor{name: "bots", run: s.bots.Run, patience: stopPatience})
+	}
 }
 
 // linger is how long an app instance without users is followed, and what is kept of it for prefetch.

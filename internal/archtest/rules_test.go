@@ -34,7 +34,7 @@ var layers = []layer{
 		"internal/flow", "internal/retention", "internal/dispatch", "internal/realtime", "internal/prefetch", "internal/presence", "internal/typing", "internal/unread", "internal/throttle"},
 		[]string{"pure", "contract", "kit"},
 		"services hold the rules of the product; they run on any engine and behind any transport"},
-	{"processor", []string{"internal/audit", "internal/push", "internal/stream"},
+	{"processor", []string{"internal/audit", "internal/bot", "internal/push", "internal/stream"},
 		[]string{"pure", "contract", "kit", "service"},
 		"processors work off the log and call out; what they do to others goes through the log and the one service whose state they change, and nothing but app knows them"},
 	{"transport", []string{"internal/awshttp", "internal/wsconn", "internal/console"},

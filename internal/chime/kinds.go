@@ -51,6 +51,10 @@ type EventKind struct {
 	// messages that are not persistent stay.
 	Removes Reach
 	Stored  bool
+	// Asks is set when bots may have to answer the STANDARD message of the event.
+	Asks bool
+	// BeginsMemberships is set when those that Join are new members of the channel.
+	BeginsMemberships bool
 	// EndsMemberships is set when all memberships of the channel end.
 	EndsMemberships bool
 	// EndsSessions is whose sessions end.
@@ -228,7 +232,7 @@ var kinds = [...]EventKind{
 	{Name: EventResumeToken, To: OneSocket, Extension: true},
 	{Name: EventChannelDetails, To: OneSocket, Content: true},
 
-	{Name: EventCreateMessage, Code: "cm", To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Unread: true, Pushes: true},
+	{Name: EventCreateMessage, Code: "cm", To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Unread: true, Pushes: true, Asks: true},
 	{Name: EventUpdateMessage, Code: "um", To: Members, Status: statusSent, Content: true, BySubject: true, Stream: streamOfMessages, Edits: true},
 	{Name: EventRedactMessage, Code: "rm", To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
 	{Name: EventDeleteMessage, Code: "dm", To: Members, Status: statusSent, Stream: streamOfMessages, Removes: OfMessage, Recounts: OfMessage},
@@ -248,8 +252,8 @@ var kinds = [...]EventKind{
 	{Name: EventAssociateFlow},
 	{Name: EventDisassociateFlow},
 
-	{Name: EventCreateMembership, To: Members, Stream: streamOfChannels},
-	{Name: EventBatchCreateMembership, To: Members, Stream: streamOfChannels, StreamedAs: EventCreateMembership},
+	{Name: EventCreateMembership, To: Members, Stream: streamOfChannels, BeginsMemberships: true},
+	{Name: EventBatchCreateMembership, To: Members, Stream: streamOfChannels, StreamedAs: EventCreateMembership, BeginsMemberships: true},
 	{Name: EventUpdateMembership, To: Members}, // balancing moved it, which no stream carries
 	{Name: EventDeleteMembership, To: Members, Stream: streamOfChannels},
 	{Name: EventLeaveSubChannel},

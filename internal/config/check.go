@@ -64,6 +64,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	_, err = c.StreamRoutes()
 	fault("streams", err)
 	c.checkFunctions(fault)
+	c.checkBots(fault)
 	_, err = c.PushApplications()
 	fault("push", err)
 	fault("push-ttl", within(c.PushTTL, time.Minute, 28*24*time.Hour))

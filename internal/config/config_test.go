@@ -49,6 +49,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		RequestBytes: 64 << 20, HTTPFastPath: true, StoreCache: 128 << 20,
 		OutboundAllow: []string{"127.0.0.0/8", "::1/128"}, OutboundTimeout: 10 * time.Second,
 		Functions: []string{"arn:aws:lambda:*:function:carillon-demo demo"}, FunctionsSecret: config.NewSecret("whsec_Y2FyaWxsb24tZGV2LXdlYmhvb2stc2VjcmV0"),
+		Bots: []string{"arn:aws:lex:*:bot-alias/ECHOBOT000/* echo"}, BotsSecret: config.NewSecret("whsec_Y2FyaWxsb24tZGV2LXdlYmhvb2stc2VjcmV0"), BotsEditEvery: 500 * time.Millisecond,
 		PushTTL:      24 * time.Hour,
 		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,
 		WSPending: 1024, WSPendingPerAddress: 512, WSRefused: 256, WSClientFrames: 100, WSClientBytes: 64 << 10,
@@ -236,6 +237,19 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "unsigned functions", sources: flag("functions", "* https://flows.internal"), want: []string{"functions-secret"}},
 		{name: "Lambda without keys", sources: flag("functions", "* lambda"), want: []string{"functions-access-key-id", "functions-secret-access-key"}},
 		{name: "secret of another kind", sources: config.Sources{Environ: []string{"CARILLON_FUNCTIONS_SECRET=hush"}}, want: []string{"functions-secret", "whsec_"}},
+		{name: "bot without an endpoint", sources: flag("bots", "arn:aws:lex:*"), want: []string{"bots", "an endpoint"}},
+		{name: "bot at an unknown endpoint", sources: flag("bots", "* ftp://bots.internal/secret"), want: []string{"bots", "the entry for *", "openai"}},
+		{name: "bot at a URL with a user", sources: flag("bots", "* openai+https://a:b@models.internal model=m"), want: []string{"bots", "without user"}},
+		{name: "echo at a URL", sources: flag("bots", "* echo+https://bots.internal"), want: []string{"bots", "echo"}},
+		{name: "unsigned bots", sources: flag("bots", "* https://bots.internal"), want: []string{"bots-secret"}},
+		{name: "Lex without keys", sources: flag("bots", "* lex"), want: []string{"bots-access-key-id", "bots-secret-access-key"}},
+		{name: "a model without a name", sources: flag("bots", "* openai"), want: []string{"bots", "model"}},
+		{name: "an unknown option of a model", sources: flag("bots", "* openai model=m colour=red"), want: []string{"bots", "prompt-file", `"colour"`}},
+		{name: "an option of another bot", sources: flag("bots", "* echo model=m"), want: []string{"bots", `"model"`}},
+		{name: "a long history", sources: flag("bots", "* openai model=m history=50"), want: []string{"bots", "history", "49"}},
+		{name: "a slow model", sources: flag("bots", "* openai model=m timeout=1h"), want: []string{"bots", "timeout", "10m"}},
+		{name: "secret of bots of another kind", sources: env("CARILLON_BOTS_SECRET=hush"), want: []string{"bots-secret", "whsec_"}},
+		{name: "many edits", sources: flag("bots-edit-every", "1ms"), want: []string{"bots-edit-every", "100ms"}},
 		{name: "proxy without length", sources: flag("trusted-proxies", "10.1.2.3"), want: []string{"trusted-proxies", `"10.1.2.3"`}},
 		{name: "other header of proxies", sources: flag("proxy-header", "x-real-ip"), want: []string{"proxy-header", "x-forwarded-for, forwarded"}},
 		{name: "PROXY protocol of everybody", sources: flag("proxy-protocol", "true"), want: []string{"proxy-protocol", "trusted-proxies"}},
@@ -376,6 +390,25 @@ func TestDocsNameEverySettingOnce(t *testing.T) {
 	for key, n := range seen {
 		if n != 1 {
 			t.Errorf("%s is documented %d times", key, n)
+		}
+	}
+}
+
+func TestBotRoutes(t *testing.T) {
+	cfg, err := config.Load(config.Dev, config.Sources{Flags: map[string]string{
+		"bots": "a openai+http://localhost:11434/v1 model=small history=0 max-tokens=200 timeout=30s key-file=/k prompt-file=/p,b openai model=large,c echo",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := cfg.BotRoutes()
+	if err != nil || len(list) != 3 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for i, want := range []string{"http://localhost:11434/v1 small 0 200 30s /k /p", "https://api.openai.com/v1 large 20 0 2m0s  ", "<nil>  0 0 0s  "} {
+		b := list[i]
+		if got := fmt.Sprintf("%v %s %d %d %s %s %s", b.URL, b.Model, b.History, b.MaxTokens, b.Timeout, b.KeyFile, b.PromptFile); got != want {
+			t.Errorf("%s is %q, want %q", b.Pattern, got, want)
 		}
 	}
 }

@@ -68,6 +68,9 @@ var (
 	Processings = Table[chime.Processing]{ID: 70, Name: "messages in channel flows"} // app, uid, [sub-channel,] message id
 	Callbacks   = Table[chime.Callback]{ID: 71, Name: "callbacks of channel flows"}  // app, CallbackId
 
+	BotTurns    = Table[chime.BotTurn]{ID: 72, Name: "turns of bots"}            // app, position of the event, bot id, session
+	BotSessions = Table[chime.BotSession]{ID: 73, Name: "conversations of bots"} // app, uid, bot id, session
+
 	Pushings = Table[chime.Pushing]{ID: 80, Name: "progress of push notifications"} // app, follower
 
 	Followings  = Table[chime.Following]{ID: 39, Name: "positions of followers"} // app, follower
@@ -140,6 +143,6 @@ var UnderAppInstance = [...]TableID{
 	Bots.ID, BotsInOrder.ID, Endpoints.ID, EndpointsInOrder.ID, EndpointOf.ID,
 	Bans.ID, BansInOrder.ID, BansOf.ID,
 	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID,
-	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID, Processings.ID, Callbacks.ID,
+	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID, Processings.ID, Callbacks.ID, BotTurns.ID, BotSessions.ID,
 	Followings.ID, DeadLetters.ID, Expirations.ID, Pushings.ID,
 }

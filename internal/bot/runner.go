@@ -1,0 +1,254 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow"
+	"github.com/carillon-chat/carillon/internal/store"
+)
+
+// How ends are asked.
+const (
+	atOnce   = 64              // calls of one end
+	loadWait = 5 * time.Second // after a failed look into the store
+)
+
+// waits lie between the attempts of a turn.
+var waits = [...]time.Duration{time.Second, 4 * time.Second}
+
+// slots bound how many calls of an end run at once.
+type slots struct {
+	mu sync.Mutex
+	of map[End]chan struct{}
+}
+
+// take waits for a slot of the end; it reports false when ctx ends before.
+func (s *slots) take(ctx context.Context, end End) (free func(), taken bool) {
+	s.mu.Lock()
+	slot := s.of[end]
+	if slot == nil {
+		slot = make(chan struct{}, atOnce)
+		s.of[end] = slot
+	}
+	s.mu.Unlock()
+	select {
+	case slot <- struct{}{}:
+		return func() { <-slot }, true
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+// counts are what happened since the node started.
+type counts struct{ answered, failed, dropped, attempts atomic.Uint64 }
+
+// Counts are what happened since the node started.
+type Counts struct {
+	Queued         int    // turns that are to be taken, or are being taken
+	Answered       uint64 // turns that ended with an answer, or with a conversation ended
+	Failed         uint64 // turns that ended with an error reply
+	Dropped        uint64 // turns that had nothing left to do: the bot, the channel or the message was gone
+	FailedAttempts uint64
+}
+
+// Counts returns the counts of this node.
+func (s *Service) Counts() Counts {
+	c := &s.counts
+	return Counts{s.o.Queue.length(), c.answered.Load(), c.failed.Load(), c.dropped.Load(), c.attempts.Load()}
+}
+
+// Run takes turns until ctx ends; those that are stored and not done by then are taken after the next start.
+// It returns nil.
+func (s *Service) Run(ctx context.Context) error {
+	var working sync.WaitGroup
+	defer working.Wait()
+	for ctx.Err() == nil {
+		if s.o.Queue.catchUp() {
+			s.load(ctx)
+		}
+		for _, session := range s.o.Queue.takeReady() {
+			working.Go(func() { s.work(ctx, session) })
+		}
+		select {
+		case <-ctx.Done():
+		case e := <-s.o.Queue.live:
+			s.hear(ctx, &e)
+		case <-s.o.Queue.wake:
+		}
+	}
+	return nil
+}
+
+// load queues the turns that are stored.
+func (s *Service) load(ctx context.Context) {
+	complete := true
+	err := s.o.Store.View(ctx, "", func(r store.Reader) error {
+		return store.BotTurns.Each(r, store.Range{}, func(key store.Key, record chime.BotTurn) (bool, error) {
+			app, err := key.App()
+			if err == nil {
+				complete = s.o.Queue.offer(turn{BotTurn: record, app: app, key: slices.Clone(key)})
+			}
+			return complete, err
+		})
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.o.Log.Error("bots: cannot read what they have to do, will retry", "error", err, "after", loadWait)
+		follow.Sleep(ctx, loadWait)
+		s.o.Queue.wakeUp()
+	case complete:
+		s.o.Queue.caughtUp()
+	}
+}
+
+// hear queues the turns of a message that is not persistent.
+func (s *Service) hear(ctx context.Context, e *chime.Event) {
+	var turns []turn
+	err := s.o.Store.View(ctx, e.App, func(r store.Reader) (err error) {
+		turns, err = s.find(r, e.App, e)
+		return err
+	})
+
+	// The conversation is kept, so that it ends with the membership.
+	if err == nil && len(turns) > 0 {
+		err = s.o.Store.Update(ctx, e.App, func(tx store.Tx) error {
+			for i := range turns {
+				if err := converse(tx, &turns[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			s.o.Log.Warn("bots: the store failed, a message that is not persistent is not answered", "error", err)
+		}
+		return
+	}
+	s.o.Queue.add(turns...)
+}
+
+// work takes the turns of a conversation.
+func (s *Service) work(ctx context.Context, session string) {
+	for ctx.Err() == nil {
+		t, found := s.o.Queue.next(session)
+		if !found {
+			return
+		}
+		s.take(ctx, &t)
+		if ctx.Err() == nil {
+			s.o.Queue.done(t)
+		}
+	}
+}
+
+// take takes one turn to its end, unless ctx ends before.
+func (s *Service) take(ctx context.Context, t *turn) {
+	var sc *scene
+	s.insist(ctx, func() (err error) {
+		sc, err = s.look(ctx, t)
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
+	case sc == nil:
+		s.drop(ctx, t)
+	case t.Do == chime.BotLeaves:
+		s.leave(ctx, t, sc)
+	default:
+		s.reply(ctx, t, sc)
+	}
+}
+
+// leave ends a conversation.
+func (s *Service) leave(ctx context.Context, t *turn, sc *scene) {
+	failure := s.try(ctx, sc.end, func() error { return sc.end.Leave(ctx, sc.session) })
+	switch {
+	case ctx.Err() != nil:
+	case failure != nil:
+		s.failed(ctx, t, sc, failure)
+	default:
+		s.counts.answered.Add(1)
+		s.insist(ctx, func() error { return s.settle(ctx, t) })
+	}
+}
+
+// try calls an end, again after a failure that another attempt may mend.
+func (s *Service) try(ctx context.Context, end End, call func() error) *Failure {
+	for attempt := 0; ; attempt++ {
+		free, taken := s.slots.take(ctx, end)
+		if !taken {
+			return failureOf(ctx.Err())
+		}
+		err := call()
+		free()
+		if err == nil {
+			return nil
+		}
+		failure := failureOf(err)
+		s.counts.attempts.Add(1)
+		if !failure.Again || attempt == len(waits) || ctx.Err() != nil {
+			return failure
+		}
+		follow.Sleep(ctx, waits[attempt])
+	}
+}
+
+// failureOf is the Failure that an error of an end is: of a kind unless it says so.
+func failureOf(err error) *Failure {
+	if f := new(Failure); errors.As(err, &f) {
+		return f
+	}
+	return &Failure{Code: http.StatusInternalServerError, Reason: err.Error(), Again: true}
+}
+
+// drop ends a turn that has nothing left to do.
+func (s *Service) drop(ctx context.Context, t *turn) {
+	s.counts.dropped.Add(1)
+	s.insist(ctx, func() error { return s.settle(ctx, t) })
+}
+
+// settle removes the record of a turn, if it has one.
+func (s *Service) settle(ctx context.Context, t *turn) error {
+	if t.key == nil {
+		return nil
+	}
+	return s.o.Store.Update(ctx, t.app, func(tx store.Tx) error { return store.BotTurns.Delete(tx, t.key) })
+}
+
+// insist calls f, which reads or changes the store, until it succeeds, is refused, or ctx ends. It reports
+// whether it succeeded.
+func (s *Service) insist(ctx context.Context, f func() error) bool {
+	for failures := 1; ctx.Err() == nil; failures++ {
+		err := f()
+		if err == nil || refused(err) || errors.Is(err, errDone) {
+			return err == nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		wait := s.backoff.Wait(failures)
+		s.o.Log.Error("bots: the store failed, will retry", "error", err, "after", wait)
+		follow.Sleep(ctx, wait)
+	}
+	return false
+}
+
+// errDone undoes what is done for a turn whose record is gone: it was taken already.
+var errDone = errors.New("the turn was taken")
+
+// refused reports whether a service refused a call, which another attempt does not change.
+func refused(err error) bool {
+	refusal := new(api.Error)
+	return errors.As(err, &refusal)
+}
