@@ -105,6 +105,38 @@ const (
 	EndpointStatusReasonInvalidPinpointARN EndpointStatusReason = "INVALID_PINPOINT_ARN"
 )
 
+// ErasedMessages is an enumeration; "" is no value of it.
+type ErasedMessages string
+
+// The values of ErasedMessages.
+const (
+	ErasedMessagesRedact ErasedMessages = "REDACT"
+	ErasedMessagesDelete ErasedMessages = "DELETE"
+)
+
+// ErasureStatus is an enumeration; "" is no value of it.
+type ErasureStatus string
+
+// The values of ErasureStatus.
+const (
+	ErasureStatusInProgress ErasureStatus = "IN_PROGRESS"
+	ErasureStatusCompleted  ErasureStatus = "COMPLETED"
+)
+
+// ErasureStep is an enumeration; "" is no value of it.
+type ErasureStep string
+
+// The values of ErasureStep.
+const (
+	ErasureStepMemberships ErasureStep = "MEMBERSHIPS"
+	ErasureStepMessages    ErasureStep = "MESSAGES"
+	ErasureStepRecords     ErasureStep = "RECORDS"
+	ErasureStepLog         ErasureStep = "LOG"
+	ErasureStepSinks       ErasureStep = "SINKS"
+	ErasureStepNames       ErasureStep = "NAMES"
+	ErasureStepDisk        ErasureStep = "DISK"
+)
+
 // ErrorCode is an enumeration; "" is no value of it.
 type ErrorCode string
 
@@ -994,6 +1026,17 @@ type DescribeChannelResponse struct {
 	Channel *Channel `json:"Channel,omitzero"`
 }
 
+// DescribeErasureRequest is the input of DescribeErasure.
+type DescribeErasureRequest struct {
+	AppInstanceARN string `json:"-"` // required, 5 to 1600 characters
+	ErasureID      string `json:"-"` // required, exactly 36 characters
+}
+
+// DescribeErasureResponse is the output of DescribeErasure.
+type DescribeErasureResponse struct {
+	Erasure *Erasure `json:"Erasure,omitzero"`
+}
+
 // DescribeWebhookRequest is the input of DescribeWebhook.
 type DescribeWebhookRequest struct {
 	WebhookARN string `json:"-"` // required, 5 to 1600 characters
@@ -1034,10 +1077,52 @@ type EndpointState struct {
 	StatusReason EndpointStatusReason `json:"StatusReason,omitzero"`
 }
 
+// EraseAppInstanceUserRequest is the input of EraseAppInstanceUser.
+type EraseAppInstanceUserRequest struct {
+	AppInstanceUserARN string         `json:"-"`        // required, 5 to 1600 characters
+	Messages           ErasedMessages `json:"Messages"` // required
+}
+
+// EraseAppInstanceUserResponse is the output of EraseAppInstanceUser.
+type EraseAppInstanceUserResponse struct {
+	AppInstanceARN string `json:"AppInstanceArn,omitzero"` // 5 to 1600 characters
+	ErasureID      string `json:"ErasureId,omitzero"`      // exactly 36 characters
+}
+
+// Erasure is part of answers.
+type Erasure struct {
+	ErasureID          string         `json:"ErasureId,omitzero"`          // exactly 36 characters
+	AppInstanceUserARN string         `json:"AppInstanceUserArn,omitzero"` // 5 to 1600 characters
+	ErasedAs           string         `json:"ErasedAs,omitzero"`           // 5 to 1600 characters
+	Messages           ErasedMessages `json:"Messages,omitzero"`
+	Status             ErasureStatus  `json:"Status,omitzero"`
+	Step               ErasureStep    `json:"Step,omitzero"`
+	MessageCount       int            `json:"MessageCount,omitzero"`
+	RecordCount        int            `json:"RecordCount,omitzero"`
+	EventCount         int            `json:"EventCount,omitzero"`
+	CreatedTimestamp   Time           `json:"CreatedTimestamp,omitzero"`
+	CompletedTimestamp Time           `json:"CompletedTimestamp,omitzero"`
+}
+
 // ExpirationSettings is part of requests and answers.
 type ExpirationSettings struct {
 	ExpirationDays      int                 `json:"ExpirationDays"`      // required, 1 to 5475
 	ExpirationCriterion ExpirationCriterion `json:"ExpirationCriterion"` // required
+}
+
+// ExportAppInstanceUserRequest is the input of ExportAppInstanceUser.
+type ExportAppInstanceUserRequest struct {
+	AppInstanceUserARN string `json:"-"` // required, 5 to 1600 characters
+	NextToken          string `json:"-"` // 0 to 2048 characters
+}
+
+// ExportAppInstanceUserResponse is the output of ExportAppInstanceUser.
+type ExportAppInstanceUserResponse struct {
+	AppInstanceUserARN string   `json:"AppInstanceUserArn,omitzero"` // 5 to 1600 characters
+	Lines              []string `json:"Lines,omitzero"`
+	ChannelsRead       int      `json:"ChannelsRead,omitzero"`
+	Channels           int      `json:"Channels,omitzero"`
+	NextToken          string   `json:"NextToken,omitzero"` // 0 to 2048 characters
 }
 
 // GetAppInstanceRetentionSettingsRequest is the input of GetAppInstanceRetentionSettings.
@@ -1339,6 +1424,19 @@ type ListChannelsRequest struct {
 type ListChannelsResponse struct {
 	Channels  []ChannelSummary `json:"Channels,omitzero"`
 	NextToken string           `json:"NextToken,omitzero"` // 0 to 2048 characters
+}
+
+// ListErasuresRequest is the input of ListErasures.
+type ListErasuresRequest struct {
+	AppInstanceARN string `json:"-"` // required, 5 to 1600 characters
+	MaxResults     int    `json:"-"` // 1 to 50
+	NextToken      string `json:"-"` // 0 to 2048 characters
+}
+
+// ListErasuresResponse is the output of ListErasures.
+type ListErasuresResponse struct {
+	Erasures  []Erasure `json:"Erasures,omitzero"`
+	NextToken string    `json:"NextToken,omitzero"` // 0 to 2048 characters
 }
 
 // ListSubChannelsRequest is the input of ListSubChannels.

@@ -367,6 +367,14 @@ func (c *Client) DescribeChannelModerator(ctx context.Context, r *DescribeChanne
 	return call[DescribeChannelModeratorResponse](ctx, c, q)
 }
 
+// DescribeErasure calls the operation: GET /carillon/app-instances/{appInstanceArn}/erasures/{erasureId}. A nil request is an empty one.
+func (c *Client) DescribeErasure(ctx context.Context, r *DescribeErasureRequest) (*DescribeErasureResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "DescribeErasure", method: "GET", once: true}
+	q.path = "/carillon/app-instances/" + q.label("AppInstanceARN", in.AppInstanceARN) + "/erasures/" + q.label("ErasureID", in.ErasureID)
+	return call[DescribeErasureResponse](ctx, c, q)
+}
+
 // DescribeWebhook calls the operation: GET /carillon/webhooks/{webhookArn}. A nil request is an empty one.
 func (c *Client) DescribeWebhook(ctx context.Context, r *DescribeWebhookRequest) (*DescribeWebhookResponse, error) {
 	in := copyOf(r)
@@ -382,6 +390,24 @@ func (c *Client) DisassociateChannelFlow(ctx context.Context, r *DisassociateCha
 	q.bearer = c.bearer(in.ChimeBearer)
 	q.path = "/channels/" + q.label("ChannelARN", in.ChannelARN) + "/channel-flow/" + q.label("ChannelFlowARN", in.ChannelFlowARN)
 	return call[DisassociateChannelFlowResponse](ctx, c, q)
+}
+
+// EraseAppInstanceUser calls the operation: POST /carillon/app-instance-users/{appInstanceUserArn}/erasures. A nil request is an empty one.
+func (c *Client) EraseAppInstanceUser(ctx context.Context, r *EraseAppInstanceUserRequest) (*EraseAppInstanceUserResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "EraseAppInstanceUser", method: "POST"}
+	q.path = "/carillon/app-instance-users/" + q.label("AppInstanceUserARN", in.AppInstanceUserARN) + "/erasures"
+	q.body = &in
+	return call[EraseAppInstanceUserResponse](ctx, c, q)
+}
+
+// ExportAppInstanceUser calls the operation: GET /carillon/app-instance-users/{appInstanceUserArn}/export. A nil request is an empty one.
+func (c *Client) ExportAppInstanceUser(ctx context.Context, r *ExportAppInstanceUserRequest) (*ExportAppInstanceUserResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "ExportAppInstanceUser", method: "GET", once: true}
+	q.path = "/carillon/app-instance-users/" + q.label("AppInstanceUserARN", in.AppInstanceUserARN) + "/export"
+	q.set("next-token", in.NextToken)
+	return call[ExportAppInstanceUserResponse](ctx, c, q)
 }
 
 // GetAppInstanceRetentionSettings calls the operation: GET /app-instances/{appInstanceArn}/retention-settings. A nil request is an empty one.
@@ -601,6 +627,16 @@ func (c *Client) ListChannelsModeratedByAppInstanceUser(ctx context.Context, r *
 	q.set("next-token", in.NextToken)
 	q.fix("scope", "app-instance-user-moderated-channels")
 	return call[ListChannelsModeratedByAppInstanceUserResponse](ctx, c, q)
+}
+
+// ListErasures calls the operation: GET /carillon/app-instances/{appInstanceArn}/erasures. A nil request is an empty one.
+func (c *Client) ListErasures(ctx context.Context, r *ListErasuresRequest) (*ListErasuresResponse, error) {
+	in := copyOf(r)
+	q := request{operation: "ListErasures", method: "GET", once: true}
+	q.path = "/carillon/app-instances/" + q.label("AppInstanceARN", in.AppInstanceARN) + "/erasures"
+	q.set("max-results", number(in.MaxResults))
+	q.set("next-token", in.NextToken)
+	return call[ListErasuresResponse](ctx, c, q)
 }
 
 // ListSubChannels calls the operation: GET /channels/{channelArn}/subchannels. A nil request is an empty one.

@@ -101,6 +101,8 @@ func makeRules() map[string]rule {
 	on([3]part{app}, "CreateWebhook", "ListWebhooks")
 	on([3]part{webhook}, "DeleteWebhook", "DescribeWebhook", "ListWebhookDeliveries", "ReplayWebhook", "ResendWebhookDeliveries",
 		"ResendWebhookDelivery", "RotateWebhookSecret", "UpdateWebhook")
+	on([3]part{user}, "EraseAppInstanceUser", "ExportAppInstanceUser")
+	on([3]part{app}, "DescribeErasure", "ListErasures")
 
 	return all
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
+	carillonapi "github.com/carillon-chat/carillon/internal/api/carillon"
 	cognitoapi "github.com/carillon-chat/carillon/internal/api/cognito"
 	iamapi "github.com/carillon-chat/carillon/internal/api/iam"
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
@@ -29,6 +30,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/message"
 	"github.com/carillon-chat/carillon/internal/oidc"
 	"github.com/carillon-chat/carillon/internal/outbound"
+	"github.com/carillon-chat/carillon/internal/person"
 	"github.com/carillon-chat/carillon/internal/prefetch"
 	"github.com/carillon-chat/carillon/internal/presence"
 	"github.com/carillon-chat/carillon/internal/push"
@@ -78,6 +80,8 @@ type services struct {
 	follow    *follow.Runner
 	limiter   *throttle.Limiter // nil without rates
 	outbound  *outbound.Client
+	persons   *persons
+	written   []person.Sink // what streams write that can be rewritten
 }
 
 func (a *App) buildServices(ctx context.Context) (err error) {
@@ -168,6 +172,10 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Store: a.store, Follow: s.followApp, Linger: linger, Frame: wsconn.TextFrame, CatchUp: func() { s.sockets.CatchUp() }, Body: s.messages.Body, Prefetch: s.details, Signer: s.keyring,
 		Extras: chime.ParseExtras(cfg.Extras), Typing: typists.Client, Authority: wsconn.Authority(s.access), Log: a.deps.Log,
 		MaxQueueBytes: int(cfg.WSQueueBytes), MaxSessionsPerUser: cfg.WSConnectionsPerUser,
+	})
+	s.persons = person.New(person.Options{
+		Store: a.store, Site: site, Now: now, Random: random, Jobs: s.jobs, Identity: s.identity, Messages: s.messages,
+		Settle: s.log.Settle, Reread: func(ctx context.Context, app string) error { return s.follow.Reread(ctx, app) }, Disk: disk{a}, Sinks: s.written, Wait: a.deps.Wait,
 	})
 	s.presence = presence.New(presence.Options{Store: a.store, Bus: a.bus, Hub: s.hub, Site: site, Now: now, Log: a.deps.Log})
 	s.unread = unread.New(unread.Options{Store: a.store, Counter: counter, Hub: s.hub, Site: site, Now: now, Log: a.deps.Log})
@@ -315,6 +323,12 @@ type messagingAPI struct {
 	tags
 }
 
+// carillonAPI joins the services that answer what AWS does not have.
+type carillonAPI struct {
+	*persons
+	unbuilt
+}
+
 // An embedded type lends its methods under its name, so each needs one of its own.
 type (
 	channels  = channel.Service
@@ -323,7 +337,11 @@ type (
 	exports   = stream.Service
 	endpoints = realtime.Endpoints
 	tags      = identity.MessagingTags
+	persons   = person.Service
 )
+
+// unbuilt answers what no service does: its methods are further away than theirs.
+type unbuilt struct{ carillonapi.Unbuilt }
 
 // operations is the table of everything that the public port answers.
 func (s *services) operations() []api.Operation {
@@ -341,5 +359,6 @@ func (s *services) operations() []api.Operation {
 		stsapi.Operations(s.sts),
 		iamapi.Operations(s.account),
 		cognitoapi.Operations(s.cognito),
+		carillonapi.Operations(carillonAPI{persons: s.persons}),
 	), s.site, s.log.Settle)
 }

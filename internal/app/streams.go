@@ -10,6 +10,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/config"
 	signing "github.com/carillon-chat/carillon/internal/outbound/webhook"
+	"github.com/carillon-chat/carillon/internal/person"
 	"github.com/carillon-chat/carillon/internal/sigv4"
 	"github.com/carillon-chat/carillon/internal/stream"
 	"github.com/carillon-chat/carillon/internal/stream/file"
@@ -32,6 +33,9 @@ func (s *services) buildStreams(ctx context.Context, a *App) error {
 			return fmt.Errorf("the sink %s of the setting streams: %w", route.Name, err)
 		}
 		a.opened(sink.Close)
+		if written, ok := sink.(person.Sink); ok {
+			s.written = append(s.written, written)
+		}
 		o.Routes = append(o.Routes, stream.Route{Name: route.Name, Pattern: route.Pattern, Sink: sink})
 	}
 	s.exports = stream.New(o)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/carillon-chat/carillon/internal/access"
 	"github.com/carillon-chat/carillon/internal/api"
+	"github.com/carillon-chat/carillon/internal/api/carillon"
 	"github.com/carillon-chat/carillon/internal/api/cognito"
 	"github.com/carillon-chat/carillon/internal/api/iam"
 	"github.com/carillon-chat/carillon/internal/api/identity"
@@ -108,6 +109,7 @@ func unbuilt() []api.Operation {
 	all = append(all, identity.Operations(identity.Unbuilt{})...)
 	all = append(all, sts.Operations(sts.Unbuilt{})...)
 	all = append(all, iam.Operations(iam.Unbuilt{})...)
+	all = append(all, carillon.Operations(carillon.Unbuilt{})...)
 	return append(all, cognito.Operations(cognito.Unbuilt{})...)
 }
 

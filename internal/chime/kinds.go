@@ -176,6 +176,7 @@ const (
 	EventCreateUser         = "CREATE_APP_INSTANCE_USER"
 	EventUpdateUser         = "UPDATE_APP_INSTANCE_USER"
 	EventDeleteUser         = "DELETE_APP_INSTANCE_USER"
+	EventEraseUser          = "ERASE_APP_INSTANCE_USER" // after the DELETE_APP_INSTANCE_USER, if there is one
 	EventPutUserExpiration  = "PUT_APP_INSTANCE_USER_EXPIRATION_SETTINGS"
 	EventRegisterEndpoint   = "REGISTER_APP_INSTANCE_USER_ENDPOINT"
 	EventUpdateEndpoint     = "UPDATE_APP_INSTANCE_USER_ENDPOINT"
@@ -277,6 +278,7 @@ var kinds = [...]EventKind{
 	{Name: EventCreateUser, Stale: true},
 	{Name: EventUpdateUser, Stale: true},
 	{Name: EventDeleteUser, EndsSessions: OfSubject},
+	{Name: EventEraseUser, Stale: true},
 	{Name: EventPutUserExpiration},
 	{Name: EventRegisterEndpoint},
 	{Name: EventUpdateEndpoint},

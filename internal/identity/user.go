@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 
@@ -41,6 +42,9 @@ func (s *Service) CreateAppInstanceUser(ctx context.Context, req *wire.CreateApp
 		err = s.store.Update(ctx, res.App, func(tx store.Tx) (err error) {
 			if before, err = userDeletion(tx, res.App, chime.UserRef(user.ID)); err != nil || before != nil {
 				return err
+			}
+			if erased, err := store.ErasuresOf.Has(tx, store.K(res.App, user.ID)); err != nil || erased {
+				return cmp.Or(err, errBeingErased)
 			}
 			exists := func(id string) (bool, error) { return store.Users.Has(tx, store.K(res.App, id)) }
 			_, err = call.Do(tx, exists, func() (string, error) {

@@ -76,6 +76,9 @@ var (
 	Followings  = Table[chime.Following]{ID: 39, Name: "positions of followers"} // app, follower
 	DeadLetters = Table[chime.DeadLetter]{ID: 40, Name: "dead letters"}          // app, follower, position
 
+	Erasures   = Table[chime.Erasure]{ID: 110, Name: "erasures"}   // app, id
+	ErasuresOf = Table[string]{ID: 111, Name: "erasures of users"} // app, user id -> id of the erasure that is under way
+
 	Removals = Table[uint64]{ID: 46, Name: "removals to erase"} // app[, uid] -> position of the log at the latest of them
 	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"}  // app, ms of store time -> position of the latest event then
 )
@@ -145,4 +148,5 @@ var UnderAppInstance = [...]TableID{
 	SubChannels.ID, SubChannelsInOrder.ID, SubChannelNumbers.ID, Occupancies.ID, Rebalancings.ID, MemberSubChannels.ID,
 	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID, Processings.ID, Callbacks.ID, BotTurns.ID, BotSessions.ID,
 	Followings.ID, DeadLetters.ID, Expirations.ID, Pushings.ID,
+	Erasures.ID, ErasuresOf.ID,
 }

@@ -80,6 +80,25 @@ func (v *DeleteWebhookRequest) Member(name string) string {
 }
 
 // Decode reads the request.
+func (v *DescribeErasureRequest) Decode(in *api.Input) error {
+	p := api.Parameters{In: in}
+	v.AppInstanceARN = p.Path("AppInstanceArn", "appInstanceArn")
+	v.ErasureID = p.Path("ErasureId", "erasureId")
+	return refuse(p.Err())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *DescribeErasureRequest) Member(name string) string {
+	switch name {
+	case "AppInstanceArn":
+		return v.AppInstanceARN
+	case "ErasureId":
+		return v.ErasureID
+	}
+	return ""
+}
+
+// Decode reads the request.
 func (v *DescribeWebhookRequest) Decode(in *api.Input) error {
 	p := api.Parameters{In: in}
 	v.WebhookARN = p.Path("WebhookArn", "webhookArn")
@@ -91,6 +110,92 @@ func (v *DescribeWebhookRequest) Member(name string) string {
 	switch name {
 	case "WebhookArn":
 		return v.WebhookARN
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *EraseAppInstanceUserRequest) Decode(in *api.Input) error {
+	p := api.Parameters{In: in}
+	v.AppInstanceUserARN = p.Path("AppInstanceUserArn", "appInstanceUserArn")
+	if e := p.Err(); e != nil {
+		return refuse(e)
+	}
+	d := api.ReadJSON(in.Body)
+	v.decodeJSON(d)
+	return refuse(d.Close())
+}
+
+// Member gives a top-level string member by its name in the model.
+func (v *EraseAppInstanceUserRequest) Member(name string) string {
+	switch name {
+	case "AppInstanceUserArn":
+		return v.AppInstanceUserARN
+	case "Messages":
+		return string(v.Messages)
+	}
+	return ""
+}
+
+func (v *EraseAppInstanceUserRequest) decodeJSON(d *api.JSONReader) {
+	if !d.Object() {
+		return
+	}
+	for d.Member() {
+		switch string(d.Name()) {
+		case "Messages":
+			v.Messages = parseErasedMessages(d.Enum())
+		default:
+			d.Skip()
+		}
+	}
+}
+
+// Decode reads the request.
+func (v *ExportAppInstanceUserRequest) Decode(in *api.Input) error {
+	p := api.Parameters{In: in}
+	v.AppInstanceUserARN = p.Path("AppInstanceUserArn", "appInstanceUserArn")
+	v.NextToken = p.OptionalQuery("NextToken", "next-token")
+	return refuse(p.Err())
+}
+
+// PageToken is the member that says where the page before ended.
+func (v *ExportAppInstanceUserRequest) PageToken() **string { return &v.NextToken }
+
+// Member gives a top-level string member by its name in the model.
+func (v *ExportAppInstanceUserRequest) Member(name string) string {
+	switch name {
+	case "AppInstanceUserArn":
+		return v.AppInstanceUserARN
+	case "NextToken":
+		if v.NextToken != nil {
+			return *v.NextToken
+		}
+	}
+	return ""
+}
+
+// Decode reads the request.
+func (v *ListErasuresRequest) Decode(in *api.Input) error {
+	p := api.Parameters{In: in}
+	v.AppInstanceARN = p.Path("AppInstanceArn", "appInstanceArn")
+	v.MaxResults = p.OptionalInt("MaxResults", "max-results")
+	v.NextToken = p.OptionalQuery("NextToken", "next-token")
+	return refuse(p.Err())
+}
+
+// PageToken is the member that says where the page before ended.
+func (v *ListErasuresRequest) PageToken() **string { return &v.NextToken }
+
+// Member gives a top-level string member by its name in the model.
+func (v *ListErasuresRequest) Member(name string) string {
+	switch name {
+	case "AppInstanceArn":
+		return v.AppInstanceARN
+	case "NextToken":
+		if v.NextToken != nil {
+			return *v.NextToken
+		}
 	}
 	return ""
 }
@@ -316,6 +421,16 @@ func (v *UpdateWebhookRequest) decodeJSON(d *api.JSONReader) {
 			d.Skip()
 		}
 	}
+}
+
+func parseErasedMessages(b []byte) ErasedMessages {
+	switch string(b) {
+	case "REDACT":
+		return ErasedMessagesRedact
+	case "DELETE":
+		return ErasedMessagesDelete
+	}
+	return ErasedMessages(b)
 }
 
 func parseMessagingDataType(b []byte) MessagingDataType {

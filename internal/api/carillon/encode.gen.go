@@ -24,6 +24,15 @@ func (v *DeleteWebhookResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 }
 
 // AppendJSON appends v as a JSON object.
+func (v *DescribeErasureResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	open := len(b)
+	if v.Erasure != nil {
+		b = v.Erasure.AppendJSON(append(b, `,"Erasure":`...), tf)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendJSON appends v as a JSON object.
 func (v *DescribeWebhookResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
 	open := len(b)
 	if v.Webhook != nil {
@@ -31,6 +40,89 @@ func (v *DescribeWebhookResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte
 	}
 	return api.CloseObject(b, open)
 }
+
+// AppendJSON appends v as a JSON object.
+func (v *EraseAppInstanceUserResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	open := len(b)
+	if v.AppInstanceARN != "" {
+		b = api.AppendString(append(b, `,"AppInstanceArn":`...), v.AppInstanceARN)
+	}
+	if v.ErasureID != "" {
+		b = api.AppendString(append(b, `,"ErasureId":`...), v.ErasureID)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *Erasure) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	open := len(b)
+	if v.ErasureID != "" {
+		b = api.AppendString(append(b, `,"ErasureId":`...), v.ErasureID)
+	}
+	if v.AppInstanceUserARN != "" {
+		b = api.AppendString(append(b, `,"AppInstanceUserArn":`...), v.AppInstanceUserARN)
+	}
+	if v.ErasedAs != "" {
+		b = api.AppendString(append(b, `,"ErasedAs":`...), v.ErasedAs)
+	}
+	if v.Messages != "" {
+		b = api.AppendString(append(b, `,"Messages":`...), string(v.Messages))
+	}
+	if v.Status != "" {
+		b = api.AppendString(append(b, `,"Status":`...), string(v.Status))
+	}
+	if v.Step != "" {
+		b = api.AppendString(append(b, `,"Step":`...), string(v.Step))
+	}
+	b = api.AppendInt(append(b, `,"MessageCount":`...), v.MessageCount)
+	b = api.AppendInt(append(b, `,"RecordCount":`...), v.RecordCount)
+	b = api.AppendInt(append(b, `,"EventCount":`...), v.EventCount)
+	if v.CreatedTimestamp != nil {
+		b = tf.Append(append(b, `,"CreatedTimestamp":`...), *v.CreatedTimestamp)
+	}
+	if v.CompletedTimestamp != nil {
+		b = tf.Append(append(b, `,"CompletedTimestamp":`...), *v.CompletedTimestamp)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendJSON appends v as a JSON object.
+func (v *ExportAppInstanceUserResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	open := len(b)
+	if v.AppInstanceUserARN != "" {
+		b = api.AppendString(append(b, `,"AppInstanceUserArn":`...), v.AppInstanceUserARN)
+	}
+	b = api.AppendStrings(append(b, `,"Lines":`...), v.Lines)
+	b = api.AppendInt(append(b, `,"ChannelsRead":`...), v.ChannelsRead)
+	b = api.AppendInt(append(b, `,"Channels":`...), v.Channels)
+	if v.NextToken != "" {
+		b = api.AppendString(append(b, `,"NextToken":`...), v.NextToken)
+	}
+	return api.CloseObject(b, open)
+}
+
+// PageToken is the member that asks for the page after this one.
+func (v *ExportAppInstanceUserResponse) PageToken() *string { return &v.NextToken }
+
+// AppendJSON appends v as a JSON object.
+func (v *ListErasuresResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {
+	open := len(b)
+	{
+		b = append(b, `,"Erasures":`...)
+		start := len(b)
+		for i := range v.Erasures {
+			b = v.Erasures[i].AppendJSON(append(b, ','), tf)
+		}
+		b = api.CloseArray(b, start)
+	}
+	if v.NextToken != "" {
+		b = api.AppendString(append(b, `,"NextToken":`...), v.NextToken)
+	}
+	return api.CloseObject(b, open)
+}
+
+// PageToken is the member that asks for the page after this one.
+func (v *ListErasuresResponse) PageToken() *string { return &v.NextToken }
 
 // AppendJSON appends v as a JSON object.
 func (v *ListWebhookDeliveriesResponse) AppendJSON(b []byte, tf api.TimeFormat) []byte {

@@ -34,10 +34,70 @@ func (v *DeleteWebhookRequest) AppendIDs(b []byte) []byte {
 }
 
 // AppendIDs appends the ARNs and ids of v as a JSON object.
+func (v *DescribeErasureRequest) AppendIDs(b []byte) []byte {
+	open := len(b)
+	if v.AppInstanceARN != "" {
+		b = api.AppendString(append(b, `,"appInstanceArn":`...), v.AppInstanceARN)
+	}
+	if v.ErasureID != "" {
+		b = api.AppendString(append(b, `,"erasureId":`...), v.ErasureID)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendIDs appends the ARNs and ids of v as a JSON object.
 func (v *DescribeWebhookRequest) AppendIDs(b []byte) []byte {
 	open := len(b)
 	if v.WebhookARN != "" {
 		b = api.AppendString(append(b, `,"webhookArn":`...), v.WebhookARN)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendIDs appends the ARNs and ids of v as a JSON object.
+func (v *EraseAppInstanceUserRequest) AppendIDs(b []byte) []byte {
+	open := len(b)
+	if v.AppInstanceUserARN != "" {
+		b = api.AppendString(append(b, `,"appInstanceUserArn":`...), v.AppInstanceUserARN)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendIDs appends the ARNs and ids of v as a JSON object.
+func (v *EraseAppInstanceUserResponse) AppendIDs(b []byte) []byte {
+	open := len(b)
+	if v.AppInstanceARN != "" {
+		b = api.AppendString(append(b, `,"appInstanceArn":`...), v.AppInstanceARN)
+	}
+	if v.ErasureID != "" {
+		b = api.AppendString(append(b, `,"erasureId":`...), v.ErasureID)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendIDs appends the ARNs and ids of v as a JSON object.
+func (v *ExportAppInstanceUserRequest) AppendIDs(b []byte) []byte {
+	open := len(b)
+	if v.AppInstanceUserARN != "" {
+		b = api.AppendString(append(b, `,"appInstanceUserArn":`...), v.AppInstanceUserARN)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendIDs appends the ARNs and ids of v as a JSON object.
+func (v *ExportAppInstanceUserResponse) AppendIDs(b []byte) []byte {
+	open := len(b)
+	if v.AppInstanceUserARN != "" {
+		b = api.AppendString(append(b, `,"appInstanceUserArn":`...), v.AppInstanceUserARN)
+	}
+	return api.CloseObject(b, open)
+}
+
+// AppendIDs appends the ARNs and ids of v as a JSON object.
+func (v *ListErasuresRequest) AppendIDs(b []byte) []byte {
+	open := len(b)
+	if v.AppInstanceARN != "" {
+		b = api.AppendString(append(b, `,"appInstanceArn":`...), v.AppInstanceARN)
 	}
 	return api.CloseObject(b, open)
 }

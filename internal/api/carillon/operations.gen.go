@@ -14,7 +14,11 @@ import (
 type Handler interface {
 	CreateWebhook(ctx context.Context, r *CreateWebhookRequest) (*CreateWebhookResponse, error)
 	DeleteWebhook(ctx context.Context, r *DeleteWebhookRequest) (*DeleteWebhookResponse, error)
+	DescribeErasure(ctx context.Context, r *DescribeErasureRequest) (*DescribeErasureResponse, error)
 	DescribeWebhook(ctx context.Context, r *DescribeWebhookRequest) (*DescribeWebhookResponse, error)
+	EraseAppInstanceUser(ctx context.Context, r *EraseAppInstanceUserRequest) (*EraseAppInstanceUserResponse, error)
+	ExportAppInstanceUser(ctx context.Context, r *ExportAppInstanceUserRequest) (*ExportAppInstanceUserResponse, error)
+	ListErasures(ctx context.Context, r *ListErasuresRequest) (*ListErasuresResponse, error)
 	ListWebhookDeliveries(ctx context.Context, r *ListWebhookDeliveriesRequest) (*ListWebhookDeliveriesResponse, error)
 	ListWebhooks(ctx context.Context, r *ListWebhooksRequest) (*ListWebhooksResponse, error)
 	ReplayWebhook(ctx context.Context, r *ReplayWebhookRequest) (*ReplayWebhookResponse, error)
@@ -41,9 +45,29 @@ func (Unbuilt) DeleteWebhook(context.Context, *DeleteWebhookRequest) (*DeleteWeb
 	return nil, api.NotBuilt("carillon", "DeleteWebhook")
 }
 
+// DescribeErasure is not built.
+func (Unbuilt) DescribeErasure(context.Context, *DescribeErasureRequest) (*DescribeErasureResponse, error) {
+	return nil, api.NotBuilt("carillon", "DescribeErasure")
+}
+
 // DescribeWebhook is not built.
 func (Unbuilt) DescribeWebhook(context.Context, *DescribeWebhookRequest) (*DescribeWebhookResponse, error) {
 	return nil, api.NotBuilt("carillon", "DescribeWebhook")
+}
+
+// EraseAppInstanceUser is not built.
+func (Unbuilt) EraseAppInstanceUser(context.Context, *EraseAppInstanceUserRequest) (*EraseAppInstanceUserResponse, error) {
+	return nil, api.NotBuilt("carillon", "EraseAppInstanceUser")
+}
+
+// ExportAppInstanceUser is not built.
+func (Unbuilt) ExportAppInstanceUser(context.Context, *ExportAppInstanceUserRequest) (*ExportAppInstanceUserResponse, error) {
+	return nil, api.NotBuilt("carillon", "ExportAppInstanceUser")
+}
+
+// ListErasures is not built.
+func (Unbuilt) ListErasures(context.Context, *ListErasuresRequest) (*ListErasuresResponse, error) {
+	return nil, api.NotBuilt("carillon", "ListErasures")
 }
 
 // ListWebhookDeliveries is not built.
@@ -86,7 +110,11 @@ func Operations(h Handler) []api.Operation {
 	table := []api.Operation{
 		api.Bind(api.Operation{Name: "CreateWebhook", Method: "POST", Path: "/carillon/app-instances/{appInstanceArn}/webhooks", Labels: []string{"appInstanceArn"}, Status: 201, Errors: []string{"BadRequestException", "ConflictException", "ForbiddenException", "NotFoundException", "ResourceLimitExceededException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.CreateWebhook),
 		api.Bind(api.Operation{Name: "DeleteWebhook", Method: "DELETE", Path: "/carillon/webhooks/{webhookArn}", Labels: []string{"webhookArn"}, Status: 204, Errors: []string{"BadRequestException", "ForbiddenException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.DeleteWebhook),
+		api.Bind(api.Operation{Name: "DescribeErasure", Method: "GET", Path: "/carillon/app-instances/{appInstanceArn}/erasures/{erasureId}", Labels: []string{"appInstanceArn", "erasureId"}, Status: 200, ReadOnly: true, Errors: []string{"BadRequestException", "ForbiddenException", "NotFoundException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.DescribeErasure),
 		api.Bind(api.Operation{Name: "DescribeWebhook", Method: "GET", Path: "/carillon/webhooks/{webhookArn}", Labels: []string{"webhookArn"}, Status: 200, ReadOnly: true, Errors: []string{"BadRequestException", "ForbiddenException", "NotFoundException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.DescribeWebhook),
+		api.Bind(api.Operation{Name: "EraseAppInstanceUser", Method: "POST", Path: "/carillon/app-instance-users/{appInstanceUserArn}/erasures", Labels: []string{"appInstanceUserArn"}, Status: 202, Errors: []string{"BadRequestException", "ConflictException", "ForbiddenException", "NotFoundException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.EraseAppInstanceUser),
+		api.Bind(api.Operation{Name: "ExportAppInstanceUser", Method: "GET", Path: "/carillon/app-instance-users/{appInstanceUserArn}/export", Labels: []string{"appInstanceUserArn"}, Status: 200, Errors: []string{"BadRequestException", "ForbiddenException", "NotFoundException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.ExportAppInstanceUser),
+		api.Bind(api.Operation{Name: "ListErasures", Method: "GET", Path: "/carillon/app-instances/{appInstanceArn}/erasures", Labels: []string{"appInstanceArn"}, Status: 200, ReadOnly: true, Errors: []string{"BadRequestException", "ForbiddenException", "ThrottledClientException", "UnauthorizedClientException", "ServiceUnavailableException", "ServiceFailureException"}}, h.ListErasures),
 		api.Bind(api.Operation{Name: "ListWebhookDeliveries", Method: "GET", Path: "/carillon/webhooks/{webhookArn}/deliveries", Labels: []string{"webhookArn"}, Status: 200, ReadOnly: true, Errors: []string{"BadRequestException", "ForbiddenException", "NotFoundException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.ListWebhookDeliveries),
 		api.Bind(api.Operation{Name: "ListWebhooks", Method: "GET", Path: "/carillon/app-instances/{appInstanceArn}/webhooks", Labels: []string{"appInstanceArn"}, Status: 200, ReadOnly: true, Errors: []string{"BadRequestException", "ForbiddenException", "NotFoundException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.ListWebhooks),
 		api.Bind(api.Operation{Name: "ReplayWebhook", Method: "POST", Path: "/carillon/webhooks/{webhookArn}/replays", Labels: []string{"webhookArn"}, Status: 200, Errors: []string{"BadRequestException", "ForbiddenException", "NotFoundException", "ServiceFailureException", "ServiceUnavailableException", "ThrottledClientException", "UnauthorizedClientException"}}, h.ReplayWebhook),

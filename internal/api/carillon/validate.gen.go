@@ -64,6 +64,27 @@ func (v *DeleteWebhookRequest) check() *api.Invalid {
 }
 
 // Validate checks the constraints of the model.
+func (v *DescribeErasureRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *DescribeErasureRequest) check() *api.Invalid {
+	if v.AppInstanceARN == "" {
+		return api.Empty("AppInstanceArn")
+	}
+	if e := checkChimeArn(v.AppInstanceARN); e != nil {
+		return e.In("AppInstanceArn")
+	}
+	if v.ErasureID == "" {
+		return api.Empty("ErasureId")
+	}
+	if e := checkErasureId(v.ErasureID); e != nil {
+		return e.In("ErasureId")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
 func (v *DescribeWebhookRequest) Validate() error {
 	return refuse(v.check())
 }
@@ -74,6 +95,72 @@ func (v *DescribeWebhookRequest) check() *api.Invalid {
 	}
 	if e := checkChimeArn(v.WebhookARN); e != nil {
 		return e.In("WebhookArn")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *EraseAppInstanceUserRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *EraseAppInstanceUserRequest) check() *api.Invalid {
+	if v.AppInstanceUserARN == "" {
+		return api.Empty("AppInstanceUserArn")
+	}
+	if e := checkChimeArn(v.AppInstanceUserARN); e != nil {
+		return e.In("AppInstanceUserArn")
+	}
+	if v.Messages == "" {
+		return api.Empty("Messages")
+	}
+	if e := checkErasedMessages(v.Messages); e != nil {
+		return e.In("Messages")
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *ExportAppInstanceUserRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *ExportAppInstanceUserRequest) check() *api.Invalid {
+	if v.AppInstanceUserARN == "" {
+		return api.Empty("AppInstanceUserArn")
+	}
+	if e := checkChimeArn(v.AppInstanceUserARN); e != nil {
+		return e.In("AppInstanceUserArn")
+	}
+	if v.NextToken != nil {
+		if e := checkNextToken(*v.NextToken); e != nil {
+			return e.In("NextToken").Via("query parameter next-token")
+		}
+	}
+	return nil
+}
+
+// Validate checks the constraints of the model.
+func (v *ListErasuresRequest) Validate() error {
+	return refuse(v.check())
+}
+
+func (v *ListErasuresRequest) check() *api.Invalid {
+	if v.AppInstanceARN == "" {
+		return api.Empty("AppInstanceArn")
+	}
+	if e := checkChimeArn(v.AppInstanceARN); e != nil {
+		return e.In("AppInstanceArn")
+	}
+	if v.MaxResults != nil {
+		if e := checkMaxResults(*v.MaxResults); e != nil {
+			return e.In("MaxResults").Via("query parameter max-results")
+		}
+	}
+	if v.NextToken != nil {
+		if e := checkNextToken(*v.NextToken); e != nil {
+			return e.In("NextToken").Via("query parameter next-token")
+		}
 	}
 	return nil
 }
@@ -268,6 +355,24 @@ func checkDeliveriesToken(v string) *api.Invalid {
 	return nil
 }
 
+func checkErasedMessages(v ErasedMessages) *api.Invalid {
+	switch v {
+	case ErasedMessagesRedact, ErasedMessagesDelete:
+		return nil
+	}
+	return api.NotOneOf("REDACT, DELETE")
+}
+
+func checkErasureId(v string) *api.Invalid {
+	if e := api.Length(v, 36, 36); e != nil {
+		return e
+	}
+	if !api.IsToken(v) {
+		return api.Mismatch(`[-_a-zA-Z0-9]*`)
+	}
+	return nil
+}
+
 func checkLogPosition(v int) *api.Invalid {
 	return api.Range(v, 1, api.Unbounded)
 }
@@ -276,12 +381,26 @@ func checkMaxDeliveries(v int) *api.Invalid {
 	return api.Range(v, 1, 100)
 }
 
+func checkMaxResults(v int) *api.Invalid {
+	return api.Range(v, 1, 50)
+}
+
 func checkMessagingDataType(v MessagingDataType) *api.Invalid {
 	switch v {
 	case MessagingDataTypeChannel, MessagingDataTypeChannelMessage:
 		return nil
 	}
 	return api.NotOneOf("Channel, ChannelMessage")
+}
+
+func checkNextToken(v string) *api.Invalid {
+	if e := api.Length(v, 0, 2048); e != nil {
+		return e
+	}
+	if !api.IsLine(v) {
+		return api.Mismatch(`.*`)
+	}
+	return nil
 }
 
 func checkWebhookChannelList(v []string) *api.Invalid {

@@ -22,7 +22,7 @@ var packages = map[string]struct{ name, doc string }{
 	"sts":                 {"sts", "temporary credentials"},
 	"iam":                 {"iam", "users, access keys, roles, policies and OIDC providers"},
 	"cognito-identity":    {"cognito", "the identity pool calls of browser apps"},
-	"carillon":            {"carillon", "what Carillon has beside AWS's APIs: webhook subscriptions"},
+	"carillon":            {"carillon", "what Carillon has beside AWS's APIs: webhook subscriptions and the data of a person"},
 }
 
 // apiDir is where the packages of the wire layer are.

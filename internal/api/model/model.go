@@ -17,7 +17,7 @@ var Services = []string{"chime-sdk-messaging", "chime-sdk-identity", "sts", "iam
 
 // additions are files with more operations of a service, beside the copy of its own model that is
 // not edited.
-var additions = map[string][]string{"iam": {"iam-tools"}}
+var additions = map[string][]string{"iam": {"iam-tools"}, "carillon": {"carillon-person"}}
 
 // Model is one API.
 type Model struct {

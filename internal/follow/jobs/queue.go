@@ -112,6 +112,20 @@ func (q *Queue) Enqueue(tx store.Tx, task chime.Task) (chime.Task, error) {
 	return task, store.Tasks.Put(tx, idOf(task).key(), task)
 }
 
+// Leave is Enqueue for a task that no caller waits for: Run does it. The caller calls Wake once the
+// transaction is committed, so that it is done soon.
+func (q *Queue) Leave(tx store.Tx, task chime.Task) error {
+	task, err := q.Enqueue(tx, task)
+	if err != nil {
+		return err
+	}
+	task.Lease.Holder = ""
+	return store.Tasks.Put(tx, idOf(task).key(), task)
+}
+
+// Wake has Run look for tasks.
+func (q *Queue) Wake() { q.wakeUp() }
+
 // Find reads the task of a subject, if it is not done yet.
 func Find(r store.Reader, app string, subject chime.Ref) (task chime.Task, found bool, err error) {
 	return store.Tasks.Get(r, id{app, subject}.key())
