@@ -37,6 +37,7 @@ type invoked struct {
 		CreatedTimestamp    string
 		LastEditedTimestamp string
 		SubChannelID        string `json:"SubChannelId"`
+		PushNotification    struct{ Title, Body, Type string }
 		MessageAttributes   map[string]struct{ StringValues []string }
 		Target              []struct{ MemberArn string }
 	}
@@ -100,7 +101,8 @@ type bed struct {
 	t         *testing.T
 	processor *processors
 	runner    *flow.Runner
-	stop      func()
+	kill      func() // ends the runner as a crash does, and does not wait
+	stop      func() // waits
 }
 
 // callsBack is a processor that answers later.
@@ -145,7 +147,7 @@ func (b *bed) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = b.runner.Run(ctx) })
-	b.stop = func() { cancel(); running.Wait() }
+	b.kill, b.stop = cancel, func() { cancel(); running.Wait() }
 }
 
 // flowOf gives the channel a flow of functions, each "name" or "name!" for one that aborts.

@@ -220,17 +220,30 @@ func TestInvocationsAreInOrder(t *testing.T) {
 	})
 }
 
-// TestFailuresAreNoticed: whatever the fallback action.
+// TestFailuresAreNoticed: whatever the fallback action, and whatever the persistence: of processors that fail when it is
+// their turn, that have no end when the message is sent, and that have none later.
 func TestFailuresAreNoticed(t *testing.T) {
-	within(t, func(b *bed) {
-		b.is("bad", func(invoked) (string, error) { return "", errors.New("the function answered 502") })
-		b.flowOf("none bad")
-		b.say("hello")
-		time.Sleep(30 * time.Second)
-		synctest.Wait()
-		notices := slices.DeleteFunc(b.World.Log(), func(line string) bool { return !strings.HasPrefix(line, "PROCESSOR_INVOCATION_FAILURE") })
-		b.expect("notices", len(notices), 2)
-	})
+	for _, tc := range []struct {
+		functions string
+		failures  int
+	}{{"none", 1}, {"none!", 1}, {"bad", 1}, {"bad!", 1}, {"none bad", 2}, {"bad none", 2}, {"bad good", 1}, {"none good", 1}, {"good none!", 1}, {"bad bad bad", 3}} {
+		for _, persistence := range []messaging.ChannelMessagePersistenceType{"PERSISTENT", "NON_PERSISTENT"} {
+			t.Run(tc.functions+" "+string(persistence), func(t *testing.T) {
+				within(t, func(b *bed) {
+					b.is("bad", func(invoked) (string, error) { return "", errors.New("the function answered 502") })
+					b.is("good", func(invoked) (string, error) { return `{"ChannelMessage":{}}`, nil })
+					b.flowOf(tc.functions)
+					req := b.Text("bob", "c", "hello")
+					req.Persistence = persistence
+					b.World.Send(req)
+					time.Sleep(2 * time.Minute)
+					synctest.Wait()
+					notices := slices.DeleteFunc(b.World.Log(), func(line string) bool { return !strings.HasPrefix(line, "PROCESSOR_INVOCATION_FAILURE") })
+					b.expect("notices", len(notices), tc.failures)
+				})
+			})
+		}
+	}
 }
 
 // TestOverPebble: what waits is there after a restart, and has its outcome once.

@@ -207,17 +207,23 @@ func (s *Service) entered(ctx context.Context, channelARN string, e *entry) {
 	if e == nil {
 		return
 	}
+	app := s.site.AppOf(channelARN)
 	if len(e.failures) > 0 {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "the processors of the channel flow were not invoked; a message followed their fallback actions",
 			slog.String("channel", channelARN), slog.String("flow", e.Flow))
 	}
+	if isLive(&e.Message) { // no transaction has reported them
+		if err := s.reportLive(ctx, app, &e.Processing, e.failures); err != nil {
+			s.log.LogAttrs(ctx, slog.LevelError, "cannot keep the notice of a processor that was not invoked", slog.String("channel", channelARN), slog.Any("error", err))
+		}
+	}
 	if e.Callback != "" {
-		s.processors.Invoke(waiting(s.site.AppOf(channelARN), &e.Processing))
+		s.processors.Invoke(waiting(app, &e.Processing))
 	}
 }
 
-// updateThroughFlow takes an edited message into the flow. The version that is there was edited at before. Until it is sent, and for ever when it is not,
-// the old version is what there is.
+// updateThroughFlow takes an edited message into the flow. The version that is there was edited at before. Until the new one
+// is sent, and after it was denied or failed, the old version is what there is.
 func (s *Service) updateThroughFlow(tx store.Tx, v *channel.Visit, before chime.Millis, edited *chime.Message) (*entry, error) {
 	pending, err := store.Processings.Has(tx, key(v, edited.ID))
 	if err != nil {

@@ -136,6 +136,9 @@ func (s *Service) giveUpLive(ctx context.Context, w Waiting, reason string) erro
 
 // proceedLive takes a message that is not persistent to its next processor, or announces its outcome.
 func (s *Service) proceedLive(ctx context.Context, app string, p *chime.Processing, r result) (err error) {
+	if err := s.reportLive(ctx, app, p, r.failures); err != nil {
+		return err
+	}
 	if r.status == messaging.ChannelMessageStatusPending {
 		if p.Callback, err = chime.NewCallbackID(s.random, s.storeTime.Now()); err != nil {
 			return err
@@ -166,26 +169,37 @@ func (s *Service) proceedLive(ctx context.Context, app string, p *chime.Processi
 	if !found {
 		return errNoChannel
 	}
-	if len(r.failures) > 0 {
-		err := s.store.Update(ctx, app, func(tx store.Tx) error { return s.report(tx, app, p, r.failures) })
-		if err != nil {
-			return err
-		}
-	}
 	e.Ephemeral = true
 	s.bus.Publish(app, after, e)
 	s.notifyOf([]chime.Event{e}, &p.Message)
 	return nil
 }
 
-// expireLive is Expire for messages that are not persistent.
-func (s *Service) expireLive(ctx context.Context) error {
-	for k, p := range s.passing.expire(s.oldestCallback(), s.storeTime.Now()) {
-		if err := s.proceedLive(ctx, k.app, &p, expired); err != nil && !errors.Is(err, errNoChannel) {
+// reportLive is report for a message that is not persistent, unless its channel is gone.
+func (s *Service) reportLive(ctx context.Context, app string, p *chime.Processing, failures []failure) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	return s.store.Update(ctx, app, func(tx store.Tx) error {
+		_, found, err := s.unattended(tx, app, p.Channel)
+		if err != nil || !found {
 			return err
 		}
+		return s.report(tx, app, p, failures)
+	})
+}
+
+// expireLive is Expire for messages that are not persistent.
+func (s *Service) expireLive(ctx context.Context) error {
+	var faults []error
+	for k, p := range s.passing.expire(s.oldestCallback(), s.storeTime.Now()) {
+		before := p
+		if err := s.proceedLive(ctx, k.app, &p, expired); err != nil && !errors.Is(err, errNoChannel) {
+			s.passing.putBack(k.app, &before)
+			faults = append(faults, err)
+		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // expire takes out the messages whose CallbackId sorts before oldest, and forgets answers that are old.
