@@ -21,7 +21,11 @@ var flows = [][]string{
 	{processMortal + "!", processSync + "!"},
 	{processMissing, processSync, processDeny + "!"},
 	{processSync, processMissing + "!"},
+	{processSync, processFlaky},
 }
+
+// botFlows are the flows of channels that a bot is a member of. A message of a bot cannot fail in them.
+var botFlows = map[int]bool{0: true, 8: true}
 
 const lambdaPrefix = "arn:aws:lambda:us-east-1:000000000000:function:"
 
@@ -32,6 +36,9 @@ func (c *chatter) begin(ctx context.Context, users int) error {
 	}
 	admin := "/app-instances/" + lab.Escape(c.app) + "/admins"
 	if err := c.call(ctx, http.MethodPost, admin, "", object{"AppInstanceAdminArn": c.host}, nil); err != nil {
+		return err
+	}
+	if err := c.makeBot(ctx); err != nil {
 		return err
 	}
 	var streams []object
@@ -50,6 +57,9 @@ func (c *chatter) makeChats(ctx context.Context, copies int, random *rand.Rand) 
 		}
 		for n := range copies {
 			in := &chat{flow: flow, members: random.Perm(len(c.users))[:max(3, len(c.users)*2/3)]}
+			if botFlows[i] {
+				in.bot = suffix(c.botARN)
+			}
 			if err := c.makeChat(ctx, in, fmt.Sprintf("flow-%d-%d", i, n), arn); err != nil {
 				return err
 			}
@@ -101,6 +111,9 @@ func (c *chatter) makeChat(ctx context.Context, in *chat, name, flow string) err
 		members = append(members, c.users[m])
 	}
 	err := c.call(ctx, http.MethodPost, chatPath(in, "/memberships?operation=batch-create"), owner, object{"MemberArns": members, "Type": "DEFAULT"}, nil)
+	if err == nil && in.bot != "" {
+		err = c.call(ctx, http.MethodPost, chatPath(in, "/memberships"), owner, object{"MemberArn": c.botARN, "Type": "DEFAULT"}, nil)
+	}
 	if err != nil || flow == "" {
 		return err
 	}

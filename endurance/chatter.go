@@ -37,7 +37,8 @@ type said struct {
 // chatter is what users do in the chats. What is begun is ended, so that nothing is in doubt.
 type chatter struct {
 	*workload
-	chats []*chat
+	chats  []*chat
+	botARN string
 
 	mu        sync.Mutex
 	sends     []processing.Send
@@ -100,6 +101,10 @@ func (c *chatter) send(ctx context.Context, user int, in *chat, n int, random *r
 		}
 	}
 	request["Content"] = m.Content
+	if in.bot != "" && !m.Live && m.Target == "" && random.IntN(3) == 0 {
+		m.Mentions = true
+		c.mention(request)
+	}
 
 	var made struct{ MessageId string }
 	m.Began = now()

@@ -58,9 +58,27 @@ func (c *chatting) await(ctx context.Context, what string, look func() (without 
 	}
 }
 
-// settle waits until every message has its outcome, and then until sessions and sinks have the last event of each channel,
-// twice: a double that comes late comes before the second.
+// settle waits until every message has its outcome and the bots have answered, and then until sessions and sinks have the last event
+// of each channel, twice: a double that comes late comes before the second.
 func (c *chatting) settle(ctx context.Context) error {
+	err := c.await(ctx, "all parts are back", func() (without []string, err error) {
+		for _, p := range c.parts {
+			if !p.isUp() {
+				without = append(without, p.name)
+			}
+		}
+		return without, nil
+	})
+	if err != nil {
+		return err
+	}
+	answers, err := c.chatter.askLast(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.eventually(ctx, "the bots have answered", c.hasAll(answers)); err != nil {
+		return err
+	}
 	if err := c.eventually(ctx, "every message has its outcome", (*recorder).isIdle); err != nil {
 		return err
 	}
@@ -71,34 +89,40 @@ func (c *chatting) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = c.eventually(ctx, "the last events arrived", func(r *recorder) bool {
-			var due []string
-			for in, name := range names {
-				if slices.ContainsFunc(in.members, func(m int) bool { return suffix(c.chatter.users[m]) == r.user }) {
-					due = append(due, name)
-				}
-			}
-			return r.hasNames(due)
-		})
-		if err != nil {
+		if err := c.eventually(ctx, "the last events arrived", c.hasAll(names)); err != nil {
 			return err
 		}
-		err = c.await(ctx, "the last events are in the sinks", func() (without []string, err error) {
-			list, err := c.sinks(ctx)
-			for _, k := range list {
-				for _, name := range names {
-					if !slices.ContainsFunc(k.Records, func(r processing.Record) bool { return r.Content == name }) {
-						without = append(without, k.Name+": "+name)
-					}
-				}
-			}
-			return without, err
-		})
-		if err != nil {
+		if err := c.await(ctx, "the last events are in the sinks", func() ([]string, error) { return c.sinksLack(ctx, names) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hasAll is whether a session has what is due of the channels of its user.
+func (c *chatting) hasAll(due map[*chat]string) func(*recorder) bool {
+	return func(r *recorder) bool {
+		var names []string
+		for in, name := range due {
+			if slices.ContainsFunc(in.members, func(m int) bool { return suffix(c.chatter.users[m]) == r.user }) {
+				names = append(names, name)
+			}
+		}
+		return r.hasNames(names)
+	}
+}
+
+// sinksLack returns which names of channels are not in which sinks.
+func (c *chatting) sinksLack(ctx context.Context, names map[*chat]string) (without []string, err error) {
+	list, err := c.sinks(ctx)
+	for _, k := range list {
+		for _, name := range names {
+			if !slices.ContainsFunc(k.Records, func(r processing.Record) bool { return r.Content == name }) {
+				without = append(without, k.Name+": "+name)
+			}
+		}
+	}
+	return without, err
 }
 
 // gather is what was done and seen, but for what sessions were given.
@@ -199,9 +223,15 @@ func (c *chatting) count(h *processing.History) {
 	for _, v := range h.Verdicts {
 		did[v.Did]++
 	}
+	mentions := 0
+	for _, m := range h.Sends {
+		if m.Mentions {
+			mentions++
+		}
+	}
 
 	// What there was much of says what the run has shown.
-	fmt.Fprintf(c.out, "sends acknowledged  %d\nedits accepted      %d\nremovals            %d\n", len(h.Sends), c.chatter.edited, len(h.Removals))
+	fmt.Fprintf(c.out, "sends acknowledged  %d\nmentions of the bot %d\nedits accepted      %d\nremovals            %d\n", len(h.Sends), mentions, c.chatter.edited, len(h.Removals))
 	fmt.Fprintf(c.out, "shown in answers    %d\ndecisions           %v\ndeliveries          %v\nresumed             %d\n", len(h.Sightings), did, deliveries, resumed)
 	for _, k := range h.Sinks {
 		keys := map[string]bool{}

@@ -123,6 +123,13 @@ func (p *part) freeze(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
+// isUp reports whether the process serves.
+func (p *part) isUp() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.process != nil
+}
+
 // absences are when the process was away.
 func (p *part) absences() []processing.Outage {
 	p.mu.Lock()

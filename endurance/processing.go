@@ -144,7 +144,7 @@ func (c *chatting) open(ctx context.Context, group *errgroup.Group) (err error) 
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"filters", "mortal", "hook", "kafka"} {
+	for _, name := range []string{"filters", "mortal", "bot", "hook", "kafka"} {
 		address, err := freePort()
 		if err != nil {
 			return err
@@ -164,7 +164,7 @@ func (c *chatting) open(ctx context.Context, group *errgroup.Group) (err error) 
 	}
 	c.victim = &victim{
 		program: c.program, data: filepath.Join(c.dir, "data"), listen: listen, host: listen, out: c.out,
-		args: []string{"--functions", c.functions(), "--streams", strings.Join([]string{
+		args: []string{"--functions", c.functions(), "--bots", botPattern + " http://" + c.addresses["bot"] + "/", "--streams", strings.Join([]string{
 			"file * file:" + c.folder() + " size=1MiB",
 			"hook * http://" + c.addresses["hook"] + "/ secret-file=" + secret,
 			"kafka * kafka://" + c.addresses["kafka"] + "/" + kafkaTopic,

@@ -18,7 +18,7 @@ type recorder struct {
 	events  []processing.Event
 	odd     []string
 	waiting map[string]bool // messages of the user that wait for their flows, or edits of them
-	names   map[string]bool // what channels are called
+	names   map[string]bool // what channels are called, and answers of bots
 }
 
 func newRecorder(name, user string) *recorder {
@@ -85,6 +85,10 @@ func (r *recorder) take(headers map[string]string, payload string) {
 	switch {
 	case e.Message == "":
 		r.names[e.Content] = true
+	case strings.HasPrefix(e.Content, "{"): // a bot writes JSON
+		if marker, is := processing.Answered(e.Content); is {
+			r.names[processing.Answer(marker)] = true
+		}
 	case live || e.Sender != r.user:
 	case strings.HasPrefix(kind, "PENDING_"):
 		r.waiting[e.Message] = true

@@ -34,6 +34,7 @@ type partSettings struct {
 var roles = map[string]func(context.Context, partSettings, io.Writer) error{
 	"filters": serveProcessors,
 	"mortal":  serveProcessors,
+	"bot":     serveBot,
 	"hook":    serveHook,
 	"kafka":   serveKafka,
 }

@@ -8,8 +8,10 @@
 //   - a message or an edit that has no outcome, two of them, or one that its flow cannot give it;
 //   - a message that was shown to a user before its processors had passed it, or though they did not;
 //   - what is shown after its removal was answered;
-//   - a mention of a bot that was not answered once.
+//   - a mention of a bot that was not answered once, by the bot or by an error reply while the bot was away.
 package processing
+
+import "strings"
 
 // Time is in nanoseconds of the machine's clock, which all processes of a run share.
 type Time int64
@@ -54,8 +56,23 @@ const (
 // Tag is what a processor appends to a content.
 func Tag(processor string) string { return " +" + processor }
 
-// Answer is the content of a bot's message about one that mentions it.
-func Answer(marker string) string { return "answer-to-" + marker }
+// answerPrefix begins the text of a bot's answer, before the marker of the message that mentions it.
+const answerPrefix = "answer-to-"
+
+// Answer is the text of a bot's answer to a message that mentions it.
+func Answer(marker string) string { return answerPrefix + marker }
+
+// Answered is the marker of the message that a bot's message answers. One that answers none says that the bot failed.
+func Answered(content string) (marker string, is bool) {
+	_, rest, is := strings.Cut(content, answerPrefix)
+	if end := strings.IndexAny(rest, `" `); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest, is
+}
+
+// BotProcess is the process that bots are asked at.
+const BotProcess = "bot"
 
 // Send is an acknowledged message. The first word of its content marks it, and no other has it.
 type Send struct {

@@ -57,8 +57,8 @@ func aRun() *History {
 		at(11, "UPDATE_CHANNEL_MESSAGE", "m1", "ann", "", "a.1.e hello again"+tags, "SENT"),
 		at(12, "PENDING_CREATE_CHANNEL_MESSAGE", "m5", "ann", "bob", "a.4 for bob", "PENDING"),
 		at(13, "CREATE_CHANNEL_MESSAGE", "m5", "ann", "bob", "a.4 for bob"+tags, "SENT"),
-		at(14, "PENDING_CREATE_CHANNEL_MESSAGE", "w1", "bot", "", "answer-to-a.1", "PENDING"),
-		at(15, "CREATE_CHANNEL_MESSAGE", "w1", "bot", "", "answer-to-a.1", "SENT"),
+		at(14, "PENDING_CREATE_CHANNEL_MESSAGE", "w1", "bot", "", `{"Messages":[{"Content":"answer-to-a.1"}]}`, "PENDING"),
+		at(15, "CREATE_CHANNEL_MESSAGE", "w1", "bot", "", `{"Messages":[{"Content":"answer-to-a.1"}]}`, "SENT"),
 		at(16, "REDACT_CHANNEL_MESSAGE", "m3", "ann", "", "", "SENT"),
 	}
 	live := Event{90, 0, 0, "CREATE_CHANNEL_MESSAGE", "c", "n1", "ann", "", "a.5 live" + tags, "SENT"}
@@ -105,7 +105,7 @@ func aRun() *History {
 	m3 := Message{"c", "m3", "ann", "", "", "SENT"}
 	m4 := Message{"c", "m4", "bob", "", "b.1 hello", "FAILED"}
 	m5 := Message{"c", "m5", "ann", "bob", "a.4 for bob" + tags, "SENT"}
-	w1 := Message{"c", "w1", "bot", "", "answer-to-a.1", "SENT"}
+	w1 := Message{"c", "w1", "bot", "", `{"Messages":[{"Content":"answer-to-a.1"}]}`, "SENT"}
 	h.Lists = []List{{"c", "ann", []Message{m1, m3, m5, w1}}, {"c", "bob", []Message{m1, m3, m4, m5, w1}}, {"c", "bot", []Message{m1, m3, w1}}}
 	h.Statuses = []Status{{"m1", "SENT"}, {"m2", ""}, {"m3", "SENT"}, {"m4", "FAILED"}, {"m5", "SENT"}}
 	h.Sightings = []Sighting{
@@ -244,6 +244,11 @@ func TestJudge(t *testing.T) {
 		{"written by another", "a list shows bob ", func(h *History) { h.Sightings[0].Shown.Content = "b.1 hello" + " +deny +sync" }},
 
 		// Lists.
+		{"an id that is not in order", "message m1 of c was sent before l2, and its id says otherwise", func(h *History) {
+			for _, p := range []uint64{4, 5} {
+				h.everywhere(p, func(e *Event) { e.Message = "l2" })
+			}
+		}},
 		{"missing in a list", "bob lists of c at place 0 {Channel:c ID:m3", func(h *History) { h.Lists[1].Messages = h.Lists[1].Messages[1:] }},
 		{"listed in another order", "ann lists of c at place 0 ", func(h *History) { slices.Reverse(h.Lists[0].Messages) }},
 		{"listed with a former content", "ann lists of c at place 0 ", func(h *History) { h.Lists[0].Messages[0].Content = "a.1 hello +deny +sync" }},
@@ -302,7 +307,7 @@ func TestJudge(t *testing.T) {
 		{"a key of nothing", `the sink file has the key "what"`, func(h *History) { h.Sinks[0].Records[0].Key = "what" }},
 
 		// Bots.
-		{"not answered", `message m1 ("a.1 hello" in c), which was sent: true, has 0 answers`, func(h *History) {
+		{"not answered", "the bot of c left 1 to 1 messages without an answer, and 0 error replies say so", func(h *History) {
 			h.everywhere(15, func(e *Event) { e.Content = "answer-to-nothing" })
 		}},
 		{"answered twice", `message m1 ("a.1 hello" in c), which was sent: true, has 2 answers`, func(h *History) {
@@ -311,7 +316,17 @@ func TestJudge(t *testing.T) {
 				h.Sessions[i].Events = append(h.Sessions[i].Events, again)
 			}
 		}},
-		{"answered though it was not mentioned", "a bot answered what does not mention it, 1 times", func(h *History) { h.Sends[0].Mentions = false }},
+		{"an error reply for no reason", "the bot of c left 1 to 1 messages without an answer, and 1 error replies say so; it was away: false", func(h *History) {
+			h.everywhere(15, func(e *Event) { e.Content = `{"Code":"502"}` })
+		}},
+		{"answered, and an error reply", "the bot of c left 0 to 0 messages without an answer, and 1 error replies", func(h *History) {
+			for i := range h.Sessions {
+				again := Event{At: 170, Position: 18, Kind: "CREATE_CHANNEL_MESSAGE", Channel: "c", Message: "w2", Sender: "bot", Content: `{"Code":"502"}`, Status: "SENT"}
+				h.Sessions[i].Events = append(h.Sessions[i].Events, again)
+			}
+			h.Outages = []Outage{{BotProcess, 1, 2}}
+		}},
+		{"answered though it was not mentioned", "the bot of c answered what does not mention it, 1 times", func(h *History) { h.Sends[0].Mentions = false }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := aRun()

@@ -110,7 +110,19 @@ func (j *judge) checkLists() {
 		byChannel[s.channel.ID] = append(byChannel[s.channel.ID], s)
 	}
 	for _, list := range byChannel {
-		slices.SortFunc(list, func(a, b *story) int { return cmp.Compare(a.began, b.began) })
+		slices.SortFunc(list, func(a, b *story) int { return cmp.Compare(a.id, b.id) })
+
+		// Ids are in the order of sending, which is that of first events, but for messages of bots in a flow.
+		last := new(story)
+		for _, s := range list {
+			if s.sender == s.channel.Bot && len(s.channel.Flow) > 0 {
+				continue
+			}
+			if s.began < last.began {
+				j.fault("message %s of %s was sent before %s, and its id says otherwise", s.id, s.channel.ID, last.id)
+			}
+			last = s
+		}
 	}
 
 	for _, list := range j.Lists {
@@ -149,29 +161,51 @@ func (s *story) isListedFor(user string) bool {
 	return false
 }
 
-// checkAnswers: a bot answers each message that mentions it, once.
+// checkAnswers: a bot answers each message that mentions it, once. A mention that could not be answered has an error reply, which does
+// not say to what; there are as many as messages without an answer.
 func (j *judge) checkAnswers() {
-	answers := map[string]int{} // by channel and content
+	answers, errors := map[step]int{}, map[string]int{} // by channel and marker, and by channel
 	for _, s := range j.stories {
-		if s.channel.Bot != "" && s.sender == s.channel.Bot {
-			answers[s.channel.ID+" "+s.content]++
+		if s.channel.Bot == "" || s.sender != s.channel.Bot {
+			continue
+		}
+		if marker, is := Answered(s.content); is {
+			answers[step{s.channel.ID, marker}]++
+		} else {
+			errors[s.channel.ID]++
 		}
 	}
+
+	// A message that is removed may be gone before the bot is asked.
+	least, most := map[string]int{}, map[string]int{} // error replies
 	for i := range j.Sends {
 		m := &j.Sends[i]
 		s := j.stories[m.ID]
 		if s == nil || !m.Mentions || s.channel.Bot == "" {
 			continue
 		}
-		key := m.Channel + " " + Answer(Marker(m.Content))
+		key := step{m.Channel, Marker(m.Content)}
 		n := answers[key]
 		delete(answers, key)
-		_, removed := j.removed[m.ID] // perhaps before the bot was asked
-		if n > 1 || n == 0 && s.wasSent && !removed || n > 0 && !s.wasSent {
+		if n > 1 || n > 0 && !s.wasSent {
 			j.fault("message %s (%q in %s), which was sent: %v, has %d answers of the bot", m.ID, m.Content, m.Channel, s.wasSent, n)
 		}
+		if n > 0 || !s.wasSent {
+			continue
+		}
+		most[m.Channel]++
+		if _, removed := j.removed[m.ID]; !removed {
+			least[m.Channel]++
+		}
 	}
+
 	for key, n := range answers {
-		j.fault("a bot answered what does not mention it, %d times: %s", n, key)
+		j.fault("the bot of %s answered what does not mention it, %d times: %s", key.processor, n, key.marker)
+	}
+	wasAway := slices.ContainsFunc(j.Outages, func(o Outage) bool { return o.Process == BotProcess })
+	for id := range j.channels {
+		if n := errors[id]; n < least[id] || n > most[id] || n > 0 && !wasAway {
+			j.fault("the bot of %s left %d to %d messages without an answer, and %d error replies say so; it was away: %v", id, least[id], most[id], n, wasAway)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func (j *judge) followCreation(s *story, prefix string, e Event) {
 	switch {
 	case prefix == "PENDING_":
 		from = unborn
-	case prefix == "" && len(s.channel.Flow) == 0:
+	case prefix == "" && (len(s.channel.Flow) == 0 || s.sender == s.channel.Bot && s.state == unborn): // a bot may have no session
 		from, to = unborn, sent
 	case prefix == "":
 		to = sent
