@@ -34,9 +34,9 @@ func (n node) at(scheme string, keys sigv4.Credentials) lab.Peer {
 }
 
 // connect opens a WebSocket the way the JavaScript SDK does.
-func (n node) connect(t *testing.T, scheme string, keys sigv4.Credentials, userARN string) *lab.Socket {
+func (n node) connect(t *testing.T, scheme string, keys sigv4.Credentials, userARN string, more ...string) *lab.Socket {
 	t.Helper()
-	return lab.Opened(t)(n.at(scheme, keys).Connect(t.Context(), userARN, "sessionId", "s-"+scheme))
+	return lab.Opened(t)(n.at(scheme, keys).Connect(t.Context(), userARN, append(more, "sessionId", "s-"+scheme)...))
 }
 
 // read takes the next event of a socket.
