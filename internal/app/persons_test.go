@@ -255,6 +255,20 @@ func (p *someone) pages() string {
 	return all.String()
 }
 
+// details are what bob is told of all channels when it connects.
+func (p *someone) details() (all string) {
+	p.t.Helper()
+	socket := p.connect(p.t, "http", p.RootKeys(), p.bob, "prefetch-on", "connect")
+	defer func() { _ = socket.CloseNow() }()
+	for told := 0; told < len(p.channels)+1; { // and that of dev mode
+		frame := read(p.t, socket)
+		if all += frame.Payload; frame.Event() == "CHANNEL_DETAILS" {
+			told++
+		}
+	}
+	return all
+}
+
 // roomOfBob is the sub-channel that bob is in.
 func (p *someone) roomOfBob() string {
 	p.t.Helper()
@@ -294,6 +308,21 @@ func TestAnErasedPersonIsNowhere(t *testing.T) {
 			before := n.connect(t, "http", n.RootKeys(), p.bob, "resume-from", "")
 			token := read(t, before).Field("ResumeToken")
 			p.say("plain", nil) // bob misses what follows
+			if details := p.details(); !strings.Contains(details, p.kept) {
+				t.Errorf("bob is told %s", details)
+			}
+
+			// It takes a permission of its own.
+			keys, err := n.Peer().MakeUser(t.Context(), "desk", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"chime:*","Resource":"*"}}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for method, target := range map[string]string{http.MethodGet: "/export", http.MethodPost: "/erasures"} {
+				answer, err := n.Peer().As(keys).Send(t.Context(), method, "/carillon/app-instance-users/"+lab.Escape(p.arn)+target, "", []byte(`{"Messages":"DELETE"}`))
+				if err != nil || answer.Status != http.StatusForbidden {
+					t.Errorf("%s without permission: %d %s %v", target, answer.Status, answer.Body, err)
+				}
+			}
 
 			// All of it is in the export but for what was redacted or not kept.
 			user := "/carillon/app-instance-users/" + lab.Escape(p.arn)
@@ -329,7 +358,7 @@ func TestAnErasedPersonIsNowhere(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			all := p.pages()
+			all := p.pages() + p.details()
 			if !strings.Contains(all, p.kept) || !strings.Contains(all, shown.Erasure.ErasedAs) {
 				t.Errorf("the pages lack what stays: %s", all)
 			}

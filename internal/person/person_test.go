@@ -419,3 +419,76 @@ func TestEveryTableIsDecidedAbout(t *testing.T) {
 		t.Errorf("package person does not say what becomes of a user's name, id and words in the table %q: see tables.go", name)
 	}
 }
+
+// TestExportGoesOn reads an export of many entries page by page, each from a service that begins anew, as after a
+// crash: no page reads without bound, and each message is in it once.
+func TestExportGoesOn(t *testing.T) {
+	w := servicetest.New(t, "adm", "bob", "hid", "dan")
+	w.MakeAdmin("adm")
+	s := newStage(t, w)
+	s.live()
+	said := 0
+	for _, channel := range []string{"hall", "own"} {
+		for i := range 3000 {
+			by := "bob"
+			if i%300 == 299 {
+				by = personID
+				said++
+			}
+			w.Say(by, channel, fmt.Sprint(marker, channel, i))
+		}
+	}
+
+	seen, pages := map[string]int{}, 0
+	for token := (*string)(nil); ; {
+		page, err := s.service().ExportAppInstanceUser(t.Context(), &wire.ExportAppInstanceUserRequest{AppInstanceUserARN: s.arn(), NextToken: token})
+		s.must(err)
+		pages++
+		for _, line := range page.Lines {
+			seen[line]++
+		}
+		if token = &page.NextToken; *token == "" {
+			break
+		}
+	}
+	messages := 0
+	for line, times := range seen {
+		if times != 1 {
+			t.Errorf("%d times: %s", times, line)
+		}
+		if strings.HasPrefix(line, `{"Kind":"ChannelMessage",`) {
+			messages++
+		}
+	}
+	if want := 7 + said; messages != want || pages < 4 {
+		t.Errorf("%d messages in %d pages, want %d", messages, pages, want)
+	}
+	wrong := "AAAA"
+	_, err := s.persons.ExportAppInstanceUser(t.Context(), &wire.ExportAppInstanceUserRequest{AppInstanceUserARN: s.arn(), NextToken: &wrong})
+	if servicetest.Outcome(err) != "BadRequest" {
+		t.Errorf("a wrong token: %v", err)
+	}
+}
+
+// TestErasuresDelayNoOther: the transactions of an erasure of thousands of messages read and write a bounded number
+// of entries each.
+func TestErasuresDelayNoOther(t *testing.T) {
+	meter := &servicetest.Meter{Store: memstore.New()}
+	defer meter.Close()
+	w := servicetest.Over(t, meter, "adm", "bob", "hid", "dan")
+	w.MakeAdmin("adm")
+	s := newStage(t, w)
+	s.live()
+	for i := range 1000 {
+		s.sent("hall", fmt.Sprint(i))
+	}
+	meter.Most()
+	id := s.erase(wire.ErasedMessagesDelete)
+	s.must(w.Jobs.TryAll(t.Context()))
+	if e := s.describe(id); e.MessageCount != 1007 {
+		t.Errorf("%+v", e)
+	}
+	if steps := meter.Most(); steps > 600 {
+		t.Errorf("a transaction has %d steps", steps)
+	}
+}
