@@ -188,9 +188,20 @@ func (p *someone) live(lambda string) {
 	p.say("left", nil)
 	done[*chimesdkmessaging.DeleteChannelMembershipOutput](p)(p.messaging.DeleteChannelMembership(&chimesdkmessaging.DeleteChannelMembershipInput{ChannelArn: p.channel("left"), MemberArn: &p.arn, ChimeBearer: &p.arn}))
 
-	// What bob says to it.
+	// What bob says of it where it never was, and to it.
+	done[*chimesdkmessaging.CreateChannelOutput](p)(p.messaging.CreateChannel(&chimesdkmessaging.CreateChannelInput{
+		AppInstanceArn: aws.String(p.Seeded().AppInstanceARN), ChannelId: aws.String("talk"), Name: aws.String("talk"), ChimeBearer: &p.bob, ClientRequestToken: aws.String(uuid.NewString()),
+	}))
+	p.channels = append(p.channels, "talk")
+	p.mention("talk", "about it")
+	p.mention("plain", p.kept)
+}
+
+// mention has bob say something with the ARN of the person.
+func (p *someone) mention(channel, content string) {
+	p.t.Helper()
 	done[*chimesdkmessaging.SendChannelMessageOutput](p)(p.messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
-		ChannelArn: p.channel("plain"), ChimeBearer: &p.bob, Content: &p.kept, Type: aws.String("STANDARD"), Persistence: aws.String("PERSISTENT"), ClientRequestToken: aws.String(uuid.NewString()),
+		ChannelArn: p.channel(channel), ChimeBearer: &p.bob, Content: &content, Type: aws.String("STANDARD"), Persistence: aws.String("PERSISTENT"), ClientRequestToken: aws.String(uuid.NewString()),
 		MessageAttributes: map[string]*chimesdkmessaging.MessageAttributeValue{"CHIME.mentions": {StringValues: []*string{&p.arn}}},
 	}))
 }
@@ -350,6 +361,7 @@ func TestAnErasedPersonIsNowhere(t *testing.T) {
 			if err := n.Peer().Call(t.Context(), http.MethodPost, user+"/erasures", "", map[string]string{"Messages": mode}, &begun); err != nil {
 				t.Fatal(err)
 			}
+			p.details() // which may be kept for the next
 			var shown struct {
 				Erasure struct{ Status, ErasedAs string }
 			}

@@ -176,7 +176,7 @@ const (
 	EventCreateUser         = "CREATE_APP_INSTANCE_USER"
 	EventUpdateUser         = "UPDATE_APP_INSTANCE_USER"
 	EventDeleteUser         = "DELETE_APP_INSTANCE_USER"
-	EventEraseUser          = "ERASE_APP_INSTANCE_USER" // after the DELETE_APP_INSTANCE_USER, if there is one
+	EventEraseUser          = "ERASE_APP_INSTANCE_USER" // begun: after the DELETE_APP_INSTANCE_USER, if there is one; and of what stands for it, when no record names it
 	EventPutUserExpiration  = "PUT_APP_INSTANCE_USER_EXPIRATION_SETTINGS"
 	EventRegisterEndpoint   = "REGISTER_APP_INSTANCE_USER_ENDPOINT"
 	EventUpdateEndpoint     = "UPDATE_APP_INSTANCE_USER_ENDPOINT"

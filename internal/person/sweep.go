@@ -89,10 +89,13 @@ func (r *run) eraseRecords(ctx context.Context) error {
 		}
 	}
 
-	// From here on no event that is appended names the user.
+	// From here on no event that is appended names the user. What was made of former records and is kept for
+	// later is made anew.
 	return r.update(ctx, func(tx store.Tx, e *chime.Erasure) (err error) {
 		e.Begin(chime.EraseLog)
-		e.UpTo, err = tx.Position()
+		e.UpTo, err = tx.Append(chime.Event{
+			Type: chime.EventEraseUser, Time: r.now(), Topic: chime.Topic{App: r.app}, Subject: r.nobody, Object: string(r.nobody),
+		})
 		return err
 	})
 }
