@@ -41,7 +41,7 @@ func logReady(cfg config.Config, node *app.App, log *slog.Logger) {
 	facts := []any{"public_host", node.PublicHost(), "operations", node.OpsAddr(), "ca_file", node.CAFile()}
 	if seeded := node.Seeded(); seeded != nil {
 		facts = append(facts, "chat_page", "http://"+node.PublicHost()+"/chat/",
-			"app_instance", seeded.AppInstanceARN, "users", seeded.UserARNs, "channel", seeded.ChannelARN, "processor", cfg.DemoProcessor())
+			"app_instance", seeded.AppInstanceARN, "users", seeded.UserARNs, "channel", seeded.ChannelARN, "processor", cfg.DemoProcessor(), "bot", cfg.EchoBot())
 	}
 	log.Info("ready", facts...)
 }
@@ -65,6 +65,9 @@ func describeDev(b *strings.Builder, cfg config.Config, base string, node *app.A
 	fmt.Fprintf(b, "Channel:      %s\n", seeded.ChannelARN)
 	if arn := cfg.DemoProcessor(); arn != "" {
 		fmt.Fprintf(b, "Processor:    %s (for channel flows: denies spam, masks darn)\n", arn)
+	}
+	if arn := cfg.EchoBot(); arn != "" {
+		fmt.Fprintf(b, "Bot alias:    %s (for bots: says what is said to it)\n", arn)
 	}
 
 	// The same lines as those of env, so that they can be copied instead.

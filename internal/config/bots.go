@@ -144,6 +144,18 @@ func number(into *int, least, most int) func(string) error {
 	}
 }
 
+// EchoBot is the ARN of the Lex bot alias under which dev mode has the echo; empty where bots has none or another
+// there.
+func (c *Config) EchoBot() string {
+	arn := "arn:aws:lex:" + c.Region + ":" + c.Account + ":bot-alias/ECHOBOT000/ECHOBOT000"
+	list, _ := c.BotRoutes() // checked at the start
+	at := slices.IndexFunc(list, func(b Bot) bool { return b.Pattern.Matches(arn) })
+	if at < 0 || list[at].Kind != EchoBot {
+		return ""
+	}
+	return arn
+}
+
 // checkBots checks bots with the keys that its entries need.
 func (c *Config) checkBots(fault func(key string, err error)) {
 	const secret = "bots-secret"
