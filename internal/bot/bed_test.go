@@ -8,13 +8,14 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/bot"
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/flow"
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/message"
@@ -105,6 +106,8 @@ type bed struct {
 
 	functions map[string]func() (string, error) // processors of flows, by name
 	service   *bot.Service
+	began     time.Time
+	ahead     atomic.Int64 // of the clock of messages and bots
 	stop      func()
 }
 
@@ -124,7 +127,7 @@ func newBed(t *testing.T, st store.Store) *bed {
 	e := new(end)
 	b := &bed{
 		World: servicetest.Over(t, st, "adm", "ann", "bob", "cy"), t: t, end: e, ends: map[string]bot.End{"E": e}, bots: map[string]string{},
-		functions: map[string]func() (string, error){},
+		functions: map[string]func() (string, error){}, began: time.Now(),
 	}
 	b.MakeAdmin("adm")
 	b.start()
@@ -150,12 +153,12 @@ func (b *bed) start() {
 	})
 	quiet := slog.New(slog.DiscardHandler)
 	b.Messages = message.New(message.Options{
-		Store: b.Store, Bus: queue.Listen(b.Bus), Site: b.Site, Now: b.Clock, Random: rand.Reader, Processors: invocations, Clock: clock,
+		Store: b.Store, Bus: queue.Listen(b.Bus), Site: b.Site, Now: b.clock, Random: rand.Reader, Processors: invocations, Clock: clock,
 	})
-	b.Flows = flow.New(flow.Options{Store: b.Store, Site: b.Site, Now: b.Clock, Random: rand.Reader, Messages: b.Messages})
+	b.Flows = flow.New(flow.Options{Store: b.Store, Site: b.Site, Now: b.clock, Random: rand.Reader, Messages: b.Messages})
 	flows := flow.NewRunner(flow.RunnerOptions{Queue: invocations, Service: b.Flows, Log: quiet, Random: rand.Reader})
 	b.service = bot.New(bot.Options{
-		Store: b.Store, Site: b.Site, Now: b.Clock, Log: quiet, Random: rand.Reader, Queue: queue, Messages: b.Messages,
+		Store: b.Store, Site: b.Site, Now: b.clock, Log: quiet, Random: rand.Reader, Queue: queue, Messages: b.Messages,
 		Ends: func(alias string) bot.End { return b.ends[alias[len(alias)-1:]] },
 	})
 	followers, err := follow.New(follow.Options{Store: b.Store, Node: "node", Log: quiet, Random: rand.Reader, Body: b.Messages.Body}, b.service.Follower())
@@ -170,6 +173,24 @@ func (b *bed) start() {
 	}
 	b.stop = func() { cancel(); work.Wait() }
 	synctest.Wait()
+}
+
+// another runs a second process over the store, which takes the turns that are stored.
+func (b *bed) another() (stop func()) {
+	second := bot.New(bot.Options{
+		Store: b.Store, Site: b.Site, Now: b.clock, Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Queue: bot.NewQueue(), Messages: b.Messages,
+		Ends: func(alias string) bot.End { return b.ends[alias[len(alias)-1:]] },
+	})
+	running, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { _ = second.Run(running) })
+	synctest.Wait()
+	return func() { cancel(); work.Wait() }
+}
+
+// clock is that of what runs beside the test.
+func (b *bed) clock() time.Time {
+	return time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC).Add(time.Since(b.began) + time.Duration(b.ahead.Load()))
 }
 
 // processor is what flows of the bed invoke.
@@ -272,161 +293,4 @@ func (b *bed) host(name string, change ...func(*identityapi.LexConfiguration)) {
 	b.addBot(name, change...)
 	b.join("c", name, messaging.ChannelMembershipTypeDefault)
 	b.look()
-}
-
-// look waits until nothing moves, and returns the events for sockets since the last look, with names in
-// place of the ids of bots.
-func (b *bed) look() string {
-	synctest.Wait()
-	events := strings.Join(b.World.Events(), "\n")
-	for name, arn := range b.bots {
-		events = strings.ReplaceAll(events, arn[strings.LastIndexByte(arn, '/')+1:], name)
-	}
-	return events
-}
-
-// lists is what a user reads of a channel: sender, target, type and content of each message.
-func (b *bed) lists(by, channel string) string {
-	b.t.Helper()
-	synctest.Wait()
-	resp, err := b.Messages.ListChannelMessages(ctx, &messaging.ListChannelMessagesRequest{
-		ChannelARN: b.Channel(channel), ChimeBearer: b.User(by), SortOrder: messaging.SortOrderAscending,
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	var all []string
-	for _, m := range resp.ChannelMessages {
-		all = append(all, strings.ToLower(m.Sender.Name)+": "+text(m.Content, m.ContentType))
-	}
-	return strings.Join(all, ", ")
-}
-
-// text is the text of a message, of one of Lex that of its messages.
-func text(content *string, contentType string) string {
-	var lex struct{ Messages []struct{ Content string } }
-	switch {
-	case content == nil:
-		return "(redacted)"
-	case contentType != "application/amz-chime-lex-msgs":
-		return *content
-	case json.Unmarshal([]byte(*content), &lex) != nil:
-		return "unreadable " + *content
-	}
-	var texts []string
-	for _, m := range lex.Messages {
-		texts = append(texts, m.Content)
-	}
-	return strings.Join(texts, "+")
-}
-
-// newest is the newest message of c as ann sees it.
-func (b *bed) newest() messaging.ChannelMessageSummary {
-	b.t.Helper()
-	synctest.Wait()
-	resp, err := b.Messages.ListChannelMessages(ctx, &messaging.ListChannelMessagesRequest{ChannelARN: b.Channel("c"), ChimeBearer: b.User("ann")})
-	if err != nil || len(resp.ChannelMessages) == 0 {
-		b.t.Fatalf("%+v, %v", resp, err)
-	}
-	return resp.ChannelMessages[0]
-}
-
-// notices are the reasons of the failures in the log since it began.
-func (b *bed) notices() (reasons []string) {
-	b.t.Helper()
-	synctest.Wait()
-	cursor, err := b.Store.Follow(b.AppID(), 0)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer cursor.Close()
-	for {
-		events, _, err := cursor.Poll()
-		if err != nil || len(events) == 0 {
-			return reasons
-		}
-		for _, e := range events {
-			var detail struct {
-				ResourceArn, FailureReason string
-			}
-			if e.Type == chime.EventBotFailure && json.Unmarshal(e.Payload, &detail) == nil && strings.HasPrefix(detail.ResourceArn, b.App+"/bot/") {
-				reasons = append(reasons, detail.FailureReason)
-			}
-		}
-	}
-}
-
-// left counts the turns and conversations that are stored.
-func (b *bed) left() (turns, sessions int) {
-	b.t.Helper()
-	synctest.Wait()
-	err := b.Store.View(ctx, b.AppID(), func(r store.Reader) error {
-		if err := store.BotTurns.Each(r, store.Range{}, func(store.Key, chime.BotTurn) (bool, error) { turns++; return true, nil }); err != nil {
-			return err
-		}
-		return store.BotSessions.Each(r, store.Range{}, func(store.Key, chime.BotSession) (bool, error) { sessions++; return true, nil })
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return turns, sessions
-}
-
-func (b *bed) expect(what string, got, want any) {
-	b.t.Helper()
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		b.t.Errorf("%s:\n got %v\nwant %v", what, got, want)
-	}
-}
-
-// mentioning has a message name bots in the attribute.
-func (b *bed) mentioning(names ...string) func(*messaging.SendChannelMessageRequest) {
-	return func(r *messaging.SendChannelMessageRequest) {
-		var arns []string
-		for _, name := range names {
-			arns = append(arns, b.bots[name])
-		}
-		r.MessageAttributes = map[string]messaging.MessageAttributeValue{"CHIME.mentions": {StringValues: arns}}
-	}
-}
-
-// to targets a message to a bot.
-func (b *bed) to(name string) func(*messaging.SendChannelMessageRequest) {
-	return func(r *messaging.SendChannelMessageRequest) {
-		arn := b.bots[name]
-		r.Target = []messaging.Target{{MemberARN: &arn}}
-	}
-}
-
-func control(r *messaging.SendChannelMessageRequest) { r.Type = messaging.ChannelMessageTypeControl }
-
-func live(r *messaging.SendChannelMessageRequest) {
-	r.Persistence = messaging.ChannelMessagePersistenceTypeNonPersistent
-}
-
-// rewind has the follower begin anew at the beginning of the log, as after the loss of its position.
-func (b *bed) rewind() {
-	b.t.Helper()
-	err := b.Store.Update(ctx, b.AppID(), func(tx store.Tx) error {
-		return store.Followings.Put(tx, store.K(b.AppID(), bot.FollowerName), chime.Following{})
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// newestOf is the id of the newest message of a user in c.
-func (b *bed) newestOf(user string) string {
-	b.t.Helper()
-	resp, err := b.Messages.ListChannelMessages(ctx, &messaging.ListChannelMessagesRequest{ChannelARN: b.Channel("c"), ChimeBearer: b.User(user)})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	for _, m := range resp.ChannelMessages {
-		if m.Sender.ARN == b.User(user) {
-			return m.MessageID
-		}
-	}
-	b.t.Fatalf("%s has said nothing", user)
-	return ""
 }

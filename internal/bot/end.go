@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"encoding/json"
+	"time"
 )
 
 // Session is a conversation of a bot.
@@ -69,9 +70,10 @@ type Ends func(alias string) End
 
 // Failure is why a bot cannot answer.
 type Failure struct {
-	Code   int    // that members get to know: an HTTP status, such as 403 or 429
-	Reason string // for the operator; it holds nothing of messages and no secrets
-	Again  bool   // another attempt may succeed
+	Code   int           // that members get to know: an HTTP status, such as 403 or 429
+	Reason string        // for the operator; it holds nothing of messages and no secrets
+	Again  bool          // another attempt may succeed
+	After  time.Duration // before it, when the end says so
 }
 
 // Error is the reason.

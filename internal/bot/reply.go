@@ -164,10 +164,10 @@ func (s *Service) report(ctx context.Context, t *turn, of *chime.Event) {
 
 // finish removes the record of a turn, and appends a notice.
 func (t *turn) finish(tx store.Tx, of *chime.Event) error {
+	if err := t.require(tx); err != nil {
+		return err
+	}
 	if t.key != nil {
-		if err := t.require(tx); err != nil {
-			return err
-		}
 		if err := store.BotTurns.Delete(tx, t.key); err != nil {
 			return err
 		}
@@ -179,10 +179,18 @@ func (t *turn) finish(tx store.Tx, of *chime.Event) error {
 	return err
 }
 
-// require refuses a turn whose record is gone.
+// require refuses a turn that was taken meanwhile: its record is gone, or another process writes the answer.
+// One without record ends with its app instance.
 func (t *turn) require(tx store.Tx) error {
-	there, err := store.BotTurns.Has(tx, t.key)
-	if err == nil && !there {
+	if t.key == nil {
+		there, err := store.AppInstances.Has(tx, store.K(t.app))
+		if err == nil && !there {
+			err = errDone
+		}
+		return err
+	}
+	record, there, err := store.BotTurns.Get(tx, t.key)
+	if err == nil && (!there || record.Reply != t.Reply) {
 		err = errDone
 	}
 	return err

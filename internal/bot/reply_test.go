@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -167,6 +168,54 @@ func TestFailures(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestEndsSayWhenToAskAgain, within bounds.
+func TestEndsSayWhenToAskAgain(t *testing.T) {
+	within(t, func(b *bed) {
+		b.host("bot", invokedBy("ALL", "ALL"))
+		began, asked := time.Now(), []time.Duration(nil)
+		b.end.answer = func(bot.Question) (bot.Answer, error) {
+			asked = append(asked, time.Since(began))
+			after := []time.Duration{10 * time.Second, time.Hour, 0}[len(asked)-1]
+			return bot.Answer{}, &bot.Failure{Code: 429, Reason: "slow down", Again: true, After: after}
+		}
+		b.Say("bob", "c", "hi")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		b.expect("asked at", asked, []time.Duration{0, 10 * time.Second, 40 * time.Second})
+		b.expect("said", b.lists("ann", "c"), `bob: hi, bot: {"Code":429}`)
+	})
+}
+
+// TestTwoProcessesAnswerOnce: both take the turn that is stored, and one sends.
+func TestTwoProcessesAnswerOnce(t *testing.T) {
+	for _, kind := range []string{"E", "W"} {
+		within(t, func(b *bed) {
+			begin := make(chan struct{})
+			w := b.author(func(ctx context.Context, q bot.Question, piece func(string)) error {
+				<-begin
+				return speak(ctx, piece, time.Second, nil, "re: ", q.Text)
+			})
+			b.end.answer = func(q bot.Question) (bot.Answer, error) { <-begin; return says("re: " + q.Text), nil }
+			if kind == "E" {
+				b.leave("c", "bot")
+				b.host("other", invokedBy("ALL", "ALL"))
+			}
+			b.Say("bob", "c", "hi")
+			synctest.Wait() // the first process asks
+			stop := b.another()
+			defer stop()
+			close(begin)
+			time.Sleep(time.Minute)
+			b.expect("asked", strings.Count(w.take()+b.end.take(), "hi"), 2)
+			if said := b.lists("ann", "c"); strings.Count(said, "re: hi") != 1 {
+				t.Errorf("said: %s", said)
+			}
+			turns, _ := b.left()
+			b.expect("turns and notices", fmt.Sprint(turns, len(b.notices())), "0 0")
+		})
 	}
 }
 

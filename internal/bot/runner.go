@@ -21,8 +21,10 @@ const (
 	loadWait = 5 * time.Second // after a failed look into the store
 )
 
-// waits lie between the attempts of a turn.
+// waits lie between the attempts of a turn, unless an end asks for more, up to maxAfter.
 var waits = [...]time.Duration{time.Second, 4 * time.Second}
+
+const maxAfter = 30 * time.Second
 
 // slots bound how many calls of an end run at once.
 type slots struct {
@@ -118,15 +120,16 @@ func (s *Service) hear(ctx context.Context, e *chime.Event) {
 		return err
 	})
 
-	// The conversation is kept, so that it ends with the membership.
+	// The conversation is kept, so that it ends with the membership that it has now.
 	if err == nil && len(turns) > 0 {
-		err = s.o.Store.Update(ctx, e.App, func(tx store.Tx) error {
+		err = s.o.Store.Update(ctx, e.App, func(tx store.Tx) (err error) {
+			turns, err = s.find(tx, e.App, e)
 			for i := range turns {
 				if err := converse(tx, &turns[i]); err != nil {
 					return err
 				}
 			}
-			return nil
+			return err
 		})
 	}
 	if err != nil {
@@ -155,13 +158,17 @@ func (s *Service) work(ctx context.Context, session string) {
 // take takes one turn to its end, unless ctx ends before.
 func (s *Service) take(ctx context.Context, t *turn) {
 	var sc *scene
+	there := false
 	s.insist(ctx, func() (err error) {
-		sc, err = s.look(ctx, t)
+		sc, there, err = s.look(ctx, t)
 		return err
 	})
 	switch {
 	case ctx.Err() != nil:
-	case sc == nil:
+	case !there:
+		if t.Reply != "" { // an answer that was begun before a restart
+			(&page{s: s, t: t, sc: sc}).breakOff(ctx)
+		}
 		s.drop(ctx, t)
 	case t.Do == chime.BotLeaves:
 		s.leave(ctx, t, sc)
@@ -200,7 +207,7 @@ func (s *Service) try(ctx context.Context, end End, call func() error) *Failure 
 		if !failure.Again || attempt == len(waits) || ctx.Err() != nil {
 			return failure
 		}
-		follow.Sleep(ctx, waits[attempt])
+		follow.Sleep(ctx, max(waits[attempt], min(failure.After, maxAfter)))
 	}
 }
 
@@ -218,12 +225,12 @@ func (s *Service) drop(ctx context.Context, t *turn) {
 	s.insist(ctx, func() error { return s.settle(ctx, t) })
 }
 
-// settle removes the record of a turn, if it has one.
+// settle removes the record of a turn, if it has one and no other process takes it.
 func (s *Service) settle(ctx context.Context, t *turn) error {
 	if t.key == nil {
 		return nil
 	}
-	return s.o.Store.Update(ctx, t.app, func(tx store.Tx) error { return store.BotTurns.Delete(tx, t.key) })
+	return s.o.Store.Update(ctx, t.app, func(tx store.Tx) error { return t.finish(tx, nil) })
 }
 
 // insist calls f, which reads or changes the store, until it succeeds, is refused, or ctx ends. It reports

@@ -94,10 +94,10 @@ type scene struct {
 	sub     *string
 }
 
-// look reads what a turn is about. It returns nil when there is nothing left to do: the bot, its
-// membership, its end, the channel or the message is gone.
-func (s *Service) look(ctx context.Context, t *turn) (*scene, error) {
-	sc := &scene{
+// look reads what a turn is about. found is false when there is nothing left to do: the bot, its membership,
+// its end, the channel or the message is gone.
+func (s *Service) look(ctx context.Context, t *turn) (sc *scene, found bool, err error) {
+	sc = &scene{
 		bearer: s.o.Site.RefARN(t.app, chime.BotRef(t.Bot)), said: t.said,
 		key: nameOf("turn", t.app, t.Channel.UID, t.Session, t.Message, string(t.key)),
 		session: Session{
@@ -111,16 +111,17 @@ func (s *Service) look(ctx context.Context, t *turn) (*scene, error) {
 	if t.Do != chime.BotLeaves {
 		there, err := s.lookInside(ctx, t, sc)
 		if err != nil || !there {
-			return nil, err
+			return sc, false, err
 		}
 	}
 	if sc.end = s.o.Ends(sc.session.Alias); sc.end == nil {
-		return nil, nil
+		return sc, false, nil
 	}
 	if t.Do != chime.BotAnswers || sc.said != nil {
-		return sc, nil
+		return sc, true, nil
 	}
-	return s.lookAtMessage(ctx, t, sc)
+	sc.said, err = s.lookAtMessage(ctx, t, sc)
+	return sc, sc.said != nil, err
 }
 
 // lookInside reads the bot in its channel.
@@ -143,8 +144,8 @@ func (s *Service) lookInside(ctx context.Context, t *turn, sc *scene) (there boo
 	return there, err
 }
 
-// lookAtMessage reads the message as the bot sees it.
-func (s *Service) lookAtMessage(ctx context.Context, t *turn, sc *scene) (*scene, error) {
+// lookAtMessage reads the message as the bot sees it, nil when it is gone.
+func (s *Service) lookAtMessage(ctx context.Context, t *turn, sc *scene) (*said, error) {
 	resp, err := s.o.Messages.GetChannelMessage(ctx, &messaging.GetChannelMessageRequest{
 		ChannelARN: sc.session.ChannelARN, MessageID: t.Message, ChimeBearer: sc.bearer, SubChannelID: sc.sub,
 	})
@@ -158,6 +159,5 @@ func (s *Service) lookAtMessage(ctx context.Context, t *turn, sc *scene) (*scene
 	if m.Redacted || m.Content == nil {
 		return nil, nil
 	}
-	sc.said = &said{id: m.MessageID, text: *m.Content, sender: m.Sender.ARN, name: m.Sender.Name, targeted: len(m.Target) > 0, persistence: m.Persistence}
-	return sc, nil
+	return &said{id: m.MessageID, text: *m.Content, sender: m.Sender.ARN, name: m.Sender.Name, targeted: len(m.Target) > 0, persistence: m.Persistence}, nil
 }

@@ -55,7 +55,14 @@ func isBot(ref chime.Ref) bool { return !ref.IsUser() }
 func (s *Service) handle(ctx context.Context, app string, events []*chime.Event) error {
 	some := false
 	err := s.o.Store.View(ctx, app, func(r store.Reader) error {
+		bots, err := hasBots(r, app)
+		if err != nil {
+			return err
+		}
 		for _, e := range events {
+			if !bots && !leaves(e) { // most app instances have none
+				continue
+			}
 			turns, err := s.find(r, app, e)
 			if some = len(turns) > 0; some || err != nil {
 				return err
@@ -96,6 +103,15 @@ func (s *Service) handle(ctx context.Context, app string, events []*chime.Event)
 		s.o.Queue.add(kept...)
 	}
 	return err
+}
+
+// hasBots reports whether an app instance has bots.
+func hasBots(r store.Reader, app string) (has bool, err error) {
+	err = store.BotsInOrder.Each(r, store.Prefix(store.K(app)), func(store.Key, string) (bool, error) {
+		has = true
+		return false, nil
+	})
+	return has, err
 }
 
 // markKey is where the position of the latest event is kept whose turns are.

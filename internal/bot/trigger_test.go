@@ -120,7 +120,7 @@ func TestEditsAndOldMessagesAreNotAnswered(t *testing.T) {
 		// What waited in the log for hours, while the node ran without bots.
 		b.stop()
 		b.Say("bob", "c", "long ago")
-		b.Now = b.Now.Add(2 * time.Hour)
+		b.ahead.Add(int64(2 * time.Hour))
 		b.Say("bob", "c", "now")
 		b.start()
 		b.look()

@@ -161,6 +161,25 @@ func TestWritingGoesOnAfterAKill(t *testing.T) {
 	}
 }
 
+// TestAQuestionThatIsGoneAfterARestart leaves its answer as far as it came.
+func TestAQuestionThatIsGoneAfterARestart(t *testing.T) {
+	within(t, func(b *bed) {
+		b.author(func(ctx context.Context, _ bot.Question, piece func(string)) error {
+			return speak(ctx, piece, time.Second, nil, "one ", "two ", "three")
+		})
+		id := b.Say("bob", "c", "go")
+		time.Sleep(1500 * time.Millisecond)
+		b.stop()
+		b.Redact("bob", "c", id)
+		b.start()
+		time.Sleep(time.Minute)
+		m := b.newest()
+		b.expect("the answer", *m.Content+m.Metadata, "one "+broken)
+		turns, _ := b.left()
+		b.expect("turns and notices", fmt.Sprint(turns, len(b.notices())), "0 0")
+	})
+}
+
 // TestWritingEndsWithTheRightTo: the bot is removed, or its message redacted, while it writes.
 func TestWritingEndsWithTheRightTo(t *testing.T) {
 	for name, take := range map[string]func(*bed){
@@ -260,12 +279,13 @@ func TestHistory(t *testing.T) {
 		b.look()
 		b.expect("bob's secret is told with", strings.Join(seen, ", "), "BOB false one, bot true re: one")
 		b.Say("ann", "c", "gone")
+		b.look()
 		b.Redact("ann", "c", b.newestOf("ann"))
 		b.Say("cy", "c", "control", control)
 		b.look()
 		b.Say("cy", "c", "two")
 		b.look()
-		if got := strings.Join(seen, ", "); strings.Contains(got, "hush") || strings.Contains(got, "gone") || strings.Contains(got, "control") || !strings.HasPrefix(got, "BOB false one, bot true re: one") {
+		if got := strings.Join(seen, ", "); strings.Contains(got, "hush") || strings.Contains(got, "ANN") || strings.Contains(got, "control") || !strings.HasPrefix(got, "BOB false one, bot true re: one") {
 			t.Errorf("cy's question is asked with %s", got)
 		}
 		b.Say("bob", "c", "more", b.to("bot"))

@@ -214,6 +214,7 @@ func TestFailuresOfLex(t *testing.T) {
 	} {
 		address, caller := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Amzn-Errortype", tc.kind)
+			w.Header().Set("Retry-After", "7")
 			w.Header().Set("Location", "http://127.0.0.1/elsewhere")
 			w.WriteHeader(tc.status)
 			_, _ = io.WriteString(w, `{"message":"hush"}`)
@@ -221,7 +222,7 @@ func TestFailuresOfLex(t *testing.T) {
 		end := &ends.Lex{Caller: caller, URL: address, Credentials: sigv4.Credentials{AccessKeyID: "k", SecretAccessKey: "s"}}
 		_, err := end.Answer(t.Context(), ask)
 		f := new(bot.Failure)
-		if !errors.As(err, &f) || f.Code != tc.status || f.Again != tc.again || !strings.Contains(f.Reason, tc.kind) || strings.Contains(f.Reason, "hush") {
+		if !errors.As(err, &f) || f.Code != tc.status || f.Again != tc.again || f.After != 7*time.Second || !strings.Contains(f.Reason, tc.kind) || strings.Contains(f.Reason, "hush") {
 			t.Errorf("%d: %+v", tc.status, err)
 		}
 		if err := end.Leave(t.Context(), talk); (err == nil) != (tc.status == 404) {

@@ -71,7 +71,7 @@ func fail(code int, format string, args ...any) error {
 func status(of string, got *outbound.Answer) error {
 	reason := fmt.Sprintf("%s answered %d %s", of, got.Status, got.Header.Get("X-Amzn-Errortype"))
 	again := got.Status == http.StatusTooManyRequests || got.Status == http.StatusConflict || got.Status >= http.StatusInternalServerError
-	return &bot.Failure{Code: got.Status, Reason: strings.TrimSpace(reason), Again: again}
+	return &bot.Failure{Code: got.Status, Reason: strings.TrimSpace(reason), Again: again, After: got.RetryAfter()}
 }
 
 // unreachable is the failure of a call that got no answer.
