@@ -7,6 +7,7 @@ import (
 	"regexp"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/store"
 )
 
 // Errors of the kit.
@@ -22,6 +23,8 @@ var (
 	errLapsed  = errors.New("the lease could not be renewed in time")
 	errDeleted = errors.New("the app instance is deleted")
 	errUnborn  = errors.New("the app instance is being created")
+	errEnded   = errors.New("the follower is no more")
+	errRewound = errors.New("the follower was set back")
 )
 
 // Start says where a follower begins in an app instance that it has not followed before.
@@ -33,6 +36,8 @@ const (
 	Beginning Start = iota
 	// End is after the events that are there already.
 	End
+	// Given is where its owner has set it in the store. Without a position the follower does nothing.
+	Given
 )
 
 // Follower is one reader of the log.
@@ -50,6 +55,9 @@ type Follower struct {
 	// is when the node no longer holds the lease, and must neither change nor keep the events. It is
 	// called from one goroutine at a time for each app instance, and a panic counts as an error.
 	Handle func(ctx context.Context, app string, events []*chime.Event) error
+	// Begin, when set, is called when this node has taken the lease in an app instance, before Handle. What
+	// it starts ends with ctx, which is when the node gives the lease up, and end waits for that.
+	Begin func(ctx context.Context, app string) (end func())
 
 	// BatchEvents and BatchBytes bound what Handle gets at once; bytes are those of payloads, and one
 	// event may exceed them. Zero means DefaultBatchEvents and DefaultBatchBytes.
@@ -58,6 +66,12 @@ type Follower struct {
 	// DefaultMaxAttempts, less than zero that it is tried for ever and the app instance's later events
 	// wait.
 	MaxAttempts int
+
+	// Paused keeps the follower from being handed events. The log is kept for it as for others.
+	Paused bool
+	// Needs, when set, returns the position after which the follower still needs the log, where that is
+	// before its own: events that it has handled in part. found is false when it needs nothing so.
+	Needs func(r store.Reader, app string) (position uint64, found bool, err error)
 }
 
 // What a Follower has unless it says otherwise. The attempts take about four minutes.

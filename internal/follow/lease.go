@@ -99,6 +99,8 @@ func (c *claim) begin(r store.Reader) (record chime.Following, err error) {
 		return record, errUnborn
 	case !exists:
 		return record, errDeleted
+	case c.start == Given:
+		return record, errEnded
 	case c.start == End:
 		record.Position = end
 		return record, nil

@@ -33,6 +33,10 @@ type Options struct {
 	Lease time.Duration
 	// Backoff says how long to wait between attempts; zero means from one second up to one minute.
 	Backoff Backoff
+	// Own lists followers that an app instance has for itself, as of the moment of the Reader; nil when no
+	// app instance has any. Refresh has it called again. OwnName names them together in Status.
+	Own     func(r store.Reader, app string) ([]Follower, error)
+	OwnName string
 }
 
 // DefaultLease is longer than a slow disk or a pause of the process takes.
@@ -42,17 +46,23 @@ const DefaultLease = 15 * time.Second
 type Runner struct {
 	o         Options
 	followers []*Follower
-	counts    map[string]*counts // by follower
+	counts    map[string]*counts // by follower, and by OwnName
 	work      sync.WaitGroup
 
-	mu   sync.Mutex
-	apps map[string]*appWork // by app instance
+	refreshing sync.Mutex // over reading what app instances have for themselves and acting on it
+
+	mu      sync.Mutex
+	apps    map[string]*appWork // by app instance
+	stopped bool
 }
 
 // appWork is the work in one app instance.
 type appWork struct {
-	workers map[string]*worker // by follower
+	ctx     context.Context
 	stop    context.CancelFunc
+	workers map[string]*worker // by follower
+	own     map[string]*worker // of the followers that it has for itself
+	ending  map[string]*worker // of those that it had
 }
 
 // New makes a Runner for the followers.
@@ -75,13 +85,16 @@ func New(o Options, followers ...Follower) (*Runner, error) {
 		r.counts[f.Name] = new(counts)
 		r.followers = append(r.followers, &f)
 	}
+	if o.Own != nil {
+		r.counts[o.OwnName] = new(counts)
+	}
 	return r, nil
 }
 
 // Run works until ctx ends, and then returns nil. What the store refuses is tried again.
 func (r *Runner) Run(ctx context.Context) error {
-	defer r.work.Wait()
-	if len(r.followers) == 0 {
+	defer r.finish()
+	if len(r.followers) == 0 && r.o.Own == nil {
 		<-ctx.Done()
 		return nil
 	}
@@ -95,6 +108,14 @@ func (r *Runner) Run(ctx context.Context) error {
 		Sleep(ctx, wait)
 	}
 	return nil
+}
+
+// finish waits for all work, and lets none begin.
+func (r *Runner) finish() {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	r.work.Wait()
 }
 
 // discover begins to work in each app instance that there is, and in those that come later.
@@ -141,30 +162,48 @@ func (r *Runner) update(ctx context.Context, created bool) (position uint64, err
 	}
 	r.keepOnly(listed)
 	for _, app := range listed {
-		r.begin(ctx, app, created)
+		if r.begin(ctx, app, created) {
+			if err := r.Refresh(ctx, app); err != nil {
+				return 0, err
+			}
+		}
 	}
 	return position, nil
 }
 
 // begin starts a worker for each follower, unless there are some. created says that all events of the app
 // instance came after the followers began.
-func (r *Runner) begin(ctx context.Context, app string, created bool) {
+func (r *Runner) begin(ctx context.Context, app string, created bool) (begun bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.apps[app] != nil {
-		return
+	if r.apps[app] != nil || r.stopped {
+		return false
 	}
-	ctx, stop := context.WithCancel(ctx)
-	a := &appWork{workers: map[string]*worker{}, stop: stop}
+	a := &appWork{workers: map[string]*worker{}, own: map[string]*worker{}, ending: map[string]*worker{}}
+	a.ctx, a.stop = context.WithCancel(ctx)
 	for _, f := range r.followers {
 		w := newWorker(&r.o, f, app, r.counts[f.Name])
 		if created {
 			w.claim.start = Beginning
 		}
 		a.workers[f.Name] = w
-		r.work.Go(func() { w.run(ctx) })
+		r.start(a, w, nil)
 	}
 	r.apps[app] = a
+	return true
+}
+
+// start starts a worker, once the former one of its follower has ended. The caller holds r.mu.
+func (r *Runner) start(a *appWork, w, former *worker) {
+	var ctx context.Context
+	ctx, w.stop = context.WithCancel(a.ctx)
+	r.work.Go(func() {
+		defer close(w.done)
+		if former != nil {
+			<-former.done
+		}
+		w.run(ctx)
+	})
 }
 
 // end stops the workers of an app instance that is deleted.
@@ -200,13 +239,16 @@ func (r *Runner) keepOnly(apps []string) {
 func (r *Runner) worker(app, follower string) (*worker, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.counts[follower] == nil {
-		return nil, fmt.Errorf("follower %q: %w", follower, ErrNotFound)
+	a := r.apps[app]
+	if a == nil {
+		return nil, fmt.Errorf("app instance %q: %w", app, ErrNotFound)
 	}
-	if a := r.apps[app]; a != nil {
-		return a.workers[follower], nil
+	for _, workers := range []map[string]*worker{a.workers, a.own} {
+		if w := workers[follower]; w != nil {
+			return w, nil
+		}
 	}
-	return nil, fmt.Errorf("app instance %q: %w", app, ErrNotFound)
+	return nil, fmt.Errorf("follower %q: %w", follower, ErrNotFound)
 }
 
 // Reread has the followers of an app instance read again what they have read of the log and not handled, and

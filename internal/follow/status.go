@@ -2,6 +2,8 @@ package follow
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/store"
@@ -26,19 +28,27 @@ type Status struct {
 
 // Status returns how far each follower is, in the order of their registration.
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
-	list := make([]Status, len(r.followers))
-	for i, f := range r.followers {
-		list[i] = Status{
-			Follower: f.Name, Retries: r.counts[f.Name].retries.Load(), LostHere: r.counts[f.Name].lost.Load(),
-			Failing: map[string]Failure{},
-		}
+	var list []Status
+	row := func(name string) {
+		c := r.counts[name]
+		list = append(list, Status{Follower: name, Retries: c.retries.Load(), LostHere: c.lost.Load(), Failing: map[string]Failure{}})
 	}
-	for app, a := range r.present() {
+	for _, f := range r.followers {
+		row(f.Name)
+	}
+	if r.o.Own != nil {
+		row(r.o.OwnName)
+	}
+
+	// Each app instance is read in a moment of its own.
+	for app, workers := range r.present() {
 		err := r.o.Store.View(ctx, app, func(rd store.Reader) error {
-			for i, f := range r.followers {
+			for i, ws := range workers {
 				s := list[i]
-				if err := r.add(rd, &s, a.workers[f.Name]); err != nil {
-					return err
+				for _, w := range ws {
+					if err := r.add(rd, &s, w); err != nil {
+						return err
+					}
 				}
 				list[i] = s
 			}
@@ -51,13 +61,20 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	return list, nil
 }
 
-// present is the work in each app instance.
-func (r *Runner) present() map[string]*appWork {
+// present is the work in each app instance: the workers for each row of Status.
+func (r *Runner) present() map[string][][]*worker {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	apps := make(map[string]*appWork, len(r.apps))
+	apps := make(map[string][][]*worker, len(r.apps))
 	for app, a := range r.apps {
-		apps[app] = a
+		var rows [][]*worker
+		for _, f := range r.followers {
+			rows = append(rows, []*worker{a.workers[f.Name]})
+		}
+		if r.o.Own != nil {
+			rows = append(rows, slices.Collect(maps.Values(a.own)))
+		}
+		apps[app] = rows
 	}
 	return apps
 }
@@ -115,14 +132,40 @@ func (w *worker) failing() *Failure {
 // Floor is the position up to which all followers are done in an app instance. found is false when none
 // has begun there.
 func (r *Runner) Floor(rd store.Reader, app string) (position uint64, found bool, err error) {
-	for _, f := range r.followers {
-		record, begun, err := store.Followings.Get(rd, store.K(app, f.Name))
-		if err != nil {
-			return 0, false, err
-		}
-		if begun && (!found || record.Position < position) {
-			position, found = record.Position, true
+	needed := func(after uint64) {
+		if !found || after < position {
+			position, found = after, true
 		}
 	}
-	return position, found, nil
+	add := func(f *Follower) error {
+		record, begun, err := store.Followings.Get(rd, store.K(app, f.Name))
+		if err != nil || !begun {
+			return err
+		}
+		needed(record.Position)
+		if f.Needs == nil {
+			return nil
+		}
+		after, some, err := f.Needs(rd, app)
+		if some {
+			needed(after)
+		}
+		return err
+	}
+
+	for _, f := range r.followers {
+		if err := add(f); err != nil {
+			return 0, false, err
+		}
+	}
+	if r.o.Own == nil {
+		return position, found, nil
+	}
+	own, err := r.o.Own(rd, app)
+	for i := range own {
+		if err == nil {
+			err = add(&own[i])
+		}
+	}
+	return position, found, err
 }

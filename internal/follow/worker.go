@@ -27,6 +27,8 @@ type worker struct {
 	counts *counts
 	log    *slog.Logger
 	turn   chan struct{} // holds one token: for a call of Handle
+	stop   context.CancelFunc
+	done   chan struct{} // closed when run has returned
 
 	reached atomic.Uint64 // position up to which nothing is left to do, while the lease is held
 	unsaved time.Time     // since when reached is ahead of what is written
@@ -34,7 +36,8 @@ type worker struct {
 	seen    uint64        // of them, when the events at hand were read
 
 	mu      sync.Mutex
-	failure *Failure // of the latest attempt, nil when it succeeded
+	failure *Failure                // of the latest attempt, nil when it succeeded
+	restart context.CancelCauseFunc // ends the holding of the lease, which begins anew
 }
 
 // Failure is what keeps a follower from going on in an app instance.
@@ -46,19 +49,25 @@ type Failure struct {
 
 func newWorker(o *Options, f *Follower, app string, c *counts) *worker {
 	return &worker{
-		Follower: f, o: o, app: app, counts: c, turn: make(chan struct{}, 1),
+		Follower: f, o: o, app: app, counts: c, turn: make(chan struct{}, 1), done: make(chan struct{}),
 		claim: claim{store: o.Store, app: app, follower: f.Name, node: o.Node, term: o.Lease, start: f.Start},
 		log:   o.Log.With("follower", f.Name, "app_instance", app),
 	}
 }
 
-// run works until ctx ends or the app instance is deleted.
+// run works until ctx ends, or the app instance is deleted or the follower is no more.
 func (w *worker) run(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
-		err := w.hold(ctx)
+		held, restart := context.WithCancelCause(ctx)
+		w.setRestart(restart)
+		err := w.hold(held)
+		rewound := errors.Is(context.Cause(held), errRewound)
+		restart(context.Canceled)
 		switch {
-		case ctx.Err() != nil || errors.Is(err, errDeleted):
+		case ctx.Err() != nil || errors.Is(err, errDeleted) || errors.Is(err, errEnded):
 			return
+		case rewound:
+			failures = 0
 		case errors.Is(err, errUnborn):
 			if _, err := w.waitForEvents(ctx, 0); err != nil { // its creation is the first
 				Sleep(ctx, w.o.Backoff.First)
@@ -75,12 +84,20 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
+func (w *worker) setRestart(restart context.CancelCauseFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.restart = restart
+}
+
 // hold takes the lease and works until it is lost.
 func (w *worker) hold(ctx context.Context) error {
 	if err := w.acquire(ctx); err != nil {
 		return err
 	}
+	end := w.begin(ctx)
 	err := w.work(ctx)
+	end()
 
 	// On a stop the last position is written and the lease given back, so that another node goes on
 	// at once.
@@ -91,6 +108,16 @@ func (w *worker) hold(ctx context.Context) error {
 	}
 	_ = w.claim.drop(last) // else others wait until it runs out
 	return err
+}
+
+// begin calls Begin, and returns what ends that.
+func (w *worker) begin(ctx context.Context) (end func()) {
+	if w.Begin == nil {
+		return func() {}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	finish := w.Begin(ctx, w.app)
+	return func() { stop(); finish() }
 }
 
 // acquire waits until this node has the lease. A lease of another node is taken only when that node

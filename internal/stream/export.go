@@ -30,7 +30,7 @@ func (s *Service) Followers() []follow.Follower {
 		list[i] = follow.Follower{
 			Name: route.FollowerName(), Start: follow.Beginning, MaxAttempts: -1, // nothing is left out, so the order holds
 			Wants:  func(e *chime.Event) bool { return e.Kind().Stream != "" },
-			Handle: e.handle,
+			Handle: e.handle, Begin: e.begin,
 		}
 	}
 	return list
@@ -67,7 +67,7 @@ func (x *exporter) handle(ctx context.Context, app string, events []*chime.Event
 		if i < 0 {
 			continue
 		}
-		list, err := records(x.site, streams[i].ARN, e, follow.Key(app, e.Position, x.FollowerName()))
+		list, err := Records(x.site, streams[i].ARN, e, follow.Key(app, e.Position, x.FollowerName()))
 		if err != nil {
 			return err
 		}
@@ -83,6 +83,14 @@ func (x *exporter) handle(ctx context.Context, app string, events []*chime.Event
 	}
 	x.forget(app, all)
 	return nil
+}
+
+// begin forgets what was written before the lease was taken: the follower may have been set back since.
+func (x *exporter) begin(_ context.Context, app string) (end func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.written, app)
+	return func() {}
 }
 
 // unwritten leaves out what an earlier attempt has written.
