@@ -65,6 +65,8 @@ type EventKind struct {
 	// Notice is the detail-type under which the event goes to the operator, empty when it does not. The
 	// payload is the detail: see package notice.
 	Notice string
+	// NoticeSource is the source of that notice where AWS has no such one; empty stands for aws.chime.
+	NoticeSource string
 	// ServiceEvent is the name under which the audit log has the event, empty when it has not: what the
 	// service does to a resource without a call (spec 9.3).
 	ServiceEvent string
@@ -104,6 +106,14 @@ func (k *EventKind) MessageType() string {
 		return ""
 	}
 	return MessageTypeSystem
+}
+
+// StreamName is the name of the kind in records of streams.
+func (k *EventKind) StreamName() string {
+	if k.StreamedAs != "" {
+		return k.StreamedAs
+	}
+	return k.Name
 }
 
 // EventKindOf is the row of a name or code. For one that it does not know it is an empty row: such an
@@ -189,6 +199,9 @@ const (
 	EventCreateFlow         = "CREATE_CHANNEL_FLOW"
 	EventUpdateFlow         = "UPDATE_CHANNEL_FLOW"
 	EventDeleteFlow         = "DELETE_CHANNEL_FLOW"
+	EventCreateWebhook      = "CREATE_WEBHOOK"
+	EventUpdateWebhook      = "UPDATE_WEBHOOK" // also its secrets, and where it begins again
+	EventDeleteWebhook      = "DELETE_WEBHOOK"
 
 	EventCreateChannel    = "CREATE_CHANNEL"
 	EventUpdateExpiration = "UPDATE_CHANNEL_EXPIRATION_SETTINGS"
@@ -211,6 +224,7 @@ const (
 	EventProcessorFailure = "PROCESSOR_INVOCATION_FAILURE" // of a channel flow
 	EventBotFailure       = "BOT_INVOCATION_FAILURE"
 	EventPushFailure      = "PUSH_DELIVERY_FAILURE"
+	EventWebhookDisabled  = "WEBHOOK_DISABLED"         // by the service
 	EventExpireChannel    = "EXPIRE_CHANNEL"           // beside the DELETE_CHANNEL
 	EventExpireUser       = "EXPIRE_APP_INSTANCE_USER" // beside the DELETE_APP_INSTANCE_USER
 )
@@ -291,10 +305,14 @@ var kinds = [...]EventKind{
 	{Name: EventCreateFlow},
 	{Name: EventUpdateFlow},
 	{Name: EventDeleteFlow},
+	{Name: EventCreateWebhook},
+	{Name: EventUpdateWebhook},
+	{Name: EventDeleteWebhook},
 
 	{Name: EventProcessorFailure, Notice: "Chime ChannelFlow Processing Status"},
 	{Name: EventBotFailure, Notice: "Chime Messaging AppInstanceBot Lex Failure"},
 	{Name: EventPushFailure, Notice: "Chime Messaging AppInstanceUserEndpoint Delivery Failure"},
+	{Name: EventWebhookDisabled, Notice: "Carillon Webhook Disabled", NoticeSource: "carillon"},
 	{Name: EventExpireChannel, ServiceEvent: "ExpireChannel"},
 	{Name: EventExpireUser, ServiceEvent: "ExpireAppInstanceUser"},
 

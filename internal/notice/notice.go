@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,6 +43,19 @@ type PushFailure struct {
 	ResourceARN   string `json:"resourceArn"` // of the user
 	EndpointID    string `json:"endpointId"`
 	FailureReason string `json:"failureReason"`
+}
+
+// WebhookDisabled says that a subscription was disabled because its URL takes nothing any more.
+type WebhookDisabled struct {
+	WebhookARN    string `json:"webhookArn"`
+	FailureReason string `json:"failureReason"`
+}
+
+func (WebhookDisabled) kind() string { return chime.EventWebhookDisabled }
+
+func (d WebhookDisabled) cut() Detail {
+	d.FailureReason = cut(d.FailureReason)
+	return d
 }
 
 func (ProcessorInvocationFailure) kind() string { return chime.EventProcessorFailure }
@@ -94,7 +108,7 @@ type Notice struct {
 	Version    string          `json:"version"` // 0
 	ID         string          `json:"id"`
 	DetailType string          `json:"detail-type"`
-	Source     string          `json:"source"` // aws.chime
+	Source     string          `json:"source"` // aws.chime, or carillon for what AWS does not have
 	Account    string          `json:"account"`
 	Time       string          `json:"time"` // 2006-01-02T15:04:05Z
 	Region     string          `json:"region"`
@@ -126,7 +140,7 @@ func Follower(name string, site chime.Site, sink Sink) follow.Follower {
 
 func of(site chime.Site, app string, e *chime.Event) Notice {
 	return Notice{
-		Version: "0", ID: ID(app, e.Position), DetailType: e.Kind().Notice, Source: "aws.chime",
+		Version: "0", ID: ID(app, e.Position), DetailType: e.Kind().Notice, Source: cmp.Or(e.Kind().NoticeSource, "aws.chime"),
 		Account: site.Account, Time: e.Time.Time().UTC().Format(time.RFC3339), Region: site.Region,
 		Resources: []string{}, Detail: e.Payload,
 	}

@@ -99,6 +99,18 @@ func (c *Client) Dial(ctx context.Context, secure bool, network, address string)
 	return c.dialAllowed.dial(ctx, network, address)
 }
 
+// Check refuses a URL that no call could be made to, as far as that can be said without looking its host up.
+func (c *Client) Check(u *url.URL) error {
+	if u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
+		return fmt.Errorf("%w: it is not a URL of https or http with a host", ErrRefused)
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if err != nil { // a name
+		return nil
+	}
+	return c.dialSecure.allowed.check(u.Hostname(), []netip.Addr{ip}, u.Scheme == "https")
+}
+
 // Close closes the connections that no call uses.
 func (c *Client) Close() {
 	c.secure.CloseIdleConnections()

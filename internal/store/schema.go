@@ -79,6 +79,10 @@ var (
 	Erasures   = Table[chime.Erasure]{ID: 110, Name: "erasures"}   // app, id
 	ErasuresOf = Table[string]{ID: 111, Name: "erasures of users"} // app, user id -> id of the erasure that is under way
 
+	Webhooks          = Table[chime.Webhook]{ID: 90, Name: "webhooks"}                        // app, webhook id
+	WebhookDeliveries = Table[chime.WebhookDelivery]{ID: 91, Name: "webhook deliveries"}      // app, webhook id, position, number
+	WebhookStates     = Table[chime.DeliveryID]{ID: 92, Name: "webhook deliveries by status"} // app, webhook id, status, position, number: all but those that are done
+
 	Removals = Table[uint64]{ID: 46, Name: "removals to erase"} // app[, uid] -> position of the log at the latest of them
 	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"}  // app, ms of store time -> position of the latest event then
 )
@@ -149,4 +153,5 @@ var UnderAppInstance = [...]TableID{
 	Flows.ID, FlowsInOrder.ID, FlowChannels.ID, Streams.ID, Processings.ID, Callbacks.ID, BotTurns.ID, BotSessions.ID,
 	Followings.ID, DeadLetters.ID, Expirations.ID, Pushings.ID,
 	Erasures.ID, ErasuresOf.ID,
+	Webhooks.ID, WebhookDeliveries.ID, WebhookStates.ID,
 }

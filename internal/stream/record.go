@@ -20,6 +20,8 @@ type Record struct {
 	Stream string
 	// Channel is the ARN of the channel. Records of one channel are in order, so it is the partition key.
 	Channel string
+	// EventType is the name of the event as Data has it.
+	EventType string
 	// Data is a JSON object without line breaks: EventType and Payload as AWS streams them, and Key.
 	Data []byte
 }
@@ -51,12 +53,13 @@ func ByChannel(records []Record) [][]Record {
 	return lines
 }
 
-// records are those of an event for a stream: several of a batch of members, one of any other.
-func records(site chime.Site, stream string, e *chime.Event, key string) ([]Record, error) {
+// Records are those of an event for a stream: several of a batch of members, one of any other. The key is
+// that of the event.
+func Records(site chime.Site, stream string, e *chime.Event, key string) ([]Record, error) {
 	channel := site.ChannelARN(e.App, e.ChannelID)
 	as := e.Kind().StreamedAs
 	if as == "" {
-		return []Record{{Key: key, Stream: stream, Channel: channel, Data: data(e.Type, e.Payload, key)}}, nil
+		return []Record{{Key: key, Stream: stream, Channel: channel, EventType: e.Type, Data: data(e.Type, e.Payload, key)}}, nil
 	}
 
 	// A batch becomes what each of its members would have been alone.
@@ -67,7 +70,7 @@ func records(site chime.Site, stream string, e *chime.Event, key string) ([]Reco
 	list := make([]Record, len(members))
 	for i, payload := range members {
 		own := key + "/" + strconv.Itoa(i)
-		list[i] = Record{Key: own, Stream: stream, Channel: channel, Data: data(as, payload, own)}
+		list[i] = Record{Key: own, Stream: stream, Channel: channel, EventType: as, Data: data(as, payload, own)}
 	}
 	return list, nil
 }

@@ -19,9 +19,14 @@ type Call struct {
 	Limit int64 // bytes of the answer's body
 }
 
+// Client makes calls; *outbound.Client is one.
+type Client interface {
+	Do(ctx context.Context, request *http.Request, limit int64) (*outbound.Answer, error)
+}
+
 // Post makes a signed call and returns its answer, whatever the status. An error has the host alone of the
 // URL, of which the rest may be a secret.
-func (s *Signer) Post(ctx context.Context, client *outbound.Client, c Call) (*outbound.Answer, error) {
+func (s *Signer) Post(ctx context.Context, client Client, c Call) (*outbound.Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(c.Body))
 	if err != nil {
 		return nil, errors.New("the URL cannot be read")

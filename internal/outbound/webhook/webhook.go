@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -34,6 +35,15 @@ const (
 // a secret is replaced there are the new one and the old one. A Signer is safe for concurrent use.
 type Signer struct {
 	secrets [][]byte
+}
+
+// NewSecret makes a secret of the longest kind that libraries of receivers are sure to take.
+func NewSecret(random io.Reader) (string, error) {
+	var secret [32]byte
+	if _, err := io.ReadFull(random, secret[:]); err != nil {
+		return "", err
+	}
+	return secretPrefix + base64.StdEncoding.EncodeToString(secret[:]), nil
 }
 
 // NewSigner makes a Signer of one or more secrets, each whsec_ and 24 to 64 bytes of base64. Errors name
