@@ -29,10 +29,12 @@ func (a *App) buildFollowers() (err error) {
 	)
 	s.follow, err = follow.New(follow.Options{
 		Store: a.store, Node: embeddedNode, Log: a.deps.Log, Random: a.deps.Random, Now: a.deps.Now, Body: s.messages.Body,
+		Own: s.webhooks.Followers, OwnName: "webhooks",
 	}, followers...)
 	if err != nil {
 		return err
 	}
+	s.webhooks.Bind(s.follow)
 	a.readiness.Add("followers", a.checkFollowers)
 	a.registry.MustRegister(sampler(a.sampleFollowers), sampler(a.sampleJobs))
 	return nil

@@ -38,6 +38,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/retention"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/stream"
+	"github.com/carillon-chat/carillon/internal/stream/subscription"
 	"github.com/carillon-chat/carillon/internal/sts"
 	"github.com/carillon-chat/carillon/internal/throttle"
 	"github.com/carillon-chat/carillon/internal/typing"
@@ -64,6 +65,7 @@ type services struct {
 	invoker   *flow.Runner // of the processors of flows
 	bots      *bot.Service // nil without the setting bots
 	exports   *exports
+	webhooks  *webhooks
 	push      *push.Service
 	pushQueue *push.Queue
 	endpoint  *endpoints
@@ -152,6 +154,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.buildBots(a, questions); err != nil {
 		return err
 	}
+	s.buildWebhooks(a, clock)
 	s.invoker = flow.NewRunner(flow.RunnerOptions{Queue: invocations, Service: s.flows, Log: a.deps.Log, Random: random})
 	s.identity = identity.New(identity.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens,
@@ -283,6 +286,7 @@ func (a *App) addBackground(cleaning retention.Options) {
 		actor{name: "followers", run: s.follow.Run, patience: stopPatience},
 		actor{name: "channel flows", run: s.invoker.Run, patience: stopPatience},
 		actor{name: "push notifications", run: s.push.Run, patience: stopPatience},
+		actor{name: "webhooks", run: s.webhooks.Run, patience: stopPatience},
 		actor{name: "jobs", run: s.jobs.Run, patience: stopPatience},
 		actor{name: "presence", run: s.presence.Run, patience: stopPatience},
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},
@@ -326,7 +330,7 @@ type messagingAPI struct {
 // carillonAPI joins the services that answer what AWS does not have.
 type carillonAPI struct {
 	*persons
-	unbuilt
+	*webhooks
 }
 
 // An embedded type lends its methods under its name, so each needs one of its own.
@@ -335,13 +339,11 @@ type (
 	messages  = message.Service
 	flows     = flow.Service
 	exports   = stream.Service
+	webhooks  = subscription.Service
 	endpoints = realtime.Endpoints
 	tags      = identity.MessagingTags
 	persons   = person.Service
 )
-
-// unbuilt answers what no service does: its methods are further away than theirs.
-type unbuilt struct{ carillonapi.Unbuilt }
 
 // operations is the table of everything that the public port answers.
 func (s *services) operations() []api.Operation {
@@ -359,6 +361,6 @@ func (s *services) operations() []api.Operation {
 		stsapi.Operations(s.sts),
 		iamapi.Operations(s.account),
 		cognitoapi.Operations(s.cognito),
-		carillonapi.Operations(carillonAPI{persons: s.persons}),
+		carillonapi.Operations(carillonAPI{persons: s.persons, webhooks: s.webhooks}),
 	), s.site, s.log.Settle)
 }

@@ -63,6 +63,8 @@ func (c *Config) check(fault func(key string, err error)) {
 	c.checkOutbound(fault)
 	_, err = c.StreamRoutes()
 	fault("streams", err)
+	fault("webhook-retry", within(c.WebhookRetry, time.Minute, 720*time.Hour))
+	fault("webhook-keep", within(c.WebhookKeep, time.Minute, 8760*time.Hour))
 	c.checkFunctions(fault)
 	c.checkBots(fault)
 	_, err = c.PushApplications()

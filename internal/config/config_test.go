@@ -47,7 +47,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		CognitoGuestsPerSecond: 50,
 		AllowedOrigins:         []string{"loopback"}, ProxyHeader: "x-forwarded-for", PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour, FollowerRetention: 72 * time.Hour, ClockTrust: 24 * time.Hour, EraseWithin: 24 * time.Hour,
 		RequestBytes: 64 << 20, HTTPFastPath: true, StoreCache: 128 << 20,
-		OutboundAllow: []string{"127.0.0.0/8", "::1/128"}, OutboundTimeout: 10 * time.Second,
+		OutboundAllow: []string{"127.0.0.0/8", "::1/128"}, OutboundTimeout: 10 * time.Second, WebhookRetry: 72 * time.Hour, WebhookKeep: 168 * time.Hour,
 		Functions: []string{"arn:aws:lambda:*:function:carillon-demo demo"}, FunctionsSecret: config.NewSecret("whsec_Y2FyaWxsb24tZGV2LXdlYmhvb2stc2VjcmV0"),
 		Bots: []string{"arn:aws:lex:*:bot-alias/ECHOBOT000/* echo"}, BotsSecret: config.NewSecret("whsec_Y2FyaWxsb24tZGV2LXdlYmhvb2stc2VjcmV0"), BotsEditEvery: 500 * time.Millisecond,
 		PushTTL:      24 * time.Hour,
