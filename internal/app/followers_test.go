@@ -124,7 +124,7 @@ func TestALaggingFollowerDegradesTheNode(t *testing.T) {
 		if status != 200 {
 			t.Fatalf("%d %s", status, body)
 		}
-		if strings.Contains(body, "followers: degraded: never is ") && strings.HasSuffix(body, "\nready\n") {
+		if strings.Contains(body, "followers: degraded: ") && strings.Contains(body, "never is ") && strings.HasSuffix(body, "\nready\n") {
 			return
 		}
 	}
