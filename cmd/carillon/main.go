@@ -26,6 +26,7 @@ func run(p cli.Program) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	collectsWhenQuiet(ctx)
 	return cli.Run(ctx, p)
 }
 
