@@ -26,7 +26,7 @@ func (s *Service) adopt(tx store.Tx, v *Visit) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if done, err = seats.Adopt(tx, s.piece); err != nil || !done {
+	if done, err = seats.Adopt(tx, s.most()); err != nil || !done {
 		return false, err
 	}
 	v.Channel.Elastic.Adopted = true
@@ -36,7 +36,7 @@ func (s *Service) adopt(tx store.Tx, v *Visit) (done bool, err error) {
 // adoptWhole adopts all sub-channels of a channel.
 func (s *Service) adoptWhole(ctx context.Context, app string, at chime.ChannelEntry) error {
 	for done := false; !done; {
-		err := s.inTurn(ctx, app, func(tx store.Tx) (err error) {
+		err := s.turns.Update(ctx, app, func(tx store.Tx) (err error) {
 			v := s.visitOf(app, "", at)
 			var found bool
 			if v.Channel, found, err = channelAt(tx, app, at); err != nil || !found {

@@ -152,7 +152,7 @@ func (s *Service) enqueueRebalancing(tx store.Tx, v *Visit) error {
 func (s *Service) rebalanceRest(ctx context.Context, task chime.Task) error {
 	uid := strings.TrimPrefix(string(task.Ref), elasticRef)
 	for balanced := false; !balanced; {
-		err := s.inTurn(ctx, task.App, func(tx store.Tx) (err error) {
+		err := s.turns.Update(ctx, task.App, func(tx store.Tx) (err error) {
 			balanced, err = s.rebalanceSome(tx, task.App, uid)
 			return err
 		})
@@ -170,7 +170,7 @@ func (s *Service) rebalanceSome(tx store.Tx, app, uid string) (balanced bool, er
 		return true, err
 	}
 	v := s.visitOf(app, r.Actor, chime.ChannelEntry{ChannelID: r.ChannelID, UID: uid})
-	v.caller, v.budget = r.Actor, s.piece
+	v.caller, v.budget = r.Actor, s.most()
 	if v.Channel, found, err = channelAt(tx, app, v.entry()); err != nil || !found {
 		return true, err
 	}

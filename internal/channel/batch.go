@@ -87,7 +87,7 @@ func (s *Service) batchPiece(tx store.Tx, v *Visit, b batch) (resp *messaging.Ba
 
 	piece := b.arns[b.done:]
 	if v.Channel.Elastic != nil {
-		piece = piece[:min(len(piece), s.piece)]
+		piece = piece[:min(len(piece), s.most())]
 	}
 	those, err := s.batchMembers(tx, v, b, piece, resp)
 	switch {

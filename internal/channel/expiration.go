@@ -42,7 +42,7 @@ func (s *Service) PutChannelExpirationSettings(ctx context.Context, req *messagi
 // It may be called again after a crash: what it deleted has no entry, and the rest is a task.
 func (s *Service) Expire(ctx context.Context, at store.Expiring, date chime.Millis) (expired bool, err error) {
 	var v *Visit
-	err = s.inTurn(ctx, at.App, func(tx store.Tx) (err error) {
+	err = s.turns.Update(ctx, at.App, func(tx store.Tx) (err error) {
 		v = s.visitOf(at.App, "", chime.ChannelEntry{})
 		if v.Channel, expired, err = expiration.Look(tx, at, date); err != nil || !expired {
 			return err

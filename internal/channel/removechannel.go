@@ -69,7 +69,7 @@ func (s *Service) removeRest(ctx context.Context, task chime.Task) error {
 	for _, strike := range strikes {
 		for from := store.K(app, uid); from != nil; {
 			var next store.Key
-			err := s.inTurn(ctx, app, func(tx store.Tx) (err error) {
+			err := s.turns.Update(ctx, app, func(tx store.Tx) (err error) {
 				next, err = strike(s, tx, app, uid, from)
 				return err
 			})
@@ -87,12 +87,12 @@ func (s *Service) removeRest(ctx context.Context, task chime.Task) error {
 var strikes = [...]func(s *Service, tx store.Tx, app, uid string, from store.Key) (next store.Key, err error){
 	(*Service).strikeMembers,
 	func(s *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
-		return strike(tx, s.piece, app, uid, from, store.Moderators, func(m chime.Moderator) error {
+		return strike(tx, s.most(), app, uid, from, store.Moderators, func(m chime.Moderator) error {
 			return store.ModeratedBy.Delete(tx, store.ChannelEntryKey(app, m.Ref, m.Order, uid))
 		})
 	},
 	func(s *Service, tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
-		return strike(tx, s.piece, app, uid, from, store.Bans, func(b chime.Ban) error {
+		return strike(tx, s.most(), app, uid, from, store.Bans, func(b chime.Ban) error {
 			return store.BansOf.Delete(tx, store.ChannelEntryKey(app, b.Ref, b.Order, uid))
 		})
 	},
@@ -102,7 +102,7 @@ var strikes = [...]func(s *Service, tx store.Tx, app, uid string, from store.Key
 // channel sent while they lasted.
 func (s *Service) strikeMembers(tx store.Tx, app, uid string, from store.Key) (store.Key, error) {
 	left := make(map[string][]chime.Ref) // by sub-channel
-	next, err := strike(tx, s.piece, app, uid, from, store.Memberships, func(m chime.Membership) error {
+	next, err := strike(tx, s.most(), app, uid, from, store.Memberships, func(m chime.Membership) error {
 		left[m.Sub] = append(left[m.Sub], m.Ref)
 		entry := store.ChannelEntryKey(app, m.Ref, m.Order, uid)
 		listed, err := store.MembershipsOf.Has(tx, entry)

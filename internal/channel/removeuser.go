@@ -41,7 +41,7 @@ func (s *Service) removeSome(ctx context.Context, app string, ref chime.Ref, ent
 	var rest []chime.Task
 	drain := func(tx store.Tx) (err error) {
 		rest = nil
-		next, err = entries.Drain(tx, list, s.piece, func(at chime.ChannelEntry) (more bool, err error) {
+		next, err = entries.Drain(tx, list, s.most(), func(at chime.ChannelEntry) (more bool, err error) {
 			v = s.visitOf(app, ref, at)
 			v.managers = found
 			err = remove(tx, v)
@@ -56,7 +56,7 @@ func (s *Service) removeSome(ctx context.Context, app string, ref chime.Ref, ent
 
 	for again := true; again && err == nil; {
 		again = true
-		switch err = s.inTurn(ctx, app, drain); {
+		switch err = s.turns.Update(ctx, app, drain); {
 		case errors.Is(err, managers.ErrMany):
 			found, err = managers.Find(ctx, s.store, app, v.Channel.UID)
 		case errors.Is(err, errAdopt):

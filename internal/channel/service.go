@@ -10,6 +10,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/api"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
 	"github.com/carillon-chat/carillon/internal/channel/managers"
+	"github.com/carillon-chat/carillon/internal/channel/turns"
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/idempotency"
@@ -36,7 +37,8 @@ type Options struct {
 	Limits Limits
 	Tokens idempotency.Tokens // remembers client request tokens
 	Jobs   *jobs.Queue        // does what is too much for one transaction
-	// Piece is how many memberships one transaction writes at most; zero means DefaultPiece.
+	// Piece is how many memberships one transaction writes at most, four times as many while hardly another
+	// transaction runs; zero means DefaultPiece.
 	Piece int
 }
 
@@ -53,19 +55,22 @@ type Service struct {
 	tokens idempotency.Tokens
 	jobs   *jobs.Queue
 	piece  int
-	turns  turns
+	turns  *turns.Turns
 }
 
 // New makes a Service, and registers the work of its tasks with Options.Jobs.
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, site: o.Site, clock: o.Now, random: o.Random, limits: o.Limits,
-		tokens: o.Tokens, jobs: o.Jobs, piece: cmp.Or(o.Piece, DefaultPiece), turns: newTurns(),
+		tokens: o.Tokens, jobs: o.Jobs, piece: cmp.Or(o.Piece, DefaultPiece), turns: turns.New(o.Store),
 	}
 	o.Jobs.Register(taskDeleteChannel, s.removeRest)
 	o.Jobs.Register(taskRebalance, s.rebalanceRest)
 	return s
 }
+
+// most is how many memberships one transaction writes at most.
+func (s *Service) most() int { return s.piece * s.turns.Pieces() }
 
 func (s *Service) now() chime.Millis { return chime.At(s.clock()) }
 
@@ -88,7 +93,7 @@ func (s *Service) update(ctx context.Context, operation, bearer, channelARN stri
 
 // updateMany is update for a call that writes many memberships.
 func (s *Service) updateMany(ctx context.Context, operation, bearer, channelARN string, f func(store.Tx, *Visit) error) error {
-	return s.run(ctx, call{operation, bearer, channelARN, s.inTurn}, f)
+	return s.run(ctx, call{operation, bearer, channelARN, s.turns.Update}, f)
 }
 
 // call changes a channel.
@@ -107,7 +112,7 @@ func (s *Service) run(ctx context.Context, c call, f func(store.Tx, *Visit) erro
 			if v, err = Enter(tx, s.site, c.bearer, c.channelARN); err != nil {
 				return err
 			}
-			v.budget, v.managers = s.piece, found
+			v.budget, v.managers = s.most(), found
 			if adopted, err := s.adopt(tx, v); err != nil || !adopted {
 				v.again = true
 				return err

@@ -37,3 +37,13 @@ type Histogram struct {
 	Sum     float64
 	Buckets map[float64]uint64
 }
+
+// Updates is how many Updates of a store have begun, for callers of many that let others go first. known is false
+// of a store that does not count them.
+func Updates(s Store) (n uint64, known bool) {
+	counting, known := s.(interface{ Updates() uint64 })
+	if known {
+		n = counting.Updates()
+	}
+	return n, known
+}

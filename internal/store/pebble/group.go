@@ -58,17 +58,26 @@ func (s *Store) Update(ctx context.Context, app string, f func(store.Tx) error) 
 	return err
 }
 
+// Updates is how many have begun since the store was opened.
+func (s *Store) Updates() uint64 {
+	s.line.mu.Lock()
+	defer s.line.mu.Unlock()
+	return s.line.entered
+}
+
 // line is where Updates wait until their group has its turn.
 type line struct {
 	mu      sync.Mutex
 	waiting []*request
 	led     bool // a leader runs a group
+	entered uint64
 }
 
 // enter reports whether the caller has to lead a group.
 func (l *line) enter(r *request) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.entered++
 	if !l.led {
 		l.led = true
 		return true
