@@ -13,8 +13,9 @@ const (
 	quietTime = 500 * time.Millisecond
 	// quietBytes are allocated in a quietTime at most while the process is quiet.
 	quietBytes = 1 << 20
-	// muchGarbage is from how many bytes on garbage is collected then.
-	muchGarbage = 16 << 20
+	// muchGarbage is from how many bytes on garbage is collected then: memory that is given back is mapped again
+	// by the next calls.
+	muchGarbage = 32 << 20
 )
 
 // heap is what the collector knows of the heap, in bytes.
