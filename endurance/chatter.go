@@ -157,6 +157,7 @@ func (c *chatter) edit(ctx context.Context, user int, _ *chat, n int, random *ra
 	e.Ended = now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	e.Accepted = err == nil
 	c.edits = append(c.edits, e) // one that is refused may have been accepted before, and its answer lost
 	if err == nil {
 		c.edited++

@@ -87,6 +87,7 @@ type Send struct {
 // Edit is a call that changed a message, or may have: one that was refused after an attempt without an answer.
 type Edit struct {
 	Message, Content string
+	Accepted         bool
 	Began, Ended     Time
 }
 

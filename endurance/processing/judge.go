@@ -49,6 +49,7 @@ func Judge(h *History) []string {
 
 	// Each part by itself knows what the stories of the messages say.
 	j.checkOutcomes()
+	j.checkChanges()
 	j.checkSessions()
 	j.checkSightings()
 	j.checkLists()

@@ -23,7 +23,7 @@ func aRun() *History {
 		{Channel: "c", ID: "m5", Sender: "ann", Target: "bob", Content: "a.4 for bob", Began: 60, Ended: 61},
 		{Channel: "c", ID: "n1", Sender: "ann", Content: "a.5 live", Live: true, Began: 70, Ended: 71},
 	}
-	h.Edits = []Edit{{Message: "m1", Content: "a.1.e hello again", Began: 50, Ended: 51}}
+	h.Edits = []Edit{{Message: "m1", Content: "a.1.e hello again", Accepted: true, Began: 50, Ended: 51}}
 	h.Removals = []Removal{{Message: "m3", Began: 80, Ended: 81}}
 	judged := func(at Time, processor, message, marker, did string) {
 		h.Verdicts = append(h.Verdicts, Verdict{at, processor, message, marker, did})
@@ -213,6 +213,20 @@ func TestJudge(t *testing.T) {
 		}},
 		{"failed for nothing", `message m4 ("b.1 hello" in c) failed and its processors did not`, func(h *History) {
 			h.Verdicts = h.Verdicts[:len(h.Verdicts)-1]
+		}},
+		{"an edit that is lost", "message m1 has 1 edits that were acknowledged, and not as many events", func(h *History) {
+			for i := range h.Sessions {
+				for _, p := range []uint64{10, 11} {
+					if h.Sessions[i].find(p) >= 0 {
+						h.Sessions[i].lose(p)
+					}
+				}
+			}
+		}},
+		{"a removal that is lost", "the removal of message m3 was acknowledged, and no session got it", func(h *History) {
+			for i := range h.Sessions {
+				h.Sessions[i].lose(16)
+			}
 		}},
 		{"another status at the end", `message m1 has the status "PENDING", and "SENT" by its events`, func(h *History) { h.Statuses[0].Value = "PENDING" }},
 		{"sent in another order", "message m2 of c stands before m3", func(h *History) { h.Sends[1], h.Sends[2] = h.Sends[2], h.Sends[1] }},

@@ -30,6 +30,7 @@ type story struct {
 	editing  bool  // an edit passes the flow
 	redacted bool
 	wasSent  bool
+	edits    int    // that were begun
 	content  string // of the latest version that was sent
 }
 
@@ -97,6 +98,9 @@ func (j *judge) followRevision(s *story, prefix string, e Event) {
 		j.fault("message %s is %q, redacted %v, with an edit on its way %v, when this comes: %d %s", s.id, s.state, s.redacted, s.editing, e.Position, e)
 	}
 	j.hidden[e.Position] = prefix != ""
+	if begins || !throughFlow {
+		s.edits++
+	}
 	if s.editing = begins; prefix == "" {
 		s.content = e.Content
 	}
@@ -149,6 +153,26 @@ func (j *judge) checkOutcomes() {
 		}
 		if j.sends[s.id] == nil && s.sender != s.channel.Bot {
 			j.fault("message %s of %s was sent without a call", s.id, s.channel.ID)
+		}
+	}
+}
+
+// checkChanges: each acknowledged edit and removal is in the log.
+func (j *judge) checkChanges() {
+	accepted := map[string]int{}
+	for _, e := range j.Edits {
+		if e.Accepted {
+			accepted[e.Message]++
+		}
+	}
+	for id, n := range accepted {
+		if s := j.stories[id]; s == nil || s.edits < n {
+			j.fault("message %s has %d edits that were acknowledged, and not as many events", id, n)
+		}
+	}
+	for _, r := range j.Removals {
+		if s := j.stories[r.Message]; s != nil && !s.redacted && s.state != deleted && s.state != denied {
+			j.fault("the removal of message %s was acknowledged, and no session got it", r.Message)
 		}
 	}
 }
