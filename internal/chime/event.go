@@ -105,6 +105,9 @@ func (e *Event) Expand(app string) {
 // Kind is the row of the event's name.
 func (e *Event) Kind() *EventKind { return EventKindOf(e.Type) }
 
+// IsStreamed reports whether streams carry the event: by its kind, and of messages that were sent alone (spec 7.5).
+func (e *Event) IsStreamed() bool { return e.Kind().Stream != "" && !e.Unsent }
+
 // TellsContent reports whether the event carries what the sender of a message wrote.
 func (e *Event) TellsContent() bool { return e.Kind().Content }
 

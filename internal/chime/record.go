@@ -326,9 +326,9 @@ type Stream struct {
 	Until uint64 `cbor:"4,keyasint,omitempty"`
 }
 
-// Carries reports whether an event of the log belongs to the stream. Of messages that were never sent none does (spec 7.5).
+// Carries reports whether an event of the log belongs to the stream.
 func (s *Stream) Carries(e *Event) bool {
-	return e.Kind().Stream == s.DataType && !e.Unsent && e.Position > s.Since && (s.Until == 0 || e.Position < s.Until)
+	return e.IsStreamed() && e.Kind().Stream == s.DataType && e.Position > s.Since && (s.Until == 0 || e.Position < s.Until)
 }
 
 // Push is the notification that goes with a message.

@@ -29,7 +29,7 @@ func (s *Service) Followers() []follow.Follower {
 		e := &exporter{Route: route, store: s.store, site: s.site, written: map[string]map[string]bool{}}
 		list[i] = follow.Follower{
 			Name: route.FollowerName(), Start: follow.Beginning, MaxAttempts: -1, // nothing is left out, so the order holds
-			Wants:  func(e *chime.Event) bool { return e.Kind().Stream != "" },
+			Wants:  (*chime.Event).IsStreamed,
 			Handle: e.handle, Begin: e.begin,
 		}
 	}

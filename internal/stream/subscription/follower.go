@@ -18,7 +18,7 @@ func (s *Service) Followers(r store.Reader, app string) ([]follow.Follower, erro
 		p := newPoster(s, webhook{app, hook.ID})
 		followers[i] = follow.Follower{
 			Name: p.follower(), Start: follow.Given, MaxAttempts: -1, Paused: hook.Disabled,
-			Wants:  func(e *chime.Event) bool { return e.Kind().Stream != "" },
+			Wants:  (*chime.Event).IsStreamed,
 			Handle: p.queueAll, Begin: p.begin, Needs: p.needs,
 		}
 	}
