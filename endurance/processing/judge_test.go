@@ -324,6 +324,15 @@ func TestJudge(t *testing.T) {
 		{"not answered", "the bot of c left 1 to 1 messages without an answer, and 0 error replies say so", func(h *History) {
 			h.everywhere(15, func(e *Event) { e.Content = "answer-to-nothing" })
 		}},
+		{"answered as it was edited", "", func(h *History) {
+			h.everywhere(15, func(e *Event) { e.Content = "answer-to-a.1.e" })
+			for i := range h.Lists {
+				h.Lists[i].Messages[len(h.Lists[i].Messages)-1].Content = "answer-to-a.1.e"
+			}
+		}},
+		{"answered what is not there", "the bot of c answered what is not there: nothing", func(h *History) {
+			h.everywhere(15, func(e *Event) { e.Content = "answer-to-nothing" })
+		}},
 		{"answered twice", `message m1 ("a.1 hello" in c), which was sent: true, has 2 answers`, func(h *History) {
 			for i := range h.Sessions {
 				again := Event{At: 170, Position: 18, Kind: "CREATE_CHANNEL_MESSAGE", Channel: "c", Message: "w2", Sender: "bot", Content: "answer-to-a.1", Status: "SENT"}

@@ -164,15 +164,20 @@ func (s *story) isListedFor(user string) bool {
 // checkAnswers: a bot answers each message that mentions it, once. A mention that could not be answered has an error reply, which does
 // not say to what; there are as many as messages without an answer.
 func (j *judge) checkAnswers() {
-	answers, errors := map[step]int{}, map[string]int{} // by channel and marker, and by channel
+	answers, errors := map[string]int{}, map[string]int{} // by message, and by channel
 	for _, s := range j.stories {
 		if s.channel.Bot == "" || s.sender != s.channel.Bot {
 			continue
 		}
-		if marker, is := Answered(s.content); is {
-			answers[step{s.channel.ID, marker}]++
-		} else {
+		marker, is := Answered(s.content)
+		v := j.versions[marker] // the message may have been edited before the bot was asked
+		switch {
+		case !is:
 			errors[s.channel.ID]++
+		case v == nil || j.sends[v.message].Channel != s.channel.ID:
+			j.fault("the bot of %s answered what is not there: %s", s.channel.ID, marker)
+		default:
+			answers[v.message]++
 		}
 	}
 
@@ -184,9 +189,8 @@ func (j *judge) checkAnswers() {
 		if s == nil || !m.Mentions || s.channel.Bot == "" {
 			continue
 		}
-		key := step{m.Channel, Marker(m.Content)}
-		n := answers[key]
-		delete(answers, key)
+		n := answers[m.ID]
+		delete(answers, m.ID)
 		if n > 1 || n > 0 && !s.wasSent {
 			j.fault("message %s (%q in %s), which was sent: %v, has %d answers of the bot", m.ID, m.Content, m.Channel, s.wasSent, n)
 		}
@@ -199,8 +203,8 @@ func (j *judge) checkAnswers() {
 		}
 	}
 
-	for key, n := range answers {
-		j.fault("the bot of %s answered what does not mention it, %d times: %s", key.processor, n, key.marker)
+	for id, n := range answers {
+		j.fault("the bot of %s answered what does not mention it, %d times: message %s", j.sends[id].Channel, n, id)
 	}
 	wasAway := slices.ContainsFunc(j.Outages, func(o Outage) bool { return o.Process == BotProcess })
 	for id := range j.channels {
