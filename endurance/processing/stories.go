@@ -220,14 +220,14 @@ const (
 )
 
 // excused reports whether a processor may have been given up for a version between two times: it has no endpoint, or as many
-// attempts as are made may have failed, because it said so or because its process was away.
+// attempts as are made may have failed, because it said so, because it decided too late, or because its process was away.
 func (j *judge) excused(p Processor, marker string, from, to Time) bool {
 	if p.Missing {
 		return true
 	}
 	failures := 0
 	for _, v := range j.verdicts[step{p.Name, marker}] {
-		if v.Did == Failed && v.At >= from && v.At <= to {
+		if v.Did != Took && v.At >= from && v.At <= to {
 			failures++
 		}
 	}

@@ -103,3 +103,21 @@ func (w *World) ListedUnread(user, channelID string) (n int) {
 		req.NextToken = &resp.NextToken
 	}
 }
+
+// FailMessages gives a channel a flow that fails every message: its processor is nowhere.
+func (w *World) FailMessages(by, channelID string) {
+	w.t.Helper()
+	made, err := w.API.CreateChannelFlow(context.Background(), &messaging.CreateChannelFlowRequest{
+		AppInstanceARN: w.App, Name: "fails", ClientRequestToken: w.Token(), Processors: []messaging.Processor{{
+			Name: "nowhere", ExecutionOrder: 1, FallbackAction: messaging.FallbackActionAbort,
+			Configuration: &messaging.ProcessorConfiguration{Lambda: &messaging.LambdaConfiguration{
+				ResourceARN: "arn:aws:lambda:us-east-1:000000000000:function:nowhere", InvocationType: messaging.InvocationTypeAsync,
+			}},
+		}},
+	})
+	w.must(err)
+	_, err = w.API.AssociateChannelFlow(context.Background(), &messaging.AssociateChannelFlowRequest{
+		ChannelARN: w.Channel(channelID), ChannelFlowARN: made.ChannelFlowARN, ChimeBearer: w.User(by),
+	})
+	w.must(err)
+}

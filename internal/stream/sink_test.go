@@ -273,22 +273,7 @@ func TestStreamsBeginWithWhatIsSent(t *testing.T) {
 			t.Fatal(got)
 		}
 		w.Delete("bob", "c", w.Send(w.Text("ann", "c", "sent")))
-		flow, err := w.API.CreateChannelFlow(ctx, &messaging.CreateChannelFlowRequest{
-			AppInstanceARN: w.App, Name: "f", ClientRequestToken: w.Token(), Processors: []messaging.Processor{{
-				Name: "nowhere", ExecutionOrder: 1, FallbackAction: messaging.FallbackActionAbort,
-				Configuration: &messaging.ProcessorConfiguration{Lambda: &messaging.LambdaConfiguration{
-					ResourceARN: "arn:aws:lambda:us-east-1:000000000000:function:nowhere", InvocationType: messaging.InvocationTypeAsync,
-				}},
-			}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.API.AssociateChannelFlow(ctx, &messaging.AssociateChannelFlowRequest{
-			ChannelARN: w.Channel("c"), ChannelFlowARN: flow.ChannelFlowARN, ChimeBearer: w.User("ann"),
-		}); err != nil {
-			t.Fatal(err)
-		}
+		w.FailMessages("ann", "c")
 		w.Delete("bob", "c", w.Send(w.Text("ann", "c", "failed")))
 
 		var all sink

@@ -316,3 +316,16 @@ func (b *bed) trim() {
 		b.t.Fatal(err)
 	}
 }
+
+// TestSubscriptionsBeginWithWhatIsSent deletes a message that its flow failed: its sender alone knew of it.
+func TestSubscriptionsBeginWithWhatIsSent(t *testing.T) {
+	inBed(t, func(t *testing.T, b *bed) {
+		b.MakeAdmin("bob")
+		b.create(one, nil)
+		b.say("c:sent")
+		b.receiver.expect(one, "sent")
+		b.FailMessages("ann", "c")
+		b.Delete("bob", "c", b.Send(b.Text("ann", "c", "failed")))
+		b.receiver.expect(one, "")
+	})
+}
