@@ -24,6 +24,7 @@ var illustrations = map[string]string{
 	"docs/OPERATIONS.md: frontend chat":                "proxy_test.go runs HAProxy with it",
 	"docs/BENCHMARKS.md: go run ./bench -parts growth": "fills a store for half an hour",
 	"docs/BENCHMARKS.md: GOBIN=":                       "needs the programs of other servers, and measures for minutes",
+	"docs/EXTENSIONS.md: const { Applications }":       "is for a page; web/e2e subscribes a browser",
 	"docs/CLIENTS.md: docker run":                      "needs a container engine; the command in the container is run by the block after it",
 }
 

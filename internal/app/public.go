@@ -159,9 +159,13 @@ func (a *App) router(sockets http.Handler, refused func(step, code string)) (htt
 		PublicHost: a.publicHost, Hosts: a.ownHosts(), Explainer: a.services.access, Secure: isSecure, Log: a.deps.Log,
 		Version: a.deps.Version,
 	}
+	for _, web := range a.services.webPush {
+		options.WebPush = append(options.WebPush, console.WebPush{Name: web.Name, Pattern: string(web.Pattern), ApplicationServerKey: web.Key})
+	}
 	if a.seeded != nil {
 		dev := devConsole{a.services, a.seeded.AppInstanceARN}
 		options.Dev = &console.Dev{Region: a.cfg.Region, AppInstanceARN: a.seeded.AppInstanceARN, Users: dev, Issuer: dev}
+		options.Dev.PushARN, options.Dev.PushKey = a.services.pagePush()
 	}
 	pages, err := console.New(options)
 	if err != nil {

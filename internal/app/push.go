@@ -1,20 +1,34 @@
 package app
 
 import (
+	"cmp"
+	"context"
+	"crypto/ecdsa"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/config"
+	"github.com/carillon-chat/carillon/internal/outbound/jws"
 	"github.com/carillon-chat/carillon/internal/push"
 	"github.com/carillon-chat/carillon/internal/push/apns"
 	"github.com/carillon-chat/carillon/internal/push/fcm"
+	"github.com/carillon-chat/carillon/internal/push/webpush"
+	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/unread"
 )
 
+// webApplication is what browsers need to subscribe to Web Push.
+type webApplication struct {
+	Name    string
+	Pattern chime.Pattern // over ARNs of Pinpoint applications
+	Key     string        // applicationServerKey
+}
+
 // buildPush makes what pushes notifications, and opens the credentials of its applications.
-func (s *services) buildPush(a *App, counter *unread.Counter) error {
+func (s *services) buildPush(ctx context.Context, a *App, counter *unread.Counter) error {
 	entries, err := a.cfg.PushApplications()
 	if err != nil {
 		return err
@@ -26,23 +40,84 @@ func (s *services) buildPush(a *App, counter *unread.Counter) error {
 		o.Online = func(app string, user chime.Ref) bool { return s.hub.IsOnline(app, user) }
 	}
 	for _, entry := range entries {
-		sender, err := s.pushSender(a, entry)
+		applications, err := s.pushApplications(ctx, a, entry)
 		if err != nil {
 			return fmt.Errorf("the application %s of the setting push: %w", entry.Name, err)
 		}
-		o.Applications = append(o.Applications, push.Application{
-			Name: entry.Name, Pattern: entry.Pattern, Sender: sender, Badge: entry.Options["badge"] != "off",
-		})
+		o.Applications = append(o.Applications, applications...)
 	}
 	s.push = push.New(o)
 	a.registry.MustRegister(sampler(a.samplePush))
 	return nil
 }
 
-func (s *services) pushSender(a *App, entry config.PushApplication) (push.Sender, error) {
-	if entry.Kind == "apns" {
-		return s.appleSender(a, entry)
+// pushApplications are those of an entry: of webpush one for each push service.
+func (s *services) pushApplications(ctx context.Context, a *App, entry config.PushApplication) ([]push.Application, error) {
+	application := push.Application{Name: entry.Name, Pattern: entry.Pattern, Badge: entry.Options["badge"] != "off"}
+	var err error
+	switch entry.Kind {
+	case "apns":
+		application.Sender, err = s.appleSender(a, entry)
+	case "fcm":
+		application.Sender, err = s.googleSender(a, entry)
+	default:
+		return s.webApplications(ctx, a, entry, application)
 	}
+	return []push.Application{application}, err
+}
+
+// webApplications are the push services of browsers, each an application of its own.
+func (s *services) webApplications(ctx context.Context, a *App, entry config.PushApplication, application push.Application) (list []push.Application, err error) {
+	o := webpush.Options{Client: s.outbound, Now: a.deps.Now, Contact: cmp.Or(entry.Options["contact"], "https://"+a.publicHost+"/")}
+	o.Key, err = s.webPushKey(ctx, entry.Options["key-file"])
+	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
+		a.deps.Log.Warn("push: the store takes no changes, so the key of Web Push cannot be made; browsers get no notifications until the next start", "application", entry.Name, "error", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	web := webApplication{Name: entry.Name, Pattern: entry.Pattern}
+	if web.Key, err = webpush.PublicKey(o.Key); err != nil {
+		return nil, err
+	}
+	s.webPush = append(s.webPush, web)
+
+	known := webpush.Services()
+	if own := entry.Services(); len(own) > 0 {
+		known = append(known, webpush.Service{Name: "other", Hosts: own})
+	}
+	for _, o.Service = range known {
+		application.Name = entry.Name + "-" + o.Service.Name
+		if application.Sender, err = webpush.New(o); err != nil {
+			return nil, err
+		}
+		list = append(list, application)
+	}
+	return list, nil
+}
+
+// webPushKey reads the key of a file, or the one that the node has made.
+func (s *services) webPushKey(ctx context.Context, name string) (*ecdsa.PrivateKey, error) {
+	if name == "" {
+		return s.keyring.WebPushKey(ctx)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	key, err := jws.ParseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	own, is := key.(*ecdsa.PrivateKey)
+	if !is {
+		return nil, fmt.Errorf("%s: the key is not on P-256", name)
+	}
+	return own, nil
+}
+
+func (s *services) googleSender(a *App, entry config.PushApplication) (push.Sender, error) {
 	text, err := os.ReadFile(entry.Options["credentials-file"])
 	if err != nil {
 		return nil, err
@@ -92,4 +167,16 @@ func (a *App) samplePush(_, counter sample) {
 			float64(c.Retried), "application", c.Application)
 	}
 	counter("carillon_push_dropped_total", "Messages that are not persistent and whose notification was not pushed, because too many waited.", float64(a.services.pushQueue.Dropped()))
+}
+
+// pagePush is what the chat page registers a browser with, and the key with which that subscribes; both are
+// empty when the setting push has no application for it.
+func (s *services) pagePush() (arn, key string) {
+	arn = "arn:aws:mobiletargeting:" + s.site.Region + ":" + s.site.Account + ":apps/carillon-web"
+	for _, web := range s.webPush {
+		if web.Pattern.Matches(arn) {
+			return arn, web.Key
+		}
+	}
+	return "", ""
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -49,6 +51,44 @@ func (n node) notify(t *testing.T, title string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWebPushKeys: browsers are given the same key again after a restart, and that of a file.
+func TestWebPushKeys(t *testing.T) {
+	cfg := lab.Settings(t, config.Dev, nil)
+	keyOf := func(cfg config.Config) (text string) {
+		t.Helper()
+		running, err := lab.Run(t.Context(), cfg, app.Deps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, body := get(t, running.HTTP, "http://"+running.Addr()+"/_carillon/webpush")
+		var reply struct {
+			Applications []struct{ Name, Pattern, ApplicationServerKey string }
+		}
+		if err := json.Unmarshal([]byte(body), &reply); err != nil || status != http.StatusOK || len(reply.Applications) != 1 {
+			t.Fatal(status, body, err)
+		}
+		web := reply.Applications[0]
+		if key, err := base64.RawURLEncoding.DecodeString(web.ApplicationServerKey); err != nil || len(key) != 65 || web.Name != "web" || web.Pattern != "arn:aws:mobiletargeting:*:apps/carillon-web" {
+			t.Errorf("%s", body)
+		}
+		if _, chat := get(t, running.HTTP, "http://"+running.Addr()+"/_carillon/chat"); !strings.Contains(chat, `"WebPush":{"ResourceArn":"arn:aws:mobiletargeting:us-east-1:000000000000:apps/carillon-web","ApplicationServerKey":"`+web.ApplicationServerKey) {
+			t.Errorf("the page is given %s", chat)
+		}
+		if err := running.Stop(); err != nil {
+			t.Error(err)
+		}
+		return web.ApplicationServerKey
+	}
+	first := keyOf(cfg)
+	if keyOf(cfg) != first {
+		t.Error("another key after a restart")
+	}
+	cfg.Push = []string{"web arn:aws:mobiletargeting:*:apps/carillon-web webpush key-file=" + writeKey(t)}
+	if own := keyOf(cfg); own == first || keyOf(cfg) != own {
+		t.Error("the key of the file is not used")
 	}
 }
 
@@ -162,7 +202,7 @@ func TestPushCredentialsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, service := range []string{
-		"fcm credentials-file=/nowhere", "fcm credentials-file=" + broken,
+		"fcm credentials-file=/nowhere", "webpush key-file=/nowhere", "webpush key-file=" + broken, "fcm credentials-file=" + broken,
 		"apns:com.example.chat key-id=ABC123DEFG team-id=DEF123GHIJ key-file=/nowhere", "apns:com.example.chat key-id=ABC123DEFG team-id=DEF123GHIJ key-file=" + broken,
 		"apns:com.example.chat certificate-file=/nowhere", "apns:com.example.chat certificate-file=" + broken,
 	} {

@@ -68,6 +68,7 @@ type services struct {
 	webhooks  *webhooks
 	push      *push.Service
 	pushQueue *push.Queue
+	webPush   []webApplication
 	endpoint  *endpoints
 	tags      tags
 	hub       *realtime.Hub
@@ -165,7 +166,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	// What goes to sockets: the hub delivers, and reads what the services above have.
 	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
 	counter := unread.NewCounter(s.channels, s.messages)
-	if err := s.buildPush(a, counter); err != nil {
+	if err := s.buildPush(ctx, a, counter); err != nil {
 		return err
 	}
 	s.details = prefetch.New(a.store, s.channels, s.messages, counter)

@@ -50,7 +50,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 		OutboundAllow: []string{"127.0.0.0/8", "::1/128"}, OutboundTimeout: 10 * time.Second, WebhookRetry: 72 * time.Hour, WebhookKeep: 168 * time.Hour,
 		Functions: []string{"arn:aws:lambda:*:function:carillon-demo demo"}, FunctionsSecret: config.NewSecret("whsec_Y2FyaWxsb24tZGV2LXdlYmhvb2stc2VjcmV0"),
 		Bots: []string{"arn:aws:lex:*:bot-alias/ECHOBOT000/* echo"}, BotsSecret: config.NewSecret("whsec_Y2FyaWxsb24tZGV2LXdlYmhvb2stc2VjcmV0"), BotsEditEvery: 500 * time.Millisecond,
-		PushTTL:      24 * time.Hour,
+		Push: []string{"web arn:aws:mobiletargeting:*:apps/carillon-web webpush"}, PushTTL: 24 * time.Hour,
 		WSQueueBytes: 256 << 10, WSPingInterval: 30 * time.Second, WSEngine: "auto", WSConnectionsPerUser: 100,
 		WSPending: 1024, WSPendingPerAddress: 512, WSRefused: 256, WSClientFrames: 100, WSClientBytes: 64 << 10,
 		Profile: config.LimitsRelaxed, Limits: config.Limits{
@@ -222,6 +222,9 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "fcm without credentials", sources: flag("push", "a * fcm"), want: []string{"push", "application a", "credentials-file"}},
 		{name: "fcm with a project", sources: flag("push", "a * fcm:chat credentials-file=x"), want: []string{"push", "application a", "names nothing"}},
 		{name: "fcm with a wrong notification", sources: flag("push", "a * fcm credentials-file=x notification=off"), want: []string{"push", "application a", `"off"`}},
+		{name: "webpush with a long name", sources: flag("push", "a-name-of-17-char * webpush"), want: []string{"push", "16 characters"}},
+		{name: "webpush with a wrong contact", sources: flag("push", "a * webpush contact=ops"), want: []string{"push", "application a", "mailto"}},
+		{name: "webpush with a wrong service", sources: flag("push", "a * webpush services=*"), want: []string{"push", "application a", "services"}},
 		{name: "push with an unknown option", sources: flag("push", "a * apns:a.b colour=red"), want: []string{"push", "application a", "key-file", `"colour"`}},
 		{name: "push with a wrong badge", sources: flag("push", "a * apns:a.b certificate-file=x badge=on"), want: []string{"push", "application a", `"on"`}},
 		{name: "push for too short", sources: flag("push-ttl", "1s"), want: []string{"push-ttl", "1m"}},

@@ -15,7 +15,7 @@ import (
 type PushApplication struct {
 	Name    string
 	Pattern chime.Pattern // over ARNs of Pinpoint applications
-	Kind    string        // apns or fcm
+	Kind    string        // apns, fcm or webpush
 	// Target is what the kind names: of apns the bundle id.
 	Target string
 	// Options are those of the kind.
@@ -24,8 +24,9 @@ type PushApplication struct {
 
 // pushOptions are the options of each kind of application.
 var pushOptions = map[string][]string{
-	"apns": {"key-file", "key-id", "team-id", "certificate-file", "endpoint", "badge"},
-	"fcm":  {"credentials-file", "notification", "endpoint", "badge"},
+	"apns":    {"key-file", "key-id", "team-id", "certificate-file", "endpoint", "badge"},
+	"fcm":     {"credentials-file", "notification", "endpoint", "badge"},
+	"webpush": {"key-file", "contact", "services", "badge"},
 }
 
 var (
@@ -89,10 +90,13 @@ func (a PushApplication) check() error {
 			return errors.New("endpoint must be an address of https or http without user and path")
 		}
 	}
-	if a.Kind == "apns" {
+	switch a.Kind {
+	case "apns":
 		return a.checkAPNs()
+	case "fcm":
+		return a.checkFCM()
 	}
-	return a.checkFCM()
+	return a.checkWebPush()
 }
 
 func (a PushApplication) checkAPNs() error {
@@ -119,4 +123,30 @@ func (a PushApplication) checkFCM() error {
 		return fmt.Errorf("notification must be on or be left out, not %q", on)
 	}
 	return nil
+}
+
+// maxWebName leaves room for the name of a push service behind that of the application.
+const maxWebName = 16
+
+// servicePattern is a host of a push service, or *. and a name for all hosts below it.
+var servicePattern = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9.:-]+$`)
+
+func (a PushApplication) checkWebPush() error {
+	if a.Target != "" || len(a.Name) > maxWebName {
+		return fmt.Errorf("webpush names nothing behind itself, and its application has a name of at most %d characters", maxWebName)
+	}
+	if contact := a.Options["contact"]; contact != "" && !strings.HasPrefix(contact, "mailto:") && !strings.HasPrefix(contact, "https://") {
+		return errors.New("contact must be a URL of mailto or https")
+	}
+	for _, host := range a.Services() {
+		if !servicePattern.MatchString(host) {
+			return fmt.Errorf("services must be hosts with semicolons between them, such as push.example.com;*.push.example.org, not %q", host)
+		}
+	}
+	return nil
+}
+
+// Services are the hosts of the option services.
+func (a PushApplication) Services() []string {
+	return strings.FieldsFunc(a.Options["services"], func(r rune) bool { return r == ';' })
 }

@@ -23,12 +23,21 @@ type Options struct {
 	Explainer Explainer
 	// Secure reports whether a request came over TLS.
 	Secure func(*http.Request) bool
+	// WebPush are the applications that browsers can subscribe to, in every mode.
+	WebPush []WebPush
 	// Dev is what dev mode gives the page; nil outside dev mode.
 	Dev *Dev
 	// Version of the program, which the front page shows outside dev mode.
 	Version string
 	// Log takes the failures that an answer does not reveal.
 	Log *slog.Logger
+}
+
+// WebPush is an application that browsers can subscribe to.
+type WebPush struct {
+	Name                 string
+	Pattern              string // of ARNs with which browsers are registered
+	ApplicationServerKey string // public, in base64url
 }
 
 // Owns reports whether the console answers the path.
@@ -42,11 +51,13 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	json, explain, visits := exchange{o}, explanation{o}, front{o}
+	json, explain, visits, applications := exchange{o}, explanation{o}, front{o}, webPush{o}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == explainPath:
 			explain.ServeHTTP(w, r)
+		case r.URL.Path == webPushPath:
+			applications.ServeHTTP(w, r)
 		case strings.HasPrefix(r.URL.Path, JSONPath):
 			json.ServeHTTP(w, r)
 		case r.URL.Path == "/":

@@ -274,3 +274,22 @@ func TestOwns(t *testing.T) {
 		}
 	}
 }
+
+// TestWebPush: the public keys are answered in every mode, also when there are none.
+func TestWebPush(t *testing.T) {
+	web := []console.WebPush{{Name: "web", Pattern: "*:apps/web", ApplicationServerKey: "BKey"}}
+	for want, change := range map[string]func(*console.Options){
+		`{"Applications":[{"Name":"web","Pattern":"*:apps/web","ApplicationServerKey":"BKey"}]}`: func(o *console.Options) { o.WebPush, o.Dev = web, nil },
+		`{"Applications":[]}`: nil,
+	} {
+		h := newConsole(t, change)
+		equalJSON(t, do(h, "GET", "/_carillon/webpush", "", nil).Body.String(), want)
+		if w := do(h, "POST", "/_carillon/webpush", "", nil); w.Code != 404 {
+			t.Errorf("POST: %d", w.Code)
+		}
+	}
+	h := newConsole(t, func(o *console.Options) { o.Dev.PushARN, o.Dev.PushKey = "arn", "BKey" })
+	if body := do(h, "GET", "/_carillon/chat", "", nil).Body.String(); !strings.Contains(body, `"WebPush":{"ResourceArn":"arn","ApplicationServerKey":"BKey"}`) {
+		t.Error(body)
+	}
+}

@@ -6,8 +6,9 @@
 //
 //   - The page loads nothing from elsewhere and cannot be framed. Its content is the same for
 //     every visitor; it learns of users only from the JSON.
-//   - Outside dev mode the JSON does not exist: 404. Only the explanation of a connect request is
-//     in every mode, and it reveals no more than the answer to the connect request itself.
+//   - Outside dev mode the JSON does not exist: 404. Only the explanation of a connect request and
+//     the public keys of Web Push are in every mode; it reveals no more than the answer to the connect request
+//     itself.
 //   - In dev mode the JSON answers only pages of this server. A page of another site is stopped
 //     by its Origin and Sec-Fetch-Site, and one that points its own name at this machine (DNS
 //     rebinding) by its Host.

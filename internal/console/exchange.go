@@ -31,6 +31,9 @@ type Dev struct {
 	AppInstanceARN string
 	Users          Directory
 	Issuer         Issuer
+	// PushARN is what the page registers browsers with that get push notifications, and PushKey is the key with
+	// which they subscribe; both are empty when there is no application for them.
+	PushARN, PushKey string
 }
 
 // Directory lists the users that can sign in.
@@ -64,6 +67,11 @@ type (
 		Region         string
 		AppInstanceArn string
 		Users          []userReply
+		WebPush        *webPushReply `json:",omitempty"`
+	}
+	webPushReply struct {
+		ResourceArn          string
+		ApplicationServerKey string
 	}
 	userReply struct {
 		UserId string
@@ -135,6 +143,9 @@ func (e exchange) chat(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	reply := chatReply{Region: e.Dev.Region, AppInstanceArn: e.Dev.AppInstanceARN, Users: make([]userReply, len(users))}
+	if e.Dev.PushARN != "" {
+		reply.WebPush = &webPushReply{e.Dev.PushARN, e.Dev.PushKey}
+	}
 	for i, u := range users {
 		reply.Users[i] = userReply{UserId: u.ID, Name: u.Name, Arn: u.ARN}
 	}

@@ -350,6 +350,23 @@ func TestIssuerKeyIsOne(t *testing.T) {
 	}
 }
 
+func TestWebPushKeyIsOne(t *testing.T) {
+	c := newCluster(t)
+	a, b := c.node(), c.node()
+	first, err := a.WebPushKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]*keyring.Keyring{"again": a, "another node": b, "after a restart": c.node()} {
+		if key, err := k.WebPushKey(t.Context()); err != nil || !key.Equal(first) {
+			t.Errorf("%s: another key, %v", name, err)
+		}
+	}
+	if key, err := a.IssuerKey(t.Context()); err != nil || key.N.BitLen() != 2048 {
+		t.Errorf("the key of the issuer: %v", err)
+	}
+}
+
 func TestFailingStore(t *testing.T) {
 	c := newCluster(t)
 	var failing atomic.Bool

@@ -21,11 +21,12 @@ const (
 	useSession = "session" // seals session tokens; replaced periodically
 	useSecret  = "secret"  // makes the secrets of temporary access keys
 	useIssuer  = "issuer"  // signs the JWTs of Cognito identities
+	useWebPush = "webpush" // names the service to the push services of browsers
 )
 
 const keyLen = 32 // bytes: AES-256
 
-// entry is one stored key. key is the plain key; that of the issuer is PKCS #8.
+// entry is one stored key. key is the plain key; those that sign are PKCS #8.
 type entry struct {
 	use     string
 	number  uint64
