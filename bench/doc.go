@@ -25,6 +25,7 @@
 //	strangers  half bodies, junk upgrades and floods: what they do to the sends of a customer
 //	sink-down  a sink that is down, with an hour of events waiting: sends and deliveries against none,
 //	           its lag in the metrics, and that all comes in order afterwards
+//	processor  sends to channels whose flow has a synchronous HTTP processor, against channels without a flow
 //	expiry     sends while the messages of a channel go by retention, and are erased from the disk
 //	fill       only fills the data folder of -filled, for growth
 //	growth     calls on a store that has grown, and on a channel of many members, in turns with the same

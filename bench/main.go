@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -179,7 +180,9 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 	jobs := json.NewDecoder(in)
 	switch role {
 	case "http":
-		return runHTTP(ctx)
+		return runHTTP(ctx, http.StatusCreated, "")
+	case "processor":
+		return runHTTP(ctx, http.StatusOK, passes)
 	case "connect":
 		return perform(jobs, out, runConnect)
 	case "load":

@@ -54,6 +54,7 @@ var parts = []struct {
 	{"storm", (*bench).storm},
 	{"strangers", (*bench).strangers},
 	{"sink-down", (*bench).sinkDown},
+	{"processor", (*bench).processor},
 	{"expiry", (*bench).expiry},
 	{"fill", (*bench).fillOnly},
 	{"growth", (*bench).hasGrown},

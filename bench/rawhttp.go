@@ -11,9 +11,9 @@ import (
 	"net/http"
 )
 
-// runHTTP is the role "http", the reference of sends: net/http that reads the request and
-// answers nothing. It says where it listens and ends with its context.
-func runHTTP(ctx context.Context) error {
+// runHTTP is net/http that reads requests and answers each the same: the role "http", the reference of sends, and the role
+// "processor". It says where it listens and ends with its context.
+func runHTTP(ctx context.Context, status int, body string) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -21,7 +21,8 @@ func runHTTP(ctx context.Context) error {
 	fmt.Println(listener.Addr())
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(http.StatusCreated)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
 	})}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -71,6 +71,18 @@ func (a API) AddMembers(ctx context.Context, channel, by string, users []string)
 		map[string]any{"MemberArns": users, "Type": "DEFAULT"}, nil)
 }
 
+// MakeFlow creates a channel flow whose only processor is the Lambda function, and returns its ARN.
+func (a API) MakeFlow(ctx context.Context, app, function string) (arn string, err error) {
+	var made struct{ ChannelFlowArn string }
+	err = a.post(ctx, "/channel-flows", "", map[string]any{
+		"AppInstanceArn": app, "Name": "bench", "ClientRequestToken": "bench", "Processors": []map[string]any{{
+			"Name": "bench", "ExecutionOrder": 1, "FallbackAction": "ABORT",
+			"Configuration": map[string]any{"Lambda": map[string]string{"ResourceArn": function, "InvocationType": "ASYNC"}},
+		}},
+	}, &made)
+	return made.ChannelFlowArn, err
+}
+
 // Say sends a message to a channel.
 func (a API) Say(ctx context.Context, channel, sender, token, text string) error {
 	return a.post(ctx, "/channels/"+lab.Escape(channel)+"/messages", sender, map[string]any{

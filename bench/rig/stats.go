@@ -15,6 +15,15 @@ func Median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
+// Differences pairs rounds as Ratios does.
+func Differences(values, references []float64) []float64 {
+	var list []float64
+	for i := range min(len(values), len(references)) {
+		list = append(list, values[i]-references[i])
+	}
+	return list
+}
+
 // Ratios pairs rounds that ran one after the other. A reference of 0 gives no ratio.
 func Ratios(values, references []float64) []float64 {
 	var list []float64

@@ -32,7 +32,9 @@ const (
 
 	maxHead     = 64 << 10 // bytes of an answer's head
 	idleTimeout = 90 * time.Second
-	idlePerHost = 8 // connections
+	// idlePerHost is as many connections as a processor of channel flows is invoked over at once: fewer would be
+	// closed after each burst of calls, and opened for the next.
+	idlePerHost = 64
 )
 
 // Resolver finds the addresses of a host; *net.Resolver is one.

@@ -302,6 +302,45 @@ func TestNoProxy(t *testing.T) {
 	}
 }
 
+// TestConnectionsAreKept: calls at once are made over as many connections, and so are the next.
+func TestConnectionsAreKept(t *testing.T) {
+	const atOnce = 64
+	var opened atomic.Int32
+	var arrived sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived.Done()
+		arrived.Wait() // until all calls are there
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	client := outbound.New(outbound.Options{Networks: loopback})
+	for range 3 {
+		arrived.Add(atOnce)
+		var calls sync.WaitGroup
+		for range atOnce {
+			calls.Go(func() {
+				request, err := http.NewRequest(http.MethodGet, server.URL, nil)
+				if err == nil {
+					_, err = client.Do(t.Context(), request, 1)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+	}
+	client.Close()
+	if n := opened.Load(); n != atOnce {
+		t.Errorf("%d connections were opened for %d calls at once", n, atOnce)
+	}
+}
+
 func TestDialing(t *testing.T) {
 	url := serve(t, func(http.ResponseWriter, *http.Request) {})
 	address := strings.TrimPrefix(url, "http://")
