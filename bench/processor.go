@@ -98,6 +98,8 @@ func (s *flowed) makeRooms(ctx context.Context, calls rig.API, function string) 
 	if err != nil {
 		return err
 	}
+
+	// Every second channel has the flow.
 	for i := range 2 * flowChannels {
 		channel, err := calls.MakeChannel(ctx, app, fmt.Sprint("channel-", i), s.users)
 		if err != nil {
