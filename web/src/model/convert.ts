@@ -1,3 +1,4 @@
+import { botState, isBotError, spoken } from "./bots";
 import type { Channel, Message, MessageStatus, Person } from "./types";
 
 // REST answers carry Dates (the SDK made them from epoch seconds), socket
@@ -14,6 +15,8 @@ export interface RawMessage {
   ChannelArn?: string | undefined;
   MessageId?: string | undefined;
   Content?: string | undefined;
+  ContentType?: string | undefined;
+  Metadata?: string | undefined;
   Sender?: RawIdentity | undefined;
   Type?: string | undefined;
   Persistence?: string | undefined;
@@ -55,18 +58,20 @@ export function toPerson(raw: RawIdentity | undefined): Person {
  */
 export function toMessage(raw: RawMessage, channelArn = raw.ChannelArn ?? ""): Message {
   const createdAt = millis(raw.CreatedTimestamp) ?? 0;
+  const sender = toPerson(raw.Sender);
   return {
     id: raw.MessageId ?? "",
     channelArn,
-    content: raw.Content ?? "",
-    sender: toPerson(raw.Sender),
+    content: spoken(raw.Content ?? "", raw.ContentType),
+    sender,
     createdAt,
     updatedAt: millis(raw.LastUpdatedTimestamp) ?? createdAt,
-    edited: raw.LastEditedTimestamp !== undefined,
+    edited: raw.LastEditedTimestamp !== undefined && !sender.arn.includes("/bot/"), // a bot writes by edits
     redacted: raw.Redacted === true,
     persistent: raw.Persistence !== "NON_PERSISTENT",
-    control: raw.Type === "CONTROL",
+    control: raw.Type === "CONTROL" && !isBotError(raw.ContentType),
     status: (raw.Status?.Value as MessageStatus | undefined) ?? "SENT",
+    bot: botState(raw.Metadata),
   };
 }
 

@@ -17,6 +17,9 @@ export interface Channel {
   readAt?: number | undefined;
 }
 
+/** Of an answer that a bot writes piece by piece: more comes, or no more will. */
+export type BotState = "writing" | "broken";
+
 export type MessageStatus = "SENT" | "PENDING" | "FAILED" | "DENIED";
 
 export interface Message {
@@ -33,6 +36,8 @@ export interface Message {
   /** Control messages (typing) travel like messages and are never listed. */
   control: boolean;
   status: MessageStatus;
+  /** Absent for messages of people and for answers that are complete. */
+  bot?: BotState | undefined;
 }
 
 export interface Page<T> {

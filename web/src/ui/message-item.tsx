@@ -1,5 +1,5 @@
 import { memo, useLayoutEffect, useRef, useState } from "react";
-import type { Message, MessageStatus, Person } from "../model/types";
+import type { BotState, Message, MessageStatus, Person } from "../model/types";
 import type { Chat } from "../state/chat";
 import { Avatar } from "./avatar";
 import { Confirm } from "./confirm";
@@ -13,6 +13,8 @@ const statusNotes: Record<MessageStatus, string> = {
   FAILED: "could not be processed",
   DENIED: "was refused",
 };
+
+const botNotes: Record<BotState, string> = { writing: "is writing…", broken: "broke off" };
 
 interface Props {
   chat: Chat;
@@ -105,7 +107,7 @@ function Bubble({ message }: { message: Message }) {
       </p>
     );
   }
-  const note = statusNotes[message.status];
+  const note = message.bot ? botNotes[message.bot] : statusNotes[message.status];
   return (
     <div className="bubble">
       <span className="content" data-testid="message-content">
