@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"strings"
@@ -62,7 +63,15 @@ func (s *services) openSink(route config.StreamRoute, now func() time.Time) (str
 			Endpoint: route.Target.Opaque, Region: cmp.Or(route.Options["region"], s.site.Region), Client: s.outbound, Credentials: credentials, Now: now,
 		}), nil
 	case "kafka", "kafka+tls":
+		var roots *x509.CertPool
+		if name := route.Options["ca-file"]; name != "" {
+			var err error
+			if roots, err = kafka.ReadRoots(name); err != nil {
+				return nil, err
+			}
+		}
 		return kafka.Open(kafka.Options{
+			Roots:  roots,
 			Broker: route.Target.Host, Topic: strings.TrimPrefix(route.Target.Path, "/"), TLS: route.Target.Scheme == "kafka+tls",
 			Credentials: route.Options["credentials-file"], Mechanism: route.Options["sasl"], Client: s.outbound,
 		})

@@ -28,7 +28,7 @@ var streamOptions = map[string][]string{
 	"http":      {"secret-file"},
 	"https":     {"secret-file"},
 	"kafka":     {"credentials-file", "sasl"},
-	"kafka+tls": {"credentials-file", "sasl"},
+	"kafka+tls": {"ca-file", "credentials-file", "sasl"},
 	"kinesis":   {"credentials-file", "region"},
 	"nats":      {"credentials-file"},
 	"tls":       {"credentials-file"},

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -36,8 +37,9 @@ const DefaultTimeout = 30 * time.Second
 type Options struct {
 	Broker string // host:port of a broker, which names the others
 	Topic  string
-	// TLS demands it of all brokers.
-	TLS bool
+	// TLS demands it of all brokers. Roots are the authorities that are trusted; nil means those of the machine.
+	TLS   bool
+	Roots *x509.CertPool
 	// Credentials is a file with a user name and a password, separated by white space; empty for none.
 	Credentials string
 	// Mechanism is how they are shown: plain, scram-sha-256, or scram-sha-512, which is the default.
@@ -55,7 +57,7 @@ var _ stream.Sink = (*Sink)(nil)
 func Open(o Options) (*Sink, error) {
 	options := []kgo.Opt{
 		kgo.ClientID("carillon"), kgo.SeedBrokers(o.Broker), kgo.DefaultProduceTopic(o.Topic),
-		kgo.Dialer(guarded{o.Client, o.TLS}.dial), kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.Dialer(guarded{o.Client, o.TLS, o.Roots}.dial), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordDeliveryTimeout(cmp.Or(o.Timeout, DefaultTimeout)), kgo.ProducerLinger(0), kgo.DisableClientMetrics(),
 	}
 	if o.Credentials != "" {
@@ -94,10 +96,24 @@ func readCredentials(name, mechanism string) (sasl.Mechanism, error) {
 	return nil, fmt.Errorf("the mechanism %q is not plain, scram-sha-256 or scram-sha-512", mechanism)
 }
 
+// ReadRoots reads the authorities of a file of PEM certificates.
+func ReadRoots(name string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s has no PEM certificate", name)
+	}
+	return roots, nil
+}
+
 // guarded dials under the rules of outbound, also the brokers that a cluster names.
 type guarded struct {
 	client *outbound.Client
 	secure bool
+	roots  *x509.CertPool
 }
 
 func (g guarded) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -109,7 +125,7 @@ func (g guarded) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	secured := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
+	secured := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, RootCAs: g.roots})
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}

@@ -93,9 +93,10 @@ func atoi(text string) (n int) {
 }
 
 // expect reads the topic: each record by its key once and in order.
-func expect(t *testing.T, cluster *kfake.Cluster, channels []string, n int) {
+func expect(t *testing.T, cluster *kfake.Cluster, channels []string, n int, options ...kgo.Opt) {
 	t.Helper()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	options = append(options, kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	reader, err := kgo.NewClient(options...)
 	if err != nil {
 		t.Fatal(err)
 	}
