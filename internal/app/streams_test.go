@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
@@ -71,6 +73,56 @@ func TestStreamsGoToFiles(t *testing.T) {
 	}
 	if len(distinct) != 2 || slices.Contains(slices.Collect(maps.Values(distinct)), false) {
 		t.Errorf("the file has %s", lines)
+	}
+}
+
+// TestSinksAreSetBack has a folder written again what was written before.
+func TestSinksAreSetBack(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "streams")
+	n := start(t, lab.Settings(t, config.Dev, map[string]string{"streams": "audit * file:" + folder}))
+	n.stream(t, map[string]string{"ChannelMessage": "all"})
+	began := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	await := func(want int) []string {
+		for {
+			text, err := os.ReadFile(filepath.Join(folder, "events.jsonl"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := slices.Collect(strings.Lines(string(text))); len(got) >= want && strings.HasSuffix(got[len(got)-1], "\n") {
+				return got
+			}
+		}
+	}
+	n.say(t, "first")
+	await(1)
+	n.say(t, "second")
+	written := await(2)
+	replay := func(query string) (status int, body string) {
+		t.Helper()
+		return n.opsCall(t, http.MethodPost, "/streams/"+query)
+	}
+	if status, body := replay("audit/replay?from=" + began); status != http.StatusOK || !strings.Contains(body, `"FromPosition":`) {
+		t.Fatalf("%d %s", status, body)
+	}
+	if got := await(4); !slices.Equal(got[len(got)-2:], written[len(written)-2:]) {
+		t.Errorf("the file has %q, and had %q", got, written)
+	}
+
+	// What is refused, and why.
+	app := n.Seeded().AppInstanceARN
+	app = app[strings.LastIndexByte(app, '/')+1:]
+	for query, want := range map[string]string{
+		"none/replay?from=" + began:                       `404 the setting streams has no sink "none"`,
+		"audit/replay":                                    "400 one of position and from",
+		"audit/replay?position=1":                         "400 a position is one of an app instance",
+		"audit/replay?position=0&app=" + app:              "400 position",
+		"audit/replay?from=yesterday":                     "400 from is not a time",
+		"audit/replay?position=1000000&app=" + app:        `200 {"Replays":[{"AppInstance":"` + app + `","Refused":"the follower has not come that far`,
+		"audit/replay?from=2020-01-01T00:00:00Z&app=none": `200 {"Replays":[{"AppInstance":"none","Refused":"follower`,
+	} {
+		if status, body := replay(query); !strings.HasPrefix(fmt.Sprintf("%d %s", status, body), want) {
+			t.Errorf("%s: %d %s, want %s", query, status, body, want)
+		}
 	}
 }
 

@@ -235,6 +235,13 @@ func (r *Runner) keepOnly(apps []string) {
 	}
 }
 
+// AppInstances are the ids of those that the Runner works in, in order.
+func (r *Runner) AppInstances() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.apps))
+}
+
 // worker finds the one of the follower in the app instance.
 func (r *Runner) worker(app, follower string) (*worker, error) {
 	r.mu.Lock()

@@ -22,6 +22,15 @@ type Route struct {
 // FollowerName is the name of the follower that feeds the sink of a route.
 func (r Route) FollowerName() string { return "stream-" + r.Name }
 
+// Sinks are the names of the sinks.
+func (s *Service) Sinks() []string {
+	names := make([]string, len(s.routes))
+	for i, route := range s.routes {
+		names[i] = route.Name
+	}
+	return names
+}
+
 // Followers feed the sinks: one for each, so that none waits for another.
 func (s *Service) Followers() []follow.Follower {
 	list := make([]follow.Follower, len(s.routes))
