@@ -264,7 +264,9 @@ func (r *Runner) Reread(ctx context.Context, app string) error {
 	r.mu.Lock()
 	var workers []*worker
 	if a := r.apps[app]; a != nil {
-		workers = slices.Collect(maps.Values(a.workers))
+		for _, some := range []map[string]*worker{a.workers, a.own, a.ending} {
+			workers = slices.AppendSeq(workers, maps.Values(some))
+		}
 	}
 	r.mu.Unlock()
 
