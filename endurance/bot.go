@@ -100,3 +100,22 @@ func (c *chatter) askLast(ctx context.Context) (answers map[*chat]string, err er
 	}
 	return answers, nil
 }
+
+// waitingAnswers are the latest messages of bots that wait for the flows of their channels, as the bots list them.
+func (c *chatter) waitingAnswers(ctx context.Context) (ids []string, err error) {
+	for _, in := range c.chats {
+		if in.bot == "" {
+			continue
+		}
+		var page struct{ ChannelMessages []messagePayload }
+		if err := c.call(ctx, http.MethodGet, chatPath(in, "/messages?max-results=50"), c.botARN, nil, &page); err != nil {
+			return nil, err
+		}
+		for _, m := range page.ChannelMessages {
+			if m.Status.Value == "PENDING" {
+				ids = append(ids, m.MessageId)
+			}
+		}
+	}
+	return ids, nil
+}

@@ -72,14 +72,17 @@ func (c *chatting) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answers, err := c.chatter.askLast(ctx)
+	if err := c.eventually(ctx, "every message has its outcome", (*recorder).isIdle); err != nil {
+		return err
+	}
+	answers, err := c.chatter.askLast(ctx) // a message that has its outcome later would be asked about later
 	if err != nil {
 		return err
 	}
 	if err := c.eventually(ctx, "the bots have answered", c.hasAll(answers)); err != nil {
 		return err
 	}
-	if err := c.eventually(ctx, "every message has its outcome", (*recorder).isIdle); err != nil {
+	if err := c.await(ctx, "the answers have their outcomes", func() ([]string, error) { return c.chatter.waitingAnswers(ctx) }); err != nil {
 		return err
 	}
 
