@@ -1,7 +1,9 @@
 package outbound
 
 import (
+	"errors"
 	"net/netip"
+	"net/url"
 	"testing"
 )
 
@@ -59,6 +61,24 @@ func TestAllowed(t *testing.T) {
 		}
 		if err := a.check(test.host, addresses, false); (err == nil) != test.http {
 			t.Errorf("%s %v over plain HTTP: %v", test.host, test.addresses, err)
+		}
+	}
+}
+
+// TestCheck refuses URLs that no call could be made to. Names are looked at when they are dialled.
+func TestCheck(t *testing.T) {
+	client := New(Options{Networks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}})
+	for text, good := range map[string]bool{
+		"https://example.com/hook": true, "https://93.184.216.34": true, "http://10.1.2.3:8080/hook": true, "https://10.1.2.3": true,
+		"http://93.184.216.34": false, "https://10.2.0.1": false, "https://[::1]/": false, "http://169.254.169.254/": false,
+		"https://[::ffff:127.0.0.1]": false, "ftp://example.com": false, "https://": false, "//example.com": false,
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Check(u); (err == nil) != good || err != nil && !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
