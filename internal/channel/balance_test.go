@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -30,6 +31,7 @@ type balance struct {
 	cursor                    store.Cursor
 	roster                    map[string]map[chime.Ref]bool // sub-channel -> who
 	subs                      map[string]bool
+	between                   bool // a step of another node, between the transactions of one
 }
 
 // percentages are those between which the minimum of a target of up to 5 is the same.
@@ -100,9 +102,12 @@ func TestBalanceInPieces(t *testing.T) {
 			}
 			return nil
 		}), append(users, "ann")...)
+		queue := func(node string) *jobs.Queue { // which renews no lease in a goroutine of its own, however slow the machine is
+			return jobs.New(jobs.Options{Store: w.Store, Node: node, Lease: time.Hour, Log: slog.New(slog.DiscardHandler), Random: w.Random, Now: w.Clock})
+		}
+		w.Jobs = queue("one")
 		b := newBalance(rt, w, 1)
-		elsewhere := channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Piece: 1,
-			Jobs: jobs.New(jobs.Options{Store: w.Store, Node: "other", Log: slog.New(slog.DiscardHandler), Random: w.Random, Now: w.Clock})})
+		elsewhere := channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Piece: 1, Jobs: queue("other")})
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			user := rapid.SampledFrom(users).Draw(rt, "user")
 			first := true
@@ -116,9 +121,9 @@ func TestBalanceInPieces(t *testing.T) {
 					return
 				}
 				again, here := between, b.Channels
-				between, b.Channels = nil, elsewhere // on this node it would wait for the transaction
+				between, b.Channels, b.between = nil, elsewhere, true // on this node it would wait for the transaction
 				b.step(other)
-				between, b.Channels = again, here
+				between, b.Channels, b.between = again, here, false
 			}
 			b.step(user)
 			between = nil
@@ -156,7 +161,9 @@ func (b *balance) step(u string) {
 		case !b.moderator[u]:
 			want = "BadRequest"
 		}
-		_, got = join(b.World, "ann", u, &sub)
+		if _, got = join(b.World, "ann", u, &sub); got == "NotFound" && b.between && want == "ok" {
+			want = got // its members are on their way to another one
+		}
 	case "leave":
 		got = leave(b.World, u, u, nil)
 		if b.banned[u] {
