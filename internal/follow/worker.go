@@ -32,6 +32,7 @@ type worker struct {
 
 	reached atomic.Uint64 // position up to which nothing is left to do, while the lease is held
 	unsaved time.Time     // since when reached is ahead of what is written
+	wait    wait
 	rereads atomic.Uint64 // calls of Runner.Reread
 	seen    uint64        // of them, when the events at hand were read
 
@@ -213,6 +214,7 @@ const maxAge = time.Second
 
 // read works with one cursor, until it is time for another or the lease is lost.
 func (w *worker) read(ctx context.Context, cursor store.Cursor) error {
+	defer w.unbind()
 	for {
 		w.seen = w.rereads.Load()
 		events, err := w.next(ctx, cursor)
@@ -252,16 +254,41 @@ func (w *worker) ahead() bool { return w.reached.Load() > w.claim.saved() }
 
 // next waits for events, or until the position has to be written.
 func (w *worker) next(ctx context.Context, cursor store.Cursor) ([]*chime.Event, error) {
-	bounded, cancel := ctx, context.CancelFunc(func() {})
+	bounded := ctx
 	if w.ahead() {
-		bounded, cancel = context.WithDeadline(ctx, w.unsaved.Add(w.o.Lease/3))
+		bounded = w.bound(ctx)
 	}
-	defer cancel()
 	events, err := cursor.Next(bounded)
 	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
 		return nil, nil
 	}
 	return events, err
+}
+
+// wait is a context that ends when the position has to be written. It is made once for each time that the
+// position gets ahead, and not for each event, since followers read every event of the log.
+type wait struct {
+	of, bounded context.Context
+	since       time.Time
+	cancel      context.CancelFunc
+}
+
+// bound is ctx until the position has to be written.
+func (w *worker) bound(ctx context.Context) context.Context {
+	if w.wait.of != ctx || w.wait.since != w.unsaved {
+		w.unbind()
+		w.wait = wait{of: ctx, since: w.unsaved}
+		w.wait.bounded, w.wait.cancel = context.WithDeadline(ctx, w.unsaved.Add(w.o.Lease/3))
+	}
+	return w.wait.bounded
+}
+
+// unbind gives back what bound took.
+func (w *worker) unbind() {
+	if w.wait.cancel != nil {
+		w.wait.cancel()
+	}
+	w.wait = wait{}
 }
 
 // skipTrimmed goes on at the log's beginning when events after the position were trimmed.
