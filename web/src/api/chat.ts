@@ -1,4 +1,4 @@
-import { ChimeSDKIdentityClient, ListAppInstanceUsersCommand } from "@aws-sdk/client-chime-sdk-identity";
+import { ChimeSDKIdentityClient, ListAppInstanceUsersCommand, RegisterAppInstanceUserEndpointCommand } from "@aws-sdk/client-chime-sdk-identity";
 import {
   ChimeSDKMessagingClient,
   CreateChannelCommand,
@@ -46,6 +46,8 @@ export interface ChatApi {
   removeMember(channelArn: string, memberArn: string): Promise<void>;
   markRead(channelArn: string): Promise<void>;
   users(next?: string): Promise<Page<Person>>;
+  /** Has this browser, which its subscription names, get the person's push notifications. */
+  registerBrowser(resourceArn: string, subscription: string): Promise<void>;
 }
 
 export interface ClientSettings {
@@ -58,7 +60,8 @@ export function messagingClient(settings: ClientSettings): ChimeSDKMessagingClie
   return new ChimeSDKMessagingClient({ ...settings, requestHandler: { requestTimeout: 20_000 } });
 }
 
-export function createChatApi(settings: ClientSettings, appInstanceArn: string, userArn: string): ChatApi {
+/** The API as one person; with a title its messages have push notifications. */
+export function createChatApi(settings: ClientSettings, appInstanceArn: string, userArn: string, title?: string): ChatApi {
   const messaging = messagingClient(settings);
   const identity = new ChimeSDKIdentityClient({ ...settings, requestHandler: { requestTimeout: 20_000 } });
   const ChimeBearer = userArn;
@@ -124,6 +127,7 @@ export function createChatApi(settings: ClientSettings, appInstanceArn: string, 
           ClientRequestToken,
           Type: "STANDARD",
           Persistence: "PERSISTENT",
+          ...(title && { PushNotification: { Title: cut(title, 50), Body: cut(Content, 150), Type: "DEFAULT" } }),
         }),
       );
       return reply.MessageId ?? "";
@@ -179,7 +183,25 @@ export function createChatApi(settings: ClientSettings, appInstanceArn: string, 
       const items = (reply.AppInstanceUsers ?? []).map((u) => toPerson({ Arn: u.AppInstanceUserArn, Name: u.Name }));
       return { items, next: reply.NextToken || undefined };
     },
+
+    async registerBrowser(ResourceArn, DeviceToken) {
+      await identity.send(
+        new RegisterAppInstanceUserEndpointCommand({
+          AppInstanceUserArn: userArn,
+          Type: "GCM",
+          ResourceArn,
+          EndpointAttributes: { DeviceToken },
+          AllowMessages: "ALL",
+          ClientRequestToken: newToken(),
+        }),
+      );
+    },
   };
+}
+
+/** The beginning of a text, by characters as the service counts them. */
+function cut(text: string, most: number): string {
+  return Array.from(text).slice(0, most).join("");
 }
 
 /** A request token; plain getRandomValues because randomUUID is missing on http pages of other hosts. */

@@ -24,6 +24,7 @@ interface InfoReply {
   Region: string;
   AppInstanceArn: string;
   Users: { UserId: string; Name: string; Arn: string }[] | null;
+  WebPush?: { ResourceArn: string; ApplicationServerKey: string };
 }
 
 export interface Credentials {
@@ -48,6 +49,10 @@ export async function fetchServerInfo(): Promise<ServerInfo> {
   return {
     region: reply.Region,
     appInstanceArn: reply.AppInstanceArn,
+    webPush: reply.WebPush && {
+      resourceArn: reply.WebPush.ResourceArn,
+      applicationServerKey: reply.WebPush.ApplicationServerKey,
+    },
     users: (reply.Users ?? []).map((u) => ({ id: u.UserId, name: u.Name || u.UserId, arn: u.Arn })),
   };
 }

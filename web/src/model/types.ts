@@ -1,6 +1,8 @@
 // What the page knows, in its own words. Times are milliseconds since 1970,
 // ARNs are kept whole because they are the keys of everything.
 
+import type { WebPush } from "../live/notifications";
+
 export interface Person {
   arn: string;
   name: string;
@@ -51,4 +53,6 @@ export interface ServerInfo {
   region: string;
   appInstanceArn: string;
   users: (Person & { id: string })[];
+  /** How this browser gets push notifications, when the server sends any. */
+  webPush: WebPush | undefined;
 }

@@ -3,6 +3,7 @@ import { createChatApi, type ClientSettings } from "../api/chat";
 import { CredentialSource } from "../api/credentials";
 import { exchangeCredentials, fetchServerInfo, NotDevModeError } from "../api/dev";
 import { describeError } from "../api/errors";
+import { Notifications } from "../live/notifications";
 import { LiveSession } from "../live/session";
 import type { ServerInfo } from "../model/types";
 import { Chat } from "../state/chat";
@@ -18,7 +19,7 @@ type Phase =
   | { at: "not-dev" }
   | { at: "broken"; error: string }
   | { at: "picking"; info: ServerInfo; error?: string }
-  | { at: "chatting"; chat: Chat };
+  | { at: "chatting"; chat: Chat; notifications: Notifications | undefined };
 
 export function App() {
   const [phase, setPhase] = useState<Phase>({ at: "loading", what: "Loading…" });
@@ -26,9 +27,9 @@ export function App() {
   const pick = async (info: ServerInfo, userId: string) => {
     setPhase({ at: "loading", what: `Signing in as ${userId}…` });
     try {
-      const chat = await openChat(info, userId);
+      const opened = await openChat(info, userId);
       rememberUser(userId);
-      setPhase({ at: "chatting", chat });
+      setPhase({ at: "chatting", ...opened });
     } catch (error) {
       forgetUser();
       setPhase({ at: "picking", info, error: `Signing in as ${userId} failed. ${describeError(error)}` });
@@ -81,11 +82,11 @@ export function App() {
     case "picking":
       return <UserPicker users={phase.info.users} error={phase.error} onPick={(id) => void pick(phase.info, id)} />;
     case "chatting":
-      return <ChatScreen chat={phase.chat} />;
+      return <ChatScreen chat={phase.chat} notifications={phase.notifications} />;
   }
 }
 
-async function openChat(info: ServerInfo, userId: string): Promise<Chat> {
+async function openChat(info: ServerInfo, userId: string): Promise<{ chat: Chat; notifications: Notifications | undefined }> {
   const source = new CredentialSource(() => exchangeCredentials(userId));
   const { userArn, name } = await source.signIn();
   const settings: ClientSettings = {
@@ -93,7 +94,11 @@ async function openChat(info: ServerInfo, userId: string): Promise<Chat> {
     region: info.region,
     credentials: source.provider,
   };
-  const api = createChatApi(settings, info.appInstanceArn, userArn);
+  const { webPush } = info;
+  const api = createChatApi(settings, info.appInstanceArn, userArn, webPush && (name || userId));
   const store = new Store(initialState({ arn: userArn, name: name || userId }));
-  return new Chat(store, api, (handlers) => new LiveSession(settings, userArn, handlers));
+  const notifications = Notifications.arePossible(webPush)
+    ? new Notifications(webPush, (token) => api.registerBrowser(webPush.resourceArn, token))
+    : undefined;
+  return { chat: new Chat(store, api, (handlers) => new LiveSession(settings, userArn, handlers)), notifications };
 }

@@ -1,4 +1,5 @@
 import { useEffect, useState, useSyncExternalStore } from "react";
+import type { Notifications } from "../live/notifications";
 import type { Chat } from "../state/chat";
 import { channelList, isUnread } from "../state/state";
 import { Avatar } from "./avatar";
@@ -7,11 +8,12 @@ import { ChannelPane } from "./channel-pane";
 import { ConnectionBadge, StoppedBanner } from "./connection";
 import { CreateChannelDialog } from "./create-channel";
 import { Problems } from "./notice";
+import { NotifyButton } from "./notify-button";
 import { switchUser } from "./remembered";
 import { useRoute } from "./use-route";
 
 /** Everything a signed-in person sees: list on one side, the open channel on the other. */
-export function ChatScreen({ chat }: { chat: Chat }) {
+export function ChatScreen({ chat, notifications }: { chat: Chat; notifications: Notifications | undefined }) {
   const state = useSyncExternalStore(chat.store.subscribe, chat.store.get);
   const [creating, setCreating] = useState(false);
   useRoute(chat, state);
@@ -44,6 +46,7 @@ export function ChatScreen({ chat }: { chat: Chat }) {
           {state.me.name}
         </span>
         <ConnectionBadge connection={state.connection} />
+        {notifications && <NotifyButton chat={chat} notifications={notifications} />}
         <button type="button" className="quiet" data-testid="switch-user" onClick={switchUser}>
           Switch user
         </button>
