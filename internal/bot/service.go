@@ -37,6 +37,7 @@ type Service struct {
 	backoff follow.Backoff // of the store
 	slots   slots
 	counts  counts
+	places  places
 }
 
 // New makes a Service.
@@ -45,7 +46,7 @@ func New(o Options) *Service {
 		o.EditEvery = DefaultEditEvery
 	}
 	return &Service{
-		o: o, slots: slots{of: map[End]chan struct{}{}},
+		o: o, slots: slots{of: map[End]chan struct{}{}}, places: places{of: map[string]map[string]struct{}{}},
 		backoff: follow.Backoff{First: time.Second, Most: time.Minute, Random: o.Random},
 	}
 }

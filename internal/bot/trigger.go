@@ -31,8 +31,16 @@ const mentions = "CHIME.mentions"
 func (s *Service) Follower() follow.Follower {
 	return follow.Follower{
 		Name: FollowerName, Start: follow.End, MaxAttempts: -1, // it fails with the store alone
-		Wants: func(e *chime.Event) bool { return asks(e) || joins(e) || leaves(e) }, Handle: s.handle,
+		Wants: s.wants, Begin: s.begin, Handle: s.handle,
 	}
+}
+
+func (s *Service) wants(e *chime.Event) bool {
+	if joins(e) {
+		s.places.add(e.App, e.Channel) // before the messages behind it are looked at
+		return true
+	}
+	return leaves(e) || asks(e) && s.places.has(e.App, e.Channel)
 }
 
 // asks reports whether bots may have to answer the message of the event.
@@ -55,14 +63,7 @@ func isBot(ref chime.Ref) bool { return !ref.IsUser() }
 func (s *Service) handle(ctx context.Context, app string, events []*chime.Event) error {
 	some := false
 	err := s.o.Store.View(ctx, app, func(r store.Reader) error {
-		bots, err := hasBots(r, app)
-		if err != nil {
-			return err
-		}
 		for _, e := range events {
-			if !bots && !leaves(e) { // most app instances have none
-				continue
-			}
 			turns, err := s.find(r, app, e)
 			if some = len(turns) > 0; some || err != nil {
 				return err
@@ -103,15 +104,6 @@ func (s *Service) handle(ctx context.Context, app string, events []*chime.Event)
 		s.o.Queue.add(kept...)
 	}
 	return err
-}
-
-// hasBots reports whether an app instance has bots.
-func hasBots(r store.Reader, app string) (has bool, err error) {
-	err = store.BotsInOrder.Each(r, store.Prefix(store.K(app)), func(store.Key, string) (bool, error) {
-		has = true
-		return false, nil
-	})
-	return has, err
 }
 
 // markKey is where the position of the latest event is kept whose turns are.

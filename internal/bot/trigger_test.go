@@ -1,11 +1,14 @@
 package bot_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
 	identityapi "github.com/carillon-chat/carillon/internal/api/identity"
 	"github.com/carillon-chat/carillon/internal/api/messaging"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/servicetest"
 )
 
@@ -174,3 +177,44 @@ func TestElasticChannels(t *testing.T) {
 }
 
 var servicetestElastic = servicetest.Elastic(4, 4, 40)
+
+// TestMessagesElsewhereAreNotHandedOn: the follower wants the messages of channels with bots alone, also after a start.
+func TestMessagesElsewhereAreNotHandedOn(t *testing.T) {
+	within(t, func(b *bed) {
+		b.AddChannel("ann", "d")
+		b.host("bot")
+		for range 2 {
+			in, elsewhere := b.Say("ann", "c", "here"), b.Say("ann", "d", "there")
+			b.look()
+			wanted := b.wanted()
+			if !slices.Contains(wanted, in) || slices.Contains(wanted, elsewhere) {
+				t.Errorf("wants the messages %v, of %s alone", wanted, in)
+			}
+			b.stop()
+			b.start()
+		}
+	})
+}
+
+// wanted are the ids of the messages in the log that the follower wants now.
+func (b *bed) wanted() (ids []string) {
+	b.t.Helper()
+	cursor, err := b.Store.Follow(b.AppID(), 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer cursor.Close()
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for {
+		events, err := cursor.Next(ended)
+		if err != nil {
+			return ids
+		}
+		for _, e := range events {
+			if e.Type == chime.EventCreateMessage && b.service.Follower().Wants(e) {
+				ids = append(ids, e.Object)
+			}
+		}
+	}
+}
