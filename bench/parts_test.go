@@ -73,7 +73,8 @@ func TestABuildIsComparedWithAnother(t *testing.T) {
 	}
 	rows := measure(t, "-parts", "before", "-before", other).Rows
 	for _, row := range rows {
-		if row.Ratio <= 0 {
+		// What few sessions take can be less than what the collector frees meanwhile, so its sign says nothing.
+		if row.Ratio == 0 || row.Ratio < 0 && !strings.HasPrefix(row.Name, "heap") {
 			t.Errorf("%s has no ratio: %+v", row.Name, row)
 		}
 	}
