@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +23,11 @@ func TestGarbageIsCollectedWhenQuiet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
-				state, rate, collections := heap{held: 1 << 20, taken: 1 << 20}, tc.garbage/4, 0
+				state, collections := heap{held: 1 << 20, taken: 1 << 20}, 0
+				var rate atomic.Uint64
+				rate.Store(tc.garbage / 4)
 				go collectWhenQuiet(ctx, func() heap {
-					state.allocated, state.taken = state.allocated+rate, state.taken+rate
+					state.allocated, state.taken = state.allocated+rate.Load(), state.taken+rate.Load()
 					return state
 				}, func() {
 					collections++
@@ -36,7 +39,7 @@ func TestGarbageIsCollectedWhenQuiet(t *testing.T) {
 				if collections > 0 {
 					t.Error("collected during the rush")
 				}
-				rate = tc.rate
+				rate.Store(tc.rate)
 				time.Sleep(10 * quietTime)
 				synctest.Wait()
 				if collections != tc.want {
