@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 )
 
-// shelf is a Prefetcher whose details tell how many were asked for. Each is a piece, unless they are small.
+// shelf is a Prefetcher whose details tell how many were asked for.
 type shelf struct {
-	small bool
 	mu    sync.Mutex
 	sort  string
 	asked int
@@ -33,14 +31,8 @@ func (s *shelf) AppendDetails(_ context.Context, b []byte, _ string, _ chime.Ref
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	b = fmt.Appendf(b, "%s unread %v", at.UID, unread)
-	if !s.small {
-		b = append(b, padding...)
-	}
-	return b, at.UID != "7", nil
+	return fmt.Appendf(b, "%s unread %v", at.UID, unread), at.UID != "7", nil
 }
-
-var padding = strings.Repeat(" ", pieceBytes)
 
 // prefetch connects and asks for the details of the channels.
 func (r *resumer) prefetch(h *Hub, resume string) {
@@ -75,7 +67,7 @@ func TestPrefetchIsReadAsItIsTaken(t *testing.T) {
 	var want []string
 	for i := range 50 {
 		if i != 7 { // no member of it any more
-			want = append(want, fmt.Sprintf("CHANNEL_DETAILS %d unread true%s", i, padding))
+			want = append(want, fmt.Sprintf("CHANNEL_DETAILS %d unread true", i))
 		}
 	}
 	for len(ann.events) < len(want)+1 {
@@ -90,18 +82,6 @@ func TestPrefetchIsReadAsItIsTaken(t *testing.T) {
 	}
 	if from.sort != "unread" {
 		t.Errorf("sorted by %q", from.sort)
-	}
-}
-
-// Details that are small come together, as one line.
-func TestSmallDetailsComeTogether(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Prefetch = &shelf{small: true} })
-	w.deliver()
-	ann := newResumer(t, "ann")
-	ann.prefetch(w.hub, "")
-	ann.takeNext() // the session is established
-	if ann.takeNext(); len(ann.events) != 49 {
-		t.Errorf("received %d details at once, want 49", len(ann.events))
 	}
 }
 
@@ -128,7 +108,7 @@ func TestPrefetchFollowsWhatWasMissed(t *testing.T) {
 	for len(ann.events) < 50 {
 		ann.takeNext()
 	}
-	if ann.events[0] != "MSG missed" || !strings.HasPrefix(ann.events[1], "CHANNEL_DETAILS 0 unread true") {
+	if ann.events[0] != "MSG missed" || ann.events[1] != "CHANNEL_DETAILS 0 unread true" {
 		t.Errorf("received %q first", ann.events[:2])
 	}
 }

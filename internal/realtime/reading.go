@@ -134,8 +134,7 @@ func eventSize(e *chime.Event) int {
 	return len(e.Payload)
 }
 
-// prefetchMore makes the next CHANNEL_DETAILS, about a piece of them, as a line. What was delivered before is in
-// them already.
+// prefetchMore makes the next CHANNEL_DETAILS. What was delivered before is in it already.
 func (r *reading) prefetchMore() (piece []*outbox.Frame, err error) {
 	s, ctx := r.session, context.Background()
 	if !r.chosen {
@@ -144,23 +143,17 @@ func (r *reading) prefetchMore() (piece []*outbox.Frame, err error) {
 		}
 		r.chosen = true
 	}
-
-	size := 0
-	for ; size < pieceBytes && len(r.entries) > 0; r.entries = r.entries[1:] {
-		details, err := s.details(ctx, r.entries[0])
-		if err != nil {
-			return nil, err
-		}
-		if details != nil {
-			piece = append(piece, details)
-			size += len(details.Bytes)
-		}
+	if len(r.entries) == 0 {
+		r.prefetches = false
+		return nil, nil
 	}
-	r.prefetches = len(r.entries) > 0
-	if len(piece) > 1 && size <= outbox.MaxLine {
-		outbox.LineUp(piece)
+	at := r.entries[0]
+	r.entries = r.entries[1:]
+	details, err := s.details(ctx, at)
+	if err != nil || details == nil {
+		return nil, err
 	}
-	return piece, nil
+	return []*outbox.Frame{details}, nil
 }
 
 // details makes the CHANNEL_DETAILS of a channel, nil when the user is no member any more.
