@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-json-experiment/json"
+
+	"github.com/carillon-chat/carillon/internal/outbound/jws"
 )
 
 // Own is the service's own issuer. Its tokens are RS256.
@@ -36,23 +37,9 @@ func (o *Own) Token(ctx context.Context, subject, audience string, methods []str
 		return "", fmt.Errorf("issuer key: %w", err)
 	}
 
-	payload, err := json.Marshal(Claims{
+	return jws.Sign(key, keyID(&key.PublicKey), Claims{
 		Issuer: o.URL, Subject: subject, Audience: audience, Methods: methods, IssuedAt: now.Unix(), Expires: now.Add(life).Unix(),
 	})
-	if err != nil {
-		return "", fmt.Errorf("token: %w", err)
-	}
-
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: keyID(&key.PublicKey)}},
-		(&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		return "", fmt.Errorf("token: %w", err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		return "", fmt.Errorf("token: %w", err)
-	}
-	return signed.CompactSerialize()
 }
 
 // verify gives the payload once the service's key verified its signature.

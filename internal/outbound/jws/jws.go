@@ -1,73 +1,42 @@
-// Package jws signs the tokens with which a server proves itself to push services: JSON Web Tokens in the
-// compact form (RFC 7515, 7518, 7519).
+// Package jws signs the tokens with which the server proves itself: JSON Web Tokens in the compact form (RFC 7515,
+// 7518, 7519).
 package jws
 
 import (
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/rand"
+	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-)
 
-// half is the length of each of the two numbers of a signature of ES256, in bytes.
-const half = 32
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-json-experiment/json"
+)
 
 // Sign makes a token of claims, which are a structure or map for JSON: with ES256 by a key on P-256, with RS256
 // by one of RSA. The kid names the key; empty: the token has none.
 func Sign(key crypto.Signer, kid string, claims any) (string, error) {
-	header := struct {
-		Alg string `json:"alg"`
-		Typ string `json:"typ"`
-		Kid string `json:"kid,omitempty"`
-	}{"ES256", "JWT", kid}
+	algorithm := jose.ES256
 	if _, is := key.(*rsa.PrivateKey); is {
-		header.Alg = "RS256"
+		algorithm = jose.RS256
 	}
-	head, err := encode(header)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, (&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
-		return "", err
-	}
-	body, err := encode(claims)
-	if err != nil {
-		return "", err
+		return "", fmt.Errorf("token: %w", err)
 	}
 
-	text := head + "." + body
-	sum := sha256.Sum256([]byte(text))
-	signature, err := sign(key, sum[:])
+	payload, err := json.Marshal(claims)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("token: %w", err)
 	}
-	return text + "." + base64.RawURLEncoding.EncodeToString(signature), nil
-}
-
-func encode(v any) (string, error) {
-	text, err := json.Marshal(v)
-	return base64.RawURLEncoding.EncodeToString(text), err
-}
-
-func sign(key crypto.Signer, sum []byte) ([]byte, error) {
-	switch key := key.(type) {
-	case *ecdsa.PrivateKey:
-		r, s, err := ecdsa.Sign(rand.Reader, key, sum)
-		if err != nil {
-			return nil, err
-		}
-		signature := make([]byte, 2*half)
-		r.FillBytes(signature[:half])
-		s.FillBytes(signature[half:])
-		return signature, nil
-	case *rsa.PrivateKey:
-		return rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum)
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
 	}
-	return nil, fmt.Errorf("a key of the kind %T does not sign tokens", key)
+	return signed.CompactSerialize()
 }
 
 // errKey says nothing of what was read, which is secret.
@@ -86,7 +55,7 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 	}
 	switch key := key.(type) {
 	case *ecdsa.PrivateKey:
-		if key.Curve.Params().BitSize == 8*half {
+		if key.Curve == elliptic.P256() {
 			return key, nil
 		}
 	case *rsa.PrivateKey:
