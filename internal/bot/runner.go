@@ -26,29 +26,6 @@ var waits = [...]time.Duration{time.Second, 4 * time.Second}
 
 const maxAfter = 30 * time.Second
 
-// slots bound how many calls of an end run at once.
-type slots struct {
-	mu sync.Mutex
-	of map[End]chan struct{}
-}
-
-// take waits for a slot of the end; it reports false when ctx ends before.
-func (s *slots) take(ctx context.Context, end End) (free func(), taken bool) {
-	s.mu.Lock()
-	slot := s.of[end]
-	if slot == nil {
-		slot = make(chan struct{}, atOnce)
-		s.of[end] = slot
-	}
-	s.mu.Unlock()
-	select {
-	case slot <- struct{}{}:
-		return func() { <-slot }, true
-	case <-ctx.Done():
-		return nil, false
-	}
-}
-
 // counts are what happened since the node started.
 type counts struct{ answered, failed, dropped, attempts atomic.Uint64 }
 
@@ -193,7 +170,7 @@ func (s *Service) leave(ctx context.Context, t *turn, sc *scene) {
 // try calls an end, again after a failure that another attempt may mend.
 func (s *Service) try(ctx context.Context, end End, call func() error) *Failure {
 	for attempt := 0; ; attempt++ {
-		free, taken := s.slots.take(ctx, end)
+		free, taken := s.slots.Take(ctx, end)
 		if !taken {
 			return failureOf(ctx.Err())
 		}
@@ -236,19 +213,18 @@ func (s *Service) settle(ctx context.Context, t *turn) error {
 // insist calls f, which reads or changes the store, until it succeeds, is refused, or ctx ends. It reports
 // whether it succeeded.
 func (s *Service) insist(ctx context.Context, f func() error) bool {
-	for failures := 1; ctx.Err() == nil; failures++ {
+	var final error
+	done := s.backoff.Insist(ctx, func() error {
 		err := f()
-		if err == nil || refused(err) || errors.Is(err, errDone) {
-			return err == nil
+		if refused(err) || errors.Is(err, errDone) {
+			final = err
+			return nil
 		}
-		if ctx.Err() != nil {
-			break
-		}
-		wait := s.backoff.Wait(failures)
+		return err
+	}, func(err error, _ int, wait time.Duration) {
 		s.o.Log.Error("bots: the store failed, will retry", "error", err, "after", wait)
-		follow.Sleep(ctx, wait)
-	}
-	return false
+	})
+	return done && final == nil
 }
 
 // errDone undoes what is done for a turn whose record is gone: it was taken already.

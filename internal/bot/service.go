@@ -35,7 +35,7 @@ const DefaultEditEvery = 500 * time.Millisecond
 type Service struct {
 	o       Options
 	backoff follow.Backoff // of the store
-	slots   slots
+	slots   *follow.Slots[End]
 	counts  counts
 	places  places
 }
@@ -46,7 +46,7 @@ func New(o Options) *Service {
 		o.EditEvery = DefaultEditEvery
 	}
 	return &Service{
-		o: o, slots: slots{of: map[End]chan struct{}{}}, places: places{of: map[string]map[string]struct{}{}},
+		o: o, slots: follow.NewSlots[End](atOnce), places: places{of: map[string]map[string]struct{}{}},
 		backoff: follow.Backoff{First: time.Second, Most: time.Minute, Random: o.Random},
 	}
 }

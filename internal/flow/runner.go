@@ -43,9 +43,7 @@ type Runner struct {
 	o       RunnerOptions
 	backoff follow.Backoff // of the store
 	working sync.WaitGroup
-
-	mu    sync.Mutex
-	slots map[Invoker]chan struct{}
+	slots   *follow.Slots[Invoker]
 
 	invoked, answered, failed, gaveUp atomic.Uint64
 }
@@ -53,7 +51,7 @@ type Runner struct {
 // NewRunner makes a Runner. Of one Queue there is one.
 func NewRunner(o RunnerOptions) *Runner {
 	return &Runner{
-		o: o, slots: map[Invoker]chan struct{}{},
+		o: o, slots: follow.NewSlots[Invoker](atOnce),
 		backoff: follow.Backoff{First: time.Second, Most: time.Minute, Random: o.Random},
 	}
 }
@@ -213,25 +211,14 @@ func (r *Runner) try(ctx context.Context, w message.Waiting) (reason error) {
 
 // call calls an end, of which it lets a number of calls run at once.
 func (r *Runner) call(ctx context.Context, invoker Invoker, call Invocation) ([]byte, error) {
-	slots := r.slotsOf(invoker)
-	select {
-	case slots <- struct{}{}:
-	case <-ctx.Done():
+	free, taken := r.slots.Take(ctx, invoker)
+	if !taken {
 		return nil, ctx.Err()
 	}
-	defer func() { <-slots }()
+	defer free()
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	return invoker.Invoke(ctx, call)
-}
-
-func (r *Runner) slotsOf(invoker Invoker) chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.slots[invoker] == nil {
-		r.slots[invoker] = make(chan struct{}, atOnce)
-	}
-	return r.slots[invoker]
 }
 
 // giveUp has the fallback action taken.
@@ -244,13 +231,7 @@ func (r *Runner) giveUp(ctx context.Context, w message.Waiting, reason error) {
 
 // insist calls f, which changes or reads the store, until it succeeds or ctx ends.
 func (r *Runner) insist(ctx context.Context, f func() error) {
-	for failures := 1; ctx.Err() == nil; failures++ {
-		err := f()
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		wait := r.backoff.Wait(failures)
+	r.backoff.Insist(ctx, f, func(err error, _ int, wait time.Duration) {
 		r.o.Log.Error("flow: the store failed, will retry", "error", err, "after", wait)
-		follow.Sleep(ctx, wait)
-	}
+	})
 }

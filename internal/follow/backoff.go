@@ -33,6 +33,24 @@ func (b Backoff) Wait(failures int) time.Duration {
 	return wait/2 + wait/2*part/(1<<16)
 }
 
+// Insist calls f until it succeeds or ctx ends, and reports whether it succeeded. failed gets each failure,
+// how many there were in a row, and the wait that follows.
+func (b Backoff) Insist(ctx context.Context, f func() error, failed func(err error, failures int, wait time.Duration)) bool {
+	for failures := 1; ctx.Err() == nil; failures++ {
+		err := f()
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		wait := b.Wait(failures)
+		failed(err, failures, wait)
+		Sleep(ctx, wait)
+	}
+	return false
+}
+
 // Sleep waits until ctx ends or the time is over.
 func Sleep(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)

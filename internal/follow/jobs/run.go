@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -46,15 +45,9 @@ func (q *Queue) Run(ctx context.Context) error {
 
 // insist does ensured work until it succeeds.
 func (q *Queue) insist(ctx context.Context, e ensured) {
-	for failures := 1; ctx.Err() == nil; failures++ {
-		err := e.work(ctx)
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		wait := q.o.Backoff.Wait(failures)
+	q.o.Backoff.Insist(ctx, func() error { return e.work(ctx) }, func(err error, failures int, wait time.Duration) {
 		q.o.Log.Warn("jobs: work failed, will retry", "work", e.name, "attempts", failures, "error", err, "after", wait)
-		follow.Sleep(ctx, wait)
-	}
+	})
 }
 
 // wait waits until there may be something to do: at the time, at the next look, or when woken.

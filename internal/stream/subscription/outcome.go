@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/follow"
@@ -112,17 +113,14 @@ func (p *poster) prepare(ctx context.Context, d chime.WebhookDelivery) (call sig
 func (p *poster) conclude(ctx context.Context, q *queue, outcomes []outcome) {
 	var now []after
 	var disabled bool
-	for failures := 1; ; failures++ {
-		var err error
-		if now, disabled, err = p.record(ctx, outcomes); err == nil {
-			break
-		}
-		if ctx.Err() != nil { // what was posted is posted again
-			return
-		}
-		wait := p.backoff.Wait(failures)
+	written := p.backoff.Insist(ctx, func() (err error) {
+		now, disabled, err = p.record(ctx, outcomes)
+		return err
+	}, func(err error, _ int, wait time.Duration) {
 		p.o.Log.Error("webhooks: cannot write what became of deliveries, will retry", "webhook", p.id, "app_instance", p.app, "error", err, "after", wait)
-		follow.Sleep(ctx, wait)
+	})
+	if !written { // what was posted is posted again
+		return
 	}
 
 	for _, a := range now {
