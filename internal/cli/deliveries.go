@@ -17,7 +17,7 @@ func (p Program) listDeliveries() *cobra.Command {
 	status := c.Flags().String("status", "", "PENDING, DELIVERED or FAILED; all by default.")
 	limit := c.Flags().Int("limit", 50, "How many to list.")
 	asJSON := c.Flags().Bool("json", false, "Print JSON.")
-	return p.onWebhook(c, func(ctx context.Context, h hookCall, arn string, _ []string) error {
+	return p.onWebhook(c, func(ctx context.Context, h appCall, arn string, _ []string) error {
 		list, err := deliveries(ctx, h, arn, client.WebhookDeliveryStatus(*status), *limit)
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func (p Program) listDeliveries() *cobra.Command {
 }
 
 // deliveries lists up to a number of them, page by page.
-func deliveries(ctx context.Context, h hookCall, arn string, status client.WebhookDeliveryStatus, limit int) (list []client.WebhookDelivery, err error) {
+func deliveries(ctx context.Context, h appCall, arn string, status client.WebhookDeliveryStatus, limit int) (list []client.WebhookDelivery, err error) {
 	for in := (&client.ListWebhookDeliveriesRequest{WebhookARN: arn, Status: status}); len(list) < limit; {
 		in.MaxResults = min(100, limit-len(list))
 		page, err := h.client.ListWebhookDeliveries(ctx, in)
@@ -67,7 +67,7 @@ keep their ids, by which receivers tell what they have.`,
 	}
 	failed := c.Flags().Bool("failed", false, "Send all that failed.")
 	since := c.Flags().String("since", "", "Of those, the ones whose events are not older than this time (RFC 3339).")
-	return p.onWebhook(c, func(ctx context.Context, h hookCall, arn string, args []string) error {
+	return p.onWebhook(c, func(ctx context.Context, h appCall, arn string, args []string) error {
 		if *failed == (len(args) == 1) {
 			return usageError{errors.New("give a delivery, or --failed")}
 		}
@@ -131,7 +131,7 @@ event-retention, and for follower-retention while something waits; what lies bef
 	}
 	var o origin
 	o.flags(c)
-	return p.onWebhook(c, func(ctx context.Context, h hookCall, arn string, _ []string) error {
+	return p.onWebhook(c, func(ctx context.Context, h appCall, arn string, _ []string) error {
 		at, err := o.read()
 		if err != nil {
 			return err

@@ -247,24 +247,10 @@ func (p Program) erasures() *cobra.Command {
 		Use: "erasures", Short: "List the erasures of users of an app instance", Args: noArguments,
 		Long: "List the erasures of users of an app instance, in the order in which they began.\n\n" + foundServer,
 	}
-	var at whereabouts
+	var at appCaller
 	at.flags(c)
-	instance := c.Flags().String("app-instance", "", "ARN, id or name of the app instance, when the server has several.")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := p.find(at)
-		if err != nil {
-			return err
-		}
-		caller, err := s.client("")
-		if err != nil {
-			return err
-		}
-		defer caller.CloseIdleConnections()
-		arn, err := s.appInstance(c.Context(), caller, *instance)
-		if err != nil {
-			return err
-		}
-		return s.explain(p.listErasures(c.Context(), caller, arn))
+		return at.do(c.Context(), p, func(a appCall) error { return p.listErasures(c.Context(), a.client, a.app) })
 	}
 	return c
 }

@@ -12,44 +12,8 @@ import (
 	"github.com/carillon-chat/carillon/client"
 )
 
-// hookCaller are the flags of commands on webhooks, and what they find.
-type hookCaller struct {
-	at          whereabouts
-	appInstance string // ARN, id or name
-}
-
-func (h *hookCaller) flags(c *cobra.Command) {
-	c.Flags().StringVar(&h.appInstance, "app-instance", "", "ARN, id or name of the app instance, when the server has several.")
-	h.at.flags(c)
-}
-
-// hookCall is a call about the webhooks of an app instance.
-type hookCall struct {
-	server server
-	client *client.Client
-	app    string // ARN
-}
-
-// do finds the server and the app instance, and calls f.
-func (h *hookCaller) do(ctx context.Context, p Program, f func(hookCall) error) error {
-	s, err := p.find(h.at)
-	if err != nil {
-		return err
-	}
-	c, err := s.client("")
-	if err != nil {
-		return err
-	}
-	defer c.CloseIdleConnections()
-	app, err := s.appInstance(ctx, c, h.appInstance)
-	if err != nil {
-		return err
-	}
-	return s.explain(f(hookCall{s, c, app}))
-}
-
-// find returns the ARN of a webhook that is given by its ARN, its id or its name.
-func (h hookCall) find(ctx context.Context, wanted string) (arn string, err error) {
+// findWebhook returns the ARN of a webhook that is given by its ARN, its id or its name.
+func (h appCall) findWebhook(ctx context.Context, wanted string) (arn string, err error) {
 	if strings.HasPrefix(wanted, "arn:") {
 		return wanted, nil
 	}
@@ -81,11 +45,11 @@ name, the id or the ARN of one.
 
 func (p Program) listWebhooks() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List the webhooks of an app instance", Args: noArguments}
-	var at hookCaller
+	var at appCaller
 	at.flags(c)
 	asJSON := c.Flags().Bool("json", false, "Print JSON.")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return at.do(c.Context(), p, func(h hookCall) error {
+		return at.do(c.Context(), p, func(h appCall) error {
 			all, err := h.client.ListWebhooks(c.Context(), &client.ListWebhooksRequest{AppInstanceARN: h.app})
 			if err != nil {
 				return err
@@ -134,14 +98,14 @@ signs what is posted. The secret is shown this once.`,
 		Example: `  carillon webhooks create https://example.com/hook --name crm --event-types CREATE_CHANNEL_MESSAGE`,
 		Args:    exactly(1, "a URL"),
 	}
-	var at hookCaller
+	var at appCaller
 	at.flags(c)
 	var s selection
 	s.flags(c)
 
 	// Without a name the URL is the name.
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return at.do(c.Context(), p, func(h hookCall) error {
+		return at.do(c.Context(), p, func(h appCall) error {
 			if s.name == "" {
 				s.name = args[0]
 			}
@@ -169,15 +133,15 @@ func exactly(n int, what string) cobra.PositionalArgs {
 }
 
 // onWebhook is a command about one webhook, that of its first argument.
-func (p Program) onWebhook(c *cobra.Command, do func(ctx context.Context, h hookCall, arn string, args []string) error) *cobra.Command {
+func (p Program) onWebhook(c *cobra.Command, do func(ctx context.Context, h appCall, arn string, args []string) error) *cobra.Command {
 	if c.Args == nil {
 		c.Args = exactly(1, "the name, id or ARN of a webhook")
 	}
-	var at hookCaller
+	var at appCaller
 	at.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return at.do(c.Context(), p, func(h hookCall) error {
-			arn, err := h.find(c.Context(), args[0])
+		return at.do(c.Context(), p, func(h appCall) error {
+			arn, err := h.findWebhook(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -189,7 +153,7 @@ func (p Program) onWebhook(c *cobra.Command, do func(ctx context.Context, h hook
 
 func (p Program) showWebhook() *cobra.Command {
 	return p.onWebhook(&cobra.Command{Use: "show WEBHOOK", Short: "Print a webhook as JSON"},
-		func(ctx context.Context, h hookCall, arn string, _ []string) error {
+		func(ctx context.Context, h appCall, arn string, _ []string) error {
 			shown, err := h.client.DescribeWebhook(ctx, &client.DescribeWebhookRequest{WebhookARN: arn})
 			if err != nil {
 				return err
@@ -211,7 +175,7 @@ Deliveries that wait are tried again at once.`,
 	enable := c.Flags().Bool("enable", false, "Have events posted again.")
 	disable := c.Flags().Bool("disable", false, "Have none posted.")
 	c.MarkFlagsMutuallyExclusive("enable", "disable")
-	return p.onWebhook(c, func(ctx context.Context, h hookCall, arn string, _ []string) error {
+	return p.onWebhook(c, func(ctx context.Context, h appCall, arn string, _ []string) error {
 		shown, err := h.client.DescribeWebhook(ctx, &client.DescribeWebhookRequest{WebhookARN: arn})
 		if err != nil {
 			return err
@@ -243,7 +207,7 @@ Deliveries that wait are tried again at once.`,
 
 func (p Program) deleteWebhook() *cobra.Command {
 	return p.onWebhook(&cobra.Command{Use: "delete WEBHOOK", Short: "Remove a webhook with its deliveries"},
-		func(ctx context.Context, h hookCall, arn string, _ []string) error {
+		func(ctx context.Context, h appCall, arn string, _ []string) error {
 			_, err := h.client.DeleteWebhook(ctx, &client.DeleteWebhookRequest{WebhookARN: arn})
 			return err
 		})
@@ -256,7 +220,7 @@ func (p Program) rotateWebhookSecret() *cobra.Command {
 change over: each call has a signature by either.`,
 	}
 	overlap := c.Flags().Int("overlap-hours", 24, "How long the former secret signs as well, up to 168.")
-	return p.onWebhook(c, func(ctx context.Context, h hookCall, arn string, _ []string) error {
+	return p.onWebhook(c, func(ctx context.Context, h appCall, arn string, _ []string) error {
 		made, err := h.client.RotateWebhookSecret(ctx, &client.RotateWebhookSecretRequest{WebhookARN: arn, OverlapHours: overlap})
 		if err != nil {
 			return err
