@@ -55,11 +55,9 @@ func (s *services) botEnds(a *App) (ends.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	var signer *webhook.Signer
-	if secrets := a.cfg.BotSecrets(); len(secrets) > 0 {
-		if signer, err = webhook.NewSigner(secrets...); err != nil {
-			return nil, fmt.Errorf("bots-secret: %w", err)
-		}
+	signer, err := signerOf("bots-secret", a.cfg.BotSecrets())
+	if err != nil {
+		return nil, err
 	}
 
 	caller := ends.Caller{Client: s.outbound, Now: a.deps.Now}

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"fmt"
-
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/flow"
 	"github.com/carillon-chat/carillon/internal/flow/ends"
@@ -17,11 +15,9 @@ func (a *App) functionEnds(client *outbound.Client) (ends.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	var signer *webhook.Signer
-	if secrets := a.cfg.FunctionSecrets(); len(secrets) > 0 {
-		if signer, err = webhook.NewSigner(secrets...); err != nil {
-			return nil, fmt.Errorf("functions-secret: %w", err)
-		}
+	signer, err := signerOf("functions-secret", a.cfg.FunctionSecrets())
+	if err != nil {
+		return nil, err
 	}
 
 	caller := ends.Caller{Client: client, Now: a.deps.Now}

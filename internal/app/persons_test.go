@@ -24,8 +24,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/lab"
 )
 
-// someone is a person in the app instance of dev mode, all of whose texts are random.
-type someone struct {
+// person is one in the app instance of dev mode, all of whose texts are random.
+type person struct {
 	t *testing.T
 	node
 	identity  *chimesdkidentity.ChimeSDKIdentity
@@ -39,7 +39,7 @@ type someone struct {
 }
 
 // begin starts a node.
-func (p *someone) begin(cfg config.Config) node {
+func (p *person) begin(cfg config.Config) node {
 	p.t.Helper()
 	running, err := lab.Run(p.t.Context(), cfg, app.Deps{})
 	if err != nil {
@@ -52,17 +52,17 @@ func (p *someone) begin(cfg config.Config) node {
 }
 
 // secret is a text that no compression hides, and that the search looks for.
-func (p *someone) secret() *string {
+func (p *person) secret() *string {
 	text := rand.Text()
 	p.secrets = append(p.secrets, text)
 	return &text
 }
 
-func (p *someone) channel(id string) *string {
+func (p *person) channel(id string) *string {
 	return aws.String(p.Seeded().AppInstanceARN + "/channel/" + id)
 }
 
-func done[T any](p *someone) func(T, error) T {
+func done[T any](p *person) func(T, error) T {
 	return func(got T, err error) T {
 		p.t.Helper()
 		if err != nil {
@@ -73,7 +73,7 @@ func done[T any](p *someone) func(T, error) T {
 }
 
 // arrive makes the user, with all that a user has.
-func (p *someone) arrive() {
+func (p *person) arrive() {
 	p.t.Helper()
 	appARN := aws.String(p.Seeded().AppInstanceARN)
 	p.id = strings.ToLower(*p.secret())
@@ -97,7 +97,7 @@ func (p *someone) arrive() {
 }
 
 // open makes a channel with the person and bob.
-func (p *someone) open(id string, change func(*chimesdkmessaging.CreateChannelInput)) {
+func (p *person) open(id string, change func(*chimesdkmessaging.CreateChannelInput)) {
 	p.t.Helper()
 	in := &chimesdkmessaging.CreateChannelInput{
 		AppInstanceArn: aws.String(p.Seeded().AppInstanceARN), ChannelId: &id, Name: &id, ChimeBearer: &p.arn, ClientRequestToken: aws.String(uuid.NewString()),
@@ -118,7 +118,7 @@ func (p *someone) open(id string, change func(*chimesdkmessaging.CreateChannelIn
 }
 
 // room is the sub-channel of an elastic channel.
-func (p *someone) room(id string) *string {
+func (p *person) room(id string) *string {
 	p.t.Helper()
 	if id != "elastic" {
 		return nil
@@ -128,7 +128,7 @@ func (p *someone) room(id string) *string {
 }
 
 // say sends a message of the person, every part of which is a secret.
-func (p *someone) say(id string, change func(*chimesdkmessaging.SendChannelMessageInput)) *string {
+func (p *person) say(id string, change func(*chimesdkmessaging.SendChannelMessageInput)) *string {
 	p.t.Helper()
 	in := &chimesdkmessaging.SendChannelMessageInput{
 		ChannelArn: p.channel(id), ChimeBearer: &p.arn, Content: p.secret(), Metadata: p.secret(), Type: aws.String("STANDARD"), Persistence: aws.String("PERSISTENT"),
@@ -142,7 +142,7 @@ func (p *someone) say(id string, change func(*chimesdkmessaging.SendChannelMessa
 }
 
 // live has the person say things in channels of all kinds.
-func (p *someone) live(lambda string) {
+func (p *person) live(lambda string) {
 	p.t.Helper()
 	p.open("plain", nil)
 	p.open("elastic", func(in *chimesdkmessaging.CreateChannelInput) {
@@ -198,7 +198,7 @@ func (p *someone) live(lambda string) {
 }
 
 // mention has bob say something with the ARN of the person.
-func (p *someone) mention(channel, content string) {
+func (p *person) mention(channel, content string) {
 	p.t.Helper()
 	done[*chimesdkmessaging.SendChannelMessageOutput](p)(p.messaging.SendChannelMessage(&chimesdkmessaging.SendChannelMessageInput{
 		ChannelArn: p.channel(channel), ChimeBearer: &p.bob, Content: &content, Type: aws.String("STANDARD"), Persistence: aws.String("PERSISTENT"), ClientRequestToken: aws.String(uuid.NewString()),
@@ -236,7 +236,7 @@ func holding(t *testing.T, secrets []string, folders ...string) (found []string)
 }
 
 // pages are all that the lists of the API answer about the channels.
-func (p *someone) pages() string {
+func (p *person) pages() string {
 	p.t.Helper()
 	var all strings.Builder
 	get := func(target string) {
@@ -267,7 +267,7 @@ func (p *someone) pages() string {
 }
 
 // details are what bob is told of all channels when it connects.
-func (p *someone) details() (all string) {
+func (p *person) details() (all string) {
 	p.t.Helper()
 	socket := p.connect(p.t, "http", p.RootKeys(), p.bob, "prefetch-on", "connect")
 	defer func() { _ = socket.CloseNow() }()
@@ -281,7 +281,7 @@ func (p *someone) details() (all string) {
 }
 
 // roomOfBob is the sub-channel that bob is in.
-func (p *someone) roomOfBob() string {
+func (p *person) roomOfBob() string {
 	p.t.Helper()
 	list := done[*chimesdkmessaging.ListChannelMembershipsForAppInstanceUserOutput](p)(p.messaging.ListChannelMembershipsForAppInstanceUser(
 		&chimesdkmessaging.ListChannelMembershipsForAppInstanceUserInput{AppInstanceUserArn: &p.bob, ChimeBearer: &p.bob}))
@@ -306,7 +306,7 @@ func TestAnErasedPersonIsNowhere(t *testing.T) {
 				"data": folder, "streams": "all * file:" + streams + " size=1MiB", "functions": "* " + processor.URL,
 				"functions-secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 			})
-			p := &someone{t: t}
+			p := &person{t: t}
 			n := p.begin(cfg)
 			n.stream(t, map[string]string{"ChannelMessage": "all", "Channel": "all"})
 			p.arrive()

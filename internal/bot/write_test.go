@@ -257,7 +257,7 @@ func TestLongAnswersAreCut(t *testing.T) {
 	})
 }
 
-// TestHistory: an end may read what was said before, as far as everybody in the conversation saw it.
+// TestHistory: an end may read what was said before, as far as every member of the conversation saw it.
 func TestHistory(t *testing.T) {
 	within(t, func(b *bed) {
 		var seen []string

@@ -170,9 +170,7 @@ func (c *Config) checkBots(fault func(key string, err error)) {
 				"must be set, with bots-secret-access-key, while bots has Lex endpoints"))
 		}
 	}
-	for _, text := range c.BotSecrets() {
-		fault(secret, when(!strings.HasPrefix(text, "whsec_"), "must hold secrets that begin with whsec_"))
-	}
+	fault(secret, checkSecrets(c.BotSecrets()))
 	fault("bots-edit-every", within(c.BotsEditEvery, 100*time.Millisecond, time.Minute))
 }
 

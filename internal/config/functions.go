@@ -69,6 +69,12 @@ func parseFunction(text string) (f Function, err error) {
 	return f, nil
 }
 
+// checkSecrets checks secrets that sign what is posted, as far as it needs no decoding.
+func checkSecrets(list []string) error {
+	isNone := func(text string) bool { return !strings.HasPrefix(text, "whsec_") }
+	return when(slices.ContainsFunc(list, isNone), "must hold secrets that begin with whsec_")
+}
+
 // isWeb reports whether a URL is one of https or http with a host.
 func isWeb(u *url.URL) bool { return (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" }
 
@@ -97,9 +103,7 @@ func (c *Config) checkFunctions(fault func(key string, err error)) {
 				"must be set, with functions-secret-access-key, while functions has Lambda endpoints"))
 		}
 	}
-	for _, text := range c.FunctionSecrets() {
-		fault(secret, when(!strings.HasPrefix(text, "whsec_"), "must hold secrets that begin with whsec_"))
-	}
+	fault(secret, checkSecrets(c.FunctionSecrets()))
 }
 
 // FunctionSecrets are the secrets of functions-secret.

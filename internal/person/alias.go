@@ -8,16 +8,16 @@ import (
 
 // alias replaces the id of a user, in whatever text it stands, by that of no user.
 type alias struct {
-	ref, as      []byte // user/ID
-	arn, asARN   []byte
-	app          string
-	user, nobody chime.Ref
+	ref, as         []byte // user/ID
+	arn, asARN      []byte
+	app             string
+	user, pseudonym chime.Ref
 }
 
-func newAlias(site chime.Site, app string, user, nobody chime.Ref) alias {
+func newAlias(site chime.Site, app string, user, pseudonym chime.Ref) alias {
 	return alias{
-		ref: []byte(user), as: []byte(nobody), arn: []byte(site.RefARN(app, user)), asARN: []byte(site.RefARN(app, nobody)),
-		app: app, user: user, nobody: nobody,
+		ref: []byte(user), as: []byte(pseudonym), arn: []byte(site.RefARN(app, user)), asARN: []byte(site.RefARN(app, pseudonym)),
+		app: app, user: user, pseudonym: pseudonym,
 	}
 }
 

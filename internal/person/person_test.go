@@ -304,7 +304,7 @@ func TestNothingIsLeft(t *testing.T) {
 					t.Errorf("made by %+v", by)
 				}
 
-				// Another erasure finds nobody, and the id is free.
+				// Another erasure finds no user, and the id is free.
 				_, err = s.persons.EraseAppInstanceUser(t.Context(), &wire.EraseAppInstanceUserRequest{AppInstanceUserARN: s.arn(), Messages: mode})
 				if servicetest.Outcome(err) != "NotFound" {
 					t.Errorf("a second erasure: %v", err)

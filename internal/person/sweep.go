@@ -94,7 +94,7 @@ func (r *run) eraseRecords(ctx context.Context) error {
 	return r.update(ctx, func(tx store.Tx, e *chime.Erasure) (err error) {
 		e.Begin(chime.EraseLog)
 		e.UpTo, err = tx.Append(chime.Event{
-			Type: chime.EventEraseUser, Time: r.now(), Topic: chime.Topic{App: r.app}, Subject: r.nobody, Object: string(r.nobody),
+			Type: chime.EventEraseUser, Time: r.now(), Topic: chime.Topic{App: r.app}, Subject: r.pseudonym, Object: string(r.pseudonym),
 		})
 		return err
 	})
@@ -242,7 +242,7 @@ func (r *run) eraseSpoken(ctx context.Context, p spoken) error {
 // eraseOne erases a message of the user, or the user's id in another one.
 func (r *run) eraseOne(tx store.Tx, e *chime.Erasure, table store.TableID, key store.Key, at chime.ChannelEntry, id string) error {
 	if table == store.Messages.ID {
-		done, err := r.o.Messages.Erase(tx, message.Erasing{App: r.app, Sender: r.user, As: r.nobody, Delete: e.Delete}, at, id)
+		done, err := r.o.Messages.Erase(tx, message.Erasing{App: r.app, Sender: r.user, As: r.pseudonym, Delete: e.Delete}, at, id)
 		if err != nil {
 			return err
 		}
