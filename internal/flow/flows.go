@@ -128,7 +128,7 @@ func (s *Service) DeleteChannelFlow(ctx context.Context, req *messaging.DeleteCh
 		if err != nil {
 			return err
 		}
-		used, err := inUse(tx, at)
+		used, err := store.FlowChannels.HasPrefix(tx, key(at.App, at.ID))
 		if err != nil {
 			return err
 		}
@@ -137,14 +137,6 @@ func (s *Service) DeleteChannelFlow(ctx context.Context, req *messaging.DeleteCh
 		}
 		return s.remove(tx, at, flow, now)
 	})
-}
-
-func inUse(r store.Reader, at chime.Resource) (used bool, err error) {
-	err = store.FlowChannels.Each(r, store.Prefix(key(at.App, at.ID)), func(store.Key, chime.ChannelEntry) (bool, error) {
-		used = true
-		return false, nil
-	})
-	return used, err
 }
 
 // event is an event of the log alone about a flow.

@@ -130,17 +130,9 @@ func (w *worker) complete(ctx context.Context, events []*chime.Event, again bool
 	// All is of one moment.
 	own := slices.Clone(events)
 	err := w.o.Store.View(ctx, w.app, func(r store.Reader) error {
-		for i, e := range events {
-			if !again {
-				break
-			}
-			now, err := store.ReadEvent(r, w.app, e.Position)
-			switch {
-			case errors.Is(err, store.ErrTrimmed): // what was read is all that there is
-			case err != nil:
+		if again {
+			if err := reread(r, w.app, events, own); err != nil {
 				return err
-			default:
-				own[i] = now
 			}
 		}
 		if w.o.Body == nil {
@@ -149,6 +141,21 @@ func (w *worker) complete(ctx context.Context, events []*chime.Event, again bool
 		return w.o.Body.Complete(r, own, again)
 	})
 	return own, err
+}
+
+// reread reads events again, as far as the log still has them.
+func reread(r store.Reader, app string, events, into []*chime.Event) error {
+	for i, e := range events {
+		now, err := store.ReadEvent(r, app, e.Position)
+		switch {
+		case errors.Is(err, store.ErrTrimmed): // what was read is all that there is
+		case err != nil:
+			return err
+		default:
+			into[i] = now
+		}
+	}
+	return nil
 }
 
 // failed notes a failed attempt. The first of a row is logged.

@@ -59,26 +59,18 @@ func unlimit(tx store.Tx, e chime.Entity, arn string) error {
 
 // requireBare refuses to delete an entity that has policies.
 func requireBare(r store.Reader, e chime.Entity) error {
-	attached, err := hasAny(r, store.Attachments, ownKey(e))
+	attached, err := store.Attachments.HasPrefix(r, ownKey(e))
 	if err != nil {
 		return err
 	}
 	if attached {
 		return iamapi.DeleteConflictException.Errorf("Cannot delete entity, must detach all policies first.")
 	}
-	inline, err := hasAny(r, store.InlinePolicies, ownKey(e))
+	inline, err := store.InlinePolicies.HasPrefix(r, ownKey(e))
 	if err == nil && inline {
 		err = iamapi.DeleteConflictException.Errorf("Cannot delete entity, must delete policies first.")
 	}
 	return err
-}
-
-func hasAny[V any](r store.Reader, table store.Table[V], prefix store.Key) (has bool, err error) {
-	err = table.Each(r, store.Prefix(prefix), func(store.Key, V) (bool, error) {
-		has = true
-		return false, nil
-	})
-	return has, err
 }
 
 func countAll[V any](r store.Reader, table store.Table[V], prefix store.Key) (n int, err error) {

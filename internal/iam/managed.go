@@ -158,7 +158,7 @@ func (s *Service) DeletePolicy(ctx context.Context, r *iamapi.DeletePolicyReques
 			return err
 		}
 
-		used, err := hasAny(tx, store.AttachmentsOf, store.K(m.ARN))
+		used, err := store.AttachmentsOf.HasPrefix(tx, store.K(m.ARN))
 		if err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func (s *Service) DeleteUser(ctx context.Context, r *iamapi.DeleteUserRequest) (
 			return err
 		}
 
-		keys, err := hasAny(tx, store.AccessKeysOf, nameKey(u.Name))
+		keys, err := store.AccessKeysOf.HasPrefix(tx, nameKey(u.Name))
 		if err != nil {
 			return err
 		}

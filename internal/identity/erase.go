@@ -44,11 +44,7 @@ func (s *Service) Withdraw(tx store.Tx, res chime.Resource) (found bool, err err
 // forgetNames removes the names of former holders of an id.
 func (s *Service) forgetNames(tx store.Tx, app string, ref chime.Ref) (found bool, err error) {
 	under := store.K(app, string(ref))
-	err = store.FormerNames.Each(tx, store.Prefix(under), func(store.Key, string) (bool, error) {
-		found = true
-		return false, nil
-	})
-	if err != nil || !found {
+	if found, err = store.FormerNames.HasPrefix(tx, under); err != nil || !found {
 		return false, err
 	}
 	return true, store.FormerNames.DeletePrefix(tx, under)
@@ -59,10 +55,5 @@ func Known(r store.Reader, res chime.Resource) (bool, error) {
 	if there, err := Exists(r, res.App, res.Ref()); err != nil || there {
 		return there, err
 	}
-	found := false
-	err := store.FormerNames.Each(r, store.Prefix(store.K(res.App, string(res.Ref()))), func(store.Key, string) (bool, error) {
-		found = true
-		return false, nil
-	})
-	return found, err
+	return store.FormerNames.HasPrefix(r, store.K(res.App, string(res.Ref())))
 }

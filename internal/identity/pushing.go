@@ -9,7 +9,7 @@ import (
 // ActiveEndpoints are the devices of a user that take push notifications.
 func ActiveEndpoints(r store.Reader, app string, ref chime.Ref) (list []chime.Endpoint, err error) {
 	err = store.Endpoints.Each(r, store.Prefix(store.K(app, string(ref))), func(_ store.Key, e chime.Endpoint) (bool, error) {
-		if e.Status == string(wire.EndpointStatusActive) && e.AllowMessages != string(wire.AllowMessagesNone) {
+		if takesPush(&e) {
 			list = append(list, e)
 		}
 		return true, nil
@@ -20,7 +20,11 @@ func ActiveEndpoints(r store.Reader, app string, ref chime.Ref) (list []chime.En
 // ActiveEndpoint reads a device of a user, if it takes push notifications.
 func ActiveEndpoint(r store.Reader, app string, ref chime.Ref, id string) (e chime.Endpoint, found bool, err error) {
 	e, found, err = store.Endpoints.Get(r, endpointKey(app, ref, id))
-	return e, found && e.Status == string(wire.EndpointStatusActive) && e.AllowMessages != string(wire.AllowMessagesNone), err
+	return e, found && takesPush(&e), err
+}
+
+func takesPush(e *chime.Endpoint) bool {
+	return e.Status == string(wire.EndpointStatusActive) && e.AllowMessages != string(wire.AllowMessagesNone)
 }
 
 // DeactivateEndpoint makes a device INACTIVE, which its push service does not know: it is sent no more until

@@ -155,6 +155,15 @@ func (t Table[V]) Has(r Reader, key Key) (bool, error) {
 	return value != nil, t.failed(err)
 }
 
+// HasPrefix reports whether there is a record whose key begins with the columns of prefix.
+func (t Table[V]) HasPrefix(r Reader, prefix Key) (has bool, err error) {
+	err = t.Each(r, Prefix(prefix), func(Key, V) (bool, error) {
+		has = true
+		return false, nil
+	})
+	return has, err
+}
+
 // Put writes the record under the key.
 func (t Table[V]) Put(tx Tx, key Key, record V) error {
 	return t.failed(encoded(&record, func(value []byte) error { return tx.Put(t.ID, key, value) }))
