@@ -171,8 +171,8 @@ func (v *Visit) limitAudience(r store.Reader, e *chime.Event, kind messaging.Cha
 // sub-channels that it leaves. Moderators of elastic channels can have more than one transaction may
 // end: then Visit.again is set.
 func (s *Service) removeMembers(tx store.Tx, v *Visit, ref chime.Ref, memberships []chime.Membership, now chime.Millis) error {
-	if len(memberships) > s.most() {
-		memberships, v.again = memberships[:s.most()], true
+	if most := s.most(); len(memberships) > most { // it may be more by now
+		memberships, v.again = memberships[:most], true
 	}
 	v.budget -= len(memberships)
 	for _, m := range memberships {
