@@ -71,8 +71,11 @@ func (s *Service) handle(ctx context.Context, app string, events []*chime.Event)
 		}
 		return nil
 	})
-	if err != nil || !some {
+	if err != nil {
 		return err
+	}
+	if !some {
+		return follow.ErrNothing
 	}
 
 	// Each event sees what those before it left.

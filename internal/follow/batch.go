@@ -43,7 +43,7 @@ func (w *worker) deliver(ctx context.Context, b batch) error {
 	left, size := b.events, len(b.events)
 	failures, alone := 0, 0 // in a row: of parts that begin with left[0], and of left[0] by itself
 	for len(left) > 0 {
-		n, failed := w.attempt(ctx, left[:min(size, len(left))], failures > 0, w.seen)
+		n, idle, failed := w.attempt(ctx, left[:min(size, len(left))], failures > 0, w.seen)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -54,10 +54,14 @@ func (w *worker) deliver(ctx context.Context, b batch) error {
 
 		// After a success go on with larger parts.
 		if failed == nil {
-			if err := w.claim.save(ctx, end); err != nil {
-				return err
+			if idle {
+				w.reach(end)
+			} else {
+				if err := w.claim.save(ctx, end); err != nil {
+					return err
+				}
+				w.reached.Store(end)
 			}
-			w.reached.Store(end)
 			left, size, failures, alone = left[n:], 2*size, 0, 0
 			continue
 		}
@@ -85,28 +89,32 @@ func (w *worker) deliver(ctx context.Context, b batch) error {
 }
 
 // attempt calls Handle once, for as many of the events as its bound of bytes has room for, and reports
-// for how many. again says that they were tried before, and seen how often Runner.Reread had been called when
+// for how many, and whether they left nothing to do. again says that they were tried before, and seen how often Runner.Reread had been called when
 // they were read.
-func (w *worker) attempt(ctx context.Context, events []*chime.Event, again bool, seen uint64) (n int, err error) {
+func (w *worker) attempt(ctx context.Context, events []*chime.Event, again bool, seen uint64) (n int, idle bool, err error) {
 	select {
 	case w.turn <- struct{}{}:
 		defer func() { <-w.turn }()
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+		return 0, false, context.Cause(ctx)
 	}
 	again = again || w.rereads.Load() != seen
 	if events, err = w.complete(ctx, events, again); err != nil {
-		return len(events), err
+		return len(events), false, err
 	}
 	for bytes := 0; n < len(events); n++ {
 		if bytes += len(events[n].Payload); n > 0 && bytes > w.BatchBytes {
 			break
 		}
 	}
-	if err = w.handle(ctx, events[:n]); err == nil {
+	err = w.handle(ctx, events[:n])
+	if idle = errors.Is(err, ErrNothing); idle {
+		err = nil
+	}
+	if err == nil {
 		w.setFailure(nil)
 	}
-	return n, err
+	return n, idle, err
 }
 
 // handle turns a panic of the follower into an error, so that it takes nothing else with it.

@@ -147,7 +147,7 @@ func (w *worker) replay(ctx context.Context, position uint64) error {
 		return err
 	}
 
-	_, failed := w.attempt(ctx, []*chime.Event{e}, true, w.rereads.Load())
+	_, _, failed := w.attempt(ctx, []*chime.Event{e}, true, w.rereads.Load())
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

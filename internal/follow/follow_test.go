@@ -326,3 +326,57 @@ func TestBackoffGrowsToItsMost(t *testing.T) {
 		}
 	}
 }
+
+// What leaves nothing to do costs no commit for each event: how far the follower is, is written later, and when
+// the node stops.
+func TestNothingToDoIsWrittenLater(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer error
+		writes bool // for each event
+	}{
+		"done":          {nil, true},
+		"nothing to do": {follow.ErrNothing, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBed(t, func(t *testing.T, b *bed) {
+				var writes atomic.Int64
+				counted := faulty.New(b.store, func(c faulty.Call) error {
+					if c.Op == faulty.Update {
+						writes.Add(1)
+					}
+					return nil
+				})
+				handled := 0
+				f := follow.Follower{Name: "f", Handle: func(_ context.Context, _ string, events []*chime.Event) error {
+					handled += len(events)
+					return test.answer
+				}}
+				b.addApp("a")
+				r, stop := b.node("one", counted, f)
+				defer stop()
+				synctest.Wait()
+
+				const events = 50
+				before, seen := writes.Load(), handled
+				for range events {
+					b.say("a", "c:1")
+					synctest.Wait()
+				}
+				if got := writes.Load() - before; handled != seen+events || (got >= events) != test.writes || !test.writes && got > 0 {
+					t.Errorf("%d of %d events were handled, with %d writes", handled-seen, events, got)
+				}
+				if s := status(t, r)[0]; s.Behind != 0 || s.Retries != 0 || len(s.Failing) != 0 {
+					t.Errorf("status %+v", s)
+				}
+
+				stop()
+				handled = 0
+				_, stop = b.node("one", counted, f)
+				defer stop()
+				if synctest.Wait(); handled != 0 {
+					t.Errorf("%d events are handled again after a start", handled)
+				}
+			})
+		})
+	}
+}

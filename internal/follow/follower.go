@@ -19,6 +19,9 @@ var (
 	ErrNotHere = errors.New("another node works for this follower in this app instance")
 	// ErrNotFound reports that there is no such follower, app instance or dead letter.
 	ErrNotFound = errors.New("not found")
+	// ErrNothing is what Handle returns when the events left nothing to do. It is no failure: how far the follower
+	// is need not be written at once then.
+	ErrNothing = errors.New("nothing to do")
 
 	errLapsed  = errors.New("the lease could not be renewed in time")
 	errDeleted = errors.New("the app instance is deleted")
@@ -53,7 +56,8 @@ type Follower struct {
 	// Handle does the follower's work for events of one app instance, in the order of the log. It may
 	// get the same events again, after a crash for example. It must return soon after ctx ends, which
 	// is when the node no longer holds the lease, and must neither change nor keep the events. It is
-	// called from one goroutine at a time for each app instance, and a panic counts as an error.
+	// called from one goroutine at a time for each app instance, and a panic counts as an error. A handler that
+	// finds nothing to do returns ErrNothing, which saves a commit.
 	Handle func(ctx context.Context, app string, events []*chime.Event) error
 	// Begin, when set, is called when this node has taken the lease in an app instance, before Handle. What
 	// it starts ends with ctx, which is when the node gives the lease up, and end waits for that.

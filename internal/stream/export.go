@@ -82,6 +82,9 @@ func (x *exporter) handle(ctx context.Context, app string, events []*chime.Event
 		}
 		all = append(all, list...)
 	}
+	if len(all) == 0 {
+		return follow.ErrNothing
+	}
 	left := x.unwritten(app, all)
 	if len(left) > 0 {
 		written, err := x.Sink.Write(ctx, left)

@@ -37,9 +37,14 @@ func (p *poster) needs(r store.Reader, _ string) (position uint64, found bool, e
 // queueAll queues deliveries of the events that the subscription selects, once there is room.
 func (p *poster) queueAll(ctx context.Context, _ string, events []*chime.Event) error {
 	for {
-		full, err := p.queueSome(ctx, events)
-		if err != nil || !full {
+		queued, full, err := p.queueSome(ctx, events)
+		switch {
+		case err != nil:
 			return err
+		case queued == 0 && !full:
+			return follow.ErrNothing
+		case !full:
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -50,8 +55,8 @@ func (p *poster) queueAll(ctx context.Context, _ string, events []*chime.Event) 
 }
 
 // queueSome queues all or, when the queue is full, nothing.
-func (p *poster) queueSome(ctx context.Context, events []*chime.Event) (full bool, err error) {
-	age, queued := p.age(), 0
+func (p *poster) queueSome(ctx context.Context, events []*chime.Event) (queued int, full bool, err error) {
+	age := p.age()
 	err = p.o.Store.Update(ctx, p.app, func(tx store.Tx) error {
 		full, queued = false, 0
 		hook, found, err := find(tx, p.webhook)
@@ -74,7 +79,7 @@ func (p *poster) queueSome(ctx context.Context, events []*chime.Event) (full boo
 	if queued > 0 {
 		p.more()
 	}
-	return full, err
+	return queued, full, err
 }
 
 // queue queues the deliveries of an event. What was queued before stays as it is, unless the subscription was
