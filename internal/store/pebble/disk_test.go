@@ -181,32 +181,36 @@ func TestFlushErrors(t *testing.T) {
 	}
 }
 
-// An error of the manifest is for good; reading goes on and nothing is lost.
+// An error of the manifest is final, and named as what it is; reading goes on and nothing is lost.
 func TestManifestError(t *testing.T) {
-	for _, kind := range []errorfs.OpKind{errorfs.OpFileWrite, errorfs.OpFileSync} {
-		d := newTestDisk()
-		s := d.open(t)
-		d.fail(syscall.EIO, "MANIFEST", kind)
-		acknowledged, err := writeUntilRefused(t, s, 1)
-		if !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("refused with %v", err)
+	for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
+		for _, kind := range []errorfs.OpKind{errorfs.OpFileWrite, errorfs.OpFileSync} {
+			t.Run(fmt.Sprint(cause, kind), func(t *testing.T) {
+				d := newTestDisk()
+				s := d.open(t)
+				defer closed(t, s)
+				refused := func(when string, err error) {
+					t.Helper()
+					if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, cause) || errors.Is(err, store.ErrFull) != (cause == syscall.ENOSPC) {
+						t.Errorf("%s: %v", when, err)
+					}
+				}
+				d.fail(cause, "MANIFEST", kind)
+				acknowledged, err := writeUntilRefused(t, s, 1)
+				refused("at first", err)
+				d.heal()
+				refused("later", write(s, acknowledged+1))
+				refused("by the statistics", s.Stats().Refusal)
+				if err := readAll(s, acknowledged); err != nil {
+					t.Errorf("reading: %v", err)
+				}
+				again := d.reopen(t)
+				defer closed(t, again)
+				if err := readAll(again, acknowledged); err != nil {
+					t.Errorf("after opening again: %v", err)
+				}
+			})
 		}
-		d.heal()
-		if err := write(s, acknowledged+1); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("later: %v", err)
-		}
-		if err := readAll(s, acknowledged); err != nil {
-			t.Errorf("reading: %v", err)
-		}
-		if refusal := s.Stats().Refusal; !errors.Is(refusal, store.ErrUnavailable) {
-			t.Errorf("stats tell %v", refusal)
-		}
-		again := d.reopen(t)
-		if err := readAll(again, acknowledged); err != nil {
-			t.Errorf("after opening again: %v", err)
-		}
-		closed(t, again)
-		closed(t, s)
 	}
 }
 

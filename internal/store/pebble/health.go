@@ -219,12 +219,27 @@ func (l logger) Infof(format string, args ...any)  { l.print(slog.LevelDebug, fo
 func (l logger) Errorf(format string, args ...any) { l.print(slog.LevelWarn, format, args) }
 
 func (l logger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
+	err := &fatalError{text: fmt.Sprintf(format, args...)}
+	for _, arg := range args {
+		if cause, ok := arg.(error); ok {
+			err.cause = cause
+		}
+	}
 	if strings.HasPrefix(format, "pebble: fatal commit error") {
 		l.breakLog(err) // the commit may never be answered
 	}
 	_ = l.fail(err)
 }
+
+// fatalError is what the engine reported. The engine formats causes by %v, so fmt.Errorf would lose
+// whether the disk is full.
+type fatalError struct {
+	text  string
+	cause error
+}
+
+func (e *fatalError) Error() string { return e.text }
+func (e *fatalError) Unwrap() error { return e.cause }
 
 func (l logger) print(level slog.Level, format string, args []any) {
 	if l.log.Enabled(context.Background(), level) {
