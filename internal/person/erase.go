@@ -194,11 +194,9 @@ func (r *run) eraseDisk(ctx context.Context) error {
 			if r.e.Table >= chime.TableNumber(table) {
 				continue
 			}
-			began := time.Now()
 			if err := r.o.Disk.Erase(ctx, table, rangeOf(table, r.app)); err != nil {
 				return err
 			}
-			r.o.Wait(ctx, min(time.Since(began), mostDiskRest))
 			err := r.update(ctx, func(_ store.Tx, e *chime.Erasure) error {
 				e.Table = chime.TableNumber(table)
 				return nil
@@ -217,6 +215,3 @@ func (r *run) eraseDisk(ctx context.Context) error {
 		return nil
 	})
 }
-
-// mostDiskRest bounds how long a run rests after it had the engine rewrite a table.
-const mostDiskRest = time.Minute

@@ -1,8 +1,11 @@
 package pebble
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"slices"
+	"time"
 
 	crdb "github.com/cockroachdb/pebble/v2"
 
@@ -12,7 +15,8 @@ import (
 // Erase rewrites the files that hold entries of the ranges, so that what was overwritten or deleted
 // in them before the call is in no file of the folder any more. The space of the files that it
 // replaces goes back to the file system, which may keep the bytes until it needs it. Reading and
-// writing go on meanwhile; an error leaves all as it was and may be followed by another call.
+// writing go on meanwhile, so it goes in pieces, and rests between them as long as there are Updates
+// to leave the disk to; an error leaves all as it was and may be followed by another call.
 func (s *Store) Erase(ctx context.Context, table store.TableID, ranges ...store.Range) error {
 	s.closeMu.RLock()
 	defer s.closeMu.RUnlock()
@@ -33,16 +37,108 @@ func (s *Store) Erase(ctx context.Context, table store.TableID, ranges ...store.
 	}()
 
 	s.moments.drop(s.visible.Load())
-	if err := s.markRanges(table, ranges); err != nil {
+	pieces, err := s.pieces(table, ranges)
+	if err != nil {
 		return s.disk.explain(err)
 	}
-	for _, rng := range ranges {
-		lower, upper := bounds(table, rng)
-		if err := s.db.Compact(ctx, lower, upper, false); err != nil {
+	for i, p := range pieces {
+		began, updates := time.Now(), s.Updates()
+		if err := s.erasePiece(ctx, p); err != nil {
 			return s.disk.explain(err)
+		}
+		if i+1 < len(pieces) && s.Updates() != updates {
+			if err := pause(ctx, eraseRests*time.Since(began)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// eraseRests is how long Erase rests after a piece, in times of what the piece took.
+const eraseRests = 4
+
+// span is a range of the engine's keys, lower <= key < upper.
+type span struct{ lower, upper []byte }
+
+// pieces cuts ranges of a table where files end, so that the files of a piece have about
+// Options.erasePiece bytes, and joins ranges that lie in one piece.
+func (s *Store) pieces(table store.TableID, ranges []store.Range) (pieces []span, err error) {
+	rest := make([]span, len(ranges))
+	var all span
+	for i, rng := range ranges {
+		rest[i].lower, rest[i].upper = bounds(table, rng)
+		if i == 0 || bytes.Compare(rest[i].lower, all.lower) < 0 {
+			all.lower = rest[i].lower
+		}
+		if bytes.Compare(rest[i].upper, all.upper) > 0 {
+			all.upper = rest[i].upper
+		}
+	}
+	slices.SortFunc(rest, func(a, b span) int { return bytes.Compare(a.lower, b.lower) })
+	cuts, err := s.cuts(all)
+	if err != nil {
+		return nil, err
+	}
+
+	for _, cut := range append(cuts, all.upper) {
+		var p span
+		for len(rest) > 0 && bytes.Compare(rest[0].lower, cut) < 0 {
+			if p.lower == nil {
+				p.lower = rest[0].lower
+			}
+			if bytes.Compare(rest[0].upper, cut) > 0 {
+				p.upper, rest[0].lower = cut, cut
+				break
+			}
+			if bytes.Compare(rest[0].upper, p.upper) > 0 {
+				p.upper = rest[0].upper
+			}
+			rest = rest[1:]
+		}
+		if p.lower != nil {
+			pieces = append(pieces, p)
+		}
+	}
+	return pieces, nil
+}
+
+// cuts are keys within a span between which files of about Options.erasePiece bytes end, in order.
+func (s *Store) cuts(all span) (cuts [][]byte, err error) {
+	levels, err := s.db.SSTables(crdb.WithKeyRangeFilter(all.lower, all.upper))
+	if err != nil {
+		return nil, err
+	}
+	files := slices.Concat(levels...)
+	slices.SortFunc(files, func(a, b crdb.SSTableInfo) int { return bytes.Compare(a.Largest.UserKey, b.Largest.UserKey) })
+	var size uint64
+	for _, f := range files {
+		end := append(slices.Clone(f.Largest.UserKey), 0)
+		if size += f.Size; size >= s.erasePieceBytes && bytes.Compare(end, all.upper) < 0 {
+			cuts, size = append(cuts, end), 0
+		}
+	}
+	return cuts, nil
+}
+
+// erasePiece rewrites the files of a span.
+func (s *Store) erasePiece(ctx context.Context, p span) error {
+	if err := s.mark(p); err != nil {
+		return err
+	}
+	return s.db.Compact(ctx, p.lower, p.upper, false)
+}
+
+// pause waits until a time has passed.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // EraseKeys has the engine begin a new list of its tables twice, because it keeps the former one. A list has the
@@ -55,13 +151,14 @@ func (s *Store) EraseKeys(ctx context.Context) error {
 	if s.closed {
 		return store.ErrUnavailable
 	}
-	own := store.Prefix(store.K("erase keys"))
+	var own span
+	own.lower, own.upper = bounds(store.TableMeta, store.Prefix(store.K("erase keys")))
 	begun := s.manifests.Load()
 	for edits := 0; edits < mostEdits && s.manifests.Load() < begun+2; edits++ {
 		if err := cmp.Or(ctx.Err(), s.health.refusal()); err != nil {
 			return err
 		}
-		if err := s.markRanges(store.TableMeta, []store.Range{own}); err != nil {
+		if err := s.mark(own); err != nil {
 			return s.disk.explain(err)
 		}
 	}
@@ -71,18 +168,15 @@ func (s *Store) EraseKeys(ctx context.Context) error {
 // mostEdits bounds what EraseKeys does.
 const mostEdits = 256
 
-// markRanges flushes what is in memory, together with something that spans each range and has no
-// meaning. A compaction moves a file that overlaps no other as it is, and with it the former versions
-// of entries that a flush kept because they were being read; with the mark on its way down, every
-// file of the range overlaps another.
-func (s *Store) markRanges(table store.TableID, ranges []store.Range) error {
+// mark flushes what is in memory, together with something that spans a range and has no meaning. A
+// compaction moves a file that overlaps no other as it is, and with it the former versions of entries
+// that a flush kept because they were being read; with the mark on its way down, every file of the
+// range overlaps another.
+func (s *Store) mark(p span) error {
 	b := s.db.NewBatch()
-	for _, rng := range ranges {
-		lower, upper := bounds(table, rng)
-		if err := b.RangeKeyDelete(lower, upper, nil); err != nil {
-			_ = b.Close() // frees memory and knows no error
-			return err
-		}
+	if err := b.RangeKeyDelete(p.lower, p.upper, nil); err != nil {
+		_ = b.Close() // frees memory and knows no error
+		return err
 	}
 	if err := b.Commit(crdb.Sync); err != nil {
 		return err

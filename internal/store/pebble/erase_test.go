@@ -52,7 +52,7 @@ func holding(t *testing.T, dir string, text string) (names []string) {
 // hold them in every level, and erases: no file of the folder holds them, and all hold the others.
 func TestErasedIsInNoFile(t *testing.T) {
 	dir, random := t.TempDir(), rand.New(rand.NewPCG(1, 2))
-	s, err := Open(dir, Options{memTableSize: 128 << 10})
+	s, err := Open(dir, Options{memTableSize: 128 << 10, fileSize: 1 << 10, erasePiece: 16 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +79,11 @@ func TestErasedIsInNoFile(t *testing.T) {
 	for n := range each {
 		for channel := range channels {
 			send(channel, n)
+		}
+		if n == each/2 { // half of them is in the last level
+			if err := s.db.Compact(context.Background(), path(0, nil), path(255, nil), false); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	// Channel 0 loses every fifth message, by a redaction or a deletion, some while they are being read;
@@ -109,7 +114,11 @@ func TestErasedIsInNoFile(t *testing.T) {
 		removed[fmt.Sprintf("1-%06d", n)] = true
 	}
 
-	if err := s.Erase(context.Background(), store.Messages.ID, store.Prefix(store.K("app", "0")), store.Prefix(store.K("app", "1"))); err != nil {
+	ranges := []store.Range{store.Prefix(store.K("app", "1")), store.Prefix(store.K("app", "0"))}
+	if pieces, err := s.pieces(store.Messages.ID, ranges); err != nil || len(pieces) < 3 {
+		t.Fatalf("%d pieces (%v): nothing shows that pieces leave nothing between them", len(pieces), err)
+	}
+	if err := s.Erase(context.Background(), store.Messages.ID, ranges...); err != nil {
 		t.Fatal(err)
 	}
 	for id, content := range contents {

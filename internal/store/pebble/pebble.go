@@ -36,6 +36,8 @@ type Options struct {
 
 	fs           vfs.FS // the disk; tests put another in its place
 	memTableSize uint64
+	fileSize     int64  // bytes of a table of level 0, half of those of the next level; 0 for the engine's choice
+	erasePiece   uint64 // bytes of files that Erase rewrites at once, about
 }
 
 func (o Options) withDefaults() Options {
@@ -50,6 +52,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.memTableSize == 0 {
 		o.memTableSize = uint64(o.LogBytes)
+	}
+	if o.erasePiece == 0 {
+		o.erasePiece = 16 << 20
 	}
 	return o
 }
@@ -103,6 +108,7 @@ type Store struct {
 
 	wakeMonitor      chan struct{}
 	maxMemTableBytes uint64
+	erasePieceBytes  uint64
 	manifests        atomic.Uint64 // that were begun
 }
 
@@ -123,7 +129,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 		return nil, err
 	}
 	opts = opts.fit(dir)
-	s.maxMemTableBytes = maxMemTables * opts.memTableSize
+	s.maxMemTableBytes, s.erasePieceBytes = maxMemTables*opts.memTableSize, opts.erasePiece
 	s.disk = newDisk(opts.fs, dir, opts.ReserveBytes, s.health)
 	if err := verify(dir, s.lock, opts); err != nil {
 		return nil, err

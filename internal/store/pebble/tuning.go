@@ -30,6 +30,7 @@ func tuned(o Options, d *disk) *crdb.Options {
 		MemTableStopWritesThreshold: engineNoBounds,
 		L0StopWritesThreshold:       engineNoBounds,
 		L0CompactionThreshold:       4, // half of it costs a sixth of a send, twice makes pages of history slower
+		TargetFileSizes:             [7]int64{o.fileSize},
 		BytesPerSync:                1 << 20,
 		MaxManifestFileSize:         1, // a list of the tables that were is as long as one of those that are, at most: see EraseKeys
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, max(1, runtime.NumCPU()-1) },
