@@ -161,7 +161,7 @@ func openFiller(ctx context.Context, job fillJob, now func() time.Time) (f *fill
 	const hours = time.Hour
 	site := chime.Site{Region: "us-east-1", Account: "000000000000"}
 	tokens := idempotency.Tokens{Clock: clock}
-	queue := jobs.New(jobs.Options{Store: f.store, Node: "fill", Random: rand.Reader, Now: time.Now})
+	queue := jobs.New(jobs.Options{Store: f.store, Random: rand.Reader, Now: time.Now})
 	f.channels = channel.New(channel.Options{Store: f.store, Site: site, Now: time.Now, Random: rand.Reader, Tokens: tokens, Jobs: queue})
 	f.users = identities.New(identities.Options{Store: f.store, Site: site, Tokens: tokens, Users: f.channels, Jobs: queue})
 	f.messages = message.New(message.Options{Store: f.store, Site: site, Now: now, Random: rand.Reader, Tokens: tokens, Bus: inproc.New()})

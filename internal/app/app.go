@@ -22,6 +22,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/descriptors"
 	"github.com/carillon-chat/carillon/internal/app/localca"
 	"github.com/carillon-chat/carillon/internal/bus"
+	"github.com/carillon-chat/carillon/internal/cluster"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/ops"
@@ -41,6 +42,8 @@ type Deps struct {
 	Stdout io.Writer
 	// Followers follow the log, in addition to those that the settings ask for.
 	Followers []follow.Follower
+	// Shared says that what Decorate returns is a store of several nodes.
+	Shared bool
 	// Decorate returns what stands between the services and the engine, and the bus; nil changes
 	// nothing.
 	Decorate func(store.Store, bus.Bus) (store.Store, bus.Bus)
@@ -60,7 +63,9 @@ type App struct {
 	seeded         *Seeded            // nil outside dev mode
 	data           *datadir.Dir
 	engine         store.Engine
-	store          store.Store // the engine, decorated
+	store          store.Store   // the engine, decorated
+	shared         bool          // several nodes may have the store
+	node           *cluster.Node // among them; nil where the store is not shared
 	bus            bus.Bus
 	registry       *prometheus.Registry
 	readiness      ops.Readiness
@@ -101,7 +106,7 @@ func New(ctx context.Context, cfg config.Config, deps Deps) (*App, error) {
 
 	// What an earlier step has opened is closed when a later one fails.
 	for _, step := range []func(context.Context) error{
-		a.openPorts, a.openStore, a.openLogs, a.openCertificate, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
+		a.openPorts, a.openStore, a.joinNodes, a.openLogs, a.openCertificate, a.chooseKeys, a.buildServices, a.seed, a.buildPublic, a.buildOps,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -188,6 +193,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	if a.deps.Decorate != nil {
 		a.store, a.bus = a.deps.Decorate(a.store, a.bus)
 	}
+	a.shared = a.deps.Shared
 
 	a.readiness.Add("store", func(ctx context.Context) error { return a.engine.Refusal() })
 	a.registry.MustRegister(engineMetrics{a.engine})

@@ -28,7 +28,7 @@ func (a *App) buildFollowers() (err error) {
 		a.deps.Followers,
 	)
 	s.follow, err = follow.New(follow.Options{
-		Store: a.store, Node: embeddedNode, Log: a.deps.Log, Random: a.deps.Random, Now: a.deps.Now, Body: s.messages.Body,
+		Store: a.store, Nodes: a.nodes(), Log: a.deps.Log, Random: a.deps.Random, Now: a.deps.Now, Body: s.messages.Body,
 		Own: s.webhooks.Followers, OwnName: "webhooks",
 	}, followers...)
 	if err != nil {

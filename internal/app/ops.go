@@ -45,6 +45,7 @@ func (a *App) opsHandler(local bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", ops.OpsHandler(a.registry, &a.readiness))
 	deadLetters{a.services.follow, a.services.jobs, local}.register(mux)
+	mux.HandleFunc("GET /nodes", a.answerNodes)
 	replays{a.services.follow, a.services.exports.Sinks(), local}.register(mux)
 	return mux
 }

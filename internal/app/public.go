@@ -45,7 +45,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		Now: a.deps.Now, Log: a.deps.Log, PingInterval: a.cfg.WSPingInterval, Limiter: a.services.limiter,
 		Engine: wsconn.Engine(a.cfg.WSEngine), Compression: a.cfg.WSCompression,
 		MaxPending: a.cfg.WSPending, MaxPendingPerAddress: a.cfg.WSPendingPerAddress, MaxRefused: a.cfg.WSRefused,
-		CloseSpread:  min(a.cfg.ShutdownDelay, a.cfg.DrainTimeout/2),
+		CloseSpread:  a.closeSpread(),
 		ClientFrames: a.cfg.WSClientFrames, ClientBytes: int(a.cfg.WSClientBytes),
 	})
 	a.services.sockets = sockets
@@ -75,7 +75,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		element: map[net.Conn]*list.Element{}, leaving: map[net.Conn]struct{}{},
 	}
 	a.registry.MustRegister(sampler(conns.sample))
-	front := &publicPort{sockets: sockets, conns: conns, server: &http.Server{
+	front := &publicPort{sockets: sockets, conns: conns, farewell: a.farewell(), server: &http.Server{
 		Handler: proxies.Handler(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelWarn),
@@ -101,6 +101,7 @@ func (a *App) buildPublic(ctx context.Context) error {
 		run: func(context.Context) error { return serve(front.server, listener) },
 		stop: func(ctx context.Context) error {
 			a.serving.Store(false) // load balancers see it, and everything is served as before
+			a.drain(ctx)
 			a.deps.Wait(ctx, a.cfg.ShutdownDelay)
 			return front.stop(ctx)
 		},
@@ -216,15 +217,17 @@ type publicPort struct {
 	fast    *fastpath.Listener // of the server; nil when it is switched off
 	sockets *wsconn.Server
 	conns   *connections
+	// farewell is what sockets are closed with.
+	farewell realtime.CloseError
 }
 
-// stop accepts nothing more, closes every socket with a restart's code, and waits for the
+// stop accepts nothing more, closes every socket, and waits for the
 // requests under way; when ctx ends it cuts off what is left.
 func (p *publicPort) stop(ctx context.Context) error {
 	closed := make(chan error, 1)
 	p.server.RegisterOnShutdown(func() { // runs once the listener is closed
 		p.conns.closeFresh()
-		closed <- p.sockets.Shutdown(ctx, realtime.CloseRestart, "the server restarts")
+		closed <- p.sockets.Shutdown(ctx, p.farewell.Code, p.farewell.Reason)
 	})
 	err := p.server.Shutdown(ctx)
 	if err != nil {

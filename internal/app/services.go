@@ -17,6 +17,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/bot"
 	"github.com/carillon-chat/carillon/internal/channel"
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/cluster"
 	"github.com/carillon-chat/carillon/internal/cognito"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/dispatch"
@@ -45,10 +46,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/unread"
 	"github.com/carillon-chat/carillon/internal/wsconn"
 )
-
-// embeddedNode names the node in leases. The engine belongs to one process at a time, so what it finds
-// under this name is its own.
-const embeddedNode = "embedded"
 
 // services are the parts that answer operations and announce events.
 type services struct {
@@ -127,7 +124,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	a.opened(func() error { s.outbound.Close(); return nil })
 
 	// The services of the product.
-	s.jobs = jobs.New(jobs.Options{Store: a.store, Node: embeddedNode, Log: a.deps.Log, Random: random, Now: now})
+	s.jobs = jobs.New(jobs.Options{Store: a.store, Nodes: a.nodes(), Log: a.deps.Log, Random: random, Now: now})
 	s.channels = channel.New(channel.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Limits: channelLimits(cfg.Limits), Tokens: tokens, Jobs: s.jobs,
 	})
@@ -164,7 +161,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.tags = identity.NewMessagingTags(a.store, site)
 
 	// What goes to sockets: the hub delivers, and reads what the services above have.
-	s.endpoint = &realtime.Endpoints{Host: a.publicHost}
+	s.endpoint = &realtime.Endpoints{Host: a.offer}
 	counter := unread.NewCounter(s.channels, s.messages)
 	if err := s.buildPush(ctx, a, counter); err != nil {
 		return err
@@ -200,14 +197,14 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		Channels: s.channels, Users: s.identity, Messages: s.messages, Log: a.deps.Log,
 	})
 	cleaning := retention.Options{
-		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Log: a.deps.Log,
+		Store: a.store, Clock: clock, Tokens: tokens, EventRetention: cfg.EventRetention, RotateKeys: s.keyring.Rotate, Check: cluster.Check, Log: a.deps.Log,
 		Eraser: a.engine, EraseWithin: cfg.EraseWithin,
 		FollowerRetention: max(cfg.FollowerRetention, cfg.EventRetention), Followers: s.follow,
 	}
 	if err := s.bindTrusts(ctx); err != nil {
 		return err
 	}
-	if err := s.forgetUnborn(ctx); err != nil {
+	if err := a.forgetUnborn(ctx); err != nil {
 		return err
 	}
 	a.addBackground(cleaning)
@@ -291,8 +288,8 @@ func (a *App) addBackground(cleaning retention.Options) {
 		actor{name: "jobs", run: s.jobs.Run, patience: stopPatience},
 		actor{name: "presence", run: s.presence.Run, patience: stopPatience},
 		actor{name: "unread counts", run: s.unread.Run, patience: stopPatience},
-		actor{name: "retention", run: s.cleaner.Run, patience: stopPatience},
-		actor{name: "expiry", run: s.expiry.Run, patience: stopPatience})
+		actor{name: "retention", run: a.once("retention", s.cleaner.Run), patience: stopPatience},
+		actor{name: "expiry", run: a.once("expiry", s.expiry.Run), patience: stopPatience})
 	if s.bots != nil {
 		a.actors = append(a.actors, actor{name: "bots", run: s.bots.Run, patience: stopPatience})
 	}

@@ -26,7 +26,7 @@ var layers = []layer{
 	{"decorator", []string{"internal/store/observed", "internal/store/faulty"},
 		[]string{"pure", "contract"},
 		"a decorator fits every engine while it knows nothing but the contract"},
-	{"kit", []string{"internal/follow", "internal/notice", "internal/outbound"},
+	{"kit", []string{"internal/cluster", "internal/follow", "internal/notice", "internal/outbound"},
 		[]string{"pure", "contract"},
 		"kits carry the work of services and know none of it"},
 	{"service", []string{"internal/idempotency", "internal/keyring", "internal/iam", "internal/access", "internal/oidc", "internal/sts", "internal/cognito",

@@ -161,7 +161,7 @@ func (b *bed) start() {
 		Store: b.Store, Site: b.Site, Now: b.clock, Log: quiet, Random: rand.Reader, Queue: queue, Messages: b.Messages,
 		Ends: func(alias string) bot.End { return b.ends[alias[len(alias)-1:]] },
 	})
-	followers, err := follow.New(follow.Options{Store: b.Store, Node: "node", Log: quiet, Random: rand.Reader, Body: b.Messages.Body}, b.service.Follower())
+	followers, err := follow.New(follow.Options{Store: b.Store, Log: quiet, Random: rand.Reader, Body: b.Messages.Body}, b.service.Follower())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -175,7 +175,8 @@ func (b *bed) start() {
 	synctest.Wait()
 }
 
-// another runs a second process over the store, which takes the turns that are stored.
+// another runs a second process over the store, which takes the turns that are stored, as one does that believes
+// to hold the lease.
 func (b *bed) another() (stop func()) {
 	second := bot.New(bot.Options{
 		Store: b.Store, Site: b.Site, Now: b.clock, Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Queue: bot.NewQueue(), Messages: b.Messages,
@@ -184,6 +185,7 @@ func (b *bed) another() (stop func()) {
 	running, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { _ = second.Run(running) })
+	second.Follower().Begin(running, b.Site.AppOf(b.App))
 	synctest.Wait()
 	return func() { cancel(); work.Wait() }
 }

@@ -12,8 +12,23 @@ import (
 // places are the channels that bots are or were members of, by app instance, since this node follows its log. The
 // follower is handed the messages of these alone: of all others a send costs a look here, and no transaction.
 type places struct {
-	mu sync.RWMutex
-	of map[string]map[string]struct{} // app instance and UID of the channel; nil when that is not known
+	mu   sync.RWMutex
+	of   map[string]map[string]struct{} // app instance and UID of the channel; nil when that is not known
+	held map[string]struct{}            // app instances whose bots this node has act
+}
+
+// hold notes that this node has the bots of an app instance act, and holds reports that.
+func (p *places) hold(app string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held[app] = struct{}{}
+}
+
+func (p *places) holds(app string) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	_, held := p.held[app]
+	return held
 }
 
 // has reports whether the channel may have bots.
@@ -34,7 +49,7 @@ func (p *places) add(app, channel string) {
 	}
 }
 
-// learn notes the channels of an app instance, and forget that they are not known any more.
+// learn notes the channels of an app instance, and forget that it is not held any more.
 func (p *places) learn(app string, channels map[string]struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,17 +60,20 @@ func (p *places) forget(app string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.of, app)
+	delete(p.held, app)
 }
 
 // begin reads where the bots of an app instance are, before the first event of its log is read. Bots that join later
-// do so by events.
+// do so by events. The turns that are left in it are this node's to take from now on.
 func (s *Service) begin(ctx context.Context, app string) (end func()) {
+	s.places.hold(app)
+	s.o.Queue.readAgain()
 	channels, err := s.placesOf(ctx, app)
 	if err != nil {
 		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "bots: cannot read their channels, so all messages are looked at", slog.String("app_instance", app), slog.Any("error", err))
-		return func() {}
+	} else {
+		s.places.learn(app, channels)
 	}
-	s.places.learn(app, channels)
 	return func() { s.places.forget(app) }
 }
 

@@ -124,6 +124,14 @@ func (q *Queue) next(session string) (t turn, found bool) {
 	return waiting[0], true
 }
 
+// readAgain has the turns that are left in the store read.
+func (q *Queue) readAgain() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.behind, q.missed = true, true
+	q.wakeUp()
+}
+
 // done notes that the record of a turn is gone.
 func (q *Queue) done(t turn) {
 	q.mu.Lock()

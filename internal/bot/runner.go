@@ -66,13 +66,13 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// load queues the turns that are stored.
+// load queues the turns that are stored in the app instances that this node holds.
 func (s *Service) load(ctx context.Context) {
 	complete := true
 	err := s.o.Store.View(ctx, "", func(r store.Reader) error {
 		return store.BotTurns.Each(r, store.Range{}, func(key store.Key, record chime.BotTurn) (bool, error) {
 			app, err := key.App()
-			if err == nil {
+			if err == nil && s.places.holds(app) {
 				complete = s.o.Queue.offer(turn{BotTurn: record, app: app, key: slices.Clone(key)})
 			}
 			return complete, err

@@ -46,7 +46,7 @@ func New(o Options) *Service {
 		o.EditEvery = DefaultEditEvery
 	}
 	return &Service{
-		o: o, slots: follow.NewSlots[End](atOnce), places: places{of: map[string]map[string]struct{}{}},
+		o: o, slots: follow.NewSlots[End](atOnce), places: places{of: map[string]map[string]struct{}{}, held: map[string]struct{}{}},
 		backoff: follow.Backoff{First: time.Second, Most: time.Minute, Random: o.Random},
 	}
 }

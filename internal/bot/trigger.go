@@ -82,6 +82,9 @@ func (s *Service) handle(ctx context.Context, app string, events []*chime.Event)
 	var kept []turn
 	err = s.o.Store.Update(ctx, app, func(tx store.Tx) error {
 		kept = nil
+		if err := follow.Check(ctx, tx); err != nil {
+			return err
+		}
 		mark, _, err := store.Counts.Get(tx, markKey(app))
 		if err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -102,12 +101,12 @@ func TestBalanceInPieces(t *testing.T) {
 			}
 			return nil
 		}), append(users, "ann")...)
-		queue := func(node string) *jobs.Queue { // which renews no lease in a goroutine of its own, however slow the machine is
-			return jobs.New(jobs.Options{Store: w.Store, Node: node, Lease: time.Hour, Log: slog.New(slog.DiscardHandler), Random: w.Random, Now: w.Clock})
+		queue := func() *jobs.Queue {
+			return jobs.New(jobs.Options{Store: w.Store, Log: slog.New(slog.DiscardHandler), Random: w.Random, Now: w.Clock})
 		}
-		w.Jobs = queue("one")
+		w.Jobs = queue()
 		b := newBalance(rt, w, 1)
-		elsewhere := channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Piece: 1, Jobs: queue("other")})
+		elsewhere := channel.New(channel.Options{Store: w.Store, Site: w.Site, Now: w.Clock, Random: w.Random, Piece: 1, Jobs: queue()})
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			user := rapid.SampledFrom(users).Draw(rt, "user")
 			first := true

@@ -3,12 +3,10 @@ package chime
 // The records of what works off the log and the tasks. They follow the rules of record.go.
 
 // Lease says which node does a piece of work. A node that takes it raises Fence, and every later write
-// of a former holder is refused by that number. Renewals changes while the holder is alive, so that
-// nodes need not compare clocks.
+// of a former holder is refused by that number. Former versions wrote renewals as 3.
 type Lease struct {
-	Holder   string `cbor:"1,keyasint,omitempty"` // name of the node, empty while the lease is free
-	Fence    uint64 `cbor:"2,keyasint"`
-	Renewals uint64 `cbor:"3,keyasint"`
+	Holder string `cbor:"1,keyasint,omitempty"` // name of the node, empty while the lease is free
+	Fence  uint64 `cbor:"2,keyasint"`
 }
 
 // Following is how far a follower has come in the log of an app instance.

@@ -21,6 +21,7 @@ var (
 	regionPattern    = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
 	hostPattern      = regexp.MustCompile(`^([a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+	nodePattern      = regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`)
 	accessKeyPattern = regexp.MustCompile(`^\w{16,128}$`)
 )
 
@@ -49,6 +50,11 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("region", when(!regionPattern.MatchString(c.Region), "must be lower-case letters, digits and hyphens, such as us-east-1"))
 	fault("account", when(!accountPattern.MatchString(c.Account), "must be 12 digits"))
 	c.checkKeys(fault)
+
+	if c.NodeID != "" {
+		fault("node-id", when(!nodePattern.MatchString(c.NodeID), "must be 1 to 63 letters, digits, dots, hyphens or underscores"))
+	}
+	fault("node-lease", within(c.NodeLease, time.Second, 5*time.Minute))
 
 	// TLS, and which pages, proxies and issuers are believed.
 	fault("tls-key", when(c.TLSCert != "" && c.TLSKey == "", "must be set when tls-cert is"))

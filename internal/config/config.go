@@ -19,10 +19,13 @@ type Config struct {
 	Mode Mode
 
 	Listen     string `key:"listen" default:"127.0.0.1:24463" doc:"Address of the public port: REST, WebSocket and chat page, TLS and plaintext. Port 0 takes a free one."`
-	OpsListen  string `key:"ops-listen" default:"127.0.0.1:24464" doc:"Address of the operations port: /healthz, /readyz, /metrics, /debug/pprof, /followers and /dead-letters, without authentication. Empty switches it off."`
+	OpsListen  string `key:"ops-listen" default:"127.0.0.1:24464" doc:"Address of the operations port: /healthz, /readyz, /metrics, /debug/pprof, /nodes, /followers and /dead-letters, without authentication. Empty switches it off."`
 	PublicHost string `key:"public-host" doc:"Host and port that clients reach the public port by: the answer of GetMessagingSessionEndpoint. Default localhost and the port of listen."`
 	Data       string `key:"data" default:"./carillon-data" doc:"Folder of everything that is kept. It is made when absent; one process uses it at a time."`
 	Fresh      bool   `key:"fresh" default:"false" mode:"dev" doc:"Forget the stored data before starting. The local CA stays, so programs that trust it go on working."`
+
+	NodeID    string        `key:"node-id" doc:"Name of this node among those that share a database: 1 to 63 letters, digits, dots, hyphens or underscores. Each that runs has its own. Empty stands for the name of the machine. Without a shared database it has no meaning."`
+	NodeLease time.Duration `key:"node-lease" default:"15s" doc:"How long a node that shares a database may be silent until others take over what it does. Longer than a pause of the machine or the database takes. 1s to 5m."`
 
 	Region  string `key:"region" default:"us-east-1" doc:"Region of every ARN and of the signatures that are accepted."`
 	Account string `key:"account" default:"000000000000" doc:"Account of every ARN: 12 digits."`

@@ -42,7 +42,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 	}
 	want := config.Config{
 		Mode: config.Dev, Listen: "127.0.0.1:24463", OpsListen: "127.0.0.1:24464", Data: "./carillon-data",
-		Region: "us-east-1", Account: "000000000000",
+		NodeLease: 15 * time.Second, Region: "us-east-1", Account: "000000000000",
 		RootAccessKeyID: config.DevAccessKeyID, RootSecretAccessKey: config.NewSecret(config.DevSecretAccessKey),
 		CognitoGuestsPerSecond: 50,
 		AllowedOrigins:         []string{"loopback"}, ProxyHeader: "x-forwarded-for", PresignGrace: time.Minute, TokenWindow: 10 * time.Minute, EventRetention: 24 * time.Hour, FollowerRetention: 72 * time.Hour, ClockTrust: 24 * time.Hour, EraseWithin: 24 * time.Hour,
@@ -171,6 +171,8 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "public host with port 443", sources: flag("public-host", "chat.example:443"), want: []string{"public-host", ":443"}},
 		{name: "public host in capitals", sources: flag("public-host", "Chat.example"), want: []string{"public-host", "lower case"}},
 		{name: "account", sources: flag("account", "12"), want: []string{"account", "12 digits"}},
+		{name: "node id with a space", sources: flag("node-id", "node 1"), want: []string{"node-id", "63 letters"}},
+		{name: "node lease", sources: flag("node-lease", "10m"), want: []string{"node-lease", "5m"}},
 		{name: "region", sources: flag("region", "US"), want: []string{"region"}},
 		{name: "certificate without key", sources: flag("tls-cert", "a.pem"), want: []string{"tls-key"}},
 		{name: "key without certificate", sources: flag("tls-key", "a.pem"), want: []string{"tls-cert"}},

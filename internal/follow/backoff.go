@@ -23,8 +23,11 @@ func (b Backoff) Wait(failures int) time.Duration {
 		}
 		wait *= 2
 	}
-	wait = min(wait, b.Most)
+	return b.jitter(min(wait, b.Most))
+}
 
+// jitter is between half and all of a wait.
+func (b Backoff) jitter(wait time.Duration) time.Duration {
 	var random [2]byte
 	if _, err := io.ReadFull(b.Random, random[:]); err != nil {
 		return wait // without jitter rather than not at all
@@ -52,11 +55,15 @@ func (b Backoff) Insist(ctx context.Context, f func() error, failed func(err err
 }
 
 // Sleep waits until ctx ends or the time is over.
-func Sleep(ctx context.Context, wait time.Duration) {
+func Sleep(ctx context.Context, wait time.Duration) { wake(ctx, nil, wait) }
+
+// wake is Sleep that something may end.
+func wake(ctx context.Context, woken <-chan struct{}, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
+	case <-woken:
 	case <-timer.C:
 	}
 }

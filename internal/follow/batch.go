@@ -34,12 +34,6 @@ func (w *worker) cut(events []*chime.Event) (b batch, rest []*chime.Event) {
 // deliver has the follower handle a batch: what fails is tried again, in smaller parts and with growing
 // waits, until it is handled or one event is given up. Positions are written as parts are done.
 func (w *worker) deliver(ctx context.Context, b batch) error {
-	ctx, stop, err := w.claim.keep(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
-
 	left, size := b.events, len(b.events)
 	failures, alone := 0, 0 // in a row: of parts that begin with left[0], and of left[0] by itself
 	for len(left) > 0 {
@@ -64,6 +58,11 @@ func (w *worker) deliver(ctx context.Context, b batch) error {
 			}
 			left, size, failures, alone = left[n:], 2*size, 0, 0
 			continue
+		}
+
+		// Another node goes on with them.
+		if errors.Is(failed, ErrFenced) {
+			return failed
 		}
 
 		// After a failure try the same again once, and then a smaller part, down to one event.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/cluster"
+	"github.com/carillon-chat/carillon/internal/cluster/clustertest"
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
@@ -123,11 +125,27 @@ func (b *bed) say(app string, events ...string) (position uint64) {
 	return position
 }
 
-// node starts a runner over the store, as a node of that name.
+// node starts a runner that has the store for itself. The name is for the log.
 func (b *bed) node(name string, st store.Store, followers ...follow.Follower) (r *follow.Runner, stop func()) {
 	b.t.Helper()
+	return b.nodeAmong(nil, name, st, followers...)
+}
+
+// member starts a node of that name that shares the store with others, and a runner on it.
+func (b *bed) member(name string, followers ...follow.Follower) (r *follow.Runner, n *clustertest.Node, stop func()) {
+	b.t.Helper()
+	n = clustertest.Start(b.t, b.store, name, cluster.Options{})
+	r, end := b.nodeAmong(n, name, n.Store, followers...)
+	return r, n, sync.OnceFunc(func() {
+		end()
+		b.must(n.Stop())
+	})
+}
+
+func (b *bed) nodeAmong(nodes follow.Nodes, name string, st store.Store, followers ...follow.Follower) (r *follow.Runner, stop func()) {
+	b.t.Helper()
 	r, err := follow.New(follow.Options{
-		Store: st, Node: name, Log: slog.New(slog.NewTextHandler(b.log, nil)).With("node", name), Random: rand.Reader,
+		Store: st, Nodes: nodes, Log: slog.New(slog.NewTextHandler(b.log, nil)).With("node", name), Random: rand.Reader,
 		Body: func(_ store.Reader, e *chime.Event) ([]byte, error) { return []byte("present " + e.Object), nil },
 	}, followers...)
 	b.must(err)

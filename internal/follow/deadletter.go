@@ -122,18 +122,23 @@ func removeLetter(tx store.Tx, key store.Key, app, follower string) error {
 
 // replay works beside run, which holds the lease for both.
 func (w *worker) replay(ctx context.Context, position uint64) error {
-	ctx, stop, err := w.claim.keep(ctx)
-	if errors.Is(err, ErrFenced) {
-		return ErrNotHere
-	}
+	ctx, stop, err := w.o.Nodes.Hold(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	if !w.o.alone {
+		ctx = context.WithValue(ctx, fenceKey{}, w)
+	}
 
 	key := w.letterKey(position)
 	var e *chime.Event
 	err = w.o.Store.View(ctx, w.app, func(r store.Reader) error {
+		if _, err := w.claim.check(r); errors.Is(err, ErrFenced) {
+			return ErrNotHere
+		} else if err != nil {
+			return err
+		}
 		found, err := store.DeadLetters.Has(r, key)
 		if err == nil && !found {
 			err = fmt.Errorf("dead letter: %w", ErrNotFound)

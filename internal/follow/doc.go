@@ -6,8 +6,8 @@
 //     was trimmed ahead of logs and counts what it lost, and goes on at the log's beginning.
 //   - Key names an event's effect, so that a receiver can recognise one that was sent twice.
 //   - For each follower and app instance one node works at a time. Which one says a lease with a fencing
-//     number; a node that was frozen or cut off stops within Options.Lease, and what it writes
-//     afterwards fails with ErrFenced. Clocks of different machines are never compared.
+//     number, and Options.Nodes which nodes live; what a node writes that was frozen or cut off, and whose
+//     lease another took, fails with ErrFenced. A node that has its store for itself writes a lease once.
 //   - A batch that fails is tried again with growing waits and split down to the event that fails. After
 //     Follower.MaxAttempts that event becomes a dead letter and the follower goes on. Until then the
 //     later events of that app instance wait, so that the order holds within every channel.

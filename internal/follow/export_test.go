@@ -8,6 +8,14 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
+// named is a node with a name.
+type named struct {
+	Nodes
+	name string
+}
+
+func (n named) Name() string { return n.name }
+
 // Claim is a claim, for tests of the fence.
 type Claim struct {
 	c     claim
@@ -17,7 +25,7 @@ type Claim struct {
 
 // ClaimOf is the claim of a node.
 func ClaimOf(st store.Store, app, follower, node string) *Claim {
-	return &Claim{c: claim{store: st, app: app, follower: follower, node: node, term: DefaultLease}}
+	return &Claim{c: claim{store: st, nodes: named{alone{}, node}, app: app, follower: follower}}
 }
 
 // Take takes the lease, held or not.
@@ -46,6 +54,3 @@ func (c *Claim) TakeSeen(ctx context.Context) (taken bool, err error) {
 
 // Save writes a position.
 func (c *Claim) Save(ctx context.Context, position uint64) error { return c.c.save(ctx, position) }
-
-// Renew renews the lease.
-func (c *Claim) Renew(ctx context.Context) error { return c.c.renew(ctx) }

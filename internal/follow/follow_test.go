@@ -283,7 +283,7 @@ func TestUnwantedEventsMoveThePosition(t *testing.T) {
 		if s := status(t, r)[0]; s.Behind != 0 {
 			t.Errorf("status %+v", s)
 		}
-		time.Sleep(follow.DefaultLease)
+		time.Sleep(term)
 		if got := b.position("a", "f"); got != last {
 			t.Errorf("position %d, want %d", got, last)
 		}

@@ -23,7 +23,6 @@ var (
 	// is need not be written at once then.
 	ErrNothing = errors.New("nothing to do")
 
-	errLapsed  = errors.New("the lease could not be renewed in time")
 	errDeleted = errors.New("the app instance is deleted")
 	errUnborn  = errors.New("the app instance is being created")
 	errEnded   = errors.New("the follower is no more")

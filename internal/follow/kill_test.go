@@ -42,7 +42,7 @@ func child() {
 	handled, err := os.OpenFile(filepath.Join(dir, "handled"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	check(err)
 
-	runner, err := follow.New(follow.Options{Store: s, Node: "node", Log: slog.New(slog.DiscardHandler), Random: rand.Reader},
+	runner, err := follow.New(follow.Options{Store: s, Log: slog.New(slog.DiscardHandler), Random: rand.Reader},
 		follow.Follower{Name: "f", BatchEvents: 7, Handle: func(_ context.Context, _ string, events []*chime.Event) error {
 			for _, e := range events {
 				fmt.Fprintln(handled, e.Position, e.Channel)

@@ -4,42 +4,23 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Watch reports when a node may take a lease that another node holds. The zero Watch has seen
-// nothing.
-type Watch struct {
-	seen  chime.Lease
-	since time.Time // when it was first seen, on the monotonic clock
-}
-
-// Expired reports whether the lease is the one that was seen a term ago and at each call since.
-func (w *Watch) Expired(lease chime.Lease, term time.Duration) bool {
-	if w.since.IsZero() || lease != w.seen {
-		w.seen, w.since = lease, time.Now()
-		return false
-	}
-	return time.Since(w.since) >= term
-}
-
 // claim is a node's part in the lease of one follower in one app instance, with the position that
-// belongs to it. Every write renews the lease and is refused once another node took it.
+// belongs to it. Every write is refused once another node took the lease.
 type claim struct {
 	store         store.Store
+	nodes         Nodes
 	app, follower string
-	node          string
-	term          time.Duration
 	start         Start
 
 	mu       sync.Mutex
 	held     bool
 	fence    uint64
-	position uint64    // as it was last written
-	renewed  time.Time // when the latest renewal began, which is before other nodes can see it
+	position uint64 // as it was last written
 }
 
 func (c *claim) key() store.Key { return store.K(c.app, c.follower) }
@@ -53,35 +34,42 @@ func (c *claim) read(ctx context.Context) (record chime.Following, found bool, e
 	return record, found, err
 }
 
-// take takes the lease if the record is still the one that was seen; otherwise it reports false.
-func (c *claim) take(ctx context.Context, seen chime.Following, found bool) (taken bool, err error) {
-	began := time.Now()
-	var record chime.Following
-	err = c.store.Update(ctx, c.app, func(tx store.Tx) error {
-		now, there, err := store.Followings.Get(tx, c.key())
-		if err != nil {
-			return err
-		}
-		if taken = there == found && now.Lease == seen.Lease; !taken {
-			return nil
-		}
+// free reports whether this node may take a lease.
+func (c *claim) free(lease chime.Lease) bool {
+	return lease.Holder == "" || lease.Holder == c.nodes.Name() || c.nodes.Gone(lease.Holder)
+}
 
-		// The records of a deleted app instance are gone and must not come again.
-		if record = now; !there {
-			if record, err = c.begin(tx); err != nil {
+// take takes the lease if the record is still the one that was seen; otherwise it reports false. What is
+// this node's already takes no write.
+func (c *claim) take(ctx context.Context, seen chime.Following, found bool) (taken bool, err error) {
+	record, own := seen, found && seen.Lease.Holder == c.nodes.Name()
+	if !own {
+		err = c.store.Update(ctx, c.app, func(tx store.Tx) error {
+			now, there, err := store.Followings.Get(tx, c.key())
+			if err != nil {
 				return err
 			}
+			if taken = there == found && now.Lease == seen.Lease; !taken {
+				return nil
+			}
+
+			// The records of a deleted app instance are gone and must not come again.
+			if record = now; !there {
+				if record, err = c.begin(tx); err != nil {
+					return err
+				}
+			}
+			record.Lease = chime.Lease{Holder: c.nodes.Name(), Fence: record.Lease.Fence + 1}
+			return store.Followings.Put(tx, c.key(), record)
+		})
+		if err != nil || !taken {
+			return false, err
 		}
-		record.Lease = chime.Lease{Holder: c.node, Fence: record.Lease.Fence + 1}
-		return store.Followings.Put(tx, c.key(), record)
-	})
-	if err != nil || !taken {
-		return false, err
 	}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held, c.fence, c.position, c.renewed = true, record.Lease.Fence, record.Position, began
+	c.held, c.fence, c.position = true, record.Lease.Fence, record.Position
 	return true, nil
 }
 
@@ -109,26 +97,28 @@ func (c *claim) begin(r store.Reader) (record chime.Following, err error) {
 	return record, err
 }
 
-// change changes the record and renews the lease with it. f may write in the same transaction.
-func (c *claim) change(ctx context.Context, f func(tx store.Tx, record *chime.Following) error) error {
+// check reads the record, and returns ErrFenced unless this node holds the lease that it took.
+func (c *claim) check(r store.Reader) (record chime.Following, err error) {
 	c.mu.Lock()
-	fence, held := c.fence, c.held
+	lease, held := chime.Lease{Holder: c.nodes.Name(), Fence: c.fence}, c.held
 	c.mu.Unlock()
 	if !held {
-		return ErrFenced
+		return record, ErrFenced
 	}
+	record, found, err := store.Followings.Get(r, c.key())
+	if err == nil && (!found || record.Lease != lease) {
+		err = ErrFenced
+	}
+	return record, err
+}
 
-	began := time.Now()
+// change changes the record. f may write in the same transaction.
+func (c *claim) change(ctx context.Context, f func(tx store.Tx, record *chime.Following) error) error {
 	var record chime.Following
 	err := c.store.Update(ctx, c.app, func(tx store.Tx) (err error) {
-		var found bool
-		if record, found, err = store.Followings.Get(tx, c.key()); err != nil {
+		if record, err = c.check(tx); err != nil {
 			return err
 		}
-		if !found || record.Lease.Holder != c.node || record.Lease.Fence != fence {
-			return ErrFenced
-		}
-		record.Lease.Renewals++
 		if err := f(tx, &record); err != nil {
 			return err
 		}
@@ -141,14 +131,7 @@ func (c *claim) change(ctx context.Context, f func(tx store.Tx, record *chime.Fo
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.position = record.Position
-	if began.After(c.renewed) {
-		c.renewed = began
-	}
 	return nil
-}
-
-func (c *claim) renew(ctx context.Context) error {
-	return c.change(ctx, func(store.Tx, *chime.Following) error { return nil })
 }
 
 // save writes the position.
@@ -159,30 +142,25 @@ func (c *claim) save(ctx context.Context, position uint64) error {
 	})
 }
 
-// drop forgets the lease. Where other nodes would have to wait for it, it is given back.
-func (c *claim) drop(ctx context.Context) error {
-	c.mu.Lock()
-	fresh := c.held && time.Since(c.renewed) < c.term
-	c.mu.Unlock()
-	var err error
-	if fresh {
-		err = c.change(ctx, func(_ store.Tx, record *chime.Following) error {
-			record.Lease.Holder = ""
-			return nil
-		})
-	}
+// give gives the lease back, so that another node may take it at once.
+func (c *claim) give(ctx context.Context) error {
+	return c.change(ctx, func(_ store.Tx, record *chime.Following) error {
+		record.Lease.Holder = ""
+		return nil
+	})
+}
 
+// drop forgets the lease, whatever the store says of it.
+func (c *claim) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.held = false
-	return err
 }
 
-// due reports whether a third of the term has passed since the latest renewal.
-func (c *claim) due() bool {
+func (c *claim) isHeld() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Since(c.renewed) >= c.term/3
+	return c.held
 }
 
 // saved is the position that was last written.
@@ -192,43 +170,19 @@ func (c *claim) saved() uint64 {
 	return c.position
 }
 
-// left is how long other nodes have to wait at least until they may take the lease.
-func (c *claim) left() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.term - time.Since(c.renewed)
-}
+type fenceKey struct{}
 
-// keep renews the lease for as long as work under the returned ctx goes on, which is until stop is
-// called. The ctx ends with the lease; its cause says why.
-func (c *claim) keep(ctx context.Context) (work context.Context, stop func(), err error) {
-	if c.due() { // an idle holder does not renew
-		if err := c.renew(ctx); err != nil {
-			return nil, nil, err
-		}
+// Check reads the lease under which a follower works, and returns ErrFenced when another node has taken it. A
+// Handle, and what a Begin has started, calls it with its ctx in each transaction in which it writes; the
+// transaction is one of the app instance. On a node that has its store for itself it reads nothing.
+func Check(ctx context.Context, r store.Reader) error {
+	w, fenced := ctx.Value(fenceKey{}).(*worker)
+	if !fenced {
+		return nil
 	}
-
-	// One goroutine renews; the other ends the work when no renewal came in time.
-	work, cancel := context.WithCancelCause(ctx)
-	var both sync.WaitGroup
-	both.Go(func() {
-		for work.Err() == nil {
-			if Sleep(work, c.term/6); !c.due() {
-				continue
-			}
-			if err := c.renew(work); errors.Is(err, ErrFenced) {
-				cancel(err)
-			}
-		}
-	})
-	both.Go(func() { // a renewal may hang longer than the lease lasts
-		for work.Err() == nil {
-			left := c.left()
-			if left <= 0 {
-				cancel(errLapsed)
-			}
-			Sleep(work, left)
-		}
-	})
-	return work, func() { cancel(context.Canceled); both.Wait() }, nil
+	_, err := w.claim.check(r)
+	if errors.Is(err, ErrFenced) {
+		w.lose(err)
+	}
+	return err
 }

@@ -40,6 +40,20 @@ func (r *Runner) Refresh(ctx context.Context, app string) error {
 	return nil
 }
 
+// refreshOften has the followers of app instances looked at again when a node is gone, whose part this one may
+// have to take, and at intervals: other nodes change them too.
+func (r *Runner) refreshOften(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := r.o.Nodes.Changed() // from before the look
+		for _, app := range r.AppInstances() {
+			if err := r.Refresh(ctx, app); err != nil && ctx.Err() == nil {
+				r.o.Log.Error("followers: cannot read those that an app instance has for itself, will retry", "app_instance", app, "error", err, "after", lookAgain)
+			}
+		}
+		wake(ctx, changed, r.o.Backoff.jitter(lookAgain))
+	}
+}
+
 // adopt makes the workers of an app instance's own followers those that are wanted. The caller holds r.mu.
 func (r *Runner) adopt(a *appWork, app string, wanted map[string]*Follower) {
 	for name, w := range a.own {

@@ -42,7 +42,7 @@ func (o *own) set(list ...follow.Follower) {
 func (b *bed) nodeWithOwn(o *own, followers ...follow.Follower) (r *follow.Runner, stop func()) {
 	b.t.Helper()
 	r, err := follow.New(follow.Options{
-		Store: b.store, Node: "one", Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Own: o.followers, OwnName: "own",
+		Store: b.store, Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Own: o.followers, OwnName: "own",
 	}, followers...)
 	b.must(err)
 	ctx, cancel := context.WithCancel(b.t.Context())
@@ -230,11 +230,11 @@ func TestRewindFencesAnotherNode(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {
 		b.addApp("a")
 		var mine, theirs notes
-		_, stopTheirs := b.node("theirs", b.store, theirs.follower("f"))
+		_, _, stopTheirs := b.member("theirs", theirs.follower("f"))
 		defer stopTheirs()
 		first := b.say("a", "c:1")
 		theirs.expect(t, "a/c:1")
-		r, stop := b.node("mine", b.store, mine.follower("f"))
+		r, _, stop := b.member("mine", mine.follower("f"))
 		defer stop()
 		synctest.Wait()
 		if _, err := r.Rewind(t.Context(), "a", "f", follow.From{Position: first}, nil); err != nil {

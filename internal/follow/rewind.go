@@ -33,9 +33,14 @@ type From struct {
 
 // Rewind sets a follower back in an app instance, so that it is handed the events from there on once more,
 // and returns the position of the first of them. also, when set, writes in the same transaction. The
-// holder of the lease loses it, so that no write of its former work moves the position; the effects have the
-// same keys as before. Errors are *TooEarlyError, ErrAhead, and ErrNotFound for a follower without a position.
+// holder of the lease loses it to this node, so that no write of its former work moves the position; the effects
+// have the same keys as before. Errors are *TooEarlyError, ErrAhead, and ErrNotFound for a follower without a position.
 func (r *Runner) Rewind(ctx context.Context, app, follower string, from From, also func(tx store.Tx, position uint64) error) (position uint64, err error) {
+	w, unknown := r.worker(app, follower)
+	holder := r.o.Nodes.Name()
+	if unknown != nil {
+		holder = ""
+	}
 	key := store.K(app, follower)
 	err = r.o.Store.Update(ctx, app, func(tx store.Tx) error {
 		record, found, err := store.Followings.Get(tx, key)
@@ -53,7 +58,7 @@ func (r *Runner) Rewind(ctx context.Context, app, follower string, from From, al
 		}
 
 		record.Position = position - 1
-		record.Lease = chime.Lease{Fence: record.Lease.Fence + 1}
+		record.Lease = chime.Lease{Holder: holder, Fence: record.Lease.Fence + 1}
 		if err := store.Followings.Put(tx, key, record); err != nil || also == nil {
 			return err
 		}
@@ -64,19 +69,10 @@ func (r *Runner) Rewind(ctx context.Context, app, follower string, from From, al
 	}
 
 	// A holder that has nothing to do would notice with the next event alone.
-	if w, err := r.worker(app, follower); err == nil {
-		w.again()
+	if unknown == nil {
+		w.lose(errRewound)
 	}
 	return position, nil
-}
-
-// again has the worker take the lease anew.
-func (w *worker) again() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.restart != nil {
-		w.restart(errRewound)
-	}
 }
 
 // resolve returns the position of the first event to be handled, which the log has, or will have.

@@ -15,13 +15,12 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// Options of a Runner. Store, Node, Log and Random are required.
+// Options of a Runner. Store, Log and Random are required.
 type Options struct {
 	Store store.Store
-	// Node names this node among those that use the store. A node that starts again takes at once what
-	// was left under its name, so no two that run have the same.
-	Node string
-	Log  *slog.Logger
+	// Nodes are those that share the store; nil says that this one has it for itself.
+	Nodes Nodes
+	Log   *slog.Logger
 	// Random spreads waits and is safe for concurrent use.
 	Random io.Reader
 	// Now is the clock of the times in dead letters and ages of events; nil means time.Now. Leases
@@ -29,18 +28,15 @@ type Options struct {
 	Now func() time.Time
 	// Body makes the payload of an event of a message, of which the log keeps none; nil leaves them out.
 	Body store.Body
-	// Lease is how long a node may be silent until others take over what it has; zero means DefaultLease.
-	Lease time.Duration
 	// Backoff says how long to wait between attempts; zero means from one second up to one minute.
 	Backoff Backoff
 	// Own lists followers that an app instance has for itself, as of the moment of the Reader; nil when no
 	// app instance has any. Refresh has it called again. OwnName names them together in Status.
 	Own     func(r store.Reader, app string) ([]Follower, error)
 	OwnName string
-}
 
-// DefaultLease is longer than a slow disk or a pause of the process takes.
-const DefaultLease = 15 * time.Second
+	alone bool // without Nodes
+}
 
 // Runner works for followers in all app instances of a store.
 type Runner struct {
@@ -70,7 +66,9 @@ func New(o Options, followers ...Follower) (*Runner, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Lease = cmp.Or(o.Lease, DefaultLease)
+	if o.alone = o.Nodes == nil; o.alone {
+		o.Nodes = alone{}
+	}
 	o.Backoff.First = cmp.Or(o.Backoff.First, time.Second)
 	o.Backoff.Most = cmp.Or(o.Backoff.Most, time.Minute)
 	o.Backoff.Random = o.Random
@@ -97,6 +95,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	if len(r.followers) == 0 && r.o.Own == nil {
 		<-ctx.Done()
 		return nil
+	}
+	if !r.o.alone && r.o.Own != nil {
+		r.work.Go(func() { r.refreshOften(ctx) })
 	}
 	for failures := 1; ctx.Err() == nil; failures++ {
 		err := r.discover(ctx)
@@ -195,8 +196,8 @@ func (r *Runner) begin(ctx context.Context, app string, created bool) (begun boo
 
 // start starts a worker, once the former one of its follower has ended. The caller holds r.mu.
 func (r *Runner) start(a *appWork, w, former *worker) {
-	var ctx context.Context
-	ctx, w.stop = context.WithCancel(a.ctx)
+	ctx, stop := context.WithCancelCause(a.ctx)
+	w.stop = func() { stop(errEnded) }
 	r.work.Go(func() {
 		defer close(w.done)
 		if former != nil {

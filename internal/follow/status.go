@@ -102,7 +102,7 @@ func (r *Runner) add(rd store.Reader, s *Status, w *worker) error {
 
 	// The position of a holder is written a little later than it is reached.
 	position := record.Position
-	if record.Lease.Holder == r.o.Node {
+	if record.Lease.Holder == r.o.Nodes.Name() {
 		position = max(position, w.reached.Load())
 	}
 	if end <= position {

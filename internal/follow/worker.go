@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -51,7 +52,7 @@ type Failure struct {
 func newWorker(o *Options, f *Follower, app string, c *counts) *worker {
 	return &worker{
 		Follower: f, o: o, app: app, counts: c, turn: make(chan struct{}, 1), done: make(chan struct{}),
-		claim: claim{store: o.Store, app: app, follower: f.Name, node: o.Node, term: o.Lease, start: f.Start},
+		claim: claim{store: o.Store, nodes: o.Nodes, app: app, follower: f.Name, start: f.Start},
 		log:   o.Log.With("follower", f.Name, "app_instance", app),
 	}
 }
@@ -59,22 +60,31 @@ func newWorker(o *Options, f *Follower, app string, c *counts) *worker {
 // run works until ctx ends, or the app instance is deleted or the follower is no more.
 func (w *worker) run(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
-		held, restart := context.WithCancelCause(ctx)
+		held, stop, err := w.o.Nodes.Hold(ctx)
+		if err != nil {
+			return // ctx has ended
+		}
+		held, restart := context.WithCancelCause(held)
 		w.setRestart(restart)
-		err := w.hold(held)
-		rewound := errors.Is(context.Cause(held), errRewound)
+		err = w.hold(held)
+		lost := context.Cause(held) // nil when the work has failed
 		restart(context.Canceled)
-		switch {
-		case ctx.Err() != nil || errors.Is(err, errDeleted) || errors.Is(err, errEnded):
+		stop()
+		if ctx.Err() != nil {
+			w.finish(ctx)
 			return
-		case rewound:
+		}
+		switch {
+		case errors.Is(err, errDeleted) || errors.Is(err, errEnded):
+			return
+		case errors.Is(lost, errRewound):
 			failures = 0
 		case errors.Is(err, errUnborn):
 			if _, err := w.waitForEvents(ctx, 0); err != nil { // its creation is the first
 				Sleep(ctx, w.o.Backoff.First)
 			}
-		case errors.Is(err, ErrFenced) || errors.Is(err, errLapsed):
-			w.log.Warn("follower: lost the lease", "error", err)
+		case errors.Is(err, ErrFenced) || lost != nil:
+			w.log.Warn("follower: lost the lease", "error", cmp.Or(lost, err))
 			failures = 0
 		default: // of the store
 			failures++
@@ -91,24 +101,46 @@ func (w *worker) setRestart(restart context.CancelCauseFunc) {
 	w.restart = restart
 }
 
+// lose ends the work under the lease, which begins anew.
+func (w *worker) lose(why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.restart != nil {
+		w.restart(why)
+	}
+}
+
 // hold takes the lease and works until it is lost.
 func (w *worker) hold(ctx context.Context) error {
 	if err := w.acquire(ctx); err != nil {
 		return err
 	}
+	if !w.o.alone {
+		ctx = context.WithValue(ctx, fenceKey{}, w)
+	}
 	end := w.begin(ctx)
-	err := w.work(ctx)
-	end()
+	defer end()
+	return w.work(ctx)
+}
 
-	// On a stop the last position is written and the lease given back, so that another node goes on
-	// at once.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Lease/3)
+// finishTimeout bounds how long the end of the work waits for the store.
+const finishTimeout = 5 * time.Second
+
+// finish writes the last position when the work ends, else its events are handled again. The lease is given
+// back only where the node goes on without the follower: what a node holds that stops is free.
+func (w *worker) finish(ctx context.Context) {
+	if !w.claim.isHeld() {
+		return
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	if w.ahead() {
-		_ = w.claim.save(last, w.reached.Load()) // else the events are handled again
+		_ = w.claim.save(last, w.reached.Load())
 	}
-	_ = w.claim.drop(last) // else others wait until it runs out
-	return err
+	if !w.o.alone && errors.Is(context.Cause(ctx), errEnded) {
+		_ = w.claim.give(last)
+	}
+	w.claim.drop()
 }
 
 // begin calls Begin, and returns what ends that.
@@ -121,34 +153,30 @@ func (w *worker) begin(ctx context.Context) (end func()) {
 	return func() { stop(); finish() }
 }
 
-// acquire waits until this node has the lease. A lease of another node is taken only when that node
-// leaves events unhandled without renewing it.
+// lookAgain is how often a node looks at a lease that a living node holds: that may have given it back.
+const lookAgain = time.Minute
+
+// acquire waits until this node has the lease.
 func (w *worker) acquire(ctx context.Context) error {
-	for watch := new(Watch); ; {
+	for {
+		changed := w.o.Nodes.Changed() // from before the look
 		record, found, err := w.claim.read(ctx)
 		if err != nil {
 			return err
 		}
-		holder := record.Lease.Holder
-		if !found || holder == "" || holder == w.o.Node || watch.Expired(record.Lease, w.o.Lease) {
-			if taken, err := w.claim.take(ctx, record, found); taken || err != nil {
+		if !found || w.claim.free(record.Lease) {
+			taken, err := w.claim.take(ctx, record, found)
+			if taken || err != nil {
 				w.reached.Store(w.claim.saved())
 				return err
 			}
 			continue
 		}
 
-		idle, err := w.waitForEvents(ctx, record.Position)
-		if err != nil {
-			return err
-		}
-		if idle { // the holder had nothing to do meanwhile
-			watch = new(Watch)
-			continue
-		}
-		Sleep(ctx, w.o.Lease/4)
+		// Nodes do not look all at once.
+		wake(ctx, changed, w.o.Backoff.jitter(lookAgain))
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -209,6 +237,9 @@ func (w *worker) work(ctx context.Context) error {
 	}
 }
 
+// saveWithin is how long a position may be ahead of what is written while nothing is left to do.
+const saveWithin = 5 * time.Second
+
 // maxAge is how long an event that was read may wait for its turn: what it says may be removed meanwhile.
 const maxAge = time.Second
 
@@ -233,7 +264,7 @@ func (w *worker) read(ctx context.Context, cursor store.Cursor) error {
 				return nil // the rest is read again
 			}
 		}
-		if w.ahead() && time.Since(w.unsaved) >= w.o.Lease/3 {
+		if w.ahead() && time.Since(w.unsaved) >= saveWithin {
 			if err := w.claim.save(ctx, w.reached.Load()); err != nil {
 				return err
 			}
@@ -278,7 +309,7 @@ func (w *worker) bound(ctx context.Context) context.Context {
 	if w.wait.of != ctx || w.wait.since != w.unsaved {
 		w.unbind()
 		w.wait = wait{of: ctx, since: w.unsaved}
-		w.wait.bounded, w.wait.cancel = context.WithDeadline(ctx, w.unsaved.Add(w.o.Lease/3))
+		w.wait.bounded, w.wait.cancel = context.WithDeadline(ctx, w.unsaved.Add(saveWithin))
 	}
 	return w.wait.bounded
 }

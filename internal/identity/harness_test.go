@@ -89,7 +89,7 @@ func (w *world) start() {
 		defer w.mu.Unlock()
 		return w.now
 	}
-	w.jobs = jobs.New(jobs.Options{Store: w.store, Node: "test", Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Now: now})
+	w.jobs = jobs.New(jobs.Options{Store: w.store, Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Now: now})
 	w.Service = identity.New(identity.Options{
 		Store: w.store, Site: site, Limits: w.limits, Users: w.cascade, Jobs: w.jobs, Random: rand.Reader, Now: now,
 	})

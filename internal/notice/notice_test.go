@@ -108,7 +108,7 @@ func TestANoticeIsToldWhenItsTransactionCommits(t *testing.T) {
 		}))
 		s := new(sink)
 		s.away.Store(true)
-		runner, err := follow.New(follow.Options{Store: st, Node: "one", Log: slog.New(slog.DiscardHandler), Random: rand.Reader},
+		runner, err := follow.New(follow.Options{Store: st, Log: slog.New(slog.DiscardHandler), Random: rand.Reader},
 			notice.Follower("notices", site, s))
 		must(t, err)
 		ctx, stop := context.WithCancel(t.Context())

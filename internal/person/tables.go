@@ -39,6 +39,8 @@ var notSwept = map[store.TableID]string{
 	store.Keyring.ID:             "keys",
 	store.PoolIdentities.ID:      "identities of Cognito are the account's, and belong to no app instance",
 	store.PoolIdentityFor.ID:     "as pool identities",
+	store.Nodes.ID:               "of the machines",
+	store.Leases.ID:              "names of nodes and works",
 }
 
 // sweptTables are the tables that are swept, in the order of their ids.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/identity"
 	"github.com/carillon-chat/carillon/internal/store"
 )
@@ -131,6 +132,9 @@ func (w *walk) round(ctx context.Context) error {
 	// What became of them and how far that is are one commit.
 	var left []*delivery
 	err := w.o.Store.Update(ctx, w.app, func(tx store.Tx) (err error) {
+		if err := follow.Check(ctx, tx); err != nil {
+			return err
+		}
 		if left, err = w.settle(tx, w.list); err != nil {
 			return err
 		}

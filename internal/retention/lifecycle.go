@@ -46,8 +46,10 @@ type Options struct {
 	EraseWithin time.Duration
 	// RotateKeys replaces and forgets keys when their time has come; nil when there are none.
 	RotateKeys func(context.Context) error
-	Interval   time.Duration // zero means DefaultInterval
-	Log        *slog.Logger
+	// Check refuses a pass that another node makes by now; nil where there is no other.
+	Check    func(context.Context, store.Reader) error
+	Interval time.Duration // zero means DefaultInterval
+	Log      *slog.Logger
 }
 
 // Followers are the readers that need the log.
@@ -102,6 +104,11 @@ func (c *Cleaner) Clean(ctx context.Context) error {
 // forget removes tokens and saves store time.
 func (c *Cleaner) forget(ctx context.Context) error {
 	return c.o.Store.Update(ctx, "", func(tx store.Tx) error {
+		if c.o.Check != nil {
+			if err := c.o.Check(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if err := c.o.Clock.Save(tx); err != nil {
 			return err
 		}

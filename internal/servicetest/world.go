@@ -110,7 +110,7 @@ func Over(t testing.TB, st store.Store, users ...string) *World {
 	// The services share a store, a clock and a source of randomness.
 	random := rand.New(rand.NewSource(1))
 	w.Random = random
-	w.Jobs = jobs.New(jobs.Options{Store: st, Node: "test", Log: slog.New(slog.DiscardHandler), Random: random, Now: w.Clock})
+	w.Jobs = jobs.New(jobs.Options{Store: st, Log: slog.New(slog.DiscardHandler), Random: random, Now: w.Clock})
 	w.Channels = channel.New(channel.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Jobs: w.Jobs})
 	w.Messages = message.New(message.Options{Store: st, Bus: w.Bus, Site: w.Site, Now: w.Clock, Random: random})
 	w.Flows = flow.New(flow.Options{Store: st, Site: w.Site, Now: w.Clock, Random: random, Messages: w.Messages})

@@ -107,6 +107,9 @@ var (
 	Keyring         = Table[chime.SealedKey]{ID: 57, Name: "keyring"}              // use, number
 	PoolIdentities  = Table[chime.PoolIdentity]{ID: 58, Name: "pool identities"}   // identity id
 	PoolIdentityFor = Table[string]{ID: 59, Name: "pool identity of a login"}      // pool, provider, subject -> identity id
+
+	Nodes  = Table[chime.Node]{ID: 100, Name: "nodes"}                        // id
+	Leases = Table[chime.Lease]{ID: 101, Name: "leases of what is done once"} // work; those of followers and tasks are in their records
 )
 
 // MembershipKey is the key of a membership; sub is empty on standard channels.

@@ -93,7 +93,7 @@ func (s *sink) expect(t *testing.T, want ...string) {
 func run(t *testing.T, w *servicetest.World, s *stream.Service) (stop func()) {
 	t.Helper()
 	r, err := follow.New(follow.Options{
-		Store: w.Store, Node: "one", Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Body: w.Messages.Body,
+		Store: w.Store, Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Body: w.Messages.Body,
 	}, s.Followers()...)
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/carillon-chat/carillon/internal/chime"
+	"github.com/carillon-chat/carillon/internal/cluster"
+	"github.com/carillon-chat/carillon/internal/cluster/clustertest"
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/follow/jobs"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -88,7 +90,17 @@ func (b *bed) expectAll(want ...string) {
 
 // queue is one whose tasks of kind "work" note that they were tried, and then do work.
 func (b *bed) queue(node string, st store.Store, work func(ctx context.Context) error) *jobs.Queue {
-	q := jobs.New(jobs.Options{Store: st, Node: node, Log: slog.New(slog.NewTextHandler(b, nil)), Random: rand.Reader})
+	return b.queueAmong(nil, node, st, work)
+}
+
+// member is the queue of a node that shares the store with others.
+func (b *bed) member(node string, work func(ctx context.Context) error) (*jobs.Queue, *clustertest.Node) {
+	n := clustertest.Start(b.t, b.store, node, cluster.Options{})
+	return b.queueAmong(n, node, n.Store, work), n
+}
+
+func (b *bed) queueAmong(nodes follow.Nodes, node string, st store.Store, work func(ctx context.Context) error) *jobs.Queue {
+	q := jobs.New(jobs.Options{Store: st, Nodes: nodes, Log: slog.New(slog.NewTextHandler(b, nil)), Random: rand.Reader})
 	q.Register("work", func(ctx context.Context, task chime.Task) error {
 		b.note(node, task)
 		if work == nil {
@@ -183,7 +195,7 @@ func TestAFailedTaskIsTriedUntilItIsDone(t *testing.T) {
 
 func TestATaskThatFailsDelaysNoOther(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {
-		q := jobs.New(jobs.Options{Store: b.store, Node: "one", Log: slog.New(slog.DiscardHandler), Random: rand.Reader})
+		q := jobs.New(jobs.Options{Store: b.store, Log: slog.New(slog.DiscardHandler), Random: rand.Reader})
 		q.Register("work", func(ctx context.Context, task chime.Task) error {
 			switch task.Ref {
 			case "user/bad":
@@ -255,7 +267,8 @@ func TestALaterTaskOfTheSubjectStays(t *testing.T) {
 // Another node does what a dead one left, and leaves alone what a live one works on.
 func TestANodeThatDiedLeavesItsTasks(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {
-		dead, alive := b.queue("dead", b.store, nil), b.queue("alive", b.store, func(ctx context.Context) error {
+		dead, deadNode := b.member("dead", nil)
+		alive, aliveNode := b.member("alive", func(ctx context.Context) error {
 			select {
 			case <-time.After(time.Hour):
 				return nil
@@ -267,9 +280,14 @@ func TestANodeThatDiedLeavesItsTasks(t *testing.T) {
 		task := b.enqueue(alive, "a", "user/bob")
 		working := make(chan error)
 		go func() { working <- alive.Do(t.Context(), task) }()
-		other := b.queue("other", b.store, nil)
+		other, otherNode := b.member("other", nil)
+		for _, n := range []*clustertest.Node{aliveNode, otherNode} {
+			defer func() { _ = n.Stop() }()
+		}
 		defer b.run(other)()
-		time.Sleep(10 * time.Second)
+		time.Sleep(time.Minute)
+		deadNode.Kill()
+		time.Sleep(cluster.DefaultLease / 2)
 		b.expect("alive a user/bob")
 		time.Sleep(50 * time.Minute)
 		b.expect("other a user/ann")
@@ -287,7 +305,7 @@ func TestACallerThatBeginsIsNotOvertaken(t *testing.T) {
 		defer b.run(q)()
 		synctest.Wait()
 		task := b.enqueue(q, "a", "user/ann")
-		time.Sleep(follow.DefaultLease / 2)
+		time.Sleep(7 * time.Second)
 		b.expect()
 		if err := q.Do(t.Context(), task); err != nil {
 			t.Error(err)

@@ -18,19 +18,18 @@ import (
 // that is done or half done.
 type Work func(ctx context.Context, task chime.Task) error
 
-// Options of a Queue. Store, Node, Log and Random are required.
+// Options of a Queue. Store, Log and Random are required.
 type Options struct {
 	Store store.Store
-	// Node names this node among those that use the store: see follow.Options.
-	Node string
-	Log  *slog.Logger
+	// Nodes are those that share the store; nil says that this one has it for itself.
+	Nodes follow.Nodes
+	Log   *slog.Logger
 	// Random spreads waits and is safe for concurrent use.
 	Random io.Reader
 	// Now is the clock of when a task began; nil means time.Now.
 	Now func() time.Time
-	// Lease is how long a node may be silent until others take over its tasks; zero means
-	// follow.DefaultLease.
-	Lease time.Duration
+	// Patience is how long a task waits for the caller that is to do it; zero means 15 seconds.
+	Patience time.Duration
 	// Backoff says how long a failed task waits; zero means from one second up to five minutes.
 	Backoff follow.Backoff
 	// Interval lies between two looks for tasks that other nodes left; zero means 30 seconds.
@@ -73,7 +72,8 @@ type state struct {
 	failures int // in a row
 	next     time.Time
 	err      string
-	watch    follow.Watch
+	seen     chime.Lease // when it was last looked at
+	since    time.Time   // when that was first seen
 }
 
 // New makes a Queue. Kinds are registered before it runs.
@@ -81,7 +81,10 @@ func New(o Options) *Queue {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Lease = cmp.Or(o.Lease, follow.DefaultLease)
+	if o.Nodes == nil {
+		o.Nodes = follow.Alone()
+	}
+	o.Patience = cmp.Or(o.Patience, 15*time.Second)
 	o.Backoff.First = cmp.Or(o.Backoff.First, time.Second)
 	o.Backoff.Most = cmp.Or(o.Backoff.Most, 5*time.Minute)
 	o.Backoff.Random = o.Random
@@ -108,7 +111,7 @@ func (q *Queue) Enqueue(tx store.Tx, task chime.Task) (chime.Task, error) {
 		return task, err
 	}
 	task.Created = chime.At(q.o.Now())
-	task.Lease = chime.Lease{Holder: q.o.Node, Fence: before.Lease.Fence + 1}
+	task.Lease = chime.Lease{Holder: q.o.Nodes.Name(), Fence: before.Lease.Fence + 1}
 	return task, store.Tasks.Put(tx, idOf(task).key(), task)
 }
 
@@ -139,9 +142,7 @@ func (q *Queue) Do(ctx context.Context, task chime.Task) error {
 		return fmt.Errorf("jobs: no work is registered for tasks of kind %q", task.Kind)
 	}
 	q.began(task)
-	stop := q.keep(ctx, task)
 	err := work(ctx, task)
-	stop()
 	if err == nil {
 		err = q.remove(ctx, task)
 	}
@@ -157,38 +158,6 @@ func (q *Queue) remove(ctx context.Context, task chime.Task) error {
 			return err
 		}
 		return store.Tasks.Delete(tx, idOf(task).key())
-	})
-}
-
-// keep renews the lease of a task that takes long, until stop is called.
-func (q *Queue) keep(ctx context.Context, task chime.Task) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var renewing sync.WaitGroup
-	renewing.Go(func() {
-		ticker := time.NewTicker(q.o.Lease / 3)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			if err := q.renew(ctx, task); err != nil && ctx.Err() == nil {
-				q.o.Log.Warn("jobs: cannot renew the lease of a task; another node may do it too", "kind", task.Kind, "app_instance", task.App, "error", err)
-			}
-		}
-	})
-	return func() { cancel(); renewing.Wait() }
-}
-
-func (q *Queue) renew(ctx context.Context, task chime.Task) error {
-	return q.o.Store.Update(ctx, task.App, func(tx store.Tx) error {
-		current, found, err := Find(tx, task.App, task.Ref)
-		if err != nil || !found || current.Lease.Holder != q.o.Node || current.Lease.Fence != task.Lease.Fence {
-			return err
-		}
-		current.Lease.Renewals++
-		return store.Tasks.Put(tx, idOf(task).key(), current)
 	})
 }
 

@@ -22,6 +22,7 @@ func (q *Queue) Run(ctx context.Context) error {
 
 	slots := make(chan struct{}, q.o.AtOnce)
 	for former := true; ctx.Err() == nil; former = false {
+		changed := q.o.Nodes.Changed() // from before the look
 		ready, next, err := q.ready(ctx, former)
 		if err != nil && ctx.Err() == nil {
 			q.o.Log.Error("jobs: cannot look for tasks, will retry", "error", err, "after", q.o.Interval)
@@ -38,7 +39,7 @@ func (q *Queue) Run(ctx context.Context) error {
 				q.wakeUp()
 			})
 		}
-		q.wait(ctx, next)
+		q.wait(ctx, next, changed)
 	}
 	return nil
 }
@@ -50,8 +51,9 @@ func (q *Queue) insist(ctx context.Context, e ensured) {
 	})
 }
 
-// wait waits until there may be something to do: at the time, at the next look, or when woken.
-func (q *Queue) wait(ctx context.Context, next time.Time) {
+// wait waits until there may be something to do: at the time, at the next look, or when woken, also by the
+// end of another node.
+func (q *Queue) wait(ctx context.Context, next time.Time, changed <-chan struct{}) {
 	wait := q.o.Interval
 	if !next.IsZero() {
 		wait = min(wait, max(0, time.Until(next)))
@@ -61,6 +63,7 @@ func (q *Queue) wait(ctx context.Context, next time.Time) {
 	select {
 	case <-ctx.Done():
 	case <-q.wake:
+	case <-changed:
 	case <-timer.C:
 	}
 }
@@ -98,11 +101,10 @@ func (q *Queue) ready(ctx context.Context, former bool) (ready []chime.Task, nex
 			whole = task.App
 		}
 		s := q.state(idOf(task))
-		mine := task.Lease.Holder == "" || task.Lease.Holder == q.o.Node && (former || s.failures > 0)
-		switch {
+		switch turn := q.turn(s, task.Lease, former); {
 		case s.running > 0:
-		case !mine && !s.watch.Expired(task.Lease, q.o.Lease): // of another node, or of a caller that is about to begin
-			next = earlier(next, time.Now().Add(q.o.Lease/4))
+		case turn.After(time.Now()): // of another node, or of a caller that is about to begin
+			next = earlier(next, turn)
 		case !former && time.Now().Before(s.next):
 			next = earlier(next, s.next)
 		default:
@@ -110,6 +112,24 @@ func (q *Queue) ready(ctx context.Context, former bool) (ready []chime.Task, nex
 		}
 	}
 	return ready, next, nil
+}
+
+// turn is when this node may do a task: at once when the task is free or its node is gone, and after a
+// while when it is left to a caller of this node. Another node's has to be looked at again.
+func (q *Queue) turn(s *state, lease chime.Lease, former bool) time.Time {
+	if lease != s.seen || s.since.IsZero() {
+		s.seen, s.since = lease, time.Now()
+	}
+	switch {
+	case lease.Holder == q.o.Nodes.Name():
+		if former || s.failures > 0 {
+			return time.Time{}
+		}
+		return s.since.Add(q.o.Patience)
+	case lease.Holder == "" || q.o.Nodes.Gone(lease.Holder):
+		return time.Time{}
+	}
+	return time.Now().Add(q.o.Interval)
 }
 
 func (q *Queue) list(ctx context.Context) (tasks []chime.Task, err error) {
@@ -167,7 +187,7 @@ func (q *Queue) take(ctx context.Context, listed chime.Task) (task chime.Task, t
 			return nil
 		}
 		task = current
-		task.Lease = chime.Lease{Holder: q.o.Node, Fence: current.Lease.Fence + 1}
+		task.Lease = chime.Lease{Holder: q.o.Nodes.Name(), Fence: current.Lease.Fence + 1}
 		return store.Tasks.Put(tx, idOf(task).key(), task)
 	})
 	return task, taken, err

@@ -189,7 +189,7 @@ func (b *bed) start() {
 	})
 	var err error
 	b.runner, err = follow.New(follow.Options{
-		Store: b.Store, Node: "one", Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Body: b.Messages.Body,
+		Store: b.Store, Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Body: b.Messages.Body,
 		Own: b.hooks.Followers, OwnName: "webhooks",
 	})
 	if err != nil {

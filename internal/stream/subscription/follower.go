@@ -59,6 +59,9 @@ func (p *poster) queueSome(ctx context.Context, events []*chime.Event) (queued i
 	age := p.age()
 	err = p.o.Store.Update(ctx, p.app, func(tx store.Tx) error {
 		full, queued = false, 0
+		if err := follow.Check(ctx, tx); err != nil {
+			return err
+		}
 		hook, found, err := find(tx, p.webhook)
 		if err != nil || !found {
 			return err
@@ -67,6 +70,8 @@ func (p *poster) queueSome(ctx context.Context, events []*chime.Event) (queued i
 		if full = pending >= MaxPending; err != nil || full {
 			return err
 		}
+
+		// All of the events have room, as they are few.
 		for _, e := range events {
 			n, err := p.queue(tx, &hook, e, age)
 			if err != nil {

@@ -163,6 +163,9 @@ func (p *poster) count(a after) {
 func (p *poster) record(ctx context.Context, outcomes []outcome) (now []after, disabled bool, err error) {
 	err = p.o.Store.Update(ctx, p.app, func(tx store.Tx) error {
 		now, disabled = nil, false
+		if err := follow.Check(ctx, tx); err != nil {
+			return err
+		}
 		hook, found, err := find(tx, p.webhook)
 		if err != nil {
 			return err
