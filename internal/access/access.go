@@ -33,6 +33,10 @@ type Options struct {
 	Random io.Reader
 	// PresignGrace is how long after its end a presigned URL still opens (zero: one minute).
 	PresignGrace time.Duration
+	// Confirmed reports whether what is remembered of the account may be decided by; nil stands for always, which
+	// is so where Forget is called for every change. While it is false, all is read again for each request, so
+	// that nothing is decided while the store is away.
+	Confirmed func() bool
 	// PublicHosts are names of this server that clients sign though a proxy passes another Host on.
 	PublicHosts []string
 	// Explain adds to the refusal of a signature what the server computed, and to an explanation
@@ -53,6 +57,7 @@ type Service struct {
 	random     io.Reader
 	verifier   *sigv4.Verifier
 	explain    bool
+	confirmed  func() bool // nil: always
 
 	generation atomic.Uint64 // of what the account holds; Forget begins a new one
 	serial     atomic.Uint64 // of the latest principal
@@ -82,7 +87,7 @@ func New(o Options) (*Service, error) {
 
 	s := &Service{
 		store: o.Store, keyring: o.Keyring, site: o.Site, rootSecret: o.RootSecretAccessKey,
-		clock: o.Clock, now: o.Now, random: o.Random, verifier: verifier, explain: o.Explain,
+		clock: o.Clock, now: o.Now, random: o.Random, verifier: verifier, explain: o.Explain, confirmed: o.Confirmed,
 		known: newCache[known](knownSets), entities: newCache[entity](entitySets), granted: newCache[granted](grantedSets),
 	}
 
@@ -135,6 +140,9 @@ func (s *Service) Verify(ctx context.Context, r *sigv4.Request) (p *Principal, s
 func (s *Service) SecretKey(ctx context.Context, accessKeyID, sessionToken string) (string, any, error) {
 	if sessionToken == "" && subtle.ConstantTimeCompare([]byte(accessKeyID), []byte(s.root.AccessKeyID)) == 1 {
 		return s.rootSecret, s.root, nil
+	}
+	if s.confirmed != nil && !s.confirmed() {
+		s.Forget()
 	}
 
 	name, temporary := sessionToken, true

@@ -393,3 +393,25 @@ func TestTheRoomOfASessionToken(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What another node has changed and this one was not told of is not decided by what it remembers, once that is
+// not confirmed any more.
+func TestWhatIsNotConfirmedIsReadAgain(t *testing.T) {
+	confirmed := true
+	f := newFixture(t, func(o *access.Options) { o.Confirmed = func() bool { return confirmed } })
+	f.role(t, "chat", allow(`"chime:*"`, `"*"`))
+	c := f.session(t, "chat", access.SessionRequest{})
+	if _, err := f.verify(t, c); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.store.Update(t.Context(), "", func(tx store.Tx) error { return store.Roles.Delete(tx, store.K("chat")) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.verify(t, c); err != nil {
+		t.Errorf("what is remembered and confirmed: %v", err)
+	}
+	confirmed = false
+	if _, err := f.verify(t, c); err == nil {
+		t.Error("a session of a role that is gone is let in by what is not confirmed")
+	}
+}

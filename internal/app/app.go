@@ -63,9 +63,10 @@ type App struct {
 	seeded         *Seeded            // nil outside dev mode
 	data           *datadir.Dir
 	engine         store.Engine
-	store          store.Store   // the engine, decorated
-	shared         bool          // several nodes may have the store
-	node           *cluster.Node // among them; nil where the store is not shared
+	store          store.Store      // the engine, decorated
+	shared         bool             // several nodes may have the store
+	account        *cluster.Account // as other nodes change it; nil where the store is not shared
+	node           *cluster.Node    // among them; nil where the store is not shared
 	bus            bus.Bus
 	registry       *prometheus.Registry
 	readiness      ops.Readiness

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/cluster"
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/realtime"
+	"github.com/carillon-chat/carillon/internal/retention"
 )
 
 // joinNodes has this node join those that share its store, if several may.
@@ -34,10 +36,44 @@ func (a *App) joinNodes(ctx context.Context) error {
 
 	a.node = node
 	a.opened(node.Close)
+	a.account, err = cluster.FollowAccount(ctx, a.store, a.deps.Log, func() { a.services.forget() })
+	if err != nil {
+		return err
+	}
 	a.actors = append(a.actors, actor{name: "node", run: node.Run, patience: stopPatience})
 	a.readiness.Add("node", func(context.Context) error { return node.Lapsed() })
 	a.registry.MustRegister(sampler(a.sampleNodes))
 	return nil
+}
+
+// accountConfirmed reports whether other nodes can have changed unseen what callers may do; nil where there
+// are none.
+func (a *App) accountConfirmed() func() bool {
+	if a.account == nil {
+		return nil
+	}
+	return a.account.Confirmed
+}
+
+// shareAccount has this node see what others change in the account, and rotate its keys by itself, since it has
+// to know the new ones: retention is what one node does for all.
+func (a *App) shareAccount(cleaning *retention.Options) {
+	if a.node == nil {
+		return
+	}
+	a.readiness.Add("account", func(context.Context) error {
+		if a.account.Confirmed() {
+			return nil
+		}
+		return errors.New("the account's log cannot be read")
+	})
+	rotate := cleaning.RotateKeys
+	cleaning.RotateKeys = nil
+	a.actors = append(a.actors,
+		actor{name: "account", run: a.account.Run, patience: stopPatience},
+		actor{name: "keys", patience: stopPatience, run: func(ctx context.Context) error {
+			return retention.Repeat(ctx, retention.DefaultInterval, a.deps.Log, "cannot rotate keys, will retry", rotate)
+		}})
 }
 
 // countSockets is the load of this node.

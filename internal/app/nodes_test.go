@@ -5,9 +5,12 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go/aws"
+	"github.com/aws/aws-sdk-go/service/iam"
 	"github.com/coder/websocket"
 
 	"github.com/carillon-chat/carillon/internal/api/messaging"
@@ -17,7 +20,9 @@ import (
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/sigv4"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/faulty"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
 )
 
@@ -26,12 +31,20 @@ type cell struct {
 	*testing.T
 	store store.Store
 	bus   bus.Bus
+	away  atomic.Bool // the store, for all nodes
 }
 
 func newCell(t *testing.T) *cell {
 	st := memstore.New()
 	t.Cleanup(func() { _ = st.Close() })
-	return &cell{T: t, store: st}
+	c := &cell{T: t}
+	c.store = faulty.New(st, func(faulty.Call) error {
+		if c.away.Load() {
+			return store.ErrUnavailable
+		}
+		return nil
+	})
+	return c
 }
 
 // start starts a node of the cell.
@@ -176,6 +189,46 @@ func nodes(t *testing.T, n node) string {
 	t.Helper()
 	_, body := n.opsCall(t, http.MethodGet, "/nodes")
 	return body
+}
+
+// asUser asks a node where to connect with keys of an IAM user, and returns the status.
+func (n node) asUser(t *testing.T, keys sigv4.Credentials) int {
+	t.Helper()
+	got, err := n.Peer().As(keys).Send(t.Context(), http.MethodGet, "/endpoints/messaging-session", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.Status
+}
+
+// What one node changes in the account holds on the others within a second, and a node that cannot read the
+// account refuses, but for the keys of its own settings.
+func TestNodesAgreeOnTheAccount(t *testing.T) {
+	c := newCell(t)
+	one, two := c.start("one"), c.start("two")
+	keys, err := one.Peer().MakeUser(t.Context(), "ann", lab.AllowWhen("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the user may call the other node", func() bool { return two.asUser(t, keys) == http.StatusOK })
+	if _, err := iam.New(one.session(t, "https", one.RootKeys())).DeleteUserPolicy(&iam.DeleteUserPolicyInput{
+		UserName: aws.String("ann"), PolicyName: aws.String("p"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if status := one.asUser(t, keys); status != http.StatusForbidden {
+		t.Errorf("the node that took the policy away answers %d", status)
+	}
+	await(t, "the other node knows", func() bool { return two.asUser(t, keys) == http.StatusForbidden })
+
+	// Without a policy the answer needs no store; without the store there is none.
+	c.away.Store(true)
+	await(t, "the node refuses", func() bool { return two.asUser(t, keys) == http.StatusServiceUnavailable })
+	if _, body := get(t, http.DefaultClient, "http://"+two.OpsAddr()+"/readyz"); !strings.Contains(body, "account") {
+		t.Errorf("/readyz says %s", body)
+	}
+	c.away.Store(false)
+	await(t, "it decides again", func() bool { return two.asUser(t, keys) == http.StatusForbidden })
 }
 
 // A node alone answers as before: itself, and no nodes.

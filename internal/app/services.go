@@ -106,7 +106,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	s.access, err = access.New(access.Options{
 		Store: a.store, Keyring: s.keyring, Site: site, RootAccessKeyID: cfg.RootAccessKeyID,
 		RootSecretAccessKey: cfg.RootSecretAccessKey.Reveal(), Clock: clock, Now: now, Random: random, PresignGrace: cfg.PresignGrace,
-		PublicHosts: []string{a.publicHost}, Explain: cfg.Mode == config.Dev,
+		Confirmed: a.accountConfirmed(), PublicHosts: []string{a.publicHost}, Explain: cfg.Mode == config.Dev,
 	})
 	if err != nil {
 		return err
@@ -207,6 +207,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := a.forgetUnborn(ctx); err != nil {
 		return err
 	}
+	a.shareAccount(&cleaning)
 	a.addBackground(cleaning)
 	return nil
 }

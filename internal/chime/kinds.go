@@ -61,6 +61,8 @@ type EventKind struct {
 	EndsSessions Reach
 	// ListsApps is set when the account's list of app instances has changed.
 	ListsApps bool
+	// Permits is set when what callers may do can have changed.
+	Permits bool
 
 	// Notice is the detail-type under which the event goes to the operator, empty when it does not. The
 	// payload is the detail: see package notice.
@@ -316,7 +318,7 @@ var kinds = [...]EventKind{
 	{Name: EventExpireChannel, ServiceEvent: "ExpireChannel"},
 	{Name: EventExpireUser, ServiceEvent: "ExpireAppInstanceUser"},
 
-	{Name: EventUpdateAccount},
+	{Name: EventUpdateAccount, Permits: true},
 	{Name: EventUpdateAppInstances, ListsApps: true},
 	{Name: EventPutPoolIdentity},
 }

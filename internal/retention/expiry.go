@@ -70,7 +70,7 @@ const (
 
 // Run makes a pass at each interval until ctx ends, and then returns nil.
 func (e *Expiry) Run(ctx context.Context) error {
-	return repeat(ctx, e.o.Interval, e.o.Log, "cannot remove all that has expired, will retry", e.Pass)
+	return Repeat(ctx, e.o.Interval, e.o.Log, "cannot remove all that has expired, will retry", e.Pass)
 }
 
 // Pass removes what is due. What fails does not keep the rest from being removed, and is tried again by the

@@ -44,7 +44,7 @@ type Options struct {
 	// removed, and the latest time was EraseWithin ago, in store time.
 	Eraser      Eraser
 	EraseWithin time.Duration
-	// RotateKeys replaces and forgets keys when their time has come; nil when there are none.
+	// RotateKeys replaces and forgets keys when their time has come; nil when that is done elsewhere.
 	RotateKeys func(context.Context) error
 	// Check refuses a pass that another node makes by now; nil where there is no other.
 	Check    func(context.Context, store.Reader) error
@@ -72,11 +72,11 @@ func New(o Options) *Cleaner {
 
 // Run makes a pass at each interval until ctx ends, and then returns nil.
 func (c *Cleaner) Run(ctx context.Context) error {
-	return repeat(ctx, c.o.Interval, c.o.Log, "cleanup failed, will retry", c.Clean)
+	return Repeat(ctx, c.o.Interval, c.o.Log, "cleanup failed, will retry", c.Clean)
 }
 
-// repeat makes a pass at each interval until ctx ends, and then returns nil. It logs which passes failed.
-func repeat(ctx context.Context, interval time.Duration, log *slog.Logger, failed string, pass func(context.Context) error) error {
+// Repeat makes a pass at each interval until ctx ends, and then returns nil. It logs which passes failed.
+func Repeat(ctx context.Context, interval time.Duration, log *slog.Logger, failed string, pass func(context.Context) error) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
