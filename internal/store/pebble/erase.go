@@ -55,14 +55,16 @@ func (s *Store) Erase(ctx context.Context, table store.TableID, ranges ...store.
 	return nil
 }
 
-// eraseRests is how long Erase rests after a piece, in times of what the piece took.
-const eraseRests = 4
+const (
+	eraseRests  = 9   // how long Erase rests after a piece, in times of what the piece took
+	erasePieces = 512 // at most; each flushes what is in memory
+)
 
 // span is a range of the engine's keys, lower <= key < upper.
 type span struct{ lower, upper []byte }
 
 // pieces cuts ranges of a table where files end, so that the files of a piece have about
-// Options.erasePiece bytes, and joins ranges that lie in one piece.
+// Options.erasePiece bytes or more, and joins ranges that lie in one piece.
 func (s *Store) pieces(table store.TableID, ranges []store.Range) (pieces []span, err error) {
 	rest := make([]span, len(ranges))
 	var all span
@@ -103,7 +105,8 @@ func (s *Store) pieces(table store.TableID, ranges []store.Range) (pieces []span
 	return pieces, nil
 }
 
-// cuts are keys within a span between which files of about Options.erasePiece bytes end, in order.
+// cuts are keys within a span between which files of about Options.erasePiece bytes end, in order, or of more
+// when there would be more than erasePieces.
 func (s *Store) cuts(all span) (cuts [][]byte, err error) {
 	levels, err := s.db.SSTables(crdb.WithKeyRangeFilter(all.lower, all.upper))
 	if err != nil {
@@ -111,10 +114,14 @@ func (s *Store) cuts(all span) (cuts [][]byte, err error) {
 	}
 	files := slices.Concat(levels...)
 	slices.SortFunc(files, func(a, b crdb.SSTableInfo) int { return bytes.Compare(a.Largest.UserKey, b.Largest.UserKey) })
-	var size uint64
+	var size, total uint64
+	for _, f := range files {
+		total += f.Size
+	}
+	piece := max(s.erasePieceBytes, total/erasePieces)
 	for _, f := range files {
 		end := append(slices.Clone(f.Largest.UserKey), 0)
-		if size += f.Size; size >= s.erasePieceBytes && bytes.Compare(end, all.upper) < 0 {
+		if size += f.Size; size >= piece && bytes.Compare(end, all.upper) < 0 {
 			cuts, size = append(cuts, end), 0
 		}
 	}

@@ -54,7 +54,7 @@ func (o Options) withDefaults() Options {
 		o.memTableSize = uint64(o.LogBytes)
 	}
 	if o.erasePiece == 0 {
-		o.erasePiece = 16 << 20
+		o.erasePiece = 4 << 20
 	}
 	return o
 }
