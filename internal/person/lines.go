@@ -232,12 +232,14 @@ func (p *page) said(c chime.Channel, table store.TableID, key store.Key, value [
 	return err
 }
 
-// message puts a message of the user, or one that is targeted to it or has its ARN.
+// message puts a message of the user, or one of another member that was sent and is targeted to the user or has its ARN.
 func (p *page) message(c chime.Channel, key store.Key, m *chime.Message, kind string) error {
 	if m.Sender != p.user {
-		if kind = lineNamed; m.Target != p.user && !p.isMentioned(m) {
+		named := m.Target == p.user || p.isMentioned(m)
+		if !named || m.Status != messaging.ChannelMessageStatusSent {
 			return nil
 		}
+		kind = lineNamed
 	}
 	at, _, err := place(chime.ChannelEntry{ChannelID: c.ID, UID: c.UID}, key)
 	if err != nil {
