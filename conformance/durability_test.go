@@ -131,6 +131,7 @@ type victim struct {
 	t *testing.T
 	lab.Peer
 	data, program string
+	args          []string     // of the program, beside its address
 	process       *lab.Process // nil while it is down
 }
 
@@ -153,7 +154,7 @@ func (v *victim) launch() {
 		listen = strings.TrimPrefix(v.Base, "http://")
 	}
 	var err error
-	if v.process, err = lab.Launch(context.Background(), v.program, v.data, "--listen", listen); err != nil {
+	if v.process, err = lab.Launch(context.Background(), v.program, v.data, append([]string{"--listen", listen}, v.args...)...); err != nil {
 		v.t.Fatal(err)
 	}
 	if v.HTTP == nil { // others read it later
@@ -177,8 +178,9 @@ func (v *victim) kill() {
 
 // room is where the senders send.
 type room struct {
-	channel string
-	users   []string
+	channel  string
+	users    []string
+	notifies bool // messages are sent with a notification, whose title is their content
 }
 
 func (v *victim) call(method, target, bearer string, request, reply any) {
@@ -216,7 +218,11 @@ func (v *victim) keepSending(ctx context.Context, r room, sender int, acked map[
 	target := "/channels/" + url.PathEscape(r.channel) + "/messages"
 	for i := 0; ctx.Err() == nil; i++ {
 		content := fmt.Sprintf("%d-%d", sender, i)
-		body := fmt.Appendf(nil, `{"Content":%q,"Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":%q}`, content, "token-"+content)
+		body := fmt.Appendf(nil, `{"Content":%q,"Type":"STANDARD","Persistence":"PERSISTENT","ClientRequestToken":%q`, content, "token-"+content)
+		if r.notifies {
+			body = fmt.Appendf(body, `,"PushNotification":{"Title":%q,"Body":"b","Type":"DEFAULT"}`, content)
+		}
+		body = append(body, '}')
 		// Also the last one: it is acknowledged, or the test fails, but never in doubt.
 		for tries := 0; ; tries++ {
 			got, err := v.Send(context.Background(), "POST", target, r.users[sender], body)
