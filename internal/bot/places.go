@@ -67,7 +67,7 @@ func (p *places) forget(app string) {
 // do so by events. The turns that are left in it are this node's to take from now on.
 func (s *Service) begin(ctx context.Context, app string) (end func()) {
 	s.places.hold(app)
-	s.o.Queue.readAgain()
+	s.o.Queue.lanes.ReadAgain()
 	channels, err := s.placesOf(ctx, app)
 	if err != nil {
 		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "bots: cannot read their channels, so all messages are looked at", slog.String("app_instance", app), slog.Any("error", err))

@@ -15,11 +15,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
-// How ends are asked.
-const (
-	atOnce   = 64              // calls of one end
-	loadWait = 5 * time.Second // after a failed look into the store
-)
+const atOnce = 64 // calls of one end
 
 // waits lie between the attempts of a turn, unless an end asks for more, up to maxAfter.
 var waits = [...]time.Duration{time.Second, 4 * time.Second}
@@ -41,52 +37,43 @@ type Counts struct {
 // Counts returns the counts of this node.
 func (s *Service) Counts() Counts {
 	c := &s.counts
-	return Counts{s.o.Queue.length(), c.answered.Load(), c.failed.Load(), c.dropped.Load(), c.attempts.Load()}
+	return Counts{s.o.Queue.lanes.Len(), c.answered.Load(), c.failed.Load(), c.dropped.Load(), c.attempts.Load()}
 }
 
 // Run takes turns until ctx ends; those that are stored and not done by then are taken after the next start.
 // It returns nil.
 func (s *Service) Run(ctx context.Context) error {
-	var working sync.WaitGroup
-	defer working.Wait()
-	for ctx.Err() == nil {
-		if s.o.Queue.catchUp() {
-			s.load(ctx)
+	var hearing sync.WaitGroup
+	defer hearing.Wait()
+	hearing.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case e := <-s.o.Queue.live:
+				s.hear(ctx, &e)
+			}
 		}
-		for _, session := range s.o.Queue.takeReady() {
-			working.Go(func() { s.work(ctx, session) })
-		}
-		select {
-		case <-ctx.Done():
-		case e := <-s.o.Queue.live:
-			s.hear(ctx, &e)
-		case <-s.o.Queue.wake:
-		}
-	}
+	})
+	s.o.Queue.lanes.Run(ctx, s.read, s.work)
 	return nil
 }
 
-// load queues the turns that are stored in the app instances that this node holds.
-func (s *Service) load(ctx context.Context) {
-	complete := true
+// read offers the turns that are stored in the app instances that this node holds.
+func (s *Service) read(ctx context.Context, offer func(turn) bool) error {
 	err := s.o.Store.View(ctx, "", func(r store.Reader) error {
-		return store.BotTurns.Each(r, store.Range{}, func(key store.Key, record chime.BotTurn) (bool, error) {
+		return store.BotTurns.Each(r, store.Range{}, func(key store.Key, record chime.BotTurn) (more bool, err error) {
 			app, err := key.App()
-			if err == nil && s.places.holds(app) {
-				complete = s.o.Queue.offer(turn{BotTurn: record, app: app, key: slices.Clone(key)})
+			if more = err == nil; more && s.places.holds(app) {
+				more = offer(turn{BotTurn: record, app: app, key: slices.Clone(key)})
 			}
-			return complete, err
+			return more, err
 		})
 	})
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		s.o.Log.Error("bots: cannot read what they have to do, will retry", "error", err, "after", loadWait)
-		follow.Sleep(ctx, loadWait)
-		s.o.Queue.wakeUp()
-	case complete:
-		s.o.Queue.caughtUp()
+	if err != nil && ctx.Err() == nil {
+		s.o.Log.Error("bots: cannot read what they have to do, will retry", "error", err)
 	}
+	return err
 }
 
 // hear queues the turns of a message that is not persistent.
@@ -115,19 +102,21 @@ func (s *Service) hear(ctx context.Context, e *chime.Event) {
 		}
 		return
 	}
-	s.o.Queue.add(turns...)
+	if s.o.Queue.lanes.Len() < maxQueued {
+		s.o.Queue.lanes.Add(turns...)
+	}
 }
 
 // work takes the turns of a conversation.
 func (s *Service) work(ctx context.Context, session string) {
 	for ctx.Err() == nil {
-		t, found := s.o.Queue.next(session)
+		t, found := s.o.Queue.lanes.Next(session)
 		if !found {
 			return
 		}
 		s.take(ctx, &t)
 		if ctx.Err() == nil {
-			s.o.Queue.done(t)
+			s.o.Queue.lanes.Done(t)
 		}
 	}
 }

@@ -107,7 +107,7 @@ func (s *Service) handle(ctx context.Context, app string, events []*chime.Event)
 		return store.Counts.Put(tx, markKey(app), max(mark, events[len(events)-1].Position))
 	})
 	if err == nil {
-		s.o.Queue.add(kept...)
+		s.o.Queue.lanes.Add(kept...)
 	}
 	return err
 }

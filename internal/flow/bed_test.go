@@ -134,6 +134,13 @@ func newBed(t *testing.T, st store.Store) *bed {
 // start makes the services anew, as a start of the node does, and runs them.
 func (b *bed) start() {
 	b.t.Helper()
+	b.prepare()
+	b.run()
+}
+
+// prepare makes the services.
+func (b *bed) prepare() {
+	b.t.Helper()
 	clock, err := store.OpenClock(b.t.Context(), b.Store)
 	if err != nil {
 		b.t.Fatal(err)
@@ -144,6 +151,9 @@ func (b *bed) start() {
 	})
 	b.Flows = flow.New(flow.Options{Store: b.Store, Site: b.Site, Now: b.Clock, Random: rand.Reader, Messages: b.Messages})
 	b.runner = flow.NewRunner(flow.RunnerOptions{Queue: queue, Service: b.Flows, Log: slog.New(slog.DiscardHandler), Random: rand.Reader})
+}
+
+func (b *bed) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = b.runner.Run(ctx) })

@@ -111,6 +111,22 @@ func TestCrashesAtEachStep(t *testing.T) {
 	}
 }
 
+// TestWhatWaitedIsInvokedFirst: a message that is sent while the node starts is not in front of those that waited.
+func TestWhatWaitedIsInvokedFirst(t *testing.T) {
+	within(t, func(b *bed) {
+		b.is("f", func(invoked) (string, error) { return "", nil })
+		b.flowOf("f")
+		b.stop()
+		b.say("before 1") // it is queued, and then forgotten
+		b.say("before 2")
+		b.prepare()
+		b.say("meanwhile")
+		b.run()
+		synctest.Wait()
+		b.expect("invocations", b.processor.contents(), "[before 1 before 2 meanwhile]")
+	})
+}
+
 // TestTwoNodes run on one store, which no engine allows yet: both may invoke a processor, under one CallbackId, and one answer
 // counts.
 func TestTwoNodes(t *testing.T) {

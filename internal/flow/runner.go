@@ -23,9 +23,8 @@ const (
 	// slow does not hold up the channel.
 	patience = time.Second
 
-	atOnce     = 64              // attempts at one end
-	sweepEvery = time.Minute     // between two looks for callbacks that are too old
-	loadWait   = 5 * time.Second // after a failed look into the store
+	atOnce     = 64          // attempts at one end
+	sweepEvery = time.Minute // between two looks for callbacks that are too old
 )
 
 var attempts = [...]time.Duration{0, 8 * time.Second, 20 * time.Second}
@@ -67,7 +66,7 @@ type Counts struct {
 
 // Counts returns the counts of this node.
 func (r *Runner) Counts() Counts {
-	return Counts{r.o.Queue.length(), r.invoked.Load(), r.answered.Load(), r.failed.Load(), r.gaveUp.Load()}
+	return Counts{r.o.Queue.lanes.Len(), r.invoked.Load(), r.answered.Load(), r.failed.Load(), r.gaveUp.Load()}
 }
 
 // Run invokes processors until ctx ends; those that are due by then are invoked after the next start. It
@@ -76,33 +75,17 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer r.working.Wait()
 	r.working.Go(func() { r.sweep(ctx) })
 
-	for ctx.Err() == nil {
-		if r.o.Queue.catchUp() {
-			r.load(ctx)
-		}
-		for _, l := range r.o.Queue.takeReady() {
-			r.working.Go(func() { r.work(ctx, l) })
-		}
-		select {
-		case <-ctx.Done():
-		case <-r.o.Queue.wake:
-		}
-	}
+	r.o.Queue.lanes.Run(ctx, r.read, r.work)
 	return nil
 }
 
-// load queues what the store says is to be invoked.
-func (r *Runner) load(ctx context.Context) {
-	err := r.o.Service.messages.EachWaiting(ctx, r.o.Queue.offer)
-	if err == nil || ctx.Err() != nil {
-		return
+// read offers what the store says is to be invoked.
+func (r *Runner) read(ctx context.Context, offer func(message.Waiting) bool) error {
+	err := r.o.Service.messages.EachWaiting(ctx, offer)
+	if err != nil && ctx.Err() == nil {
+		r.o.Log.Error("flow: cannot read which messages wait for processors, will retry", "error", err)
 	}
-	r.o.Log.Error("flow: cannot read which messages wait for processors, will retry", "error", err, "after", loadWait)
-	r.o.Queue.fellBehind()
-	r.working.Go(func() {
-		follow.Sleep(ctx, loadWait)
-		r.o.Queue.wakeUp()
-	})
+	return err
 }
 
 // sweep fails messages whose processors do not call back.
@@ -119,13 +102,13 @@ func (r *Runner) sweep(ctx context.Context) {
 // itself.
 func (r *Runner) work(ctx context.Context, l lane) {
 	for ctx.Err() == nil {
-		w, found := r.o.Queue.next(l)
+		w, found := r.o.Queue.lanes.Next(l)
 		if !found {
 			return
 		}
 		first := make(chan struct{})
 		r.working.Go(func() {
-			defer r.o.Queue.done(w)
+			defer r.o.Queue.lanes.Done(w)
 			r.invoke(ctx, w, first)
 		})
 
