@@ -66,6 +66,9 @@ func (c *chatter) makeChats(ctx context.Context, copies int, random *rand.Rand) 
 			c.chats = append(c.chats, in)
 		}
 	}
+	if err := c.makeElastic(ctx); err != nil {
+		return err
+	}
 	for user := range c.users {
 		if len(c.chatsOf(user)) == 0 {
 			return errors.New("chance has left out a user: another seed is needed")
@@ -99,10 +102,10 @@ func (c *chatter) makeFlow(ctx context.Context, name string, names []string) (fl
 
 // makeChat makes a channel with its members, and gives it the flow.
 func (c *chatter) makeChat(ctx context.Context, in *chat, name, flow string) error {
-	owner := c.users[in.members[0]]
+	in.owner = c.users[in.members[0]]
 	var made struct{ ChannelArn string }
 	request := object{"AppInstanceArn": c.app, "ChannelId": name, "Name": name, "ClientRequestToken": name, "Privacy": "PRIVATE", "Mode": "UNRESTRICTED"}
-	if err := c.call(ctx, http.MethodPost, "/channels", owner, request, &made); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/channels", in.owner, request, &made); err != nil {
 		return err
 	}
 	in.arn = made.ChannelArn
@@ -110,14 +113,66 @@ func (c *chatter) makeChat(ctx context.Context, in *chat, name, flow string) err
 	for _, m := range in.members[1:] {
 		members = append(members, c.users[m])
 	}
-	err := c.call(ctx, http.MethodPost, chatPath(in, "/memberships?operation=batch-create"), owner, object{"MemberArns": members, "Type": "DEFAULT"}, nil)
+	err := c.call(ctx, http.MethodPost, chatPath(in, "/memberships?operation=batch-create"), in.owner, object{"MemberArns": members, "Type": "DEFAULT"}, nil)
 	if err == nil && in.bot != "" {
-		err = c.call(ctx, http.MethodPost, chatPath(in, "/memberships"), owner, object{"MemberArn": c.botARN, "Type": "DEFAULT"}, nil)
+		err = c.call(ctx, http.MethodPost, chatPath(in, "/memberships"), in.owner, object{"MemberArn": c.botARN, "Type": "DEFAULT"}, nil)
 	}
 	if err != nil || flow == "" {
 		return err
 	}
-	return c.call(ctx, http.MethodPut, chatPath(in, "/channel-flow"), owner, object{"ChannelFlowArn": flow}, nil)
+	return c.associate(ctx, in, flow)
+}
+
+func (c *chatter) associate(ctx context.Context, in *chat, flow string) error {
+	return c.call(ctx, http.MethodPut, chatPath(in, "/channel-flow"), in.owner, object{"ChannelFlowArn": flow}, nil)
+}
+
+// elasticFlow is that of the elastic channel.
+var elasticFlow = []string{processDeny + "!", processLater + "!"}
+
+// makeElastic makes an elastic channel of all users, with a chat in each of its sub-channels. No member joins or leaves later,
+// so the members of a sub-channel stay what they are.
+func (c *chatter) makeElastic(ctx context.Context) error {
+	flow, arn, err := c.makeFlow(ctx, "flow-elastic", elasticFlow)
+	if err != nil {
+		return err
+	}
+	all := &chat{flow: flow, owner: c.host}
+	var made struct{ ChannelArn string }
+	request := object{
+		"AppInstanceArn": c.app, "ChannelId": "elastic", "Name": "elastic", "ClientRequestToken": "elastic", "Privacy": "PRIVATE",
+		"ElasticChannelConfiguration": object{"MaximumSubChannels": 100, "TargetMembershipsPerSubChannel": 3, "MinimumMembershipPercentage": 40},
+	}
+	if err := c.call(ctx, http.MethodPost, "/channels", all.owner, request, &made); err != nil {
+		return err
+	}
+	all.arn = made.ChannelArn
+	in := &workloadChannel{arn: all.arn, elastic: true, owner: all.owner}
+	for user := range c.users {
+		if err := c.join(ctx, in, user); err != nil {
+			return err
+		}
+		all.members = append(all.members, user)
+	}
+
+	// Those that came late may have had others moved.
+	chats := map[string]*chat{}
+	for user := range c.users {
+		sub, err := c.subOf(ctx, in, user)
+		if err != nil {
+			return err
+		}
+		if chats[sub] == nil {
+			chats[sub] = &chat{arn: all.arn, sub: sub, flow: flow, owner: all.owner}
+			c.chats = append(c.chats, chats[sub])
+		}
+		chats[sub].members = append(chats[sub].members, user)
+	}
+	if len(chats) < 2 {
+		return fmt.Errorf("%d users are in %d sub-channel", len(c.users), len(chats))
+	}
+	c.elastic = append(c.elastic, all)
+	return c.associate(ctx, all, arn)
 }
 
 // endAll renames all channels, as the last thing that happens in each, and returns the names.
@@ -125,7 +180,7 @@ func (c *chatter) endAll(ctx context.Context, round int) (names map[*chat]string
 	names = map[*chat]string{}
 	for _, in := range c.chats {
 		names[in] = fmt.Sprintf("end-%d-of-%s", round, in.id())
-		if err := c.call(ctx, http.MethodPut, chatPath(in, ""), c.users[in.members[0]], object{"Name": names[in], "Mode": "UNRESTRICTED"}, nil); err != nil {
+		if err := c.call(ctx, http.MethodPut, chatPath(in, ""), in.owner, object{"Name": names[in], "Mode": in.mode()}, nil); err != nil {
 			return nil, err
 		}
 	}

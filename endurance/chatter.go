@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -19,12 +20,53 @@ import (
 // chat is a channel of a run of processing.
 type chat struct {
 	arn     string
+	sub     string // of an elastic channel, each sub-channel is a chat
 	flow    []processing.Processor
-	members []int // users; the first made it
+	owner   string // ARN of the user that made the channel and names it
+	members []int  // users
 	bot     string
 }
 
-func (c *chat) id() string { return suffix(c.arn) }
+func (c *chat) id() string { return placeID(c.arn, c.sub) }
+
+// placeID is the id of a channel in a history, or that of a sub-channel, behind that of its channel.
+func placeID(channelARN, sub string) string {
+	if sub == "" {
+		return suffix(channelARN)
+	}
+	return suffix(channelARN) + processing.SubChannel + sub
+}
+
+// mode is the Mode of the channel.
+func (c *chat) mode() string {
+	if c.sub != "" {
+		return "RESTRICTED"
+	}
+	return "UNRESTRICTED"
+}
+
+// within adds the sub-channel to a request.
+func (c *chat) within(request object) object {
+	if c.sub == "" {
+		return request
+	}
+	if request == nil {
+		request = object{}
+	}
+	request["SubChannelId"] = c.sub
+	return request
+}
+
+// path is a path of the channel, and of its sub-channel, with a query.
+func (c *chat) path(more, query string) string {
+	if c.sub != "" {
+		query = strings.TrimPrefix(query+"&sub-channel-id="+url.QueryEscape(c.sub), "&")
+	}
+	if query != "" {
+		more += "?" + query
+	}
+	return chatPath(c, more)
+}
 
 // said is a message that chatters know of.
 type said struct {
@@ -37,8 +79,9 @@ type said struct {
 // chatter is what users do in the chats. What is begun is ended, so that nothing is in doubt.
 type chatter struct {
 	*workload
-	chats  []*chat
-	botARN string
+	chats   []*chat
+	elastic []*chat // the channels of chats in sub-channels
+	botARN  string
 
 	mu        sync.Mutex
 	sends     []processing.Send
@@ -108,7 +151,7 @@ func (c *chatter) send(ctx context.Context, user int, in *chat, n int, random *r
 
 	var made struct{ MessageId string }
 	m.Began = now()
-	if err := c.call(ctx, http.MethodPost, chatPath(in, "/messages"), c.users[user], request, &made); err != nil {
+	if err := c.call(ctx, http.MethodPost, chatPath(in, "/messages"), c.users[user], in.within(request), &made); err != nil {
 		return err
 	}
 	m.ID, m.Ended = made.MessageId, now()
@@ -153,7 +196,7 @@ func (c *chatter) edit(ctx context.Context, user int, _ *chat, n int, random *ra
 		return nil
 	}
 	e := processing.Edit{Message: m.id, Content: c.content(user, fmt.Sprint(n, ".edit"), random), Began: now()}
-	err := c.call(ctx, http.MethodPut, chatPath(m.chat, "/messages/"+m.id), c.users[user], object{"Content": e.Content}, nil)
+	err := c.call(ctx, http.MethodPut, chatPath(m.chat, "/messages/"+m.id), c.users[user], m.chat.within(object{"Content": e.Content}), nil)
 	e.Ended = now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,7 +222,7 @@ func (c *chatter) redact(ctx context.Context, user int, _ *chat, _ int, random *
 	if !found {
 		return nil
 	}
-	return c.remove(ctx, m, http.MethodPost, "?operation=redact", c.users[user])
+	return c.remove(ctx, m, http.MethodPost, chatPath(m.chat, "/messages/"+m.id+"?operation=redact"), c.users[user], m.chat.within(nil))
 }
 
 // delete is by the admin, which is no member.
@@ -188,12 +231,12 @@ func (c *chatter) delete(ctx context.Context, _ int, _ *chat, _ int, random *ran
 	if !found {
 		return nil
 	}
-	return c.remove(ctx, m, http.MethodDelete, "", c.host)
+	return c.remove(ctx, m, http.MethodDelete, m.chat.path("/messages/"+m.id, ""), c.host, nil)
 }
 
-func (c *chatter) remove(ctx context.Context, m said, method, query, by string) error {
+func (c *chatter) remove(ctx context.Context, m said, method, path, by string, request object) error {
 	r := processing.Removal{Message: m.id, Began: now()}
-	if err := c.call(ctx, method, chatPath(m.chat, "/messages/"+m.id+query), by, nil, nil); err != nil {
+	if err := c.call(ctx, method, path, by, request, nil); err != nil {
 		return unlessRefused(err)
 	}
 	r.Ended = now()
@@ -216,7 +259,7 @@ func (c *chatter) saw(how string, user int, began processing.Time, channel strin
 func (c *chatter) list(ctx context.Context, user int, in *chat, _ int, random *rand.Rand) error {
 	var page struct{ ChannelMessages []messagePayload }
 	began := now()
-	if err := c.call(ctx, http.MethodGet, chatPath(in, fmt.Sprint("/messages?max-results=", 1+random.IntN(30))), c.users[user], nil, &page); err != nil {
+	if err := c.call(ctx, http.MethodGet, in.path("/messages", fmt.Sprint("max-results=", 1+random.IntN(30))), c.users[user], nil, &page); err != nil {
 		return err
 	}
 	c.saw("a list", user, began, in.id(), page.ChannelMessages...)
@@ -230,7 +273,7 @@ func (c *chatter) get(ctx context.Context, user int, in *chat, _ int, random *ra
 	}
 	var answer struct{ ChannelMessage messagePayload }
 	began := now()
-	if err := c.call(ctx, http.MethodGet, chatPath(in, "/messages/"+m.id), c.users[user], nil, &answer); err != nil {
+	if err := c.call(ctx, http.MethodGet, in.path("/messages/"+m.id, ""), c.users[user], nil, &answer); err != nil {
 		return unlessRefused(err)
 	}
 	c.saw("a get", user, began, in.id(), answer.ChannelMessage)
@@ -264,12 +307,13 @@ func (c *chatter) prefetch(ctx context.Context, user int, _ *chat, _ int, _ *ran
 		}
 		var details struct {
 			Channel         struct{ ChannelArn string }
+			SubChannelId    string
 			ChannelMessages []messagePayload
 		}
 		if err := json.Unmarshal([]byte(f.Payload), &details); err != nil {
 			return err
 		}
-		c.saw("prefetch", user, began, suffix(details.Channel.ChannelArn), details.ChannelMessages...)
+		c.saw("prefetch", user, began, placeID(details.Channel.ChannelArn, details.SubChannelId), details.ChannelMessages...)
 	}
 	return nil
 }
@@ -278,5 +322,5 @@ func (c *chatter) prefetch(ctx context.Context, user int, _ *chat, _ int, _ *ran
 const prefetchWithin = 2 * time.Second
 
 func (c *chatter) rename(ctx context.Context, _ int, in *chat, n int, random *rand.Rand) error {
-	return c.call(ctx, http.MethodPut, chatPath(in, ""), c.users[in.members[0]], object{"Name": fmt.Sprint("name-", n, "-", random.IntN(1000)), "Mode": "UNRESTRICTED"}, nil)
+	return c.call(ctx, http.MethodPut, chatPath(in, ""), in.owner, object{"Name": fmt.Sprint("name-", n, "-", random.IntN(1000)), "Mode": in.mode()}, nil)
 }

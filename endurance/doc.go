@@ -7,7 +7,7 @@
 //
 // isolation looks for what a user got that may not have it. cuts kills, stops and freezes the node and
 // breaks the network between it and its clients, and looks for what a resuming session has not
-// got, or twice, or in another order. processing has messages pass channel flows and events go to sinks, kills the node,
+// got, or twice, or in another order. processing has messages pass channel flows, also in an elastic channel, and events go to sinks, kills the node,
 // the processors and the sinks, and looks for a message without its one outcome, or that was shown before it, and for what a sink lacks.
 //
 // In isolation, workers make random calls, one each at a time, on the channels of two app instances, and a model of the

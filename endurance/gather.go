@@ -20,6 +20,7 @@ func (c *chatting) sinks(ctx context.Context) (list []processing.Sink, err error
 		func() (processing.Sink, error) { return readFolder(c.folder()) },
 		func() (processing.Sink, error) { return readHook(filepath.Join(c.dir, "hook")) },
 		func() (processing.Sink, error) { return readKafka(ctx, c.addresses["kafka"]) },
+		func() (processing.Sink, error) { return readNATS(ctx, c.addresses["nats"]) },
 	} {
 		k, err := read()
 		if err != nil {
@@ -134,17 +135,18 @@ func (c *chatting) gather(ctx context.Context) (h *processing.History, err error
 	defer cancel()
 	t := c.chatter
 	h = &processing.History{Sends: t.sends, Edits: t.edits, Removals: t.removals, Sightings: t.sightings}
+	for _, all := range t.elastic {
+		h.Channels = append(h.Channels, t.channel(all))
+	}
 	for _, in := range t.chats {
-		ch := processing.Channel{ID: in.id(), Flow: in.flow, Bot: in.bot}
+		h.Channels = append(h.Channels, t.channel(in))
 		for _, m := range in.members {
-			ch.Members = append(ch.Members, suffix(t.users[m]))
 			list, err := t.listAll(ctx, in, m)
 			if err != nil {
 				return nil, err
 			}
 			h.Lists = append(h.Lists, list)
 		}
-		h.Channels = append(h.Channels, ch)
 	}
 	for i := range t.sends {
 		if !t.sends[i].Live {
@@ -179,22 +181,32 @@ func (c *chatting) gather(ctx context.Context) (h *processing.History, err error
 	return h, nil
 }
 
+// channel is a chat as a history has it.
+func (c *chatter) channel(in *chat) processing.Channel {
+	ch := processing.Channel{ID: in.id(), Flow: in.flow, Bot: in.bot}
+	for _, m := range in.members {
+		ch.Members = append(ch.Members, suffix(c.users[m]))
+	}
+	return ch
+}
+
 // listAll is what a member lists of a channel at the end.
 func (c *chatter) listAll(ctx context.Context, in *chat, member int) (processing.List, error) {
 	list := processing.List{Channel: in.id(), User: suffix(c.users[member])}
-	for token := "?max-results=50&sort-order=ASCENDING"; token != ""; {
+	const all = "max-results=50&sort-order=ASCENDING"
+	for query := all; query != ""; {
 		var page struct {
 			ChannelMessages []messagePayload
 			NextToken       string
 		}
-		if err := c.call(ctx, http.MethodGet, chatPath(in, "/messages"+token), c.users[member], nil, &page); err != nil {
+		if err := c.call(ctx, http.MethodGet, in.path("/messages", query), c.users[member], nil, &page); err != nil {
 			return list, err
 		}
 		for _, m := range page.ChannelMessages {
 			list.Messages = append(list.Messages, m.shown(in.id()))
 		}
-		if token = ""; page.NextToken != "" {
-			token = "?max-results=50&sort-order=ASCENDING&next-token=" + page.NextToken
+		if query = ""; page.NextToken != "" {
+			query = all + "&next-token=" + page.NextToken
 		}
 	}
 	return list, nil
@@ -205,7 +217,7 @@ func (c *chatter) status(ctx context.Context, m *processing.Send) (processing.St
 	i := slices.IndexFunc(c.chats, func(in *chat) bool { return in.id() == m.Channel })
 	by := slices.IndexFunc(c.users, func(arn string) bool { return suffix(arn) == m.Sender })
 	var answer struct{ Status struct{ Value string } }
-	err := c.call(ctx, http.MethodGet, chatPath(c.chats[i], "/messages/"+m.ID+"?scope=message-status"), c.users[by], nil, &answer)
+	err := c.call(ctx, http.MethodGet, c.chats[i].path("/messages/"+m.ID, "scope=message-status"), c.users[by], nil, &answer)
 	return processing.Status{Message: m.ID, Value: answer.Status.Value}, unlessRefused(err)
 }
 
@@ -226,15 +238,18 @@ func (c *chatting) count(h *processing.History) {
 	for _, v := range h.Verdicts {
 		did[v.Did]++
 	}
-	mentions := 0
+	mentions, inSubs := 0, 0
 	for _, m := range h.Sends {
 		if m.Mentions {
 			mentions++
 		}
+		if strings.Contains(m.Channel, processing.SubChannel) {
+			inSubs++
+		}
 	}
 
 	// What there was much of says what the run has shown.
-	fmt.Fprintf(c.out, "sends acknowledged  %d\nmentions of the bot %d\nedits accepted      %d\nremovals            %d\n", len(h.Sends), mentions, c.chatter.edited, len(h.Removals))
+	fmt.Fprintf(c.out, "sends acknowledged  %d\nin sub-channels     %d\nmentions of the bot %d\nedits accepted      %d\nremovals            %d\n", len(h.Sends), inSubs, mentions, c.chatter.edited, len(h.Removals))
 	fmt.Fprintf(c.out, "shown in answers    %d\ndecisions           %v\ndeliveries          %v\nresumed             %d\n", len(h.Sightings), did, deliveries, resumed)
 	for _, k := range h.Sinks {
 		keys := map[string]bool{}

@@ -89,7 +89,7 @@ func (c *chatting) prepare(ctx context.Context) (err error) {
 
 // run is the whole run.
 func (c *chatting) run(ctx context.Context) (err error) {
-	fmt.Fprintf(c.out, "processing: seed %d, %d users, %d channels of each of %d flows, %v\n", c.seed, c.users, c.copies, len(flows), c.length)
+	fmt.Fprintf(c.out, "processing: seed %d, %d users, %d channels of each of %d flows and an elastic one, %v\n", c.seed, c.users, c.copies, len(flows), c.length)
 	random := rand.New(rand.NewPCG(c.seed, 0))
 	running, stop := context.WithCancel(ctx)
 	group, running := errgroup.WithContext(running)
@@ -144,7 +144,7 @@ func (c *chatting) open(ctx context.Context, group *errgroup.Group) (err error) 
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"filters", "mortal", "bot", "hook", "kafka"} {
+	for _, name := range []string{"filters", "mortal", "bot", "hook", "kafka", "nats"} {
 		address, err := freePort()
 		if err != nil {
 			return err
@@ -168,6 +168,7 @@ func (c *chatting) open(ctx context.Context, group *errgroup.Group) (err error) 
 			"file * file:" + c.folder() + " size=1MiB",
 			"hook * http://" + c.addresses["hook"] + "/ secret-file=" + secret,
 			"kafka * kafka://" + c.addresses["kafka"] + "/" + kafkaTopic,
+			"nats * nats://" + c.addresses["nats"] + "/" + natsSubject,
 		}, ",")},
 	}
 	c.nemesis = &nemesis{victim: c.victim, freeze: [2]time.Duration{c.away / 20, c.away / 5}, counts: map[string]int{}}

@@ -29,10 +29,10 @@ func newRecorder(name, user string) *recorder {
 
 // messagePayload is what an event or an answer has of a message.
 type messagePayload struct {
-	MessageId, ChannelArn, Content, Persistence string
-	Sender                                      struct{ Arn string }
-	Target                                      []struct{ MemberArn string }
-	Status                                      struct{ Value string }
+	MessageId, ChannelArn, SubChannelId, Content, Persistence string
+	Sender                                                    struct{ Arn string }
+	Target                                                    []struct{ MemberArn string }
+	Status                                                    struct{ Value string }
 }
 
 // shown is the message in a channel, which lists leave out.
@@ -54,7 +54,7 @@ func readPayload(kind string, payload []byte) (e processing.Event, live bool, er
 	if err := json.Unmarshal(payload, &p); err != nil {
 		return e, false, err
 	}
-	channel := suffix(p.ChannelArn)
+	channel := placeID(p.ChannelArn, p.SubChannelId)
 	m := p.shown(channel)
 	e = processing.Event{
 		Kind: kind, Channel: channel, Part: len(p.Members), Message: m.ID, Sender: m.Sender, Target: m.Target, Content: m.Content, Status: m.Status,

@@ -37,6 +37,7 @@ var roles = map[string]func(context.Context, partSettings, io.Writer) error{
 	"bot":     serveBot,
 	"hook":    serveHook,
 	"kafka":   serveKafka,
+	"nats":    serveNATS,
 }
 
 // runPart is this program as one of the parts that a node calls.

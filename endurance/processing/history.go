@@ -31,6 +31,9 @@ type History struct {
 	Statuses  []Status // at the end
 }
 
+// SubChannel is between the id of an elastic channel and that of a sub-channel: each of these is a channel of the history.
+const SubChannel = "/"
+
 // Channel is a channel whose members stay.
 type Channel struct {
 	ID      string

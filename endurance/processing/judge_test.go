@@ -287,6 +287,18 @@ func TestJudge(t *testing.T) {
 			i, m := k.find("7"), k.find("11")
 			k.Records[i], k.Records[m] = k.Records[m], k.Records[i]
 		}},
+		{"out of order in the sub-channels of a channel", "the sink file has out of order, after 21: 20 ", func(h *History) {
+			for _, sub := range []string{"1", "2"} {
+				h.Channels = append(h.Channels, Channel{ID: "c" + SubChannel + sub})
+			}
+			for i := range h.Sinks {
+				k := &h.Sinks[i]
+				k.Records = append(k.Records, Record{"app/20/s", Event{Kind: "CREATE_SUB_CHANNEL", Channel: "c/1"}}, Record{"app/21/s", Event{Kind: "CREATE_SUB_CHANNEL", Channel: "c/2"}})
+			}
+			k := h.Sinks[0].Records
+			last := len(k) - 1
+			k[last-1], k[last] = k[last], k[last-1]
+		}},
 		{"doubled under another key", "the sink file has out of order, after 7: 7 ", func(h *History) {
 			k := &h.Sinks[0]
 			r := k.Records[k.find("7")]

@@ -117,7 +117,7 @@ var thirdParty = []struct {
 }{
 	{"github.com/cockroachdb/pebble", []string{"internal/store/pebble"}, "the engine is behind its contract"},
 	{"github.com/jackc/pgx", []string{"internal/store/postgres"}, "the engine is behind its contract"},
-	{"github.com/nats-io", []string{"internal/bus/natsbus", "internal/stream/jetstream"}, "the bus and the sink are behind their contracts"},
+	{"github.com/nats-io", []string{"internal/bus/natsbus", "internal/stream/jetstream", "endurance"}, "the bus and the sink are behind their contracts; endurance has the other end of the sink"},
 	{"github.com/twmb/franz-go", []string{"internal/stream/kafka", "endurance"}, "the sink is behind its contract; endurance has the other end"},
 	{"github.com/gobwas/ws", []string{"internal/wsconn"}, "only the socket's transport speaks its protocol"},
 	{"github.com/pires/go-proxyproto", []string{"internal/app/trustedproxy"}, "what proxies say is believed in one place"},
