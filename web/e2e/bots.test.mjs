@@ -41,10 +41,10 @@ after(async () => {
 afterEach(() => browser.assertQuiet());
 
 /** Makes a bot a member of General, until it is told to leave. */
-async function host(name, botAlias, welcome) {
+async function host(name, botAlias, welcome, StandardMessages = "ALL") {
   const Lex = {
     LexBotAliasArn: alias(botAlias), LocaleId: "en_US", WelcomeIntent: welcome,
-    InvokedBy: { StandardMessages: "ALL", TargetedMessages: "NONE" },
+    InvokedBy: { StandardMessages, TargetedMessages: "NONE" },
   };
   const { AppInstanceBotArn } = await server.identity().createAppInstanceBot({ AppInstanceArn: server.appArn, Name: name, Configuration: { Lex } });
   const at = { ChannelArn: server.generalArn, MemberArn: AppInstanceBotArn, ChimeBearer: server.userArn("alice") };
@@ -57,6 +57,23 @@ test("a bot greets and answers, in words", async () => {
   await message(alice, "Hello! I say what you say to me.").waitFor();
   await write(alice, "one two");
   await message(alice, "You said: one two").waitFor();
+  await leave();
+});
+
+test("a bot that answers mentions is picked behind an @", async () => {
+  const leave = await host("Echo Two", "ECHOBOT000", "Welcome", "MENTIONS");
+  await message(alice, "Hello! I say what you say to me.").nth(1).waitFor();
+  await write(alice, "nobody is asked");
+  await message(alice, "nobody is asked").waitFor();
+  const composer = alice.getByTestId("composer");
+  await composer.pressSequentially("are you there, @tw");
+  await alice.getByTestId("mention").getByText("Echo Two").waitFor();
+  await alice.keyboard.press("Enter");
+  await alice.getByTestId("mentions").waitFor({ state: "detached" });
+  assert.equal(await composer.inputValue(), "are you there, @Echo Two ");
+  await alice.keyboard.press("Enter");
+  await message(alice, "You said: are you there, @Echo Two").waitFor();
+  assert.equal(await message(alice, "You said: nobody is asked").count(), 0); // it would have been answered before
   await leave();
 });
 

@@ -2,7 +2,7 @@
 // push service is one of the test, so what comes between is Chromium's own debugging interface.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { Browser, chat, write } from "./lib/browser.mjs";
+import { Browser, chat, message, write } from "./lib/browser.mjs";
 import { PushService } from "./lib/push-service.mjs";
 import { eventually, Server } from "./lib/server.mjs";
 
@@ -58,6 +58,25 @@ test("a library of others opens what is pushed, and a subscription that has ende
   await write(alice, "Are you there?");
   await eventually("the endpoint is INACTIVE", async () => (await state("bob", id)).Status === "INACTIVE");
   assert.equal((await state("bob", id)).StatusReason, "INVALID_DEVICE_TOKEN");
+});
+
+test("a member that wants to be told of mentions alone is told of those of the page", async () => {
+  const id = await register("bob", service.subscribe());
+  const at = { ChannelArn: server.generalArn, MemberArn: server.userArn("bob"), ChimeBearer: server.userArn("bob") };
+  const want = (PushNotifications) => server.messaging().putChannelMembershipPreferences({ ...at, Preferences: { PushNotifications } });
+  await want({ AllowNotifications: "FILTERED", FilterRule: JSON.stringify({ "CHIME.mentions": [at.MemberArn] }) });
+  await write(alice, "for all");
+  await message(alice, "for all").waitFor();
+  const composer = alice.getByTestId("composer");
+  await composer.pressSequentially("for you, @bo");
+  await alice.getByTestId("mention").getByText("Bob").click();
+  assert.equal(await composer.inputValue(), "for you, @Bob ");
+  await composer.pressSequentially("alone");
+  await alice.keyboard.press("Enter");
+  const { text } = await service.next(); // in the order of the messages
+  assert.equal(JSON.parse(text).data["pinpoint.notification.body"], "for you, @Bob alone");
+  await want({ AllowNotifications: "ALL" });
+  await server.identity().deregisterAppInstanceUserEndpoint({ AppInstanceUserArn: at.MemberArn, EndpointId: id });
 });
 
 test("bob turns notifications on with a click, is shown one, and a click on it opens its channel", async () => {

@@ -36,8 +36,8 @@ export interface ChatApi {
   createChannel(channel: NewChannel): Promise<string>;
   /** Newest first. */
   messages(channelArn: string, next?: string): Promise<Page<Message>>;
-  /** The same token with the same text never makes a second message. */
-  send(channelArn: string, text: string, token: string): Promise<string>;
+  /** The same token with the same text never makes a second message. Mentions are ARNs of members. */
+  send(channelArn: string, text: string, token: string, mentions: string[]): Promise<string>;
   sendTyping(channelArn: string): Promise<void>;
   edit(channelArn: string, messageId: string, text: string): Promise<void>;
   redact(channelArn: string, messageId: string): Promise<void>;
@@ -118,7 +118,7 @@ export function createChatApi(settings: ClientSettings, appInstanceArn: string, 
       return { items, next: reply.NextToken || undefined };
     },
 
-    async send(ChannelArn, Content, ClientRequestToken) {
+    async send(ChannelArn, Content, ClientRequestToken, mentions) {
       const reply = await messaging.send(
         new SendChannelMessageCommand({
           ChannelArn,
@@ -127,6 +127,7 @@ export function createChatApi(settings: ClientSettings, appInstanceArn: string, 
           ClientRequestToken,
           Type: "STANDARD",
           Persistence: "PERSISTENT",
+          ...(mentions.length > 0 && { MessageAttributes: { "CHIME.mentions": { StringValues: mentions } } }),
           ...(title && { PushNotification: { Title: cut(title, 50), Body: cut(Content, 150), Type: "DEFAULT" } }),
         }),
       );

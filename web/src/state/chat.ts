@@ -3,8 +3,9 @@ import { describeError } from "../api/errors";
 import type { LiveEvent } from "../live/events";
 import type { ConnectionState, Live, LiveHandlers } from "../live/session";
 import { idOf } from "../model/convert";
+import { mentioned } from "../model/mentions";
 import type { Message, Page, Person } from "../model/types";
-import { roomOf, type State } from "./state";
+import { roomOf, type Outgoing, type State } from "./state";
 import { Store } from "./store";
 
 /** A typing hint is sent at most this often and shown for this long. */
@@ -200,7 +201,8 @@ export class Chat {
 
   /** Takes the text over: it stays visible until its message is there, or fails and can be sent again. */
   send(arn: string, text: string): void {
-    this.store.dispatch({ type: "outbox-added", arn, token: newToken(), text });
+    const mentions = mentioned(text, roomOf(this.state, arn).members).map((m) => m.arn);
+    this.store.dispatch({ type: "outbox-added", arn, token: newToken(), text, mentions });
     this.store.dispatch({ type: "draft", arn, text: "" });
     this.typingSentAt = -Infinity;
     void this.drain(arn);
@@ -230,17 +232,17 @@ export class Chat {
       for (;;) {
         const entry = roomOf(this.state, arn).outbox.find((o) => o.state === "waiting" || o.state === "failed");
         if (entry === undefined || entry.state === "failed") return;
-        await this.deliver(arn, entry.token, entry.text);
+        await this.deliver(arn, entry);
       }
     } finally {
       this.sending.delete(arn);
     }
   }
 
-  private async deliver(arn: string, token: string, text: string): Promise<void> {
+  private async deliver(arn: string, { token, text, mentions }: Outgoing): Promise<void> {
     this.store.dispatch({ type: "outbox-changed", arn, token, to: { state: "sending" } });
     try {
-      const messageId = await this.api.send(arn, text, token);
+      const messageId = await this.api.send(arn, text, token, mentions);
       this.store.dispatch({ type: "outbox-changed", arn, token, to: { state: "accepted", messageId } });
       this.catchUp(arn);
     } catch (error) {

@@ -100,13 +100,13 @@ export function reduce(state: State, action: Action): State {
       return inRoom(state, action.arn, (room) => ({ ...room, draft: action.text }));
     case "outbox-added":
       return inRoom(state, action.arn, (room) => {
-        const entry: Outgoing = { token: action.token, text: action.text, state: "waiting" };
+        const entry: Outgoing = { token: action.token, text: action.text, mentions: action.mentions, state: "waiting" };
         return { ...room, outbox: [...room.outbox, entry] };
       });
     case "outbox-changed":
       return inRoom(state, action.arn, (room) => {
         const change = (o: Outgoing): Outgoing =>
-          o.token === action.token ? { token: o.token, text: o.text, ...action.to } : o;
+          o.token === action.token ? { token: o.token, text: o.text, mentions: o.mentions, ...action.to } : o;
         return settled({ ...room, outbox: room.outbox.map(change) });
       });
     case "outbox-removed":

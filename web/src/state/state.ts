@@ -5,6 +5,8 @@ import type { ConnectionState } from "../live/session";
 export interface Outgoing {
   token: string;
   text: string;
+  /** ARNs of the members that it mentions. */
+  mentions: string[];
   state: "waiting" | "sending" | "failed" | "accepted";
   /** Known once the server accepted it. */
   messageId?: string;
@@ -74,8 +76,8 @@ export type Action =
   | { type: "typing"; arn: string; who: Person; until: number }
   | { type: "typing-ends"; now: number }
   | { type: "draft"; arn: string; text: string }
-  | { type: "outbox-added"; arn: string; token: string; text: string }
-  | { type: "outbox-changed"; arn: string; token: string; to: Omit<Outgoing, "token" | "text"> }
+  | { type: "outbox-added"; arn: string; token: string; text: string; mentions: string[] }
+  | { type: "outbox-changed"; arn: string; token: string; to: Omit<Outgoing, "token" | "text" | "mentions"> }
   | { type: "outbox-removed"; arn: string; token: string }
   | { type: "problem"; problem: Problem }
   | { type: "problem-dismissed"; id: number };

@@ -25,6 +25,7 @@ export function ChannelPane({ chat, state, channel }: Props) {
     setShowMembers(false);
     membersButton.current?.focus();
   };
+  const others = room.members.filter((m) => m.arn !== state.me.arn);
   const count = room.roster === "no" ? "" : `${room.members.length}${room.moreMembers ? "+" : ""}`;
 
   return (
@@ -71,7 +72,7 @@ export function ChannelPane({ chat, state, channel }: Props) {
           </button>
         </header>
         <MessageList chat={chat} me={state.me} arn={channel.arn} room={room} />
-        <Composer chat={chat} arn={channel.arn} name={channel.name} draft={room.draft} />
+        <Composer chat={chat} arn={channel.arn} name={channel.name} draft={room.draft} others={others} />
       </main>
       {showMembers && <MemberPanel chat={chat} me={state.me} channel={channel} room={room} onClose={closeMembers} />}
       {leaving && (

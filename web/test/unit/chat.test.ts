@@ -56,6 +56,17 @@ describe("sending", () => {
     expect(sent).toEqual(["one", "two", "three"]);
   });
 
+  test("mentions the members whose names stand behind an @", async () => {
+    const sent: string[][] = [];
+    const set = setUp({ send: async (_arn, text, _token, mentions) => `id-${sent.push([text, ...mentions])}` });
+    await openGeneral(set);
+    await vi.waitUntil(() => set.room().roster === "done");
+    set.chat.send(general, "hello @bob");
+    set.chat.send(general, "hello bob");
+    await vi.waitUntil(() => sent.length === 2);
+    expect(sent).toEqual([["hello @bob", bob.arn], ["hello bob"]]);
+  });
+
   test("that fails keeps this and later texts, and retries with the same token", async () => {
     const tokens: string[] = [];
     let failing = true;

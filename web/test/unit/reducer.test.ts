@@ -96,7 +96,7 @@ describe("typing", () => {
 });
 
 describe("the outbox", () => {
-  const queued: Action = { type: "outbox-added", arn: general, token: "t", text: "hi" };
+  const queued: Action = { type: "outbox-added", arn: general, token: "t", text: "hi", mentions: [] };
   const accepted: Action = { type: "outbox-changed", arn: general, token: "t", to: { state: "accepted", messageId: "m" } };
   const arrives: Action = { type: "message", message: message("m", 50, { sender: alice }) };
 
