@@ -55,9 +55,9 @@ func (a *App) accountConfirmed() func() bool {
 	return a.account.Confirmed
 }
 
-// shareAccount has this node see what others change in the account, and rotate its keys by itself, since it has
-// to know the new ones: retention is what one node does for all.
-func (a *App) shareAccount(cleaning *retention.Options) {
+// share has this node see what others change in the account, take up what they leave of channel flows, and rotate
+// its keys by itself, since it has to know the new ones: retention is what one node does for all.
+func (a *App) share(cleaning *retention.Options) {
 	if a.node == nil {
 		return
 	}
@@ -71,6 +71,7 @@ func (a *App) shareAccount(cleaning *retention.Options) {
 	cleaning.RotateKeys = nil
 	a.actors = append(a.actors,
 		actor{name: "account", run: a.account.Run, patience: stopPatience},
+		actor{name: "left invocations", run: a.once("left invocations", a.services.invoker.TakeUp), patience: stopPatience},
 		actor{name: "keys", patience: stopPatience, run: func(ctx context.Context) error {
 			return retention.Repeat(ctx, retention.DefaultInterval, a.deps.Log, "cannot rotate keys, will retry", rotate)
 		}})

@@ -153,7 +153,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 		return err
 	}
 	s.buildWebhooks(a, clock)
-	s.invoker = flow.NewRunner(flow.RunnerOptions{Queue: invocations, Service: s.flows, Log: a.deps.Log, Random: random})
+	s.invoker = flow.NewRunner(flow.RunnerOptions{Queue: invocations, Service: s.flows, Log: a.deps.Log, Random: random, Shared: a.node != nil})
 	s.identity = identity.New(identity.Options{
 		Store: a.store, Site: site, Now: now, Random: random, Tokens: tokens,
 		Limits: identityLimits(cfg.Limits), Users: s.channels, Jobs: s.jobs,
@@ -207,7 +207,7 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := a.forgetUnborn(ctx); err != nil {
 		return err
 	}
-	a.shareAccount(&cleaning)
+	a.share(&cleaning)
 	a.addBackground(cleaning)
 	return nil
 }

@@ -127,7 +127,7 @@ func TestWhatWaitedIsInvokedFirst(t *testing.T) {
 	})
 }
 
-// TestTwoNodes run on one store, which no engine allows yet: both may invoke a processor, under one CallbackId, and one answer
+// TestTwoNodes run on one store: both may invoke a processor, under one CallbackId, and one answer
 // counts.
 func TestTwoNodes(t *testing.T) {
 	within(t, func(b *bed) {
@@ -144,20 +144,7 @@ func TestTwoNodes(t *testing.T) {
 		b.say("hello")
 		synctest.Wait() // the first node has invoked the processor
 
-		clock, err := store.OpenClock(ctx, b.Store)
-		if err != nil {
-			t.Fatal(err)
-		}
-		queue := flow.NewQueue(b.processor.ends)
-		messages := message.New(message.Options{
-			Store: b.Store, Bus: b.Bus, Site: b.Site, Now: b.Clock, Random: rand.Reader, Processors: queue, Clock: clock,
-		})
-		service := flow.New(flow.Options{Store: b.Store, Site: b.Site, Now: b.Clock, Random: rand.Reader, Messages: messages})
-		second := flow.NewRunner(flow.RunnerOptions{Queue: queue, Service: service, Log: slog.New(slog.DiscardHandler), Random: rand.Reader})
-		running, cancel := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		go func() { _ = second.Run(running); close(ended) }()
-		defer func() { cancel(); <-ended }()
+		defer b.second(false)()
 		synctest.Wait() // it found the message in the store
 		calls := b.processor.take()
 		if len(calls) != 2 || calls[0].CallbackID != calls[1].CallbackID {
@@ -173,5 +160,55 @@ func TestTwoNodes(t *testing.T) {
 		}
 		b.expect("cy lists", b.sees("cy"), strings.TrimPrefix(events[1], "CREATE_CHANNEL_MESSAGE to members: "))
 		b.expect("later invocations", b.processor.contents(), "[]")
+	})
+}
+
+// second runs the services of another node over the store, and with shared has it take up what others leave.
+func (b *bed) second(shared bool) (stop func()) {
+	b.t.Helper()
+	clock, err := store.OpenClock(ctx, b.Store)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	queue := flow.NewQueue(b.processor.ends)
+	messages := message.New(message.Options{
+		Store: b.Store, Bus: b.Bus, Site: b.Site, Now: b.Clock, Random: rand.Reader, Processors: queue, Clock: clock,
+	})
+	service := flow.New(flow.Options{Store: b.Store, Site: b.Site, Now: b.Clock, Random: rand.Reader, Messages: messages})
+	second := flow.NewRunner(flow.RunnerOptions{Queue: queue, Service: service, Log: slog.New(slog.DiscardHandler), Random: rand.Reader, Shared: shared})
+	running, cancel := context.WithCancel(ctx)
+	var both sync.WaitGroup
+	both.Go(func() { _ = second.Run(running) })
+	if shared {
+		both.Go(func() { _ = second.TakeUp(running) })
+	}
+	return func() { cancel(); both.Wait() }
+}
+
+// Of nodes that share a store one leaves alone what another is at, and takes up what it left when it died.
+func TestANodeTakesUpWhatAnotherLeft(t *testing.T) {
+	within(t, func(b *bed) {
+		died := make(chan struct{})
+		b.is("f", func(invoked) (string, error) {
+			select {
+			case <-died:
+				return `{"ChannelMessage":{"Content":"checked"}}`, nil
+			default:
+				return "", fmt.Errorf("busy")
+			}
+		})
+		b.flowOf("f")
+		b.say("hello")
+		synctest.Wait()
+		b.expect("invocations of the first", b.processor.contents(), "[hello]")
+		b.stop()
+		close(died)
+		defer b.second(true)()
+		time.Sleep(flow.LeftAfter / 2)
+		b.expect("invocations of the second", b.processor.contents(), "[]")
+		time.Sleep(flow.LeftAfter)
+		synctest.Wait()
+		b.expect("invocations of the second", b.processor.contents(), "[hello]")
+		b.expect("cy lists", b.sees("cy"), "checked")
 	})
 }

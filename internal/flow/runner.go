@@ -24,17 +24,24 @@ const (
 	patience = time.Second
 
 	atOnce     = 64          // attempts at one end
-	sweepEvery = time.Minute // between two looks for callbacks that are too old
+	sweepEvery = time.Minute // between two looks for callbacks that are too old, or invocations that were left
 )
+
+// LeftAfter is how long an invocation has waited that a node among several has left: longer than all attempts take
+// and the store times of two nodes differ.
+const LeftAfter = 3 * time.Minute
 
 var attempts = [...]time.Duration{0, 8 * time.Second, 20 * time.Second}
 
-// RunnerOptions are those of a Runner. All are required.
+// RunnerOptions are those of a Runner. All but Shared are required.
 type RunnerOptions struct {
 	Queue   *Queue
 	Service *Service
 	Log     *slog.Logger
 	Random  io.Reader // spreads waits; safe for concurrent use
+	// Shared says that other nodes have the store too: what waits there is theirs, until TakeUp finds that it was
+	// left. Without it all that waits at the start of Run is this node's.
+	Shared bool
 }
 
 // Runner makes the invocations of a Queue.
@@ -49,6 +56,9 @@ type Runner struct {
 
 // NewRunner makes a Runner. Of one Queue there is one.
 func NewRunner(o RunnerOptions) *Runner {
+	if o.Shared {
+		o.Queue.lanes.SkipRead()
+	}
 	return &Runner{
 		o: o, slots: follow.NewSlots[Invoker](atOnce),
 		backoff: follow.Backoff{First: time.Second, Most: time.Minute, Random: o.Random},
@@ -81,11 +91,27 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // read offers what the store says is to be invoked.
 func (r *Runner) read(ctx context.Context, offer func(message.Waiting) bool) error {
-	err := r.o.Service.messages.EachWaiting(ctx, offer)
+	err := r.o.Service.messages.EachWaiting(ctx, 0, offer)
 	if err != nil && ctx.Err() == nil {
 		r.o.Log.Error("flow: cannot read which messages wait for processors, will retry", "error", err)
 	}
 	return err
+}
+
+// TakeUp makes the invocations that nodes which are gone have left, until ctx ends, and then returns nil. Of the
+// nodes that share a store one calls it; two may invoke a processor twice, under one CallbackId.
+func (r *Runner) TakeUp(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := r.o.Service.messages.EachWaiting(ctx, LeftAfter, func(w message.Waiting) bool {
+			r.o.Queue.Invoke(w)
+			return true
+		})
+		if err != nil && ctx.Err() == nil {
+			r.o.Log.Error("flow: cannot read which messages others have left, will retry", "error", err, "after", sweepEvery)
+		}
+		follow.Sleep(ctx, sweepEvery)
+	}
+	return nil
 }
 
 // sweep fails messages whose processors do not call back.

@@ -256,12 +256,13 @@ func (s *Service) GiveUp(ctx context.Context, w Waiting, reason string) error {
 }
 
 // EachWaiting calls f for each stored message whose processor has still to be invoked, in the order of each
-// channel, until f returns false.
-func (s *Service) EachWaiting(ctx context.Context, f func(Waiting) bool) error {
+// channel, until f returns false. With an age it leaves out those that wait for less, in store time.
+func (s *Service) EachWaiting(ctx context.Context, age time.Duration, f func(Waiting) bool) error {
+	first := chime.FirstCallbackID(s.storeTime.Now() - age)
 	return s.store.View(ctx, "", func(r store.Reader) error {
 		return store.Processings.Each(r, store.Range{}, func(key store.Key, p chime.Processing) (bool, error) {
 			app, err := key.App()
-			if err != nil || p.Invoked {
+			if err != nil || p.Invoked || age > 0 && p.Callback >= first {
 				return true, err
 			}
 			return f(waiting(app, &p)), nil

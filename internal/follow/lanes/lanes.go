@@ -112,6 +112,13 @@ func (q *Queue[L, W]) ReadAgain() {
 	q.wakeUp()
 }
 
+// SkipRead says, before Run, that what the store has is others' to do: it is not read at first.
+func (q *Queue[L, W]) SkipRead() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.behind = false
+}
+
 // Len is how many works are queued or being done.
 func (q *Queue[L, W]) Len() int {
 	q.mu.Lock()
