@@ -109,12 +109,15 @@ func (a *App) offer() string {
 	return a.node.Offer()
 }
 
+// drainPatience bounds how long a stop waits until other nodes can see it.
+const drainPatience = time.Second
+
 // drain has other nodes send no more clients here. A store that is away does not hold up the stop.
 func (a *App) drain(ctx context.Context) {
 	if a.node == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopPatience)
+	ctx, cancel := context.WithTimeout(ctx, drainPatience)
 	defer cancel()
 	if err := a.node.Drain(ctx); err != nil {
 		a.deps.Log.Warn("other nodes may send clients to this one until they see that it is gone", "error", err)

@@ -66,8 +66,15 @@ func (b *lockedBuffer) String() string {
 func (b *bed) wantGone(by *clustertest.Node, name string, want bool) {
 	b.Helper()
 	synctest.Wait()
-	if got := by.Gone(name); got != want {
-		b.Errorf("%s takes %s for gone: %v, want %v", by.Name(), name, got, want)
+	err := b.store.View(b.Context(), "", func(r store.Reader) error {
+		got, err := by.Gone(r, name)
+		if got != want {
+			b.Errorf("%s takes %s for gone: %v, want %v", by.Name(), name, got, want)
+		}
+		return err
+	})
+	if err != nil {
+		b.Error(err)
 	}
 }
 

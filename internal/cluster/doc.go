@@ -5,8 +5,8 @@
 //     it holds by that one lease, so a follower or a task costs no renewal of its own.
 //   - No two clocks are compared. A node counts as gone when others have looked at its row regularly, by
 //     their own monotonic clocks, for as long as its lease lasts and it stayed the same. The node counts
-//     from before its latest renewal and ends its work by then, so that it has ended before another
-//     begins. Setting the clock of a machine changes nothing.
+//     from before its latest renewal and has an eighth of the lease left when it ends its work, so that it has
+//     ended before another begins. Setting the clock of a machine changes nothing.
 //   - A process that stood still may go on for a moment with what another has taken. Its writes are
 //     refused by the fencing number of the lease, in the transaction that would write: see Check.
 //   - A start has a number that no other start has. A node that is started again is another holder, and

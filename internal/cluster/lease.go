@@ -72,8 +72,11 @@ func (n *Node) take(ctx context.Context, work string) (*lease, error) {
 			if now, _, err = store.Leases.Get(tx, store.K(work)); err != nil {
 				return err
 			}
-			if taken = now.Holder == "" || now.Holder == n.name || n.Gone(now.Holder); !taken {
-				return nil
+			if taken = now.Holder == "" || now.Holder == n.name; !taken {
+				taken, err = n.Gone(tx, now.Holder)
+			}
+			if err != nil || !taken {
+				return err
 			}
 			now = chime.Lease{Holder: n.name, Fence: now.Fence + 1}
 			return store.Leases.Put(tx, store.K(work), now)

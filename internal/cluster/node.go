@@ -122,12 +122,12 @@ func (n *Node) Run(ctx context.Context) error {
 			n.o.Log.Info("cluster: the lease of this node is renewed again", "node", n.name)
 		}
 		failed = err != nil
-		wait = n.next(failed)
+		wait = n.next(failed || n.Lapsed() != nil) // one that was written too late is written again
 	}
 }
 
 // next is how long to wait until the row is written again: a third of the lease, or until the lease of a
-// silent node is over.
+// silent node is over, and less after a failure.
 func (n *Node) next(failed bool) time.Duration {
 	if failed {
 		return n.o.Lease / 12
@@ -225,7 +225,7 @@ func (n *Node) keep(began time.Time, seen view) {
 	}
 
 	// One that was written too late begins anew.
-	left := n.o.Lease - time.Since(n.renewed)
+	left := n.term() - time.Since(n.renewed)
 	if left <= 0 {
 		return
 	}
@@ -241,11 +241,15 @@ func (n *Node) keep(began time.Time, seen view) {
 	}
 }
 
+// term is for how long the node holds something after it began to renew its lease. The rest of the lease is for
+// its work to end.
+func (n *Node) term() time.Duration { return n.o.Lease * 7 / 8 }
+
 // expire ends what the node holds when its lease is over.
 func (n *Node) expire() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.held.Err() != nil || time.Since(n.renewed) < n.o.Lease {
+	if n.held.Err() != nil || time.Since(n.renewed) < n.term() {
 		return
 	}
 	n.o.Log.Error("cluster: the lease of this node is over, its work goes on elsewhere", "node", n.name)

@@ -137,22 +137,24 @@ func (n *Node) forgettable(v view) (ids []string) {
 	return ids
 }
 
-// Gone reports whether the node with the name holds nothing any more: it has left, was started again, or was
-// silent for as long as its lease.
-func (n *Node) Gone(name string) bool {
+// Gone reports whether the node with the name holds nothing any more in the moment of the reader: it has left,
+// was started again, or was silent for as long as its lease. One that comes back is not gone from its next
+// renewal on, as its row says.
+func (n *Node) Gone(r store.Reader, name string) (bool, error) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	one := n.peers.seen[name]
+	one, newest := n.peers.seen[name], n.peers.newest
+	n.mu.Unlock()
 	switch {
-	case name == n.name:
-		return false
-	case one != nil:
-		return one.gone
+	case name == n.name || one != nil && !one.gone:
+		return false, nil
+	case one == nil:
+		return startOf(name) <= newest, nil // else it has joined since the latest look
 	}
-	return startOf(name) <= n.peers.newest // else it has joined since the latest look
+	now, _, err := store.Nodes.Get(r, store.K(one.id))
+	return err == nil && (now == one.row || now.Start != one.row.Start), err
 }
 
-// Changed returns a channel that is closed when Gone reports a node that it has not reported before.
+// Changed returns a channel that is closed when Gone may report a node that it has not reported before.
 func (n *Node) Changed() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -30,7 +30,7 @@ func ClaimOf(st store.Store, app, follower, node string) *Claim {
 
 // Take takes the lease, held or not.
 func (c *Claim) Take(ctx context.Context) error {
-	record, found, err := c.c.read(ctx)
+	record, found, _, err := c.c.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (c *Claim) Take(ctx context.Context) error {
 
 // Look notes the lease as it is, for TakeSeen.
 func (c *Claim) Look(ctx context.Context) (err error) {
-	c.seen, c.found, err = c.c.read(ctx)
+	c.seen, c.found, _, err = c.c.read(ctx)
 	return err
 }
 

@@ -25,21 +25,25 @@ type claim struct {
 
 func (c *claim) key() store.Key { return store.K(c.app, c.follower) }
 
-// read is the record as it is now.
-func (c *claim) read(ctx context.Context) (record chime.Following, found bool, err error) {
+// read is the record as it is now. free reports whether this node may take its lease.
+func (c *claim) read(ctx context.Context) (record chime.Following, found, free bool, err error) {
 	err = c.store.View(ctx, c.app, func(r store.Reader) (err error) {
-		record, found, err = store.Followings.Get(r, c.key())
+		if record, found, err = store.Followings.Get(r, c.key()); err == nil {
+			free, err = c.free(r, record.Lease)
+		}
 		return err
 	})
-	return record, found, err
+	return record, found, free, err
 }
 
-// free reports whether this node may take a lease.
-func (c *claim) free(lease chime.Lease) bool {
-	return lease.Holder == "" || lease.Holder == c.nodes.Name() || c.nodes.Gone(lease.Holder)
+func (c *claim) free(r store.Reader, lease chime.Lease) (bool, error) {
+	if lease.Holder == "" || lease.Holder == c.nodes.Name() {
+		return true, nil
+	}
+	return c.nodes.Gone(r, lease.Holder)
 }
 
-// take takes the lease if the record is still the one that was seen; otherwise it reports false. What is
+// take takes the lease if the record is still the one that was seen, and free; otherwise it reports false. What is
 // this node's already takes no write.
 func (c *claim) take(ctx context.Context, seen chime.Following, found bool) (taken bool, err error) {
 	record, own := seen, found && seen.Lease.Holder == c.nodes.Name()
@@ -49,8 +53,11 @@ func (c *claim) take(ctx context.Context, seen chime.Following, found bool) (tak
 			if err != nil {
 				return err
 			}
-			if taken = there == found && now.Lease == seen.Lease; !taken {
-				return nil
+			if taken = there == found && now.Lease == seen.Lease; taken {
+				taken, err = c.free(tx, now.Lease)
+			}
+			if err != nil || !taken {
+				return err
 			}
 
 			// The records of a deleted app instance are gone and must not come again.

@@ -1,6 +1,10 @@
 package follow
 
-import "context"
+import (
+	"context"
+
+	"github.com/carillon-chat/carillon/internal/store"
+)
 
 // Nodes are the nodes that share the store, as the kit sees them: package cluster has them. A node holds all
 // leases of followers and tasks by one lease of its own, which these methods are about.
@@ -10,9 +14,9 @@ type Nodes interface {
 	// Hold waits until this node may hold leases. held ends with ctx, and when other nodes may take the
 	// leases; its cause says why. stop releases it.
 	Hold(ctx context.Context) (held context.Context, stop func(), err error)
-	// Gone reports whether the node with the name holds no lease any more.
-	Gone(name string) bool
-	// Changed returns a channel that is closed when Gone reports a node that it has not reported before.
+	// Gone reports whether the node with the name holds no lease any more in the moment of the reader.
+	Gone(r store.Reader, name string) (bool, error)
+	// Changed returns a channel that is closed when Gone may report a node that it has not reported before.
 	Changed() <-chan struct{}
 }
 
@@ -30,6 +34,6 @@ func (alone) Hold(ctx context.Context) (held context.Context, stop func(), err e
 	return held, cancel, nil
 }
 
-func (alone) Gone(string) bool { return true }
+func (alone) Gone(store.Reader, string) (bool, error) { return true, nil }
 
 func (alone) Changed() <-chan struct{} { return nil }

@@ -160,11 +160,11 @@ const lookAgain = time.Minute
 func (w *worker) acquire(ctx context.Context) error {
 	for {
 		changed := w.o.Nodes.Changed() // from before the look
-		record, found, err := w.claim.read(ctx)
+		record, found, free, err := w.claim.read(ctx)
 		if err != nil {
 			return err
 		}
-		if !found || w.claim.free(record.Lease) {
+		if free {
 			taken, err := w.claim.take(ctx, record, found)
 			if taken || err != nil {
 				w.reached.Store(w.claim.saved())

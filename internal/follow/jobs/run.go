@@ -84,7 +84,7 @@ func (q *Queue) TryAll(ctx context.Context) error {
 // ready lists the tasks that this node may do now, and when the first of the others has its turn.
 // former adds those that a former process of this node left, and has no task wait.
 func (q *Queue) ready(ctx context.Context, former bool) (ready []chime.Task, next time.Time, err error) {
-	listed, err := q.list(ctx)
+	listed, gone, err := q.list(ctx)
 	if err != nil {
 		return nil, next, err
 	}
@@ -101,7 +101,7 @@ func (q *Queue) ready(ctx context.Context, former bool) (ready []chime.Task, nex
 			whole = task.App
 		}
 		s := q.state(idOf(task))
-		switch turn := q.turn(s, task.Lease, former); {
+		switch turn := q.turn(s, task.Lease, former, gone); {
 		case s.running > 0:
 		case turn.After(time.Now()): // of another node, or of a caller that is about to begin
 			next = earlier(next, turn)
@@ -116,7 +116,7 @@ func (q *Queue) ready(ctx context.Context, former bool) (ready []chime.Task, nex
 
 // turn is when this node may do a task: at once when the task is free or its node is gone, and after a
 // while when it is left to a caller of this node. Another node's has to be looked at again.
-func (q *Queue) turn(s *state, lease chime.Lease, former bool) time.Time {
+func (q *Queue) turn(s *state, lease chime.Lease, former bool, gone map[string]bool) time.Time {
 	if lease != s.seen || s.since.IsZero() {
 		s.seen, s.since = lease, time.Now()
 	}
@@ -126,21 +126,25 @@ func (q *Queue) turn(s *state, lease chime.Lease, former bool) time.Time {
 			return time.Time{}
 		}
 		return s.since.Add(q.o.Patience)
-	case lease.Holder == "" || q.o.Nodes.Gone(lease.Holder):
+	case lease.Holder == "" || gone[lease.Holder]:
 		return time.Time{}
 	}
 	return time.Now().Add(q.o.Interval)
 }
 
-func (q *Queue) list(ctx context.Context) (tasks []chime.Task, err error) {
+// list reads the tasks, and which of the nodes that have them are gone.
+func (q *Queue) list(ctx context.Context) (tasks []chime.Task, gone map[string]bool, err error) {
 	err = q.o.Store.View(ctx, "", func(r store.Reader) error {
-		tasks = nil
-		return store.Tasks.Each(r, store.Range{}, func(_ store.Key, task chime.Task) (bool, error) {
+		tasks, gone = nil, map[string]bool{}
+		return store.Tasks.Each(r, store.Range{}, func(_ store.Key, task chime.Task) (_ bool, err error) {
 			tasks = append(tasks, task)
-			return true, nil
+			if _, known := gone[task.Lease.Holder]; !known {
+				gone[task.Lease.Holder], err = q.o.Nodes.Gone(r, task.Lease.Holder)
+			}
+			return true, err
 		})
 	})
-	return tasks, err
+	return tasks, gone, err
 }
 
 // forget drops what is known of tasks that are gone. The caller holds q.mu.

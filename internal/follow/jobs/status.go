@@ -17,7 +17,7 @@ type Status struct {
 
 // Status returns how far each registered kind is, by name.
 func (q *Queue) Status(ctx context.Context) ([]Status, error) {
-	tasks, err := q.list(ctx)
+	tasks, _, err := q.list(ctx)
 	if err != nil {
 		return nil, err
 	}
