@@ -1,4 +1,4 @@
-.PHONY: test race stress lockcheck lint generate web e2e bench soak isolation cuts cuts-race processing ci build
+.PHONY: test race stress postgres lockcheck lint generate web e2e bench soak isolation cuts cuts-race processing ci build
 
 # The Go SDK, a module of its own.
 CLIENT = github.com/carillon-chat/carillon/client/...
@@ -16,6 +16,10 @@ race:
 
 stress:
 	.ci/stress
+
+# What a client sees, over a PostgreSQL database: the newest version that is installed.
+postgres:
+	go run ./internal/store/pgtest/with -latest go test -timeout 12m ./conformance ./internal/servicetest ./internal/channel/... ./internal/message
 
 lockcheck:
 	go test -tags lockcheck ./internal/lockorder ./internal/realtime/... ./internal/wsconn \

@@ -198,6 +198,8 @@ func play(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 		return perform(jobs, out, runStore)
 	case "log":
 		return perform(jobs, out, runLog)
+	case "rows":
+		return perform(jobs, out, func(job rowsJob) (storeResult, error) { return runRows(ctx, job) })
 	case "hook":
 		var address string
 		if err := jobs.Decode(&address); err != nil {

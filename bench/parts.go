@@ -43,6 +43,7 @@ var parts = []struct {
 	{"start", (*bench).start},
 	{"store", (*bench).store},
 	{"send", (*bench).send},
+	{"database", (*bench).database},
 	{"policies", (*bench).policies},
 	{"before", (*bench).before},
 	{"deliver", (*bench).deliver},

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/store/pgtest"
 )
 
 // TestResumedWithoutWhatWasTakenAway: a client that was away while messages were sent and taken away
@@ -145,10 +146,17 @@ func TestRemovedIsInNoFile(t *testing.T) {
 	}
 }
 
-// filesWith names the files in a folder that hold a text.
+// filesWith names the files in a data folder that hold a text or, where nodes have databases, the tables of that.
 func filesWith(t *testing.T, dir, text string) (names []string) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+	url, err := pgtest.DatabaseOf(t.Context(), dir)
+	if err == nil && url != "" {
+		names, err = pgtest.TablesWith(t.Context(), url, text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}

@@ -115,7 +115,12 @@ func TestKilledServerPostsEverything(t *testing.T) {
 		sending.Wait()
 		for taken() < acks.Load() {
 			p.call("PUT", target, "", update, nil)
-			pause()
+			for had, rests := taken(), 0; rests < 20 && had < acks.Load(); rests++ { // none while it goes on
+				pause()
+				if now := taken(); now > had {
+					had, rests = now, 0
+				}
+			}
 		}
 	}
 	p.kill()

@@ -175,7 +175,7 @@ func (a *App) RemoveExpired(ctx context.Context) error { return a.services.expir
 // opened notes what is to be closed, after all that is opened later.
 func (a *App) opened(closer func() error) { a.closers = append(a.closers, closer) }
 
-// openStore opens the data folder and the engine in it.
+// openStore opens the data folder and the engine.
 func (a *App) openStore(ctx context.Context) (err error) {
 	if a.data, err = datadir.Open(a.cfg.Data, a.cfg.Fresh); err != nil {
 		return err
@@ -185,7 +185,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	if err := a.keepSite(ctx); err != nil {
 		return err
 	}
-	if a.engine, a.bus, err = a.openEngine(); err != nil {
+	if a.engine, a.bus, err = a.openEngine(ctx); err != nil {
 		return err
 	}
 
@@ -194,7 +194,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	if a.deps.Decorate != nil {
 		a.store, a.bus = a.deps.Decorate(a.store, a.bus)
 	}
-	a.shared = a.deps.Shared
+	a.shared = a.deps.Shared || !a.cfg.DatabaseURL.IsZero()
 
 	a.readiness.Add("store", func(ctx context.Context) error { return a.engine.Refusal() })
 	a.registry.MustRegister(engineMetrics{a.engine})

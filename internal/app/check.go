@@ -13,6 +13,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app/datadir"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/outbound/webhook"
+	"github.com/carillon-chat/carillon/internal/store/postgres"
 )
 
 // Check reports what would keep New from building a node with the settings: ports that are taken, a
@@ -41,6 +42,9 @@ func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []erro
 	}
 
 	faults = append(faults, checkLogs(cfg)...)
+	if err := checkDatabase(cfg); err != nil {
+		faults = append(faults, err)
+	}
 	if cfg.TLSCert == "" {
 		return faults, warnings
 	}
@@ -73,6 +77,17 @@ func checkLogs(cfg config.Config) (faults []error) {
 		}
 	}
 	return faults
+}
+
+// checkDatabase reports what is wrong with the URL of the database. Whether it answers only a start shows.
+func checkDatabase(cfg config.Config) error {
+	if cfg.DatabaseURL.IsZero() {
+		return nil
+	}
+	if err := postgres.CheckURL(cfg.DatabaseURL.Reveal()); err != nil {
+		return fmt.Errorf("database-url: %w", err)
+	}
+	return nil
 }
 
 // keepSite refuses data of another region or account. Data that has none recorded adopts the

@@ -36,6 +36,7 @@ var kindReaders = map[string]string{
 	"internal/stream/record.go":            "it writes the name in the record of a stream",
 	"internal/follow/deadletter.go":        "it notes the name for the operator",
 	"internal/store/pebble/dropcontent.go": "a migration knows the names of its time",
+	"internal/store/postgres/write.go":     "the log has a column of it",
 }
 
 // TestTheTableOfKindsDecides: outside of the table nothing compares, switches on or maps from the

@@ -17,7 +17,7 @@ var layers = []layer{
 	{"contract", []string{"internal/store", "internal/bus"},
 		[]string{"pure"},
 		"a contract that knows an engine or a service is no contract"},
-	{"contract suite", []string{"internal/store/storetest", "internal/store/disktest", "internal/bus/bustest"},
+	{"contract suite", []string{"internal/store/storetest", "internal/store/disktest", "internal/store/pgtest", "internal/bus/bustest"},
 		[]string{"pure", "contract"},
 		"the suite must fit every engine"},
 	{"engine", []string{"internal/store/memstore", "internal/store/pebble", "internal/store/postgres", "internal/bus/inproc", "internal/bus/natsbus"},
@@ -47,7 +47,7 @@ var layers = []layer{
 		[]string{"pure", "contract", "kit", "engine", "decorator", "service", "processor", "transport"},
 		"app is the one place that sees all and joins them"},
 	{"lab", []string{"internal/lab"},
-		[]string{"pure", "app"},
+		[]string{"pure", "app", "contract suite"},
 		"tests of the whole share how a node is started and talked to; the lab looks from outside, and nothing of the binary imports it"},
 	{"cli", []string{"internal/cli"},
 		[]string{"pure", "contract", "kit", "service", "app", "client"},
@@ -62,7 +62,7 @@ var layers = []layer{
 		[]string{"pure", "contract", "kit", "service", "transport", "app", "cli", "client", "lab"},
 		"tests of the whole may look at anything but engines"},
 	{"measurements", []string{"bench"},
-		[]string{"pure", "contract", "kit", "engine", "service", "transport", "app", "cli", "client", "lab"},
+		[]string{"pure", "contract", "contract suite", "kit", "engine", "service", "transport", "app", "cli", "client", "lab"},
 		"measurements compare the whole with its parts; nothing imports them"},
 }
 
@@ -116,7 +116,8 @@ var thirdParty = []struct {
 	why     string
 }{
 	{"github.com/cockroachdb/pebble", []string{"internal/store/pebble"}, "the engine is behind its contract"},
-	{"github.com/jackc/pgx", []string{"internal/store/postgres"}, "the engine is behind its contract"},
+	{"github.com/jackc/pgx", []string{"internal/store/postgres", "internal/store/pgtest", "bench"}, "the engine is behind its contract; pgtest makes its databases, and a raw program is measured beside it"},
+	{"github.com/pressly/goose", []string{"internal/store/postgres"}, "the engine is behind its contract"},
 	{"github.com/nats-io", []string{"internal/bus/natsbus", "internal/stream/jetstream", "endurance"}, "the bus and the sink are behind their contracts; endurance has the other end of the sink"},
 	{"github.com/twmb/franz-go", []string{"internal/stream/kafka", "endurance"}, "the sink is behind its contract; endurance has the other end"},
 	{"github.com/gobwas/ws", []string{"internal/wsconn"}, "only the socket's transport speaks its protocol"},

@@ -47,6 +47,7 @@ func (c *Config) check(fault func(key string, err error)) {
 
 	// The identity of the account: its folder, names and keys.
 	fault("data", when(c.Data == "", "must name a folder"))
+	fault("database-url", c.checkDatabase())
 	fault("region", when(!regionPattern.MatchString(c.Region), "must be lower-case letters, digits and hyphens, such as us-east-1"))
 	fault("account", when(!accountPattern.MatchString(c.Account), "must be 12 digits"))
 	c.checkKeys(fault)
@@ -164,6 +165,21 @@ func (c *Config) checkKeys(fault func(key string, err error)) {
 	} else if isOpen(c.Listen) {
 		fault("listen", fmt.Errorf("is open to other machines while the published default keys are in use: set %s and %s as well", EnvName(id), EnvName(secret)))
 	}
+}
+
+// checkDatabase checks the form of the URL, which no error may show. The engine knows the rest.
+func (c *Config) checkDatabase() error {
+	if c.DatabaseURL.IsZero() {
+		return nil
+	}
+	if c.Fresh {
+		return errors.New("must not be set beside fresh: a database is emptied by its own means")
+	}
+	_, rest, _ := strings.Cut(c.DatabaseURL.Reveal(), "://")
+	host, database, _ := strings.Cut(rest, "/")
+	database, _, _ = strings.Cut(database, "?")
+	isPostgres := strings.HasPrefix(c.DatabaseURL.Reveal(), "postgres://") || strings.HasPrefix(c.DatabaseURL.Reveal(), "postgresql://")
+	return when(!isPostgres || host == "" || database == "", "must be a URL such as postgres://user:password@host:5432/database")
 }
 
 func checkLogSize(size Size) error {

@@ -24,6 +24,8 @@ type Config struct {
 	Data       string `key:"data" default:"./carillon-data" doc:"Folder of everything that is kept. It is made when absent; one process uses it at a time."`
 	Fresh      bool   `key:"fresh" default:"false" mode:"dev" doc:"Forget the stored data before starting. The local CA stays, so programs that trust it go on working."`
 
+	DatabaseURL Secret `key:"database-url" flag:"-" doc:"URL of the PostgreSQL database that keeps everything, in the place of the store in the data folder: postgres://user:password@host:5432/database?sslmode=verify-full, with the parameters of libpq, and pool_max_conns, most connections (16). It has no flag, because it has a password. Empty keeps everything in the data folder."`
+
 	NodeID    string        `key:"node-id" doc:"Name of this node among those that share a database: 1 to 63 letters, digits, dots, hyphens or underscores. Each that runs has its own. Empty stands for the name of the machine. Without a shared database it has no meaning."`
 	NodeLease time.Duration `key:"node-lease" default:"15s" doc:"How long a node that shares a database may be silent until others take over what it does. Longer than a pause of the machine or the database takes. 1s to 5m."`
 

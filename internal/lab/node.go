@@ -15,6 +15,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/sigv4"
+	"github.com/carillon-chat/carillon/internal/store/pgtest"
 )
 
 // Load reads the settings of a mode from flags. Both ports are free ones unless the flags say otherwise, and the root keys of
@@ -26,8 +27,21 @@ func Load(mode config.Mode, flags map[string]string) (config.Config, error) {
 	if mode == config.Serve {
 		environ = []string{"CARILLON_ROOT_ACCESS_KEY_ID=AKIASERVE00000000000", "CARILLON_ROOT_SECRET_ACCESS_KEY=a-secret-of-the-test"}
 	}
+	url, err := pgtest.DatabaseOf(context.Background(), all["data"])
+	if err != nil {
+		return config.Config{}, err
+	}
+	if url != "" {
+		environ = append(environ, databaseURL+url, nodeLease)
+	}
 	return config.Load(mode, config.Sources{Flags: all, Environ: environ})
 }
+
+// The settings of a node with a database, in the environment. What a node that was killed did is taken over soon.
+const (
+	databaseURL = "CARILLON_DATABASE_URL="
+	nodeLease   = "CARILLON_NODE_LEASE=3s"
+)
 
 // Settings are those of Load, with a data folder that ends with the test unless the flags name one.
 func Settings(t testing.TB, mode config.Mode, flags map[string]string) config.Config {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/store/pgtest"
 )
 
 // Build builds the program into the folder, without cgo as a release is built, and returns its path. The arguments are
@@ -52,6 +54,13 @@ func Launch(ctx context.Context, program, data string, args ...string) (*Process
 	p := &Process{cmd: exec.CommandContext(ctx, program, args...)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.Stdout, &p.Stderr
 	p.cmd.WaitDelay = 5 * time.Second
+	url, err := pgtest.DatabaseOf(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	if url != "" {
+		p.cmd.Env = append(p.cmd.Environ(), databaseURL+url, nodeLease)
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}

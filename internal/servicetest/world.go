@@ -28,6 +28,8 @@ import (
 	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/memstore"
 	"github.com/carillon-chat/carillon/internal/store/pebble"
+	"github.com/carillon-chat/carillon/internal/store/pgtest"
+	"github.com/carillon-chat/carillon/internal/store/postgres"
 	"github.com/carillon-chat/carillon/internal/stream"
 )
 
@@ -72,20 +74,44 @@ type (
 	unbuilt  struct{ messaging.Unbuilt }
 )
 
-// New makes a world with the given users over a fresh model store.
+// New makes a world with the given users over a fresh model store or, where tests have a PostgreSQL server, over that.
 func New(t testing.TB, users ...string) *World {
-	st := memstore.New()
+	var st store.Store = memstore.New()
+	if onServer := openPostgres(t); onServer != nil {
+		st = onServer
+	}
 	t.Cleanup(func() { st.Close() })
 	return Over(t, st, users...)
 }
 
-// OnEach runs a test over the model store and over Pebble, in a world with the given users, separated by
+// openPostgres opens an empty store on the server that tests have, nil when they have none.
+func openPostgres(t testing.TB) store.Store {
+	t.Helper()
+	url, err := pgtest.DatabaseOf(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if url == "" {
+		return nil
+	}
+	st, err := postgres.Open(t.Context(), url, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// OnEach runs a test over the model store, over Pebble and, where tests have a PostgreSQL server, over that, in a world with the given users, separated by
 // spaces, and adm, an admin.
 func OnEach(t *testing.T, users string, test func(*testing.T, *World)) {
-	for name, open := range map[string]func() (store.Store, error){
+	engines := map[string]func() (store.Store, error){
 		"model":  func() (store.Store, error) { return memstore.New(), nil },
 		"pebble": func() (store.Store, error) { return pebble.Open(t.TempDir(), pebble.Options{}) },
-	} {
+	}
+	if onServer := openPostgres(t); onServer != nil {
+		engines["postgres"] = func() (store.Store, error) { return onServer, nil }
+	}
+	for name, open := range engines {
 		t.Run(name, func(t *testing.T) {
 			st, err := open()
 			if err != nil {

@@ -125,6 +125,13 @@ func (f *Feed) Trim(upTo uint64) {
 	f.drop(n)
 }
 
+// forget leaves all events to the log.
+func (f *Feed) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drop(len(f.ring))
+}
+
 // cut brings the ring back to its bounds; it is done in strides because it moves the rest.
 func (f *Feed) cut() {
 	n := max(0, len(f.ring)-feedSize)

@@ -114,6 +114,25 @@ func (f *Feeds) Trim(app string, upTo uint64) {
 	}
 }
 
+// Ends are the logs that have cursors, with the position of the latest event that was published of each, zero when
+// none was.
+func (f *Feeds) Ends() map[string]uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ends := make(map[string]uint64, len(f.open))
+	for app, feed := range f.open {
+		ends[app] = feed.Last()
+	}
+	return ends
+}
+
+// Forget has cursors read what they have not read yet from the log, in which another process has replaced events.
+func (f *Feeds) Forget(app string) {
+	if feed := f.feed(app); feed != nil {
+		feed.forget()
+	}
+}
+
 // Close ends every cursor with ErrUnavailable.
 func (f *Feeds) Close() {
 	f.mu.Lock()

@@ -44,6 +44,10 @@ var owners = func() (all [256]owner) {
 	return all
 }()
 
+// OfAppInstances reports whether the first column of each key of the table names the app instance that has the
+// record, and is empty for the account's.
+func (t TableID) OfAppInstances() bool { return owners[t] == ofColumn }
+
 // CheckKey returns ErrScope unless the key of the table belongs to the scope.
 func (s Scope) CheckKey(table TableID, key Key) error {
 	if s.has(owners[table], key) {
