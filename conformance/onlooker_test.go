@@ -36,7 +36,7 @@ type onlooker struct {
 	folder           string // of a file sink
 	hook, phone, bot *mailbox
 	unread           int
-	waiting          []*string // ids of what waits, and is denied later
+	waiting          []*string // ids of what waits, is denied or fails
 }
 
 // newOnlooker starts a node with a processor.

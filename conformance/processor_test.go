@@ -62,8 +62,8 @@ func processor(t *testing.T, secret string, handle func(w http.ResponseWriter, r
 	return server.URL
 }
 
-// flowOf gives the channel a flow of one function that aborts.
-func flowOf(t *testing.T, m *msg.ChimeSDKMessaging, app, channel, by, function string) {
+// flowOf gives the channel a flow of one function that aborts, until it is taken away.
+func flowOf(t *testing.T, m *msg.ChimeSDKMessaging, app, channel, by, function string) (takeAway func()) {
 	t.Helper()
 	flow := must[*msg.CreateChannelFlowOutput](t)(m.CreateChannelFlow(&msg.CreateChannelFlowInput{
 		AppInstanceArn: &app, Name: aws.String("f"), ClientRequestToken: aws.String("a-flow-of-" + function),
@@ -75,6 +75,9 @@ func flowOf(t *testing.T, m *msg.ChimeSDKMessaging, app, channel, by, function s
 		}},
 	}))
 	must[*msg.AssociateChannelFlowOutput](t)(m.AssociateChannelFlow(&msg.AssociateChannelFlowInput{ChannelArn: &channel, ChannelFlowArn: flow.ChannelFlowArn, ChimeBearer: &by}))
+	return func() {
+		must[*msg.DisassociateChannelFlowOutput](t)(m.DisassociateChannelFlow(&msg.DisassociateChannelFlowInput{ChannelArn: &channel, ChannelFlowArn: flow.ChannelFlowArn, ChimeBearer: &by}))
+	}
 }
 
 // decide calls back as a processor that denies what says "deny" and masks what says "mask".

@@ -10,11 +10,11 @@ import (
 	msg "github.com/aws/aws-sdk-go/service/chimesdkmessaging"
 )
 
-// secret is in all that waits or is denied in these tests.
+// secret is in all that waits, is denied or fails in these tests.
 const secret = "secret"
 
 // TestWhatWaitsIsShownToNoOther looks at a channel in every way that an admin, its devices, bots, sinks and webhooks have, while
-// messages and an edit wait for a processor, and after they were denied.
+// messages and an edit wait for a processor, after they were denied, and after others failed.
 func TestWhatWaitsIsShownToNoOther(t *testing.T) {
 	invoked := make(chan chatEvent, 10)
 	address := processor(t, processorSecret, func(w http.ResponseWriter, _ *http.Request, e chatEvent) {
@@ -41,14 +41,14 @@ func TestWhatWaitsIsShownToNoOther(t *testing.T) {
 	first := send("before the flow", "STANDARD", "PERSISTENT")
 	bot := o.invite()
 	o.open()
-	flowOf(t, m, app, channel, alice, "filter")
-	activity := o.activity()
-
-	o.waiting = []*string{
-		send(secret+" new", "STANDARD", "PERSISTENT"), send(secret+" live", "STANDARD", "NON_PERSISTENT"),
-		send(secret+" for alice", "STANDARD", "PERSISTENT", &alice), send(secret+" for the bot", "STANDARD", "PERSISTENT", &bot),
+	hide := func(how string) {
+		o.waiting = append(o.waiting,
+			send(secret+how, "STANDARD", "PERSISTENT"), send(secret+how+" live", "STANDARD", "NON_PERSISTENT"),
+			send(secret+how+" for alice", "STANDARD", "PERSISTENT", &alice), send(secret+how+" for the bot", "STANDARD", "PERSISTENT", &bot))
+		must[*msg.UpdateChannelMessageOutput](t)(m.UpdateChannelMessage(&msg.UpdateChannelMessageInput{
+			ChannelArn: &channel, ChimeBearer: &bob, MessageId: first, Content: aws.String(secret + how + " edit"),
+		}))
 	}
-	must[*msg.UpdateChannelMessageOutput](t)(m.UpdateChannelMessage(&msg.UpdateChannelMessageInput{ChannelArn: &channel, ChimeBearer: &bob, MessageId: first, Content: aws.String(secret + " edit")}))
 	fences := 0
 	fence := func() string {
 		fences++
@@ -56,6 +56,10 @@ func TestWhatWaitsIsShownToNoOther(t *testing.T) {
 		send(content, "CONTROL", "PERSISTENT") // passes no flow
 		return content
 	}
+
+	takeAway := flowOf(t, m, app, channel, alice, "filter")
+	activity := o.activity()
+	hide(" waits")
 	var events []chatEvent
 	for range len(o.waiting) + 1 {
 		events = append(events, <-invoked)
@@ -84,6 +88,22 @@ func TestWhatWaitsIsShownToNoOther(t *testing.T) {
 	if got := o.listed(bob); strings.Contains(got, secret) {
 		t.Errorf("the sender lists %s", got)
 	}
+
+	// All of a flow whose processor is nowhere fails at once.
+	takeAway()
+	takeAway = flowOf(t, m, app, channel, alice, "nowhere")
+	activity = o.activity()
+	hide(" fails")
+	if got := o.activity(); got != activity {
+		t.Errorf("what has failed is activity: %s\nbefore: %s", got, activity)
+	}
+	o.sees(fence(), first)
+	if got := o.listed(bob); strings.Count(got, secret) != 3 {
+		t.Errorf("the sender lists %s", got)
+	}
+	takeAway()
+	flowOf(t, m, app, channel, alice, "filter")
+	activity = o.activity()
 
 	// What passes is shown in each of these ways: they do look.
 	send("passes", "STANDARD", "PERSISTENT")
