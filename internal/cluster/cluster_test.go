@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -463,4 +464,42 @@ func TestOnDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Each work is preferred on one node, each node has its share, and one that goes leaves its share alone to others.
+func TestWorkIsSpread(t *testing.T) {
+	inBed(t, func(t *testing.T, b *bed) {
+		nodes := []*clustertest.Node{b.start("one"), b.start("two"), b.start("three")}
+		time.Sleep(lease)
+		preferred := func(among []*clustertest.Node) map[string]string {
+			at := map[string]string{}
+			for i := range 300 {
+				work := fmt.Sprint("app-", i)
+				for _, n := range among {
+					if n.Prefers(work) && at[work] == "" {
+						at[work] = n.Name()
+					} else if n.Prefers(work) {
+						t.Errorf("%s is preferred on two nodes", work)
+					}
+				}
+			}
+			return at
+		}
+		before, shares := preferred(nodes), map[string]int{}
+		for _, name := range before {
+			shares[name]++
+		}
+		for _, n := range nodes {
+			if shares[n.Name()] < 60 {
+				t.Errorf("shares %v", shares)
+			}
+		}
+		nodes[2].Kill()
+		time.Sleep(2 * lease)
+		for work, name := range preferred(nodes[:2]) {
+			if was := before[work]; was != name && was != nodes[2].Name() {
+				t.Errorf("%s moved from %s to %s", work, was, name)
+			}
+		}
+	})
 }

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -142,12 +144,17 @@ func (n *Node) forgettable(v view) (ids []string) {
 // renewal on, as its row says.
 func (n *Node) Gone(r store.Reader, name string) (bool, error) {
 	n.mu.Lock()
-	one, newest := n.peers.seen[name], n.peers.newest
+	one, newest := peer{}, n.peers.newest
+	known := n.peers.seen[name] != nil
+	if known {
+		one = *n.peers.seen[name]
+	}
 	n.mu.Unlock()
+
 	switch {
-	case name == n.name || one != nil && !one.gone:
+	case name == n.name || known && !one.gone:
 		return false, nil
-	case one == nil:
+	case !known:
 		return startOf(name) <= newest, nil // else it has joined since the latest look
 	}
 	now, _, err := store.Nodes.Get(r, store.K(one.id))
@@ -207,6 +214,23 @@ func (n *Node) Offer() string {
 	}
 	least.sent++
 	return least.row.PublicHost
+}
+
+// Prefers reports whether the work is best done on this node, so that works are spread over those that are neither
+// gone nor draining: all nodes that see the same ones agree, and one more or less moves its share alone.
+func (n *Node) Prefers(work string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	best, most := "", [sha256.Size]byte{}
+	for _, one := range n.peers.seen {
+		if one.gone || one.row.Draining {
+			continue
+		}
+		if sum := sha256.Sum256([]byte(one.id + "/" + work)); best == "" || bytes.Compare(sum[:], most[:]) > 0 {
+			best, most = one.id, sum
+		}
+	}
+	return best == n.o.ID
 }
 
 // before reports whether a client is better sent to p than to other.

@@ -34,6 +34,12 @@ func (w *worker) cut(events []*chime.Event) (b batch, rest []*chime.Event) {
 // deliver has the follower handle a batch: what fails is tried again, in smaller parts and with growing
 // waits, until it is handled or one event is given up. Positions are written as parts are done.
 func (w *worker) deliver(ctx context.Context, b batch) error {
+	if !w.o.alone {
+		if err := w.claim.confirm(ctx); err != nil {
+			return err
+		}
+	}
+
 	left, size := b.events, len(b.events)
 	failures, alone := 0, 0 // in a row: of parts that begin with left[0], and of left[0] by itself
 	for len(left) > 0 {

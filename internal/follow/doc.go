@@ -8,6 +8,7 @@
 //   - For each follower and app instance one node works at a time. Which one says a lease with a fencing
 //     number, and Options.Nodes which nodes live; what a node writes that was frozen or cut off, and whose
 //     lease another took, fails with ErrFenced. A node that has its store for itself writes a lease once.
+//   - Of several nodes each has its share of the app instances. A follower moves while it has nothing to do.
 //   - A batch that fails is tried again with growing waits and split down to the event that fails. After
 //     Follower.MaxAttempts that event becomes a dead letter and the follower goes on. Until then the
 //     later events of that app instance wait, so that the order holds within every channel.

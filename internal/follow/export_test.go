@@ -34,7 +34,7 @@ func (c *Claim) Take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	taken, err := c.c.take(ctx, record, found)
+	taken, err := c.c.take(ctx, record, found, false)
 	if err == nil && !taken {
 		err = errors.New("the record changed meanwhile")
 	}
@@ -49,7 +49,7 @@ func (c *Claim) Look(ctx context.Context) (err error) {
 
 // TakeSeen takes the lease that was noted, and reports false when another took it meanwhile.
 func (c *Claim) TakeSeen(ctx context.Context) (taken bool, err error) {
-	return c.c.take(ctx, c.seen, c.found)
+	return c.c.take(ctx, c.seen, c.found, false)
 }
 
 // Save writes a position.

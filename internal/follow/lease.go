@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
@@ -17,10 +18,11 @@ type claim struct {
 	app, follower string
 	start         Start
 
-	mu       sync.Mutex
-	held     bool
-	fence    uint64
-	position uint64 // as it was last written
+	mu        sync.Mutex
+	held      bool
+	fence     uint64
+	position  uint64    // as it was last written
+	confirmed time.Time // when the store last said that the lease is held
 }
 
 func (c *claim) key() store.Key { return store.K(c.app, c.follower) }
@@ -43,9 +45,11 @@ func (c *claim) free(r store.Reader, lease chime.Lease) (bool, error) {
 	return c.nodes.Gone(r, lease.Holder)
 }
 
-// take takes the lease if the record is still the one that was seen, and free; otherwise it reports false. What is
+// take takes the lease if the record is still the one that was seen, and free, or idle is set and the follower has
+// handled all that there is; otherwise it reports false. What is
 // this node's already takes no write.
-func (c *claim) take(ctx context.Context, seen chime.Following, found bool) (taken bool, err error) {
+func (c *claim) take(ctx context.Context, seen chime.Following, found, idle bool) (taken bool, err error) {
+	began := time.Now()
 	record, own := seen, found && seen.Lease.Holder == c.nodes.Name()
 	if !own {
 		err = c.store.Update(ctx, c.app, func(tx store.Tx) error {
@@ -53,7 +57,12 @@ func (c *claim) take(ctx context.Context, seen chime.Following, found bool) (tak
 			if err != nil {
 				return err
 			}
-			if taken = there == found && now.Lease == seen.Lease; taken {
+			switch taken = there == found && now.Lease == seen.Lease; {
+			case taken && idle:
+				var end uint64
+				end, err = tx.Position()
+				taken = now == seen && end == seen.Position
+			case taken:
 				taken, err = c.free(tx, now.Lease)
 			}
 			if err != nil || !taken {
@@ -76,7 +85,7 @@ func (c *claim) take(ctx context.Context, seen chime.Following, found bool) (tak
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held, c.fence, c.position = true, record.Lease.Fence, record.Position
+	c.held, c.fence, c.position, c.confirmed = true, record.Lease.Fence, record.Position, began
 	return true, nil
 }
 
@@ -121,6 +130,7 @@ func (c *claim) check(r store.Reader) (record chime.Following, err error) {
 
 // change changes the record. f may write in the same transaction.
 func (c *claim) change(ctx context.Context, f func(tx store.Tx, record *chime.Following) error) error {
+	began := time.Now()
 	var record chime.Following
 	err := c.store.Update(ctx, c.app, func(tx store.Tx) (err error) {
 		if record, err = c.check(tx); err != nil {
@@ -137,9 +147,34 @@ func (c *claim) change(ctx context.Context, f func(tx store.Tx, record *chime.Fo
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.position = record.Position
+	c.position, c.confirmed = record.Position, began
 	return nil
 }
+
+// confirm asks the store whether the lease is held, unless it has said so a moment ago: of a holder that has
+// nothing to do another node may take it.
+func (c *claim) confirm(ctx context.Context) error {
+	c.mu.Lock()
+	fresh := time.Since(c.confirmed) < confirmWithin
+	c.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	began := time.Now()
+	err := c.store.View(ctx, c.app, func(r store.Reader) error {
+		_, err := c.check(r)
+		return err
+	})
+	if err == nil {
+		c.mu.Lock()
+		c.confirmed = began
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// confirmWithin is how old a holder's knowledge of its lease may be when it begins with events.
+const confirmWithin = 5 * time.Second
 
 // save writes the position.
 func (c *claim) save(ctx context.Context, position uint64) error {

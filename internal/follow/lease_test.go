@@ -3,6 +3,7 @@ package follow_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -317,7 +318,7 @@ func TestALoneNodeWritesNoLease(t *testing.T) {
 	})
 }
 
-// What a node holds that dies goes to those that live, and stays there when it is back.
+// What a node holds that dies goes to those that live. When it is back each event is handled by one.
 func TestOthersTakeOverFromANodeThatDies(t *testing.T) {
 	inBed(t, func(t *testing.T, b *bed) {
 		var one, two, again notes
@@ -347,8 +348,79 @@ func TestOthersTakeOverFromANodeThatDies(t *testing.T) {
 		_, _, stopAgain := b.member("one", again.follower("f"))
 		defer stopAgain()
 		time.Sleep(10 * term)
-		b.say("a", "c:3")
-		two.expect(t, "a/c:3")
-		again.expect(t, "")
+		for _, app := range apps {
+			b.say(app, "c:3")
+		}
+		if got := strings.Fields(two.take() + " " + again.take()); len(got) != len(apps) {
+			t.Errorf("handled %q", got)
+		}
+	})
+}
+
+// Nodes come to share the app instances, each of which moves while nothing is to be done in it, and no event is
+// handled twice for that.
+func TestNodesShareTheWork(t *testing.T) {
+	inBed(t, func(t *testing.T, b *bed) {
+		var one, two notes
+		var apps []string
+		for i := range 16 {
+			apps = append(apps, fmt.Sprint("app-", i))
+			b.addApp(apps[i])
+		}
+		_, _, stop := b.member("one", one.follower("f"))
+		defer stop()
+		synctest.Wait()
+		_, _, stopTwo := b.member("two", two.follower("f"))
+		defer stopTwo()
+		say := func() (first, second int) {
+			for _, app := range apps {
+				b.say(app, "c:1")
+			}
+			first, second = len(strings.Fields(one.take())), len(strings.Fields(two.take()))
+			if first+second != len(apps) {
+				t.Errorf("%d events were handled on one node and %d on the other, of %d", first, second, len(apps))
+			}
+			return first, second
+		}
+		if _, second := say(); second != 0 {
+			t.Errorf("the second node handles %d before the first had nothing to do", second)
+		}
+		time.Sleep(5 * time.Minute)
+		first, second := say()
+		if first < 3 || second < 3 {
+			t.Errorf("%d on one, %d on the other", first, second)
+		}
+
+		// It stays so, and a node that comes late leaves busy ones where they are.
+		for range 100 {
+			time.Sleep(4 * time.Second)
+			if again, _ := say(); again != first {
+				t.Errorf("%d on one, %d before", again, first)
+			}
+		}
+	})
+}
+
+// What has to be done meanwhile keeps a follower where it is.
+func TestABusyFollowerDoesNotMove(t *testing.T) {
+	inBed(t, func(t *testing.T, b *bed) {
+		var one, two notes
+		for i := range 8 {
+			b.addApp(fmt.Sprint("app-", i))
+		}
+		_, _, stop := b.member("one", one.follower("f"))
+		defer stop()
+		synctest.Wait()
+		_, _, stopTwo := b.member("two", two.follower("f"))
+		defer stopTwo()
+		for range 60 {
+			for i := range 8 {
+				b.say(fmt.Sprint("app-", i), "c:1")
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if got := two.take(); got != "" {
+			t.Errorf("moved: %s", got)
+		}
 	})
 }

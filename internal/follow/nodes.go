@@ -16,6 +16,8 @@ type Nodes interface {
 	Hold(ctx context.Context) (held context.Context, stop func(), err error)
 	// Gone reports whether the node with the name holds no lease any more in the moment of the reader.
 	Gone(r store.Reader, name string) (bool, error)
+	// Prefers reports whether the work in an app instance is best done on this node.
+	Prefers(app string) bool
 	// Changed returns a channel that is closed when Gone may report a node that it has not reported before.
 	Changed() <-chan struct{}
 }
@@ -35,5 +37,7 @@ func (alone) Hold(ctx context.Context) (held context.Context, stop func(), err e
 }
 
 func (alone) Gone(store.Reader, string) (bool, error) { return true, nil }
+
+func (alone) Prefers(string) bool { return true }
 
 func (alone) Changed() <-chan struct{} { return nil }

@@ -153,24 +153,34 @@ func (w *worker) begin(ctx context.Context) (end func()) {
 	return func() { stop(); finish() }
 }
 
-// lookAgain is how often a node looks at a lease that a living node holds: that may have given it back.
+// lookAgain is how often a node looks at a lease that a living node holds: that may have given it back, or have
+// nothing to do. Half of it is longer than confirmWithin.
 const lookAgain = time.Minute
 
-// acquire waits until this node has the lease.
+// acquire waits until this node has the lease. One that another node holds it takes where that is preferred,
+// when the other had nothing to do for long enough to ask before it does something.
 func (w *worker) acquire(ctx context.Context) error {
+	var before chime.Following
+	var since time.Time
 	for {
 		changed := w.o.Nodes.Changed() // from before the look
 		record, found, free, err := w.claim.read(ctx)
 		if err != nil {
 			return err
 		}
-		if free {
-			taken, err := w.claim.take(ctx, record, found)
+		if record != before {
+			before, since = record, time.Now()
+		}
+		idle := !free && w.Begin == nil && time.Since(since) >= lookAgain/2 && w.o.Nodes.Prefers(w.app)
+		if free || idle {
+			taken, err := w.claim.take(ctx, record, found, idle)
 			if taken || err != nil {
 				w.reached.Store(w.claim.saved())
 				return err
 			}
-			continue
+		}
+		if free {
+			continue // the record has changed
 		}
 
 		// Nodes do not look all at once.

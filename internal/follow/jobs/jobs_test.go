@@ -331,6 +331,7 @@ func TestATaskThatIsWorkedOnIsLeftAlone(t *testing.T) {
 			return nil
 		})
 		defer b.run(q)()
+		synctest.Wait() // what a former process left is looked for first
 		task := b.enqueue(q, "a", "user/ann")
 		if err := q.Do(t.Context(), task); !errors.Is(err, errAway) {
 			t.Errorf("got %v", err)
