@@ -11,6 +11,9 @@ import (
 type Feeds struct {
 	end  func(app string) (uint64, error)
 	read func(app string, after uint64, limit int) ([]*chime.Event, error)
+	// Interest, if any, is called when the first cursor of a log is opened and after the last was closed, one call after
+	// the other. It must not block, and is set before the first cursor.
+	Interest func(app string, on bool)
 
 	mu     sync.Mutex
 	open   map[string]*openFeed
@@ -68,6 +71,7 @@ func (f *Feeds) hold(app string) (*openFeed, error) {
 	if feed == nil {
 		feed = &openFeed{Feed: newFeed(func(after uint64, limit int) ([]*chime.Event, error) { return f.read(app, after, limit) })}
 		f.open[app] = feed
+		f.interest(app, true)
 	}
 	feed.cursors++
 	return feed, nil
@@ -78,6 +82,13 @@ func (f *Feeds) release(app string, feed *openFeed) {
 	defer f.mu.Unlock()
 	if feed.cursors--; feed.cursors == 0 && f.open[app] == feed {
 		delete(f.open, app)
+		f.interest(app, false)
+	}
+}
+
+func (f *Feeds) interest(app string, on bool) {
+	if f.Interest != nil {
+		f.Interest(app, on)
 	}
 }
 

@@ -120,7 +120,7 @@ func (b *batch) send(queue func(*pgx.Batch)) error {
 // position is where the log ends with what the batch appended.
 func (b *batch) position() uint64 { return b.end.position + uint64(len(b.events)) }
 
-// publish hands what was committed to the cursors.
+// publish hands what was committed to the cursors, of this node and of others.
 func (b *batch) publish() {
 	if b.wrote == 0 {
 		return
@@ -130,5 +130,8 @@ func (b *batch) publish() {
 	feeds.Publish(b.app, b.events)
 	if b.trimmed > 0 {
 		feeds.Trim(b.app, b.trimmed)
+	}
+	if announce := b.store.announce; announce != nil && len(b.events) > 0 {
+		announce(b.app, b.events)
 	}
 }

@@ -20,6 +20,20 @@ const (
 // caughtUp is how many events of other nodes are read into memory at once; cursors read older ones by themselves.
 const caughtUp = 512
 
+// Announced takes events that another Store of the database has committed to a log and that follow one another, which
+// cursors get without asking the database. It keeps them. What is missing before them is read from the log.
+func (s *Store) Announced(app string, events []chime.Event) { s.feeds.Publish(app, events) }
+
+// Behind has the ends of logs looked up at once, since one may have more than was announced.
+func (s *Store) Behind(string) { s.wake() }
+
+func (s *Store) wake() {
+	select {
+	case s.followed <- struct{}{}:
+	default:
+	}
+}
+
 // poll finds what other nodes appended, until the store is closed.
 func (s *Store) poll() {
 	pause := pollOften

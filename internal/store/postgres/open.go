@@ -24,6 +24,13 @@ type Options struct {
 	// Logger gets what an operator should know; nil for nothing.
 	Logger *slog.Logger
 
+	// Announce, if any, is called with what this Store has committed to a log, in the order of the log, for the other
+	// Stores of the database: see Announced. It must not block, and the events must not be changed.
+	Announce func(app string, events []chime.Event)
+	// Interest, if any, is called when the first cursor of a log is opened and after the last was closed: announcements
+	// of other logs are of no use. It must not block.
+	Interest func(app string, on bool)
+
 	// Limit is how long a round trip may take; 0 stands for 10 s.
 	Limit time.Duration
 	// Patience is how long a passing fault of the database is waited for before an Update or View is refused; 0 stands
@@ -51,6 +58,7 @@ const connections = 16
 type Store struct {
 	log             *slog.Logger
 	limit, patience time.Duration
+	announce        func(app string, events []chime.Event) // nil for no other Stores
 
 	pool   *pgxpool.Pool
 	writer []byte // id of this Store among those that wrote to the database
@@ -67,7 +75,7 @@ type Store struct {
 	// background are the goroutines that Close waits for.
 	background sync.WaitGroup
 
-	followed  chan struct{} // has a value when a log may have got its first cursor
+	followed  chan struct{} // has a value when a log may have got its first cursor, or events
 	rewriteMu sync.Mutex
 	rewrites  map[string]uint64 // of logs with cursors, as last seen
 }
@@ -97,11 +105,12 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		log: opts.Logger, limit: opts.Limit, patience: opts.Patience, pool: pool, writer: make([]byte, 16),
+		log: opts.Logger, announce: opts.Announce, limit: opts.Limit, patience: opts.Patience, pool: pool, writer: make([]byte, 16),
 		lines: lines{byApp: make(map[string]*line)}, closing: make(chan struct{}), followed: make(chan struct{}, 1), rewrites: make(map[string]uint64),
 	}
 	_, _ = rand.Read(s.writer) // never fails
 	s.feeds = store.NewFeeds(s.logEnd, s.readLog)
+	s.feeds.Interest = opts.Interest
 	if err := s.greet(ctx); err != nil {
 		pool.Close()
 		return nil, explain(err)
@@ -183,10 +192,7 @@ func (s *Store) Close() error {
 func (s *Store) Follow(app string, after uint64) (store.Cursor, error) {
 	c, err := s.feeds.Follow(app, after)
 	if err == nil {
-		select {
-		case s.followed <- struct{}{}:
-		default:
-		}
+		s.wake()
 	}
 	return c, err
 }
