@@ -23,7 +23,7 @@ import (
 func Check(ctx context.Context, cfg config.Config, now time.Time) (faults []error, warnings []string) {
 	// Each check goes on after a fault, so that all are reported together.
 	probe := &App{cfg: cfg, deps: Deps{Log: slog.New(slog.DiscardHandler)}}
-	for _, port := range [][2]string{{"listen", cfg.Listen}, {"ops-listen", cfg.OpsListen}} {
+	for _, port := range [][2]string{{"listen", cfg.Listen}, {"ops-listen", cfg.OpsListen}, {"cluster-listen", cfg.ClusterListen}} {
 		if port[1] == "" {
 			continue
 		}

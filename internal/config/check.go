@@ -109,6 +109,7 @@ func (c *Config) check(fault func(key string, err error)) {
 	fault("ws-client-bytes", within(c.WSClientBytes, 1<<10, 1<<30))
 
 	c.checkLimits(fault)
+	c.checkCluster(fault)
 	fault("log-level", oneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	fault("log-format", oneOf(c.LogFormat, "text", "json"))
 	c.checkLogFiles(fault)

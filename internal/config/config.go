@@ -89,6 +89,24 @@ type Config struct {
 	ClockTrust        time.Duration `key:"clock-trust" default:"24h" doc:"For how many hours of service the machine's clock has to be as it is before channels, users and messages are removed by their dates, so that a clock that was set wrong for a while removes none of them early. 0 relies on it at once."`
 	EraseWithin       time.Duration `key:"erase-within" default:"24h" doc:"How long the content of a message that was redacted or deleted, also with its channel or app instance, may stay in files of the data folder, in hours of service. Nobody is shown it meanwhile. Each time rewrites the files of the channels concerned. At least 1m."`
 
+	NATSURL             []string `key:"nats-url" doc:"NATS servers of one cluster, by which nodes that share a database-url send events to each other: a list of URLs such as nats://nats.internal:4222, or tls://... to demand TLS. A node that cannot reach them serves, and reads events of other nodes from the database, up to a second late."`
+	NATSPrefix          string   `key:"nats-prefix" default:"carillon" doc:"First words of the subjects that nodes use on NATS (PREFIX.log.APP, PREFIX.live.APP), and the name of the cluster of cluster-listen. Installations that share a NATS have different ones."`
+	NATSCredentialsFile string   `key:"nats-credentials-file" doc:"File of NATS credentials (a JWT and its seed) for nats-url."`
+	NATSNkeyFile        string   `key:"nats-nkey-file" doc:"File with the seed of an nkey for nats-url, in the place of nats-credentials-file."`
+	NATSUser            string   `key:"nats-user" doc:"User name for nats-url, in the place of nats-credentials-file."`
+	NATSPassword        Secret   `key:"nats-password" flag:"-" doc:"Password of nats-user."`
+	NATSToken           Secret   `key:"nats-token" flag:"-" doc:"Token for nats-url, in the place of nats-credentials-file."`
+	NATSTLSCA           string   `key:"nats-tls-ca" doc:"PEM file with the certificates of the CAs that sign those of nats-url. Default: the system's. With it TLS is demanded."`
+	NATSTLSCert         string   `key:"nats-tls-cert" doc:"PEM file with the certificate that the node shows to nats-url."`
+	NATSTLSKey          string   `key:"nats-tls-key" doc:"PEM file with the private key of nats-tls-cert."`
+
+	ClusterListen  string   `key:"cluster-listen" doc:"Address for other nodes that share the database-url, such as 10.1.0.5:24465: each node has a NATS server within itself, in the place of nats-url, and these find each other. Port 0 takes a free one."`
+	ClusterRoutes  []string `key:"cluster-routes" doc:"The cluster-listen of other nodes, as host:port: a list. One that is reached suffices, since nodes name each other; the first node needs none."`
+	ClusterSecret  Secret   `key:"cluster-secret" flag:"-" doc:"Secret that nodes show to each other, at least 16 characters, the same for all. It and the events are not encrypted without cluster-tls-cert. It or that must be set when cluster-listen is open to other machines."`
+	ClusterTLSCert string   `key:"cluster-tls-cert" doc:"PEM file with the certificate that the node shows to others, on both ends of a connection: for servers and clients, with the host of its cluster-routes."`
+	ClusterTLSKey  string   `key:"cluster-tls-key" doc:"PEM file with the private key of cluster-tls-cert."`
+	ClusterTLSCA   string   `key:"cluster-tls-ca" doc:"PEM file with the certificates of the CAs that sign those of the other nodes. A node whose certificate none of them signed is refused."`
+
 	MaxConnections int `key:"max-connections" default:"0" doc:"Connections of the public port, WebSockets included. One more closes the one on which nothing has been asked for the longest time, or is answered 503 when there is none. 0 is what the process's limit of open files has room for beside the store; at most 10000000."`
 
 	WSQueueBytes         Size          `key:"ws-queue-bytes" default:"256KiB" doc:"Bytes that may wait for one slow WebSocket before it is closed. 64KiB to 64MiB."`
