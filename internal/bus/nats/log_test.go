@@ -89,7 +89,7 @@ func (n *node) poll(app string) {
 	}
 }
 
-// follow opens a cursor when NATS knows that the node wants announcements.
+// follow opens a cursor, of a node that has learned that the log may have more: it is connected.
 func (n *node) follow(app string) store.Cursor {
 	n.t.Helper()
 	n.bus.Interest(app, true)
@@ -230,18 +230,19 @@ func TestANodeThatLags(t *testing.T) {
 	db := newDatabase(t)
 	one, two := newNode(t, db, at(s)), newNode(t, db, at(s))
 	c := two.follow(app)
+	end := reach(one, two, app, 0)
 
 	// Its log takes nothing for a while.
 	gate := &held{Log: two, may: make(chan struct{})}
 	two.bus.Attach(gate)
-	const commits = 3000
-	for n := uint64(1); n <= commits; n++ {
-		one.commit(app, number(n))
+	for range 3000 {
+		end++
+		one.commit(app, number(end))
 	}
 	natstest.Await(t, "messages are dropped", func() bool { return two.bus.Stats().Lost["slow"] > 0 })
 	close(gate.may)
 	two.poll(app) // as it does now and then: the last message may be among those
-	expect(t, c, number, 1, commits)
+	expect(t, c, number, 1, end)
 }
 
 // held is a log that takes nothing until it may.
