@@ -108,7 +108,7 @@ func (i Installation) Start(settings ...string) (_ *Server, err error) {
 	if out, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	text := "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nshared_buffers = 32MB\nmax_connections = 60\n"
+	text := "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nssl = on\nshared_buffers = 32MB\nmax_connections = 60\n"
 	for _, setting := range settings {
 		text += setting + "\n"
 	}
@@ -117,7 +117,7 @@ func (i Installation) Start(settings ...string) (_ *Server, err error) {
 		return nil, err
 	}
 	_, err = file.WriteString(text)
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err = errors.Join(err, file.Close(), s.certify()); err != nil {
 		return nil, err
 	}
 

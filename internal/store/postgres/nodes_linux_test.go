@@ -254,3 +254,21 @@ func TestErase(t *testing.T) {
 		t.Errorf("a backup: %v", err)
 	}
 }
+
+// TestTLS: the URL says whether the server has to show a certificate, and whom it is believed.
+func TestTLS(t *testing.T) {
+	server := shared(t, pgtest.Latest(t))
+	url := database(t, server)
+	with := func(parameters string) string { return strings.Replace(url, "sslmode=disable", parameters, 1) }
+	s := open(t, with("sslmode=verify-full&sslrootcert="+server.Certificate()), Options{})
+	if err := record(s, "a"); err != nil {
+		t.Fatal(err)
+	}
+	var encrypted bool
+	if err := s.pool.QueryRow(t.Context(), "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").Scan(&encrypted); err != nil || !encrypted {
+		t.Errorf("the connection is encrypted: %t, %v", encrypted, err)
+	}
+	if _, err := Open(t.Context(), with("sslmode=verify-full"), Options{Limit: time.Second}); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate of an unknown authority: %v", err)
+	}
+}

@@ -64,7 +64,7 @@ next:
 // take gives the lookups the values that were found.
 func (g *wanted) take(rows pgx.Rows, lookups []store.Lookup) error {
 	for rows.Next() {
-		found, err := g.relation.read(rows, g.app)
+		found, err := g.relation.read(rows)
 		if err != nil {
 			return err
 		}
@@ -77,20 +77,14 @@ func (g *wanted) take(rows pgx.Rows, lookups []store.Lookup) error {
 	return rows.Err()
 }
 
-// read reads a row of two or, with its app instance, three columns. The key is that of the row's place.
-func (r *relation) read(rows pgx.Rows, columns ...any) (found row, err error) {
-	into := make([]any, 0, 3)
-	for _, c := range columns {
-		if p, isPointer := c.(*[]byte); isPointer {
-			into = append(into, p)
-		}
-	}
+// read reads a row: the columns before its key, the key, as the relation has it, and the value.
+func (r *relation) read(rows pgx.Rows, before ...any) (found row, err error) {
 	if r.id == store.TableEvents {
 		var position int64
-		err = rows.Scan(append(into, &position, &found.value)...)
+		err = rows.Scan(append(before, &position, &found.value)...)
 		found.key = eventKey(position)
 	} else {
-		err = rows.Scan(append(into, (*[]byte)(&found.key), &found.value)...)
+		err = rows.Scan(append(before, (*[]byte)(&found.key), &found.value)...)
 	}
 	found.value = notNil(found.value)
 	return found, err
@@ -152,6 +146,8 @@ func (p *pages) next() (page []row, err error) {
 		return nil, nil
 	}
 	r, limit := &p.relation, p.limit
+
+	// The places between which the page lies.
 	single := !p.open && bytes.Equal(p.from.app, p.to.app) || !r.ofApps
 	args := []any{notNil(p.from.app), r.argument(p.from.key)}
 	switch {
@@ -162,6 +158,7 @@ func (p *pages) next() (page []row, err error) {
 		args = append(args, notNil(p.to.app), r.argument(p.to.key))
 	}
 
+	// Its rows.
 	last := place{}
 	err = p.send(func(b *pgx.Batch) {
 		b.Queue(r.scan(!single, p.open, p.reverse), append(args, limit)...).Query(func(rows pgx.Rows) error {
@@ -181,6 +178,7 @@ func (p *pages) next() (page []row, err error) {
 		return nil, err
 	}
 
+	// Where the next one begins.
 	p.limit = laterPage
 	switch {
 	case len(page) < limit:
