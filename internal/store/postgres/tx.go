@@ -132,6 +132,9 @@ func (t *tx) admit(table store.TableID, key store.Key, value int) error {
 	if err := store.Scope(t.batch.app).CheckKey(table, key); err != nil {
 		return err
 	}
+	if r := relationOf(table); r.name == "" {
+		return fmt.Errorf("table %d has no migration", table)
+	}
 	if t.size += len(key) + value; t.size > maxBytes {
 		return fmt.Errorf("a transaction writes more than %d bytes", maxBytes)
 	}
@@ -144,8 +147,10 @@ func (t *tx) DeleteRange(table store.TableID, rng store.Range) error {
 	if err := store.Scope(t.batch.app).CheckRange(table, rng); err != nil {
 		return err
 	}
-	t.wrote = true
-	t.over.clear(paths(table, rng))
+	if r := relationOf(table); r.name != "" {
+		t.wrote = true
+		t.over.clear(paths(table, rng))
+	}
 	return nil
 }
 
