@@ -266,6 +266,22 @@ func (s *Server) Database(ctx context.Context) (url string, err error) {
 	return makeDatabase(ctx, s.URL("postgres"), fmt.Sprintf("test_%d", s.made.Add(1)))
 }
 
+// Provide makes a user without special rights, and a database of the user. The server asks for no password.
+func (s *Server) Provide(ctx context.Context, user, password, database string) (err error) {
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	role, name := pgx.Identifier{user}.Sanitize(), pgx.Identifier{database}.Sanitize()
+	quoted := "'" + strings.ReplaceAll(password, "'", "''") + "'"
+	if _, err := conn.Exec(ctx, "CREATE ROLE "+role+" LOGIN PASSWORD "+quoted); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+name+" OWNER "+role)
+	return err
+}
+
 // Signal sends a signal to the server and all its processes.
 func (s *Server) Signal(signal syscall.Signal) error {
 	pids := []int{s.process.Process.Pid}
