@@ -171,6 +171,7 @@ func TestChart(t *testing.T) {
 			}
 		})
 	}
+	t.Run("refused", c.refuses)
 }
 
 // nodeOf loads the settings of a pod as a node in it would.
@@ -214,9 +215,8 @@ func behind(ingress object, host string) string {
 	return ""
 }
 
-// TestChartRefuses what no node would start with.
-func TestChartRefuses(t *testing.T) {
-	c := newChart(t)
+// refuses shows that the chart refuses what no node would start with.
+func (c chart) refuses(t *testing.T) {
 	root := "secrets.root-access-key-id=AKIACHART00000000000,secrets.root-secret-access-key=a-secret-of-the-chart"
 	for _, test := range []struct{ set, says string }{
 		{"host=a.example.com", "secrets.root-access-key-id"},
