@@ -214,7 +214,8 @@ func (s *Service) failed(ctx context.Context, t *turn, sc *scene, f *Failure) {
 }
 
 // history lists messages before the one that is answered: those that the whole channel saw and, in a
-// conversation by targeted messages, those of the two. CONTROL and redacted messages are left out.
+// conversation by targeted messages, those of the two. CONTROL and redacted messages are left out, and so are the bot's
+// own that a channel flow holds, denied or failed: no member has seen them.
 func (s *Service) history(ctx context.Context, t *turn, sc *scene, most int) (lines []Line, err error) {
 	req := &messaging.ListChannelMessagesRequest{
 		ChannelARN: sc.session.ChannelARN, ChimeBearer: sc.bearer, SubChannelID: sc.sub, SortOrder: messaging.SortOrderDescending,
@@ -228,6 +229,9 @@ func (s *Service) history(ctx context.Context, t *turn, sc *scene, most int) (li
 	for _, m := range resp.ChannelMessages {
 		if len(lines) == most {
 			break
+		}
+		if m.Status != nil && m.Status.Value != messaging.ChannelMessageStatusSent {
+			continue
 		}
 		after := persistent && m.MessageID >= sc.said.id
 		if after || m.Content == nil || m.Redacted || m.Type != messaging.ChannelMessageTypeStandard || !sc.shares(&m) {

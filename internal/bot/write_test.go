@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,4 +293,42 @@ func TestHistory(t *testing.T) {
 		b.look()
 		b.expect("bob's next secret", strings.Contains(strings.Join(seen, ", "), "hush"), true)
 	})
+}
+
+// TestHistoryHasWhatMembersSaw: replies that wait for the channel flow, or that it failed, are not among it.
+func TestHistoryHasWhatMembersSaw(t *testing.T) {
+	for name, reply := range map[string]func() (string, error){
+		"waits":  func() (string, error) { return "", nil },
+		"failed": func() (string, error) { return "", errors.New("down") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(b *bed) {
+				var seen []string
+				var replying atomic.Bool // the message in the flow is the bot's
+				b.flowOf(func() (string, error) {
+					if replying.Load() {
+						return reply()
+					}
+					return `{"ChannelMessage":{}}`, nil
+				})
+				b.author(func(ctx context.Context, q bot.Question, piece func(string)) error {
+					lines, err := q.History(ctx, 9)
+					seen = nil
+					for _, l := range lines {
+						seen = append(seen, l.Text)
+					}
+					replying.Store(true)
+					piece("re: " + q.Text)
+					return err
+				})
+				b.Say("bob", "c", "one")
+				time.Sleep(2 * time.Minute) // all attempts at the processor
+				b.look()
+				replying.Store(false)
+				b.Say("bob", "c", "two")
+				b.look()
+				b.expect("the second question is asked with", strings.Join(seen, ", "), "one")
+			})
+		})
+	}
 }
