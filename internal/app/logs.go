@@ -23,9 +23,11 @@ import (
 // logs are what the node writes for its operator to keep: the audit log and notices.
 type logs struct {
 	audit      *audit.Log     // nil when there is none
+	shipper    *audit.Shipper // the same
 	noticeOut  logfile.Writer // the same
 	noticeSign *webhook.Signer
 	files      []*logfile.File
+	auditFile  *logfile.File // of the audit log; nil when that is none
 }
 
 // openLogs opens the audit log and the notices, before anything that is to be in them.
@@ -36,7 +38,7 @@ func (a *App) openLogs(context.Context) (err error) {
 		}
 	}
 	if a.cfg.NoticeLog != "" {
-		if a.logs.noticeOut, err = a.openLog("notice-log", a.cfg.NoticeLog); err != nil {
+		if a.logs.noticeOut, err = a.openLog("notice-log", a.cfg.NoticeLog, 0); err != nil {
 			return err
 		}
 	}
@@ -44,16 +46,24 @@ func (a *App) openLogs(context.Context) (err error) {
 		return nil
 	}
 
-	out, err := a.openLog("audit-log", a.cfg.AuditLog)
+	var backlog int64
+	if a.cfg.AuditSink != "" {
+		backlog = int64(a.cfg.AuditSinkBacklog)
+	}
+	out, err := a.openLog("audit-log", a.cfg.AuditLog, backlog)
 	if err != nil {
 		return err
 	}
+	a.logs.auditFile, _ = out.(*logfile.File)
 	a.logs.audit = audit.New(audit.Options{
 		Site: chime.Site{Region: a.cfg.Region, Account: a.cfg.Account}, Out: out, QueueBytes: int(a.cfg.AuditQueueBytes),
 		Wait: a.cfg.AuditWait, Now: a.deps.Now, Random: a.deps.Random, Log: a.deps.Log,
 	})
 
-	// It stops after all that it has lines of.
+	// It stops after all that it has lines of, and what sends them after it. That is made when there are sinks.
+	if a.cfg.AuditSink != "" {
+		a.actors = append(a.actors, actor{name: "audit sink", run: func(ctx context.Context) error { return a.logs.shipper.Run(ctx) }, patience: stopPatience})
+	}
 	a.actors = append(a.actors, actor{name: "audit log", run: a.logs.audit.Run, patience: stopPatience})
 	a.registry.MustRegister(sampler(a.sampleAudit))
 	a.readiness.Add("audit log", func(context.Context) error {
@@ -65,13 +75,13 @@ func (a *App) openLogs(context.Context) (err error) {
 	return nil
 }
 
-// openLog opens the file of a setting, or standard output.
-func (a *App) openLog(setting, path string) (logfile.Writer, error) {
+// openLog opens the file of a setting, or standard output. A backlog is for files that are sent to a sink.
+func (a *App) openLog(setting, path string, backlog int64) (logfile.Writer, error) {
 	if path == config.Stdout {
 		return &a.stdout, nil
 	}
 	file, err := logfile.Open(logfile.Options{
-		Path: path, MaxBytes: int64(a.cfg.LogFileSize), MaxAge: a.cfg.LogFileAge, Keep: a.cfg.LogFileKeep, Log: a.deps.Log, Now: a.deps.Now,
+		Path: path, MaxBytes: int64(a.cfg.LogFileSize), MaxAge: a.cfg.LogFileAge, Keep: a.cfg.LogFileKeep, Backlog: backlog, Log: a.deps.Log, Now: a.deps.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)

@@ -149,6 +149,9 @@ func (a *App) buildServices(ctx context.Context) (err error) {
 	if err := s.buildStreams(ctx, a); err != nil {
 		return err
 	}
+	if err := s.buildAuditSink(a); err != nil {
+		return err
+	}
 	if err := s.buildBots(a, questions); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@
 //     place says how many and of which time. Only lines of the last moments before a kill of the
 //     process, or the last second before a loss of power, may be missing, and then the line that says
 //     that logging stopped is missing as well.
+//   - A Shipper sends the lines of the file to a Sink as well, each at least once and in order, over kills of
+//     the process and while the sink is away, and makes no call wait.
 //   - Service events follow the log of their app instance: each is written at least once, with the same
 //     eventID, over crashes.
 //

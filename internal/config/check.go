@@ -119,6 +119,12 @@ func (c *Config) check(fault func(key string, err error)) {
 func (c *Config) checkLogFiles(fault func(key string, err error)) {
 	fault("audit-queue-bytes", within(c.AuditQueueBytes, 64<<10, 1<<30))
 	fault("audit-wait", within(c.AuditWait, 0, time.Minute))
+	fault("audit-sink-backlog", within(c.AuditSinkBacklog, 1<<20, 1<<40))
+	if c.AuditSink != "" {
+		_, err := c.AuditSinkTarget()
+		fault("audit-sink", err)
+		fault("audit-sink", when(c.AuditLog == "" || c.AuditLog == Stdout, "needs audit-log to be a file, whose lines are sent"))
+	}
 	fault("notice-log", when(c.NoticeLog != "" && c.NoticeLog != Stdout && c.NoticeLog == c.AuditLog, "must differ from audit-log"))
 	if c.NoticeURL != "" {
 		u, err := url.Parse(c.NoticeURL)

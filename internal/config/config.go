@@ -139,6 +139,9 @@ type Config struct {
 	AuditQueueBytes Size          `key:"audit-queue-bytes" default:"8MiB" doc:"Bytes of lines of the audit log that may wait in memory for a slow disk. 64KiB to 1GiB."`
 	AuditWait       time.Duration `key:"audit-wait" default:"1s" doc:"How long a call waits when that queue is full, before its line is lost. When one waited in vain, later ones do not wait until lines are written again. Lost lines are counted, and a line says how many. 0 never waits; at most 1m."`
 
+	AuditSink        string `key:"audit-sink" doc:"Where the lines of audit-log, which must be a file then, are sent as well, in order and at least once: a target and its options as in streams, such as https://siem.example.com/audit secret-file=/etc/carillon/siem.secret. Kinds are http, https, kafka, kafka+tls, nats, tls, and kinesis with the option stream. Empty sends them nowhere."`
+	AuditSinkBacklog Size   `key:"audit-sink-backlog" default:"10GiB" doc:"Bytes of finished parts of audit-log that stay beyond log-file-keep while they wait for audit-sink. When there are more, the oldest are given up. 1MiB to 1TiB."`
+
 	NoticeLog    string `key:"notice-log" doc:"File of notices, or stdout: a JSON line in the form of EventBridge for every failure of a channel flow's processor, a bot or a push notification. Empty keeps none."`
 	NoticeURL    string `key:"notice-url" doc:"URL that each notice is posted to as well, signed with notice-secret. It is tried again until it is answered with 2xx, for about four minutes each; outbound-allow says where it may be."`
 	NoticeSecret Secret `key:"notice-secret" flag:"-" doc:"Secret that signs what is posted to notice-url as Standard Webhooks says: whsec_ and 24 to 64 bytes of base64."`

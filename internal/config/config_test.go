@@ -58,7 +58,7 @@ func TestDevNeedsNoSettings(t *testing.T) {
 			Memberships: 200_000, Moderators: 10_000, Elastic: 10, SubChannels: 1000, SubMembers: 10_000, Flows: 1000, Processors: 10,
 		},
 		DrainTimeout: 10 * time.Second, LogLevel: "info", LogFormat: "text",
-		AuditQueueBytes: 8 << 20, AuditWait: time.Second, LogFileSize: 100 << 20, LogFileAge: 24 * time.Hour,
+		AuditSinkBacklog: 10 << 30, AuditQueueBytes: 8 << 20, AuditWait: time.Second, LogFileSize: 100 << 20, LogFileAge: 24 * time.Hour,
 	}
 	if diff := cmp.Diff(want, cfg, cmp.AllowUnexported(config.Secret{})); diff != "" {
 		t.Error(diff)
@@ -189,6 +189,11 @@ func TestFaultsNameTheSetting(t *testing.T) {
 		{name: "outbound host with a port", sources: flag("outbound-allow", "flows.internal:80"), want: []string{"outbound-allow"}},
 		{name: "a small queue of the audit log", sources: flag("audit-queue-bytes", "1KiB"), want: []string{"audit-queue-bytes", "64KiB"}},
 		{name: "a long wait for the audit log", sources: flag("audit-wait", "2m"), want: []string{"audit-wait", "1m"}},
+		{name: "an audit sink without a log", sources: flag("audit-sink", "https://siem.example.com secret-file=/tmp/s"), want: []string{"audit-sink", "audit-log"}},
+		{name: "an audit sink of a log on stdout", sources: config.Sources{Environ: ownKeys, Flags: map[string]string{"audit-log": "stdout", "audit-sink": "https://siem.example.com secret-file=/tmp/s"}}, want: []string{"audit-sink", "audit-log"}},
+		{name: "an audit sink that is a file", sources: config.Sources{Environ: ownKeys, Flags: map[string]string{"audit-log": "a.log", "audit-sink": "file:/tmp/x"}}, want: []string{"audit-sink", "https:"}},
+		{name: "an audit sink without a stream", sources: config.Sources{Environ: ownKeys, Flags: map[string]string{"audit-log": "a.log", "audit-sink": "kinesis:https://kinesis.example.com credentials-file=/tmp/s"}}, want: []string{"audit-sink", "option stream"}},
+		{name: "a small backlog of the audit sink", sources: flag("audit-sink-backlog", "1KiB"), want: []string{"audit-sink-backlog", "1MiB"}},
 		{name: "two logs in one file", sources: config.Sources{Environ: ownKeys, Flags: map[string]string{"audit-log": "a.log", "notice-log": "a.log"}}, want: []string{"notice-log", "audit-log"}},
 		{name: "notices without a secret", sources: flag("notice-url", "https://ops.example"), want: []string{"notice-secret", "notice-url"}},
 		{name: "a secret without a URL", sources: env("CARILLON_NOTICE_SECRET=whsec_x"), want: []string{"notice-secret", "notice-url"}},

@@ -14,16 +14,24 @@ import (
 
 // StreamRoute is one entry of the setting streams.
 type StreamRoute struct {
-	Name    string
+	Sink
 	Pattern chime.Pattern // over ARNs of streams
+}
+
+// Sink is where records go.
+type Sink struct {
+	Name string
 	// Target is where the sink writes to; its scheme says what kind of sink it is.
 	Target *url.URL
 	// Options are those of the kind of sink, as texts that were not checked.
 	Options map[string]string
 }
 
-// streamOptions are the options of each kind of sink.
-var streamOptions = map[string][]string{
+// sinkKinds are the kinds of sinks, by the scheme of their target, with the options of each.
+type sinkKinds map[string][]string
+
+// streamOptions are those of the setting streams.
+var streamOptions = sinkKinds{
 	"file":      {"size"},
 	"http":      {"secret-file"},
 	"https":     {"secret-file"},
@@ -33,6 +41,17 @@ var streamOptions = map[string][]string{
 	"nats":      {"credentials-file"},
 	"tls":       {"credentials-file"},
 }
+
+// auditOptions are those of the setting audit-sink: there is no ARN that names a stream, and a file is there anyway.
+var auditOptions = func() sinkKinds {
+	kinds := maps.Clone(streamOptions)
+	delete(kinds, "file")
+	kinds["kinesis"] = append([]string{"stream"}, kinds["kinesis"]...)
+	return kinds
+}()
+
+// kinesisStream is the name of a stream of Kinesis.
+var kinesisStream = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 
 // kafkaTopic is the path of a target that names a topic.
 var kafkaTopic = regexp.MustCompile(`^/[A-Za-z0-9._-]{1,249}$`)
@@ -63,23 +82,43 @@ func parseStreamRoute(text string) (r StreamRoute, err error) {
 	if len(fields) < 3 {
 		return r, errors.New("must hold entries such as \"audit arn:aws:kinesis:*:stream/chime-messaging-* file:/var/lib/carillon/audit\": a name, a pattern of ARNs, a target")
 	}
-	r = StreamRoute{Name: fields[0], Pattern: chime.Pattern(fields[1]), Options: map[string]string{}}
-	if !streamName.MatchString(r.Name) {
-		return r, fmt.Errorf("must name sinks by 1 to 24 lower-case letters, digits and hyphens, not %q", r.Name)
+	if !streamName.MatchString(fields[0]) {
+		return r, fmt.Errorf("must name sinks by 1 to 24 lower-case letters, digits and hyphens, not %q", fields[0])
 	}
-	if r.Target, err = url.Parse(fields[2]); err != nil {
-		return r, fmt.Errorf("sink %s: the target cannot be read", r.Name) // it may hold a secret
+	r.Pattern = chime.Pattern(fields[1])
+	r.Sink, err = streamOptions.parse(fields[0], fields[2:])
+	return r, err
+}
+
+// AuditSinkTarget reads the setting audit-sink. Its name is audit.
+func (c *Config) AuditSinkTarget() (Sink, error) {
+	fields := strings.Fields(c.AuditSink)
+	if len(fields) == 0 {
+		return Sink{}, errors.New("must be a target such as https://siem.example.com/audit, and its options")
+	}
+	r, err := auditOptions.parse("audit", fields)
+	if err == nil && r.Target.Scheme == "kinesis" && !kinesisStream.MatchString(r.Options["stream"]) {
+		err = errors.New("sink audit: Kinesis needs the option stream, the name of the stream")
+	}
+	return r, err
+}
+
+// parse reads a target and the options that follow it.
+func (k sinkKinds) parse(name string, fields []string) (r Sink, err error) {
+	r = Sink{Name: name, Options: map[string]string{}}
+	if r.Target, err = url.Parse(fields[0]); err != nil {
+		return r, fmt.Errorf("sink %s: the target cannot be read", name) // it may hold a secret
 	}
 
 	// The kind of sink says which options there are.
-	known, found := streamOptions[r.Target.Scheme]
+	known, found := k[r.Target.Scheme]
 	if !found {
-		return r, fmt.Errorf("sink %s: the target must begin with one of %s", r.Name, strings.Join(slices.Sorted(maps.Keys(streamOptions)), ":, ")+":")
+		return r, fmt.Errorf("sink %s: the target must begin with one of %s", name, strings.Join(slices.Sorted(maps.Keys(k)), ":, ")+":")
 	}
-	for _, field := range fields[3:] {
+	for _, field := range fields[1:] {
 		key, value, ok := strings.Cut(field, "=")
 		if !ok || !slices.Contains(known, key) {
-			return r, fmt.Errorf("sink %s: the options of %s: are %s, not %q", r.Name, r.Target.Scheme, strings.Join(known, ", "), key)
+			return r, fmt.Errorf("sink %s: the options of %s: are %s, not %q", name, r.Target.Scheme, strings.Join(known, ", "), key)
 		}
 		r.Options[key] = value
 	}
@@ -87,7 +126,7 @@ func parseStreamRoute(text string) (r StreamRoute, err error) {
 }
 
 // check checks what the kind of sink needs.
-func (r StreamRoute) check() error {
+func (r Sink) check() error {
 	switch r.Target.Scheme {
 	case "file":
 		if r.Target.Path+r.Target.Opaque == "" {
@@ -125,7 +164,7 @@ func (r StreamRoute) check() error {
 }
 
 // Size is the option size in bytes, zero without one.
-func (r StreamRoute) Size() int64 {
+func (r Sink) Size() int64 {
 	size, err := r.size(r.Options["size"])
 	if err != nil { // it is not given, or the check has refused it
 		return 0
@@ -133,7 +172,7 @@ func (r StreamRoute) Size() int64 {
 	return int64(size)
 }
 
-func (r StreamRoute) size(text string) (Size, error) {
+func (r Sink) size(text string) (Size, error) {
 	size, err := parseSize(text)
 	if err == nil {
 		err = within(size, 1<<20, 1<<40)

@@ -9,6 +9,8 @@
 //   - Parts, compressed or not, can be read by the owner of the process alone (mode 0600).
 //   - A crash between renaming, compressing and removing leaves a part whole: the next Open goes on.
 //   - Compressing delays no write.
+//   - A Tail reads lines in their order while they are written, and over restarts. What it has not read stays,
+//     within a bound.
 //
 // Programs such as logrotate may rename the file themselves; Reopen then begins a new one. Compress and
 // SyncFolder are also for other files that are kept by parts.

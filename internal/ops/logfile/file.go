@@ -35,6 +35,9 @@ type Options struct {
 	MaxAge time.Duration
 	// Keep is how many finished parts stay; zero keeps all.
 	Keep int
+	// Backlog is for files that a Tail reads: parts that it has not read yet stay, uncompressed, also beyond Keep,
+	// until those beyond have more bytes together; then the oldest are given up. Zero is for files without one.
+	Backlog int64
 	// Log gets what goes wrong behind the writer's back; nil discards it.
 	Log *slog.Logger
 	Now func() time.Time // nil means time.Now
@@ -49,6 +52,12 @@ type File struct {
 	pipe bool     // it is no regular file, such as /dev/stderr, and has no parts
 	size int64
 	last time.Time // of the latest write
+
+	// What a Tail has read: parts up to one by their stamps, when keeping, and without floor those that it never can.
+	read    string
+	keeping bool
+	floor   string
+	givenUp uint64
 
 	// The parts are compressed by one goroutine at a time, which ends when it finds none.
 	stopping context.Context

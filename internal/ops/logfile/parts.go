@@ -28,11 +28,12 @@ func (f *File) nextPart() (string, error) {
 		return "", err
 	}
 	at := f.o.Now().UTC().Truncate(time.Millisecond)
+	last := f.read
 	if len(parts) > 0 {
-		latest, err := time.Parse(stamp, f.stampOf(parts[len(parts)-1]))
-		if err == nil && !at.After(latest) {
-			at = latest.Add(time.Millisecond)
-		}
+		last = max(last, f.stampOf(parts[len(parts)-1]))
+	}
+	if latest, err := time.Parse(stamp, last); err == nil && !at.After(latest) {
+		at = latest.Add(time.Millisecond)
 	}
 	return prefix + at.Format(stamp) + suffix, nil
 }
@@ -88,22 +89,67 @@ func (f *File) more() bool {
 	return f.tidying
 }
 
-// pack compresses the parts that are not, and removes the oldest ones.
+// pack compresses the parts that are not, and removes the oldest ones. It leaves what a Tail has to read.
 func (f *File) pack(ctx context.Context) error {
 	parts, err := f.parts()
 	if err != nil {
 		return err
 	}
 	if extra := len(parts) - f.o.Keep; f.o.Keep > 0 && extra > 0 {
-		for _, part := range parts[:extra] {
-			err = errors.Join(err, os.Remove(part))
-		}
+		err = f.remove(parts[:extra])
 		parts = parts[extra:]
 	}
 	for _, part := range parts {
-		if !strings.HasSuffix(part, Packed) {
+		if !strings.HasSuffix(part, Packed) && f.isRead(part) {
 			err = errors.Join(err, Compress(ctx, part))
 		}
 	}
 	return err
+}
+
+// isRead reports whether no Tail has to read a part.
+func (f *File) isRead(part string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.o.Backlog == 0 || f.keeping && f.stampOf(part) <= f.read
+}
+
+// remove removes parts, the oldest of which comes first, but for those that a Tail has to read and that Backlog has
+// room for.
+func (f *File) remove(parts []string) (err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.o.Backlog > 0 && !f.keeping {
+		return nil
+	}
+
+	// The newest of those that were not read stay.
+	unread := slices.IndexFunc(parts, func(part string) bool { return f.o.Backlog > 0 && f.stampOf(part) > f.read })
+	if unread < 0 {
+		unread = len(parts)
+	}
+	staying, bytes := len(parts), int64(0)
+	for staying > unread {
+		info, err := os.Stat(parts[staying-1])
+		if err != nil {
+			return err
+		}
+		if bytes += info.Size(); bytes > f.o.Backlog {
+			break
+		}
+		staying--
+	}
+
+	// Of the others some may not have been read.
+	for i, part := range parts[:staying] {
+		if err := os.Remove(part); err != nil {
+			return err
+		}
+		if i >= unread {
+			f.floor = f.stampOf(part)
+			f.givenUp++
+			f.o.Log.Error("a finished part of a log was removed before it was sent, because there is too much that waits", "part", part)
+		}
+	}
+	return nil
 }

@@ -132,11 +132,11 @@ func (s *Sink) publish(ctx context.Context, records []stream.Record) (taken []st
 	return taken, nil
 }
 
-// tokens are the ids in the ARN of a channel, as tokens of a subject.
+// tokens are the ids in the ARN of a channel, as tokens of a subject. Another partition key is one token.
 func tokens(channel string) string {
 	parts := strings.Split(channel, "/") // arn:...:app-instance/APP/channel/CHANNEL
 	if len(parts) != 4 {
-		return "other"
+		return token.Replace(channel)
 	}
 	return token.Replace(parts[1]) + "." + token.Replace(parts[3])
 }
