@@ -27,6 +27,7 @@ import (
 	"github.com/carillon-chat/carillon/internal/follow"
 	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/store"
+	"github.com/carillon-chat/carillon/internal/store/move"
 )
 
 // Deps is what a node takes from outside in addition to its settings. Zero values mean no log, the
@@ -190,6 +191,9 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	}
 
 	a.opened(a.engine.Close)
+	if err := move.Unfinished(ctx, a.engine); err != nil {
+		return err
+	}
 	a.store = a.engine
 	if a.deps.Decorate != nil {
 		a.store, a.bus = a.deps.Decorate(a.store, a.bus)

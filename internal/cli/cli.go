@@ -57,7 +57,7 @@ func Run(ctx context.Context, p Program) int {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(p.dev(), p.serve(), p.config(), p.env(), p.policy(), p.tail(), p.send(), p.followers(), p.deadLetters(), p.streams(), p.webhooks(), p.exportUser(), p.eraseUser(), p.erasures(), p.version())
+	root.AddCommand(p.dev(), p.serve(), p.config(), p.env(), p.policy(), p.tail(), p.send(), p.followers(), p.deadLetters(), p.streams(), p.webhooks(), p.exportUser(), p.eraseUser(), p.erasures(), p.migrate(), p.version())
 	err := root.ExecuteContext(ctx)
 
 	if err == nil {

@@ -202,6 +202,10 @@ func (p Program) colors(mode string, w io.Writer) bool {
 			return false
 		}
 	}
+	return isTerminal(w)
+}
+
+func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
 		return false

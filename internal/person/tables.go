@@ -40,6 +40,7 @@ var notSwept = map[store.TableID]string{
 	store.PoolIdentities.ID:      "identities of Cognito are the account's, and belong to no app instance",
 	store.PoolIdentityFor.ID:     "as pool identities",
 	store.Nodes.ID:               "of the machines",
+	store.Moves.ID:               "keys and counts, while a copy is made that no node has open",
 	store.Leases.ID:              "names of nodes and works",
 }
 

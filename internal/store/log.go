@@ -119,6 +119,57 @@ func EncodeEvents(app string, list []chime.Event, put func(key Key, value []byte
 	return nil
 }
 
+// RestoreEvents is Restorer.Restore of an engine that keeps logs in the tables of this file. It returns where the log
+// ends then.
+func RestoreEvents(tx Tx, app string, list []chime.Event) (end uint64, err error) {
+	put := func(key Key, value []byte) error { return tx.Put(TableEvents, key, value) }
+	for len(list) > 0 {
+		n := 1 // that follow one another
+		for n < len(list) && list[n].Position == list[n-1].Position+1 {
+			n++
+		}
+		if err := EncodeEvents(app, list[:n], put); err != nil {
+			return 0, err
+		}
+		list = list[n:]
+	}
+	return LogEnd(tx, app)
+}
+
+// EachEvent calls f for the events of all logs, in order of app instance and position, until it returns an error. The
+// event may be kept.
+func EachEvent(r Reader, f func(*chime.Event) error) error {
+	var app string
+	var start uint64 // of the log
+	first := true
+	return events.Each(r, Range{}, func(key Key, l run) (bool, error) {
+		of, err := key.App()
+		if err != nil {
+			return false, err
+		}
+		if first || of != app {
+			app, first = of, false
+			if start, err = LogStart(r, app); err != nil {
+				return false, err
+			}
+		}
+
+		// A record may still have events that the log has left behind.
+		if err := l.place(app, key); err != nil {
+			return false, err
+		}
+		for i := range l {
+			if l[i].Position <= start {
+				continue
+			}
+			if err := f(&l[i]); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
+
 // ReadEvent reads the event at a position of a log. It returns ErrTrimmed when the log has none.
 func ReadEvent(r Reader, app string, position uint64) (*chime.Event, error) {
 	list, err := readEvents(r, app, position, 1)

@@ -85,6 +85,8 @@ var (
 
 	Removals = Table[uint64]{ID: 46, Name: "removals to erase"} // app[, uid] -> position of the log at the latest of them
 	LogMarks = Table[uint64]{ID: 47, Name: "marks of the log"}  // app, ms of store time -> position of the latest event then
+
+	Moves = Table[chime.Move]{ID: 102, Name: "progress of a move"} // app: how far it was copied from another store, see package store/move
 )
 
 // Replies are written by transactions of app instances and of the account alike.

@@ -33,7 +33,7 @@ var owners = func() (all [256]owner) {
 		all[table] = ofColumn
 	}
 	for _, table := range [...]TableID{
-		TableEvents, TableTraces, TableLogs, AppInstances.ID, Tasks.ID, Removals.ID, LogMarks.ID,
+		TableEvents, TableTraces, TableLogs, AppInstances.ID, Tasks.ID, Removals.ID, LogMarks.ID, Moves.ID,
 	} {
 		all[table] = ofColumn
 	}

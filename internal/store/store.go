@@ -107,6 +107,16 @@ type Tx interface {
 	RewriteEvents(after, upTo uint64, f func(*chime.Event) (changed bool, err error)) error
 }
 
+// Restorer is a Tx that can make a log as it is in another store. The transactions of engines are, so that what they keep can
+// be moved from any to any other.
+type Restorer interface {
+	// Restore puts events behind the latest event of the log, at the positions that they have, which rise and may
+	// have gaps. It makes no traces, and cursors of the log do not see them: it is for a store that is not in use. The
+	// log then ends at its latest event, or where its record (TableLogs) says. Nothing was appended in the same
+	// transaction before.
+	Restore(events []chime.Event) error
+}
+
 // Range is a half-open range of keys, From <= key < To. An empty To has no upper end.
 type Range struct {
 	From, To Key

@@ -229,3 +229,14 @@ func (t *tx) RewriteEvents(after, upTo uint64, f func(*chime.Event) (bool, error
 	t.rewritten = append(t.rewritten, rewritten...)
 	return err
 }
+
+// Restore implements store.Restorer.
+func (t *tx) Restore(events []chime.Event) error {
+	for i := range events {
+		if err := t.scope.CheckEvent(events[i].App); err != nil {
+			return err
+		}
+	}
+	_, err := store.RestoreEvents(t, t.app, events)
+	return err
+}

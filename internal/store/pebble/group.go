@@ -245,10 +245,13 @@ func (g *group) keep(t *tx) {
 
 // log notes what a transaction did to its log, together with what the one before did to the same.
 func (g *group) log(t *tx) {
+	if t.restored > 0 {
+		g.logs = append(g.logs, commit{app: t.app, restored: t.restored})
+	}
 	if len(t.events) == 0 && len(t.rewritten) == 0 && t.trimmed == 0 {
 		return
 	}
-	if n := len(g.logs); n > 0 && len(t.rewritten) == 0 && g.logs[n-1].app == t.app && g.logs[n-1].trimmed == 0 {
+	if n := len(g.logs); n > 0 && len(t.rewritten) == 0 && g.logs[n-1].app == t.app && g.logs[n-1].trimmed == 0 && g.logs[n-1].restored == 0 {
 		before := &g.logs[n-1]
 		before.events, before.trimmed = append(before.events, t.events...), t.trimmed
 		return
@@ -260,8 +263,8 @@ func (g *group) log(t *tx) {
 // end is the position of the latest event that the group has put at the end of a log.
 func (g *group) end(app string) (position uint64, known bool) {
 	for i := len(g.logs) - 1; i >= 0; i-- {
-		if n := len(g.logs[i].events); n > 0 && g.logs[i].app == app {
-			return g.logs[i].events[n-1].Position, true
+		if end := g.logs[i].end(); end > 0 && g.logs[i].app == app {
+			return end, true
 		}
 	}
 	return 0, false
@@ -307,9 +310,9 @@ func (g *group) commit(b *crdb.Batch) {
 	events := 0
 	for i := range logs {
 		l := &logs[i]
-		if l.number = number; len(l.events) > 0 {
-			s.ends.grew(l.app, l.events[len(l.events)-1].Position, number) // before a snapshot can have the commit
-			events += len(l.events)
+		events += len(l.events)
+		if l.number = number; l.end() > 0 {
+			s.ends.grew(l.app, l.end(), number) // before a snapshot can have the commit
 		}
 	}
 	g.remember(b, number)

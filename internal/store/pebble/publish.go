@@ -17,6 +17,15 @@ type commit struct {
 	events    []chime.Event
 	rewritten []*chime.Event // of those before
 	trimmed   uint64
+	restored  uint64 // where the log ends that was restored; there are no events then
+}
+
+// end is where the log ends with the commit, zero when that does not move it.
+func (c *commit) end() uint64 {
+	if n := len(c.events); n > 0 {
+		return c.events[n-1].Position
+	}
+	return c.restored
 }
 
 // putEvents writes the events into a batch, but for those that were trimmed by the transaction that
@@ -76,8 +85,8 @@ func (s *Store) publish(number uint64) {
 	}
 	for _, c := range s.waiting.take(upTo) {
 		s.feeds.Rewrite(c.app, c.rewritten)
-		if n := len(c.events); n > 0 {
-			s.ends.published(c.app, c.events[n-1].Position)
+		if end := c.end(); end > 0 {
+			s.ends.published(c.app, end)
 			s.feeds.Publish(c.app, c.events)
 		}
 		if c.trimmed > 0 {

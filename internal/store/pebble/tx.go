@@ -161,6 +161,7 @@ type tx struct {
 	appended  int // size of the events, about
 	rewritten []*chime.Event
 	trimmed   uint64
+	restored  uint64 // where the log ends that was restored
 }
 
 // eventSize is what an event takes without its payload, about.
@@ -230,6 +231,9 @@ func (t *tx) indexWrites() error {
 func (t *tx) Position() (uint64, error) {
 	if n := len(t.events); n > 0 {
 		return t.events[n-1].Position, nil
+	}
+	if t.restored > 0 {
+		return t.restored, nil
 	}
 	if end, known := t.group.end(t.app); known {
 		return end, nil

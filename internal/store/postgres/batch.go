@@ -33,7 +33,9 @@ type batch struct {
 	events    []chime.Event
 	rewritten []*chime.Event
 	trimmed   uint64
-	wrote     int // transactions
+	restored  []chime.Event
+	moved     bool // the log was restored, and ends at end since
+	wrote     int  // transactions
 }
 
 // seenBytes bounds what a batch remembers of its reads.
@@ -71,6 +73,7 @@ func (b *batch) attempt() (err error) {
 	b.members = append(b.members, b.line.take(maxMembers-len(b.members))...)
 	b.over, b.seen, b.seenSize, b.fault = newOverlay(), make(map[string][]byte), 0, nil
 	b.events, b.rewritten, b.trimmed, b.wrote = nil, nil, 0, 0
+	b.restored, b.moved = nil, false
 	b.run()
 	if b.fault != nil || b.wrote == 0 {
 		return b.fault

@@ -74,6 +74,10 @@ func (b *batch) keep(t *tx) {
 		return
 	}
 	b.over = t.over
+	if t.moved {
+		b.restored = append(b.restored, t.restored...)
+		b.end.position, b.moved = t.began, true
+	}
 	b.events = append(b.events, t.events...)
 	b.trimmed = max(b.trimmed, t.trimmed)
 	b.wrote++

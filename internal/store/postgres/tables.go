@@ -64,6 +64,7 @@ var names = map[store.TableID]string{
 	store.WebhookStates.ID:       "webhook_deliveries_by_status",
 	store.Removals.ID:            "removals_to_erase",
 	store.LogMarks.ID:            "marks_of_the_log",
+	store.Moves.ID:               "moves",
 	store.Replies.ID:             "client_request_tokens",
 	store.AppInstancesInOrder.ID: "app_instances_in_order",
 	store.AccountUsers.ID:        "account_users",

@@ -23,6 +23,8 @@ type tx struct {
 	events    []chime.Event
 	rewritten []*chime.Event
 	trimmed   uint64
+	restored  []chime.Event
+	moved     bool // the log was restored, and began is where it ends since
 }
 
 // maxBytes is far above any honest transaction.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/store"
 )
 
@@ -25,7 +24,7 @@ func (b *batch) write() error {
 		b.queueEntries(out)
 
 		app := []byte(b.app)
-		if len(b.events) > 0 || len(b.rewritten) > 0 {
+		if len(b.events) > 0 || len(b.rewritten) > 0 || b.moved {
 			rewrites := b.end.rewrites
 			if len(b.rewritten) > 0 {
 				rewrites++
@@ -109,26 +108,24 @@ func (b *batch) queue(out *pgx.Batch, c *chunk) {
 	*c = chunk{relation: c.relation, app: c.app}
 }
 
-// queueEvents writes events: those that the batch appended with their columns, and the records of those before.
+// queueEvents writes events: those that the batch adds with their columns, and the records of those before.
 func (b *batch) queueEvents(out *pgx.Batch, app []byte, c *chunk) {
-	var positions, times []int64
+	var old, positions, times []int64
 	var types []string
-	var channels [][]byte
-	first := 0 // of the appended ones
-	all := c.relation.arguments(c.keys).([]int64)
-	for i, position := range all {
-		if uint64(position) <= b.end.position {
-			first = i + 1
+	var channels, rewritten, records [][]byte
+	for i, position := range c.relation.arguments(c.keys).([]int64) {
+		e := b.fresh(uint64(position))
+		if e == nil {
+			old, rewritten = append(old, position), append(rewritten, c.values[i])
 			continue
 		}
-		var e *chime.Event = &b.events[uint64(position)-b.end.position-1]
-		positions, times = append(positions, position), append(times, int64(e.Time))
+		positions, times, records = append(positions, position), append(times, int64(e.Time)), append(records, c.values[i])
 		types, channels = append(types, e.Type), append(channels, []byte(e.Channel))
 	}
-	if first > 0 {
-		out.Queue(rewriteEvents, app, all[:first], c.values[:first])
+	if len(old) > 0 {
+		out.Queue(rewriteEvents, app, old, rewritten)
 	}
 	if len(positions) > 0 {
-		out.Queue(addEvents, app, positions, times, types, channels, c.values[first:])
+		out.Queue(addEvents, app, positions, times, types, channels, records)
 	}
 }
