@@ -22,6 +22,7 @@ var illustrations = map[string]string{
 	"docs/ARCHITECTURE.md: socket -> ":                 "a picture of the way of a message",
 	"docs/OPERATIONS.md: map $http_upgrade":            "proxy_test.go runs nginx with it",
 	"docs/OPERATIONS.md: frontend chat":                "proxy_test.go runs HAProxy with it",
+	"docs/OPERATIONS.md: export CARILLON_DATABASE_URL": "needs a database; internal/app moves a node to one and back",
 	"docs/BENCHMARKS.md: go run ./bench -parts growth": "fills a store for half an hour",
 	"docs/BENCHMARKS.md: GOBIN=":                       "needs the programs of other servers, and measures for minutes",
 	"docs/EXTENSIONS.md: const { Applications }":       "is for a page; web/e2e subscribes a browser",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,9 +13,12 @@ import (
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/app/datadir"
 	"github.com/carillon-chat/carillon/internal/app/moving"
+	"github.com/carillon-chat/carillon/internal/chime"
 	"github.com/carillon-chat/carillon/internal/config"
 	"github.com/carillon-chat/carillon/internal/lab"
+	"github.com/carillon-chat/carillon/internal/store"
 	"github.com/carillon-chat/carillon/internal/store/move"
+	"github.com/carillon-chat/carillon/internal/store/pebble"
 	"github.com/carillon-chat/carillon/internal/store/pgtest"
 )
 
@@ -120,5 +124,25 @@ func TestANodeIsMoved(t *testing.T) {
 	}
 	if err := n.Stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAPartIsNotServed: a node does not start on the copy of a store that is not complete.
+func TestAPartIsNotServed(t *testing.T) {
+	cfg := lab.Settings(t, config.Dev, map[string]string{"data": t.TempDir()})
+	st, err := pebble.Open(filepath.Join(cfg.Data, "store"), pebble.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = st.Update(t.Context(), "", func(tx store.Tx) error { return store.Moves.Put(tx, store.K(""), chime.Move{Done: true}) })
+	if err := errors.Join(err, st.Close(), os.WriteFile(filepath.Join(cfg.Data, "CARILLON"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := lab.Run(t.Context(), cfg, app.Deps{})
+	if !errors.Is(err, move.ErrUnfinished) {
+		t.Errorf("a node starts: %v", err)
+	}
+	if err == nil {
+		_ = n.Stop()
 	}
 }
