@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go/service/chimesdkmessaging"
+
 	"github.com/carillon-chat/carillon/internal/app"
 	"github.com/carillon-chat/carillon/internal/app/datadir"
 	"github.com/carillon-chat/carillon/internal/app/moving"
@@ -63,7 +65,15 @@ func TestANodeIsMoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := p.pages()
+	done[*chimesdkmessaging.UpdateChannelReadMarkerOutput](p)(p.messaging.UpdateChannelReadMarker(&chimesdkmessaging.UpdateChannelReadMarkerInput{
+		ChannelArn: p.channel("plain"), ChimeBearer: &p.bob,
+	}))
+	marker := func() string {
+		out := done[*chimesdkmessaging.DescribeChannelMembershipForAppInstanceUserOutput](p)(p.messaging.DescribeChannelMembershipForAppInstanceUser(
+			&chimesdkmessaging.DescribeChannelMembershipForAppInstanceUserInput{ChannelArn: p.channel("plain"), AppInstanceUserArn: &p.bob, ChimeBearer: &p.bob}))
+		return out.ChannelMembership.AppInstanceUserMembershipSummary.ReadMarkerTimestamp.String()
+	}
+	pages, marked := p.pages(), marker()
 	to := moving.Place{URL: onDatabase.DatabaseURL}
 	if _, err := moving.Run(t.Context(), moving.Options{From: moving.Place{Folder: first}, To: to}); !errors.Is(err, datadir.ErrInUse) {
 		t.Errorf("while the node has it open: %v", err)
@@ -88,6 +98,9 @@ func TestANodeIsMoved(t *testing.T) {
 
 		if got := p.pages(); got != pages {
 			t.Errorf("clients see %s, not %s", got, pages)
+		}
+		if got := marker(); got != marked {
+			t.Errorf("bob has read up to %s, not %s", got, marked)
 		}
 		back := n.connect(t, "http", n.RootKeys(), p.bob, "resume-from", token)
 		found := false
