@@ -1,8 +1,10 @@
 // Package lanes is the kit for work that is stored and done one after another in lanes: the messages of a
 // channel, or the turns of a conversation. It promises:
 //
-//   - The work of a lane begins in the order in which it was stored, also after a start, and when there is
-//     more of it than a node keeps in memory. Lanes do not wait for each other.
+//   - The work of a lane begins in the order in which it was added: for works whose callers did not wait
+//     for each other that need not be the order in which they were stored. After a start, and when there
+//     is more of it than a node keeps in memory, it is the order of the store. Lanes do not wait for each
+//     other.
 //   - A node has a bounded number of stored works in memory. The others are read from the store when half
 //     of these are done.
 //   - A work that is queued or being done is not queued again.
