@@ -20,15 +20,7 @@ import (
 // TestANodeOnADatabase: everything is in the database and not in the data folder, whose loss loses nothing; while the
 // database is away the node says so and takes no changes, and when it is back it goes on by itself.
 func TestANodeOnADatabase(t *testing.T) {
-	server, err := pgtest.Latest(t).Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := pgtest.Begin(t)
 	url, err := server.Database(t.Context())
 	if err != nil {
 		t.Fatal(err)

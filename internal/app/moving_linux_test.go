@@ -27,19 +27,7 @@ import (
 // TestANodeIsMoved: a node with messages, memberships, read markers, a flow that has not answered, keys of IAM and the
 // positions of a follower is moved from its folder to a database and back, and its clients see the same.
 func TestANodeIsMoved(t *testing.T) {
-	server, err := pgtest.Latest(t).Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	url, err := server.Database(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	url := pgtest.NewDatabase(t)
 	processor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })) // and never calls back
 	defer processor.Close()
 	streams := filepath.Join(t.TempDir(), "streams")

@@ -20,19 +20,7 @@ import (
 // TestNodesShareADatabase: of three nodes on one database one works off the log; when it is cut off from the database
 // it says so and another goes on, and when it is back every message was handled once.
 func TestNodesShareADatabase(t *testing.T) {
-	server, err := pgtest.Latest(t).Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	url, err := server.Database(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	url := pgtest.NewDatabase(t)
 
 	at := make(chan string, 100)
 	nodes, away := map[string]node{}, map[string]*atomic.Bool{}

@@ -15,25 +15,6 @@ import (
 	"github.com/carillon-chat/carillon/internal/store/pgtest"
 )
 
-// database makes a database that ends with the test.
-func database(t *testing.T) string {
-	t.Helper()
-	server, err := pgtest.Latest(t).Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	url, err := server.Database(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return url
-}
-
 // onDatabase starts a node on a database, with what else is set.
 func onDatabase(t *testing.T, url string, set func(*config.Config)) node {
 	t.Helper()
@@ -79,7 +60,7 @@ func ops(t *testing.T, n node, path string) (status int, text string) {
 // TestNodesOfOneDatabase: what is sent at one node comes to the sockets of another, by NATS; without NATS as well, when it
 // is persistent, and the node says that it comes late.
 func TestNodesOfOneDatabase(t *testing.T) {
-	url := database(t)
+	url := pgtest.NewDatabase(t)
 	port, stop := natstest.Serve(t, 0)
 	byNATS := func(cfg *config.Config) { cfg.NATSURL = []string{fmt.Sprint("nats://127.0.0.1:", port)} }
 	one, two := onDatabase(t, url, byNATS), onDatabase(t, url, byNATS)
@@ -129,7 +110,7 @@ func TestNodesOfOneDatabase(t *testing.T) {
 
 // TestNodesWithServersWithinThem: no NATS is needed, and a node whose others are gone says so.
 func TestNodesWithServersWithinThem(t *testing.T) {
-	url := database(t)
+	url := pgtest.NewDatabase(t)
 	one := onDatabase(t, url, func(cfg *config.Config) { cfg.ClusterListen = "127.0.0.1:0" })
 	two := onDatabase(t, url, func(cfg *config.Config) {
 		cfg.ClusterListen, cfg.ClusterRoutes = "127.0.0.1:0", []string{one.clusterAddress(t)}

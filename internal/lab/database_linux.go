@@ -11,15 +11,7 @@ import (
 // The test is skipped, with a loud word, where PostgreSQL is not installed.
 func PostgreSQL(t testing.TB, user, password, database string) (address string) {
 	t.Helper()
-	server, err := pgtest.Latest(t).Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := pgtest.Begin(t)
 	if err := server.Provide(t.Context(), user, password, database); err != nil {
 		t.Fatal(err)
 	}

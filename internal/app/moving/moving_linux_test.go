@@ -16,19 +16,7 @@ import (
 
 // TestADatabaseInUse: a database is not moved while the row of a node in it is renewed, and is when that stays the same.
 func TestADatabaseInUse(t *testing.T) {
-	server, err := pgtest.Latest(t).Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	url, err := server.Database(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	url := pgtest.NewDatabase(t)
 	st, err := postgres.Open(t.Context(), url, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)

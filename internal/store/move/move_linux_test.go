@@ -63,15 +63,7 @@ func update(t *testing.T, st store.Store, app string, f func(store.Tx) error) {
 
 // engines open empty stores.
 func engines(t *testing.T) map[string]func() store.Store {
-	server, err := pgtest.Latest(t).Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := pgtest.Begin(t)
 	closed := func(st store.Store, err error) store.Store {
 		if err != nil {
 			t.Fatal(err)

@@ -70,6 +70,31 @@ func Latest(t testing.TB) Installation {
 	return found[len(found)-1]
 }
 
+// Begin starts a server of the latest installation, which ends with the test.
+func Begin(t testing.TB) *Server {
+	t.Helper()
+	s, err := Latest(t).Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// NewDatabase makes a database of a server of its own, which ends with the test.
+func NewDatabase(t testing.TB) (url string) {
+	t.Helper()
+	url, err := Begin(t).Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
 // repository is the root of this one.
 func repository() string {
 	_, file, _, _ := runtime.Caller(0)

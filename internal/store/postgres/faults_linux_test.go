@@ -262,7 +262,7 @@ func TestLostCommitBehindAnother(t *testing.T) {
 
 // TestRestarts stops the server in each way while writers run.
 func TestRestarts(t *testing.T) {
-	server := own(t)
+	server := pgtest.Begin(t)
 	url := database(t, server)
 	s := open(t, url, Options{Patience: time.Minute})
 	open := follow(t, s)
@@ -290,7 +290,7 @@ func TestAwayAndBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := own(t)
+			server := pgtest.Begin(t)
 			s := open(t, database(t, server), Options{Limit: time.Second, Patience: time.Second})
 			open := follow(t, s)
 			l := begin(t, 4, s)

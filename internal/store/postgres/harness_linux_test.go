@@ -66,21 +66,6 @@ func shared(t *testing.T, version pgtest.Installation) *pgtest.Server {
 	return s
 }
 
-// own is a server that the test may stop.
-func own(t *testing.T) *pgtest.Server {
-	t.Helper()
-	s, err := pgtest.Latest(t).Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
 // database is the URL of an empty database on the server.
 func database(t *testing.T, s *pgtest.Server) string {
 	t.Helper()
