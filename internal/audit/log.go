@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/chime"
-	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/ops/logfile"
 )
 
@@ -39,9 +38,9 @@ const (
 
 // Log is the audit log. It is safe for concurrent use.
 type Log struct {
-	o        Options
-	failures *ops.Sampler
-	ready    chan struct{} // holds one token when there are lines
+	o      Options
+	outage *outage       // of the writer
+	ready  chan struct{} // holds one token when there are lines
 
 	mu      sync.Mutex
 	queue   []byte
@@ -49,7 +48,6 @@ type Log struct {
 	room    chan struct{} // closed when the writer takes the queue
 	stalled bool          // a call waited in vain since then
 	lost    loss          // since then
-	failure error         // of the writer
 	stats   Stats
 }
 
@@ -78,7 +76,8 @@ func New(o Options) *Log {
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = DefaultQueueBytes
 	}
-	l := &Log{o: o, failures: ops.NewSampler(logInterval, o.Now), ready: make(chan struct{}, 1), room: make(chan struct{})}
+	const begun = "the audit log cannot be written, will retry; when its queue is full, lines are lost"
+	l := &Log{o: o, outage: newOutage(o.Log, o.Now, begun, "the audit log is written again"), ready: make(chan struct{}, 1), room: make(chan struct{})}
 	l.put(l.serviceLine("StartLogging", nil)) // while there is room: Run is what makes it
 	return l
 }
@@ -89,14 +88,14 @@ func (l *Log) Stats() Stats {
 	defer l.mu.Unlock()
 	s := l.stats
 	s.QueuedBytes = len(l.queue)
+	s.Failures, _ = l.outage.state()
 	return s
 }
 
 // Err is why lines cannot be written at the moment, nil when they can.
 func (l *Log) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failure
+	_, err := l.outage.state()
+	return err
 }
 
 // put puts a line in the queue. It waits for room, no longer than Wait.
@@ -174,7 +173,7 @@ func (l *Log) Run(ctx context.Context) error {
 			}
 		case <-due:
 			due = nil
-			l.note(l.o.Out.Sync())
+			l.outage.note(l.o.Out.Sync())
 		case <-ctx.Done():
 			return l.finish(nil, 0)
 		}
@@ -202,7 +201,7 @@ func (l *Log) take(buffer []byte) (taken []byte, lines uint64) {
 func (l *Log) write(ctx context.Context, batch []byte, lines uint64) bool {
 	for {
 		_, err := l.o.Out.Write(batch)
-		l.note(err)
+		l.outage.note(err)
 		if err == nil {
 			l.mu.Lock()
 			l.stats.Written += lines
@@ -214,26 +213,6 @@ func (l *Log) write(ctx context.Context, batch []byte, lines uint64) bool {
 		case <-ctx.Done():
 			return false
 		}
-	}
-}
-
-// note remembers why lines cannot be written, and logs it.
-func (l *Log) note(err error) {
-	l.mu.Lock()
-	former := l.failure
-	if l.failure = err; err != nil {
-		l.stats.Failures++
-	}
-	l.mu.Unlock()
-
-	if err == nil {
-		if former != nil {
-			l.o.Log.Info("the audit log is written again")
-		}
-		return
-	}
-	if omitted, ok := l.failures.Sample(); ok {
-		l.o.Log.Error("the audit log cannot be written, will retry; when its queue is full, lines are lost", "error", err, "omitted", omitted)
 	}
 }
 

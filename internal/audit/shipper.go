@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/carillon-chat/carillon/internal/follow"
-	"github.com/carillon-chat/carillon/internal/ops"
 	"github.com/carillon-chat/carillon/internal/ops/logfile"
 )
 
@@ -53,17 +52,16 @@ type ShipperOptions struct {
 // Shipper sends the lines of the file to a sink, a second after they were written: each at least once, in their
 // order. It makes no call wait. Its methods are safe for concurrent use.
 type Shipper struct {
-	o        ShipperOptions
-	tail     *logfile.Tail
-	failures *ops.Sampler
-	backoff  follow.Backoff
-	state    state // of Run alone
-	buffer   []byte
+	o       ShipperOptions
+	tail    *logfile.Tail
+	outage  *outage
+	backoff follow.Backoff
+	state   state // of Run alone
+	buffer  []byte
 
-	mu      sync.Mutex
-	at      logfile.Position // of state
-	failure error            // of the latest attempt
-	stats   ShipStats
+	mu    sync.Mutex
+	at    logfile.Position // of state
+	stats ShipStats
 }
 
 // ShipStats are what a Shipper counts.
@@ -86,7 +84,8 @@ func NewShipper(o ShipperOptions) (*Shipper, error) {
 		return nil, err
 	}
 	s := &Shipper{
-		o: o, tail: tail, failures: ops.NewSampler(logInterval, o.Now), buffer: make([]byte, maxBatch),
+		o: o, tail: tail, buffer: make([]byte, maxBatch),
+		outage:  newOutage(o.Log, o.Now, "the audit log cannot be sent to its sink, will retry", "the audit log is sent to its sink again"),
 		backoff: follow.Backoff{First: time.Second, Most: 30 * time.Second, Random: o.Random},
 	}
 	if s.state, err = readState(o.State, o.Random, tail); err != nil {
@@ -103,6 +102,7 @@ func (s *Shipper) Stats() ShipStats {
 	s.mu.Lock()
 	stats, at := s.stats, s.at
 	s.mu.Unlock()
+	stats.Failures, _ = s.outage.state()
 	stats.GivenUp += s.tail.GivenUp()
 	if behind, err := s.tail.Behind(at); err == nil {
 		stats.Behind = behind
@@ -112,9 +112,8 @@ func (s *Shipper) Stats() ShipStats {
 
 // Err is why lines cannot be sent at the moment, nil when they can.
 func (s *Shipper) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failure
+	_, err := s.outage.state()
+	return err
 }
 
 // Run sends lines until ctx ends, and then what is left, as far as the sink takes it at once. It returns nil.
@@ -125,11 +124,11 @@ func (s *Shipper) Run(ctx context.Context) error {
 		case ctx.Err() != nil: // the last pass sends it again
 		case err != nil:
 			failures++
-			s.note(err)
+			s.outage.note(err)
 			follow.Sleep(ctx, s.backoff.Wait(failures))
 		default:
 			failures = 0
-			s.note(nil)
+			s.outage.note(nil)
 			if !sent {
 				follow.Sleep(ctx, shipInterval)
 			}
@@ -258,24 +257,4 @@ func (s *Shipper) batch(lines []byte) (b Batch, records int) {
 		s.o.Log.Warn("lines of the audit log that are cut off are not sent", "lines", skipped)
 	}
 	return b, records
-}
-
-// note remembers why lines cannot be sent, and logs it.
-func (s *Shipper) note(err error) {
-	s.mu.Lock()
-	former := s.failure
-	if s.failure = err; err != nil {
-		s.stats.Failures++
-	}
-	s.mu.Unlock()
-
-	if err == nil {
-		if former != nil {
-			s.o.Log.Info("the audit log is sent to its sink again")
-		}
-		return
-	}
-	if omitted, ok := s.failures.Sample(); ok {
-		s.o.Log.Error("the audit log cannot be sent to its sink, will retry", "error", err, "omitted", omitted)
-	}
 }
