@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +29,7 @@ const takeover = lease + lease/3
 type bed struct {
 	*testing.T
 	store store.Store
-	log   lockedBuffer
+	log   clustertest.Log
 }
 
 func inBed(t *testing.T, test func(t *testing.T, b *bed)) {
@@ -45,23 +44,6 @@ func (b *bed) start(id string) *clustertest.Node {
 	n := clustertest.Start(b, b.store, id, cluster.Options{Log: slog.New(slog.NewTextHandler(&b.log, nil))})
 	b.Cleanup(func() { _ = n.Stop() })
 	return n
-}
-
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 func (b *bed) wantGone(by *clustertest.Node, name string, want bool) {
@@ -307,7 +289,7 @@ func TestClientsAreSentToTheLeastLoadedNode(t *testing.T) {
 	})
 }
 
-// worker does work that one node does for all, and says when it is at it.
+// worker runs work that a single node of the cluster executes, and records when it runs.
 type worker struct {
 	node *clustertest.Node
 	busy atomic.Bool

@@ -1,7 +1,6 @@
 package follow_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -25,32 +24,15 @@ import (
 type bed struct {
 	t     *testing.T
 	store store.Store
-	log   *lockedBuffer
+	log   *clustertest.Log
 }
 
 func inBed(t *testing.T, test func(t *testing.T, b *bed)) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bed{t: t, store: memstore.New(), log: new(lockedBuffer)}
+		b := &bed{t: t, store: memstore.New(), log: new(clustertest.Log)}
 		defer b.store.Close()
 		test(t, b)
 	})
-}
-
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 func (b *bed) must(err error) {

@@ -1,7 +1,6 @@
 package jobs_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -36,20 +35,7 @@ type bed struct {
 	store store.Store
 	mu    sync.Mutex
 	done  []string // "node app subject" of each attempt
-	log   bytes.Buffer
-}
-
-// Write takes a line of the log.
-func (b *bed) Write(line []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.log.Write(line)
-}
-
-func (b *bed) logged() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.log.String()
+	log   clustertest.Log
 }
 
 func inBed(t *testing.T, test func(t *testing.T, b *bed)) {
@@ -100,7 +86,7 @@ func (b *bed) member(node string, work func(ctx context.Context) error) (*jobs.Q
 }
 
 func (b *bed) queueAmong(nodes follow.Nodes, node string, st store.Store, work func(ctx context.Context) error) *jobs.Queue {
-	q := jobs.New(jobs.Options{Store: st, Nodes: nodes, Log: slog.New(slog.NewTextHandler(b, nil)), Random: rand.Reader})
+	q := jobs.New(jobs.Options{Store: st, Nodes: nodes, Log: slog.New(slog.NewTextHandler(&b.log, nil)), Random: rand.Reader})
 	q.Register("work", func(ctx context.Context, task chime.Task) error {
 		b.note(node, task)
 		if work == nil {
@@ -187,8 +173,8 @@ func TestAFailedTaskIsTriedUntilItIsDone(t *testing.T) {
 		if s := b.pending(q); s.Pending != 0 || s.Oldest != 0 {
 			t.Errorf("%+v", s)
 		}
-		if !strings.Contains(b.logged(), "away") {
-			t.Errorf("log: %s", b.logged())
+		if !strings.Contains(b.log.String(), "away") {
+			t.Errorf("log: %s", b.log.String())
 		}
 	})
 }
