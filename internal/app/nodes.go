@@ -93,7 +93,7 @@ func (a *App) nodes() follow.Nodes {
 	return a.node
 }
 
-// once is an actor's run that one node does for all that share the store.
+// once wraps the run of an actor so that a single node of those that share the store executes it.
 func (a *App) once(work string, run func(context.Context) error) func(context.Context) error {
 	if a.node == nil {
 		return run

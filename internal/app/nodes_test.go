@@ -104,7 +104,7 @@ func probe(id string, at chan<- string) follow.Follower {
 	}
 }
 
-// One node works off the log, and the next when that one stops; each message is handled once.
+// A single node handles the events of the log. When it stops another node continues; each message is handled once.
 func TestNodesTakeOverTheWorkOfOneThatStops(t *testing.T) {
 	c := newCell(t)
 	at := make(chan string, 100)

@@ -2,7 +2,7 @@
 // which is to have the next client. It needs the store alone. It promises:
 //
 //   - A node has a row, which it writes again three times in the time of its lease. All that it holds
-//     it holds by that one lease, so a follower or a task costs no renewal of its own.
+//     it holds by this lease, so a follower or a task costs no renewal of its own.
 //   - No two clocks are compared. A node counts as gone when others have looked at its row regularly, by
 //     their own monotonic clocks, for as long as its lease lasts and it stayed the same. The node counts
 //     from before its latest renewal and has an eighth of the lease left when it ends its work, so that it has

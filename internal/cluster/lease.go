@@ -12,7 +12,7 @@ import (
 // lookAgain is how often a node looks at a lease that a living node holds.
 const lookAgain = time.Minute
 
-// lease is a node's part in work that one node does for all.
+// lease is the lease of named work as a node holds it.
 type lease struct {
 	node  *Node
 	work  string

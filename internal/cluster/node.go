@@ -98,15 +98,10 @@ func (n *Node) Name() string { return n.name }
 func (n *Node) Run(ctx context.Context) error {
 	wait := time.Duration(0)
 	for failed := false; ; {
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		rest(ctx, n.wake, wait)
+		if ctx.Err() != nil {
 			return n.Close()
-		case <-n.wake:
-		case <-timer.C:
 		}
-		timer.Stop()
 
 		// What hangs for longer than the lease is cut off by it.
 		bounded, cancel := context.WithTimeout(ctx, n.o.Lease)

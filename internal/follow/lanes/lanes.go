@@ -16,6 +16,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/carillon-chat/carillon/internal/follow"
 )
 
 // retry is how long a failed look into the store rests.
@@ -137,13 +139,8 @@ func (q *Queue[L, W]) Run(ctx context.Context, read func(ctx context.Context, of
 	for ctx.Err() == nil {
 		if q.beginRead() && !q.endRead(read(ctx, q.offer)) {
 			working.Go(func() {
-				timer := time.NewTimer(retry)
-				defer timer.Stop()
-				select {
-				case <-ctx.Done():
-				case <-timer.C:
-					q.wakeUp()
-				}
+				follow.Sleep(ctx, retry)
+				q.wakeUp()
 			})
 		}
 		for _, l := range q.takeReady() {

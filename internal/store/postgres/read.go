@@ -39,7 +39,7 @@ func getMany(send trip, lookups []store.Lookup) error {
 	})
 }
 
-// group puts the lookups together that one statement can answer, and forgets their values.
+// group puts the lookups together that a single statement can answer, and clears their values.
 func group(lookups []store.Lookup) (groups []*wanted) {
 next:
 	for i := range lookups {
