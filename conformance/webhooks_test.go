@@ -27,7 +27,15 @@ type collector struct {
 	positions []int // of the log, which the ids name
 	messages  map[string]int
 	calls     int
+	refused   int
 	again     int // taken before
+}
+
+// counts are how many messages were taken, and how many calls refused.
+func (c *collector) counts() (taken int64, refused int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int64(len(c.positions)), c.refused
 }
 
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -38,6 +46,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls++; c.verifier == nil || c.calls%7 == 0 {
+		c.refused++
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -97,9 +106,8 @@ func TestKilledServerPostsEverything(t *testing.T) {
 	target := "/carillon/webhooks/" + url.PathEscape(made.WebhookArn)
 	update := map[string]any{"Name": "collector", "Url": receiver.URL, "EventTypes": []string{"CREATE_CHANNEL_MESSAGE"}}
 	taken := func() int64 {
-		hook.mu.Lock()
-		defer hook.mu.Unlock()
-		return int64(len(hook.positions))
+		n, _ := hook.counts()
+		return n
 	}
 	acked := make([]map[string]string, rounds)
 	var acks atomic.Int64
@@ -114,10 +122,15 @@ func TestKilledServerPostsEverything(t *testing.T) {
 		stop()
 		sending.Wait()
 		for taken() < acks.Load() {
+			had, refused := hook.counts()
 			p.call("PUT", target, "", update, nil)
-			for had, rests := taken(), 0; rests < 20 && had < acks.Load(); rests++ { // none while it goes on
+			for rests := 0; rests < 20 && had < acks.Load(); rests++ { // none while it goes on
 				pause()
-				if now := taken(); now > had {
+				now, more := hook.counts()
+				if more > refused { // what follows waits
+					break
+				}
+				if now > had {
 					had, rests = now, 0
 				}
 			}
